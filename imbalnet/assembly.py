@@ -1,0 +1,246 @@
+"""From the estimator's parameters to a skorch net that is ready to train."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from torch import nn
+
+from imbalnet.batches import TableRows, TensorBatches
+from imbalnet.losses import Loss
+from imbalnet.monitoring import BestEpoch, CosineSchedule
+from imbalnet.net import ImbalanceNet
+from imbalnet.networks import DETERMINISTIC, NETWORKS
+from imbalnet.optimizers import OPTIMIZERS, resolve_learning_rate
+from imbalnet.parameters import accepted_names, reject_unknown, split_nested
+from imbalnet.preparation import Rows, TrainingPlan
+from imbalnet.runtime import resolve_device, seeded_torch
+
+if TYPE_CHECKING:
+    from imbalnet.classifier import BalancedNeuralClassifier
+
+# Rows in a batch of prediction, and in the sample that a network looks at first.
+_PREDICT_ROWS = 8192
+_FIRST_LOOK_ROWS = 2**17
+
+# What the estimator itself gives to skorch, so that net__* cannot.
+_OWN_NET_PARAMETERS = {
+    "module",
+    "criterion",
+    "optimizer",
+    "lr",
+    "max_epochs",
+    "batch_size",
+    "train_split",
+    "callbacks",
+    "predict_nonlinearity",
+    "warm_start",
+    "verbose",
+    "device",
+    "compile",
+}
+
+
+def check_nested_parameters(clf: BalancedNeuralClassifier) -> None:
+    """Raise if a nested parameter is none that its component knows.
+
+    ``loss__*`` and ``sampler__*`` are judged where those are built.
+    """
+    module = NETWORKS.get(clf.module, clf.module)
+    known = accepted_names(module)
+    if known is not None and not {"in_features", "out_features"} <= known:
+        raise ValueError(
+            f"module={_name(module)} must accept in_features= (number of columns) and "
+            f"out_features= (number of classes); it accepts {sorted(known)}."
+        )
+    known = accepted_names(module, without=("in_features", "out_features"))
+    reject_unknown("module", f"module={_name(module)}", clf._nested("module"), known)
+    reject_unknown(
+        "class_weight",
+        f"class_weight={clf.class_weight!r}",
+        clf._nested("class_weight"),
+        {"power", "beta"} if clf.class_weight == "effective" else {"power"},
+    )
+    optimizer = OPTIMIZERS.get(clf.optimizer, clf.optimizer)
+    known = accepted_names(optimizer, without=("params", "weight_decay"))
+    reject_unknown(
+        "optimizer",
+        f"optimizer={clf.optimizer!r}",
+        clf._nested("optimizer"),
+        None if known is None else {*known, "param_groups"},
+    )
+    _check_net_parameters(clf)
+
+
+def _check_net_parameters(clf: BalancedNeuralClassifier) -> None:
+    known = set(inspect.signature(NeuralNet).parameters) | {"compile"}
+    known -= _OWN_NET_PARAMETERS | {"kwargs"}
+    nested = ("iterator_train", "iterator_valid", "dataset", "compile")
+    given = [
+        name for name in clf._nested("net") if split_nested(name)[0] not in nested
+    ]
+    reject_unknown("net", "the skorch net", given, known)
+    if isinstance(clf.sampler, str) and "net__iterator_train" in vars(clf):
+        raise ValueError(
+            f"sampler={clf.sampler!r} sets the order of imbalnet's own batches, but "
+            "net__iterator_train brings another iterator; use that iterator's own "
+            "sampler, or an imbalanced-learn object as sampler."
+        )
+
+
+def build_net(
+    clf: BalancedNeuralClassifier,
+    loss: Loss,
+    rows: Rows,
+    monitor: str | None,
+    seed: int,
+) -> ImbalanceNet:
+    """Build and initialise the net.
+
+    Parameters
+    ----------
+    clf : BalancedNeuralClassifier
+        Gives the parameters, the classes and the priors.
+    loss : Loss
+    rows : Rows
+        Training rows with their sample weights, for the network's first look.
+    monitor : {"average_precision", "loss"} or None
+        What the best epoch is judged by; None keeps the last one.
+    seed : int
+        Of the initialisation.
+    """
+    device = resolve_device(clf.device)
+    module = NETWORKS.get(clf.module, clf.module)
+    net_params = clf._nested("net")
+    net_params.setdefault("iterator_valid__batch_size", _PREDICT_ROWS)
+    with seeded_torch(seed, device):
+        return ImbalanceNet(
+            module,
+            module__in_features=clf.n_features_in_,
+            module__out_features=len(clf.classes_),
+            **_prefixed("module", clf._nested("module")),
+            criterion=loss,
+            classes=clf.classes_,
+            optimizer=OPTIMIZERS.get(clf.optimizer, clf.optimizer),
+            **_prefixed("optimizer", clf._nested("optimizer")),
+            lr=resolve_learning_rate(clf.learning_rate, clf.optimizer),
+            weight_decay=clf.weight_decay,
+            max_epochs=clf.max_epochs,
+            callbacks=_callbacks(clf, monitor),
+            verbose=clf.verbose,
+            device=device,
+            dtype=getattr(torch, clf.dtype),
+            compile=clf.compile,
+            first_look=partial(_first_look, clf=clf, loss=loss, rows=rows),
+            **net_params,
+        ).initialize()
+
+
+def _prefixed(prefix: str, params: dict[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}__{name}": value for name, value in params.items()}
+
+
+def _name(component: Any) -> str:
+    return getattr(component, "__name__", repr(component))
+
+
+def _callbacks(clf: BalancedNeuralClassifier, monitor: str | None) -> list[Any]:
+    callbacks: list[Any] = []
+    if clf.schedule == "cosine" and clf.optimizer != "lbfgs":
+        callbacks.append(("schedule", CosineSchedule()))
+    if monitor is not None:
+        callbacks.append(("best_epoch", BestEpoch(monitor, clf.patience)))
+    return [*callbacks, *copy.deepcopy(list(clf.callbacks or []))]
+
+
+@torch.no_grad()
+def _first_look(
+    module: nn.Module, *, clf: BalancedNeuralClassifier, loss: Loss, rows: Rows
+) -> None:
+    """Let a new network see training rows, and check what it gives."""
+    if hasattr(module, "initialize_from"):
+        seen = _subsample(rows.index)
+        module.initialize_from(rows.X[seen], rows.codes[seen], rows.weight[seen])
+    _check_output(module, clf, rows)
+    if hasattr(module, "initialize_output"):
+        prior = torch.from_numpy(np.maximum(clf.effective_prior_, 1e-9))
+        module.initialize_output(loss.logits_of(prior.log()))
+
+
+def _subsample(index: Any) -> Any:
+    if len(index) <= _FIRST_LOOK_ROWS:
+        return index
+    chosen = torch.randperm(len(index))[:_FIRST_LOOK_ROWS].numpy()
+    return index[np.sort(chosen)]
+
+
+def _check_output(
+    module: nn.Module, clf: BalancedNeuralClassifier, rows: Rows
+) -> None:
+    parameter = next(module.parameters(), torch.empty(0))
+    two = TableRows(
+        rows.X, rows.codes, rows.weight, rows.index[:2],
+        dtype=getattr(torch, clf.dtype), device=parameter.device,
+    )
+    module.eval()
+    shape = tuple(module(next(iter(TensorBatches(two, 2)))[0]).shape)
+    n_classes = len(clf.classes_)
+    columns = {n_classes, 1} if n_classes == 2 else {n_classes}
+    if len(shape) not in (2, 3) or shape[-1] not in columns:
+        raise ValueError(
+            f"module={_name(clf.module)} must give logits of shape (batch, {n_classes}) "
+            f"or (batch, members, {n_classes}), but gave {shape} for a batch of "
+            f"{len(two)} rows."
+        )
+
+
+def train_net(
+    net: ImbalanceNet,
+    plan: TrainingPlan,
+    valid: Rows | None,
+    *,
+    epochs: int,
+    seed: int,
+) -> None:
+    """Train a net on a plan; validation rows weigh what training rows do."""
+    place = {"dtype": net.dtype, "device": net.device}
+    rows = plan.rows
+    train_rows = TableRows(
+        rows.X, rows.codes, rows.weight, rows.index, order=plan.order, **place
+    )
+    valid_rows = None
+    if valid is not None:
+        table = train_rows.table if valid.X is rows.X else valid.X
+        weight = valid.weight * plan.loss_factor[valid.codes]
+        valid_rows = TableRows(table, valid.codes, weight, valid.index, **place)
+    net.set_params(max_epochs=epochs, batch_size=plan.batch_size)
+    with _generator_context(net, seed):
+        net.partial_fit((train_rows, valid_rows))
+
+
+def update_statistics(net: ImbalanceNet, rows: Rows) -> None:
+    """Merge further rows into the statistics that the network's first layer keeps."""
+    if hasattr(net.module_, "update_from"):
+        index = rows.index
+        net.module_.update_from(rows.X[index], rows.codes[index], rows.weight[index])
+
+
+def _generator_context(
+    net: ImbalanceNet, seed: int
+) -> contextlib.AbstractContextManager[None]:
+    """Seed torch only for networks that may draw in training (dropout).
+
+    The default generators are shared between threads, so that seeding them makes
+    fits in parallel threads wait for each other.
+    """
+    if all(isinstance(module, DETERMINISTIC) for module in net.module_.modules()):
+        return contextlib.nullcontext()
+    return seeded_torch(seed, torch.device(net.device))

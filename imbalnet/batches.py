@@ -1,0 +1,148 @@
+"""Training and validation rows, and batches sliced from them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+from torch.utils.data import Dataset
+
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+class EpochOrder(Protocol):
+    """What gives the order of an epoch; every index sampler does."""
+
+    def epoch(self, batch_size: int) -> NDArray[np.intp]:
+        """Give row numbers, to be cut into batches in this order."""
+
+
+class Shuffle:
+    """Every row once, in random order."""
+
+    def __init__(self, n_rows: int, rng: np.random.Generator) -> None:
+        self.n_rows, self.rng = n_rows, rng
+
+    def epoch(self, batch_size: int) -> NDArray[np.intp]:
+        """Give row numbers, to be cut into batches in this order."""
+        del batch_size
+        return self.rng.permutation(self.n_rows)
+
+
+class TableRows(Dataset):
+    """Rows of a table that lies on the device as a whole; the split is an index.
+
+    A sparse table stays in main memory and becomes dense batch by batch.
+
+    Parameters
+    ----------
+    table : {ndarray, CSR matrix, Tensor} of shape (n_table_rows, n_features)
+        Shared between the training and the validation rows, not copied where dtype
+        and device already fit.
+    codes : ndarray of shape (n_table_rows,)
+        Class codes.
+    weight : ndarray of shape (n_table_rows,)
+        Loss weights.
+    index : ndarray of int or None, default=None
+        The table's rows that belong to this set; None takes all.
+    order : EpochOrder or None, default=None
+        Asked for the order of the rows once an epoch; None goes through them as they
+        stand.
+    dtype, device
+        Of the batches.
+    """
+
+    def __init__(
+        self,
+        table: Any,
+        codes: NDArray,
+        weight: NDArray,
+        index: NDArray | None = None,
+        *,
+        order: EpochOrder | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.dtype, self.device = dtype, torch.device(device)
+        self.table = table if sparse.issparse(table) else self._on_device(table)
+        self.codes = torch.as_tensor(codes, dtype=torch.int64, device=device)
+        self.weight = torch.as_tensor(weight, dtype=dtype, device=device)
+        self.order = order
+        rows = np.arange(table.shape[0]) if index is None else index
+        self.index = torch.as_tensor(rows, dtype=torch.int64, device=device)
+
+    def _on_device(self, values: Any) -> Tensor:
+        with warnings.catch_warnings():
+            # a read-only array (joblib's memory map): nothing here writes to it
+            warnings.filterwarnings("ignore", "The given NumPy array is not writ")
+            return torch.as_tensor(values, dtype=self.dtype, device=self.device)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, i: int) -> Batch:
+        X, y, weight = self.take(torch.tensor([i]))
+        return X[0], y[0], weight[0]
+
+    def take(self, positions: Tensor) -> Batch:
+        """Gather the rows at `positions` (numbers within this set) as one batch."""
+        rows = self.index[positions.to(self.device)]
+        return self._features(rows), self.codes[rows], self.weight[rows]
+
+    def _features(self, rows: Tensor) -> Tensor:
+        if sparse.issparse(self.table):
+            return self._on_device(self.table[rows.cpu().numpy()].toarray())
+        return self.table.index_select(0, rows)
+
+    @property
+    def X(self) -> Any:
+        """The features, gathered on each access; for skorch callbacks."""
+        if sparse.issparse(self.table):
+            return self.table[self.index.cpu().numpy()]
+        return self._features(self.index)
+
+    @property
+    def y(self) -> Tensor:
+        """The class codes, gathered on each access."""
+        return self.codes[self.index]
+
+
+class TensorBatches:
+    """Cut an epoch into batches without a per-row step.
+
+    Parameters
+    ----------
+    rows : TableRows
+    batch_size : int
+
+    Yields
+    ------
+    (X, codes, weight) : tuple of Tensor
+        A single row that would be left over joins the batch before it: batch
+        normalisation cannot train on one row.
+    """
+
+    def __init__(self, rows: TableRows, batch_size: int) -> None:
+        self.rows, self.batch_size = rows, batch_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self.rows.order
+        if order is None:
+            positions = torch.arange(len(self.rows))
+        else:
+            positions = torch.from_numpy(order.epoch(self.batch_size))
+        for batch in _cut(positions.to(self.rows.device), self.batch_size):
+            yield self.rows.take(batch)
+
+
+def _cut(positions: Tensor, size: int) -> list[Tensor]:
+    batches = list(positions.split(size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches

@@ -1,0 +1,660 @@
+"""The estimator."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.utils import Tags, check_consistent_length
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from imbalnet.assembly import (
+    build_net,
+    check_nested_parameters,
+    train_net,
+    update_statistics,
+)
+from imbalnet.losses import LOSSES, Loss, build_loss
+from imbalnet.monitoring import MIN_RANKED
+from imbalnet.net import ImbalanceNet, unchanged_on_failure
+from imbalnet.networks import NETWORKS, LinearModel
+from imbalnet.optimizers import OPTIMIZERS
+from imbalnet.parameters import NestedParametersMixin
+from imbalnet.posterior import effective_prior, resolve_prior, shift_prior
+from imbalnet.preparation import Rows, TrainingPlan, hold_out, plan_training
+from imbalnet.runtime import spawn_seeds, torch_threads
+from imbalnet.sampling import SAMPLERS, build_sampler
+from imbalnet.table import as_codes, as_labels, as_matrix, as_weights
+
+# As HistGradientBoostingClassifier: below, a validation split costs more than it gives.
+_EARLY_STOPPING_ROWS = 10_000
+
+
+class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
+    """Neural network classifier for imbalanced tabular data.
+
+    A scikit-learn classifier that trains a torch network through skorch. Class
+    weights, samplers and losses against imbalance see the training rows only, and what
+    they do to the probabilities is known (``effective_prior_``) and can be undone
+    (`target_prior`).
+
+    Parameters
+    ----------
+    module : {"mlp", "linear"} or callable, default="mlp"
+        The network: a name, or a ``torch.nn.Module`` class or factory that is called
+        as ``module(in_features=, out_features=, **module__*)`` and gives logits.
+
+    loss : {"cross_entropy", "focal"} or callable, default="cross_entropy"
+        A name, or a ``torch.nn.Module`` class whose ``forward(logits, target)``
+        accepts ``reduction="none"``. ``loss__gamma`` and ``loss__alpha`` go to the
+        focal loss.
+
+    class_weight : {"balanced", "effective"}, dict, callable or None, default=None
+        Weights of the classes in the loss, see
+        :func:`imbalnet.weighting.class_weights`. ``class_weight__power`` tempers them,
+        ``class_weight__beta`` goes to "effective". With a `sampler` they are computed
+        from the class counts that the sampler delivers.
+
+    sampler : {"weighted", "oversample", "undersample", "balanced_batch"}, \
+            imbalanced-learn sampler or None, default=None
+        Which training rows an epoch sees. The names draw afresh each epoch, see
+        :mod:`imbalnet.sampling`; an object with ``fit_resample`` is applied once to
+        the training rows.
+
+    target_prior : {"train", "uniform"}, dict or None, default=None
+        Class distribution that probabilities are given for. None is the one that the
+        network was trained under (with weights or a sampler not the data's), "train"
+        that of the training data, "uniform" makes the prediction minimise the balanced
+        error, a dict (label to probability) is the base rate of the place of use. Read
+        at prediction time: changing it needs no refit.
+
+    optimizer : {"adamw", "adam", "sgd", "lbfgs"} or callable, default="adamw"
+        A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.
+
+    learning_rate : float or "auto", default="auto"
+        "auto" is 0.002; 0.05 for "sgd" and 1 for "lbfgs".
+
+    schedule : {"cosine", "constant"}, default="cosine"
+        How the learning rate goes on: down to 0 along half a cosine over `max_epochs`,
+        or not at all. "lbfgs" and ``partial_fit`` keep it constant.
+
+    weight_decay : float, default=0.01
+        Decoupled for "adamw"; for "lbfgs" the penalty ``weight_decay / 2 * |W|**2``.
+        Acts on weight matrices, not on biases.
+
+    batch_size : int or "auto", default="auto"
+        Rows in a batch. "auto" is an eighth of the training rows, between 16 and 128,
+        then 256 from 8,000 and 512 from 24,000 rows; up to 64 rows all of them.
+
+    max_epochs : int, default=50
+        Passes over the training rows.
+
+    early_stopping : bool or "auto", default="auto"
+        Whether to hold out validation rows, stop when they get no better, and keep the
+        weights of the best epoch. "auto" does with more than 10,000 rows, and where
+        ``X_val`` is given.
+
+    validation_fraction : float, default=0.1
+        Share of each class that is held out.
+
+    patience : int, default=15
+        Epochs without a better one after which training stops.
+
+    monitor : {"average_precision", "loss"}, default="average_precision"
+        What decides which epoch is better: average precision (for several classes the
+        mean of one-vs-rest), or the loss on the validation rows. Ties, and classes with
+        fewer than 5 validation rows, are left to the loss.
+
+    device : str, default="auto"
+        "auto" takes a GPU if there is one; otherwise a torch device such as "cpu".
+
+    dtype : {"float32", "float64"}, default="float32"
+        Of features and network.
+
+    n_threads : int or None, default=None
+        Torch threads in ``fit`` and in prediction; None is one, which is fastest for
+        small networks and gives the same bits however many jobs run.
+
+    compile : bool, default=False
+        Whether to use ``torch.compile``.
+
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights that are there.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds initialisation, split, resampling, batch order and dropout. Neither
+        torch's nor NumPy's global generator is touched; None takes fresh entropy.
+
+    verbose : int, default=0
+        1 prints a line an epoch.
+
+    callbacks : list of skorch callbacks or None, default=None
+        Copied, then handed to skorch.
+
+    **nested
+        ``module__*``, ``loss__*``, ``class_weight__*``, ``sampler__*``,
+        ``optimizer__*`` go to the component of that name, ``net__*`` to skorch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The sorted labels; ``classes_[1]`` of two is the positive class.
+
+    n_features_in_ : int
+        Number of features seen in ``fit``.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X was a frame with string column names.
+
+    class_weight_ : ndarray of shape (n_classes,)
+        Weights of the classes in the loss.
+
+    class_prior_ : ndarray of shape (n_classes,)
+        Class frequencies in the training rows (weighted by `sample_weight`).
+
+    effective_prior_ : ndarray of shape (n_classes,)
+        Class distribution that the network was trained under.
+
+    net_ : skorch.NeuralNetClassifier
+        The trained net.
+
+    module_ : torch.nn.Module
+        The trained network.
+
+    history_ : skorch.history.History
+        Loss and duration of each epoch, and the scores of the validation rows.
+
+    n_iter_ : int
+        Epochs trained.
+
+    best_iteration_ : int
+        The epoch, counted from 1, whose weights were kept.
+
+    device_ : torch.device
+        Where the network lies.
+
+    coef_ : ndarray of shape (1, n_features_in_) or (n_classes, n_features_in_)
+        Coefficients for the raw features; ``module="linear"`` only.
+
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts under the effective prior; ``module="linear"`` only.
+
+    See Also
+    --------
+    sklearn.linear_model.LogisticRegression : The linear model that this replaces.
+    sklearn.neural_network.MLPClassifier : A network without levers against imbalance.
+    imblearn.pipeline.Pipeline : Resampling in front of a classifier.
+
+    Notes
+    -----
+    With ``sampler=SMOTE()`` the validation rows are split off before the resampling.
+    An imbalanced-learn pipeline with SMOTE in front of this classifier resamples first:
+    early stopping then sees synthetic neighbours of training rows.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from imbalnet import BalancedNeuralClassifier
+    >>> X, y = make_classification(2000, weights=[0.95], random_state=0)
+    >>> clf = BalancedNeuralClassifier(class_weight="balanced", random_state=0)
+    >>> clf.fit(X, y).predict_proba(X[:3]).shape
+    (3, 2)
+    >>> clf.effective_prior_.round(2).tolist()
+    [0.5, 0.5]
+    """
+
+    _nested_prefixes = (
+        "module",
+        "loss",
+        "class_weight",
+        "sampler",
+        "optimizer",
+        "net",
+    )
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "module": [StrOptions(set(NETWORKS)), callable],
+        "loss": [StrOptions(set(LOSSES)), callable],
+        "class_weight": [
+            StrOptions({"balanced", "effective"}),
+            dict,
+            callable,
+            None,
+        ],
+        "sampler": [StrOptions(set(SAMPLERS)), HasMethods("fit_resample"), None],
+        "target_prior": [StrOptions({"train", "uniform"}), dict, None],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "learning_rate": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
+        "schedule": [StrOptions({"cosine", "constant"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "monitor": [StrOptions({"average_precision", "loss"})],
+        "device": [str, torch.device],
+        "dtype": [StrOptions({"float32", "float64"})],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "compile": ["boolean"],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "callbacks": [list, tuple, None],
+    }
+
+    def __init__(
+        self,
+        module: str | Callable[..., nn.Module] = "mlp",
+        *,
+        loss: str | Callable[..., nn.Module] = "cross_entropy",
+        class_weight: Any = None,
+        sampler: Any = None,
+        target_prior: Any = None,
+        optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
+        learning_rate: float | str = "auto",
+        schedule: str = "cosine",
+        weight_decay: float = 0.01,
+        batch_size: int | str = "auto",
+        max_epochs: int = 50,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        patience: int = 15,
+        monitor: str = "average_precision",
+        device: str | torch.device = "auto",
+        dtype: str = "float32",
+        n_threads: int | None = None,
+        compile: bool = False,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+        callbacks: list[Any] | None = None,
+        **nested: Any,
+    ) -> None:
+        self.module = module
+        self.loss = loss
+        self.class_weight = class_weight
+        self.sampler = sampler
+        self.target_prior = target_prior
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.monitor = monitor
+        self.device = device
+        self.dtype = dtype
+        self.n_threads = n_threads
+        self.compile = compile
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+        self._assign_nested(nested)
+
+    # -- training ----------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+    ) -> BalancedNeuralClassifier:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+            Numeric features without gaps.
+        y : array-like of shape (n_rows,)
+            Labels of any sortable kind.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows in loss, counts and statistics; rows of weight 0 are
+            left out. Several times a row and an integer weight are the same.
+        X_val : {array-like, data frame, sparse matrix}, default=None
+            Validation rows, instead of a split.
+        y_val : array-like, default=None
+            Their labels.
+
+        Returns
+        -------
+        BalancedNeuralClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If data or parameters are not usable, with the cure.
+        FloatingPointError
+            If the loss becomes NaN or infinite. Whenever fitting fails, the estimator
+            stays as it was.
+        """
+        with _unchanged_on_failure(self):
+            goes_on = self.warm_start and hasattr(self, "net_")
+            classes = self.classes_ if goes_on else None
+            rows = self._validate_rows(X, y, sample_weight, classes, reset=not goes_on)
+            given = self._validate_given(X_val, y_val)
+            self._train(rows, given, goes_on=goes_on)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> BalancedNeuralClassifier:
+        """Train for one epoch on some rows of a larger whole.
+
+        Class counts, and with them "balanced" weights and priors, and the columns' mean
+        and scale grow with each call. There is no validation split.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+            Numeric features without gaps.
+        y : array-like of shape (n_rows,)
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come; needed in the first call.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        BalancedNeuralClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing in the first call or differs in a later one, or if
+            the data are not usable.
+        """
+        with _unchanged_on_failure(self):
+            goes_on = hasattr(self, "net_")
+            known = self._all_classes(classes)
+            rows = self._validate_rows(X, y, sample_weight, known, reset=not goes_on)
+            self._train(rows, None, goes_on=goes_on, is_partial=True)
+        return self
+
+    def _all_classes(self, classes: ArrayLike | None) -> NDArray:
+        if classes is None:
+            if not hasattr(self, "classes_"):
+                raise ValueError(
+                    "classes must be passed on the first call to partial_fit: all "
+                    "labels that will ever come."
+                )
+            return self.classes_
+        given = np.unique(as_labels(classes))
+        if hasattr(self, "classes_") and not np.array_equal(given, self.classes_):
+            raise ValueError(
+                f"classes={given.tolist()} differs from the first call to partial_fit, "
+                f"which had {self.classes_.tolist()}."
+            )
+        return given
+
+    def _validate_rows(
+        self, X: Any, y: Any, sample_weight: Any, classes: Any, *, reset: bool
+    ) -> Rows:
+        labels = as_labels(y)
+        X = as_matrix(self, X, np.dtype(self.dtype).type, reset=reset)
+        check_consistent_length(X, labels)
+        weight = as_weights(sample_weight, X)
+        index = np.flatnonzero(weight)  # weight 0 is the same as not being there
+        if classes is None:
+            classes = np.unique(labels[index])
+        if len(classes) < 2:
+            raise ValueError(
+                "BalancedNeuralClassifier needs rows of at least two classes, but y "
+                f"(without rows of sample_weight 0) has one class: {classes.tolist()}."
+            )
+        codes = np.zeros(len(labels), dtype=np.intp)
+        codes[index] = as_codes(labels[index], classes)
+        self.classes_ = classes
+        return Rows(X, codes, weight, index)
+
+    def _validate_given(self, X_val: Any, y_val: Any) -> Rows | None:
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val belong together: give both or neither.")
+        if X_val is None:
+            return None
+        labels = as_labels(y_val)
+        X_val = as_matrix(self, X_val, np.dtype(self.dtype).type, reset=False)
+        check_consistent_length(X_val, labels)
+        codes = as_codes(labels, self.classes_, "y_val")
+        return Rows(X_val, codes, np.ones(len(codes)), np.arange(len(codes)))
+
+    def _train(
+        self, rows: Rows, given: Rows | None, *, goes_on: bool, is_partial: bool = False
+    ) -> None:
+        """Train a new net, or the one that is there if training `goes_on`."""
+        step = self.n_iter_ if goes_on else 0
+        seeds = spawn_seeds(self.random_state, 4, step=step)
+        train, valid = rows, given
+        if given is None and not is_partial and self._stops_early(rows):
+            train, valid = hold_out(
+                rows, self.validation_fraction, self.classes_, seeds[0]
+            )
+        loss = self.net_.criterion_ if goes_on else self._checked_loss()
+        plan = self._plan(train, seeds[1], adds=goes_on and is_partial)
+        self._learn_priors(plan, loss)
+        with torch_threads(self.n_threads or 1):
+            if goes_on:
+                net = self.net_
+            else:
+                net = build_net(self, loss, train, self._monitor_of(valid), seeds[2])
+            with unchanged_on_failure(net):
+                if goes_on and is_partial:
+                    update_statistics(net, train)
+                epochs = 1 if is_partial else self.max_epochs
+                train_net(net, plan, valid, epochs=epochs, seed=seeds[3])
+        self._learn_net(net)
+
+    def _checked_loss(self) -> Loss:
+        """Build the loss, behind every check of parameters that needs no rows."""
+        n_classes = len(self.classes_)
+        check_nested_parameters(self)
+        resolve_prior(self.target_prior, self.classes_, np.ones(n_classes) / n_classes)
+        return build_loss(self.loss, self._nested("loss"), n_classes)
+
+    def _stops_early(self, rows: Rows) -> bool:
+        if self.early_stopping == "auto":
+            return len(rows.index) > _EARLY_STOPPING_ROWS
+        return bool(self.early_stopping)
+
+    def _monitor_of(self, valid: Rows | None) -> str | None:
+        """Choose what the best epoch is judged by; None without early stopping."""
+        if valid is None or self.early_stopping is False:
+            return None
+        fewest = np.bincount(valid.of(valid.codes), minlength=len(self.classes_)).min()
+        if self.monitor == "average_precision" and fewest < MIN_RANKED:
+            warnings.warn(
+                f"A class has {fewest} validation rows, too few to rank by "
+                f"average_precision (fewer than {MIN_RANKED}): the best epoch is the "
+                "one of the lowest validation loss. Raise validation_fraction, or set "
+                "monitor='loss' to agree.",
+                UserWarning,
+                stacklevel=5,
+            )
+            return "loss"
+        return self.monitor
+
+    def _plan(self, train: Rows, seed: int, *, adds: bool) -> TrainingPlan:
+        return plan_training(
+            train,
+            self.classes_,
+            sampler=build_sampler(self.sampler, self._nested("sampler")),
+            class_weight=self.class_weight,
+            weight_params=self._nested("class_weight"),
+            batch_size=self.batch_size,
+            full_batch=self.optimizer == "lbfgs",
+            earlier=self._class_counts if adds else None,
+            seed=seed,
+        )
+
+    def _learn_priors(self, plan: TrainingPlan, loss: Loss) -> None:
+        self._class_counts = plan.class_counts
+        self.class_weight_ = plan.class_weight
+        self.class_prior_ = effective_prior(plan.class_counts.seen)
+        factors = loss.class_factors(len(self.classes_)).cpu().numpy()
+        self.effective_prior_ = effective_prior(
+            plan.class_counts.delivered, plan.class_weight, factors
+        )
+
+    def _learn_net(self, net: ImbalanceNet) -> None:
+        self.net_ = net
+        self.n_iter_ = len(net.history)
+        self.best_iteration_ = net.best_epoch() or self.n_iter_
+        if net.was_interrupted:
+            warnings.warn(
+                f"Training was interrupted in epoch {self.n_iter_}; the weights of "
+                "the best epoch so far are kept.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    # -- prediction --------------------------------------------------------------
+
+    def predict(self, X: Any) -> NDArray:
+        """Predict the most likely class under the target prior.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Labels, in the dtype of ``classes_``.
+        """
+        log_posterior = self._log_posterior(X)
+        return self.classes_[log_posterior.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Predict class probabilities under the target prior.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+            In the order of ``classes_``; each row sums to 1, for every loss.
+        """
+        return np.exp(self._log_posterior(X))
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Give the log odds of the positive class, or log probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_rows, n_classes)
+            Two classes: ``log(p_1 / p_0)``, positive where ``classes_[1]`` is
+            predicted. Otherwise the log probability of each class.
+        """
+        log_posterior = self._log_posterior(X)
+        if len(self.classes_) == 2:
+            return log_posterior[:, 1] - log_posterior[:, 0]
+        return log_posterior
+
+    def _log_posterior(self, X: Any) -> NDArray[np.float64]:
+        check_is_fitted(self)
+        dtype = np.float64 if self.net_.dtype is torch.float64 else np.float32
+        X = as_matrix(self, X, dtype, reset=False)
+        with torch_threads(self.n_threads or 1):
+            log_posterior = self.net_.predict_log_posterior(X)
+        target = resolve_prior(self.target_prior, self.classes_, self.class_prior_)
+        if target is not None:
+            log_posterior = shift_prior(log_posterior, self.effective_prior_, target)
+        if log_posterior.ndim == 3:  # (rows, members, classes)
+            n_members = log_posterior.shape[1]
+            return logsumexp(log_posterior, axis=1) - np.log(n_members)
+        return log_posterior
+
+    # -- fitted state ------------------------------------------------------------
+
+    @property
+    def module_(self) -> nn.Module:
+        """The trained network."""
+        return self.net_.module_
+
+    @property
+    def history_(self) -> Any:
+        """One record an epoch."""
+        return self.net_.history
+
+    @property
+    def device_(self) -> torch.device:
+        """Where the network lies."""
+        return torch.device(self.net_.device)
+
+    @property
+    def coef_(self) -> NDArray[np.float64]:
+        """Coefficients for the raw features, with ``module="linear"``."""
+        return self._linear().coefficients()[0]
+
+    @property
+    def intercept_(self) -> NDArray[np.float64]:
+        """Intercepts under the effective prior, with ``module="linear"``."""
+        return self._linear().coefficients()[1]
+
+    def _linear(self) -> LinearModel:
+        module = self.module_
+        if not isinstance(module, LinearModel):
+            raise AttributeError(
+                f"coef_ and intercept_ exist with module='linear' only, not with "
+                f"module={self.module!r}."
+            )
+        return module
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell scikit-learn whether there is a trained net."""
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Tags:
+        """Tell scikit-learn that sparse matrices are welcome."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+@contextmanager
+def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
+    """Leave an estimator as it was if the block fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

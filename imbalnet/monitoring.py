@@ -1,0 +1,98 @@
+"""skorch callbacks that watch the validation rows."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+from skorch.callbacks import Callback
+from torch.optim.lr_scheduler import LambdaLR
+
+# Average precision over fewer positives than this jumps with single rows.
+MIN_RANKED = 5
+
+
+class CosineSchedule(Callback):
+    """Let the learning rate fall to 0 along half a cosine over ``max_epochs``."""
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Start at the optimiser's learning rate."""
+        n_epochs = net.max_epochs
+        self.scheduler_ = LambdaLR(
+            net.optimizer_, lambda epoch: 0.5 * (1 + math.cos(math.pi * epoch / n_epochs))
+        )
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Go one step down."""
+        net.history.record("event_lr", self.scheduler_.get_last_lr()[0])
+        self.scheduler_.step()
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Let go of the optimiser."""
+        del self.scheduler_
+
+
+class BestEpoch(Callback):
+    """Keep the weights of the best epoch, and stop when none has come for a while.
+
+    The best epoch has the highest validation average precision; where that ties, or
+    where a class has fewer than ``MIN_RANKED`` validation rows, the lowest validation
+    loss.
+
+    Parameters
+    ----------
+    monitor : {"average_precision", "loss"}
+        What decides.
+    patience : int or None
+        Epochs without a better one after which training stops; None never stops.
+    """
+
+    def __init__(self, monitor: str, patience: int | None) -> None:
+        self.monitor = monitor
+        self.patience = patience
+
+    def initialize(self) -> BestEpoch:
+        """Forget earlier training."""
+        self.best_epoch_ = 0
+        self.best_rank_ = (-np.inf, -np.inf)
+        self.best_state_: dict[str, Any] | None = None
+        return self
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Start anew: further training may follow other rows."""
+        self.initialize()
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Compare the epoch with the best one so far."""
+        if "valid_loss" not in net.history[-1]:
+            return
+        epoch = len(net.history)
+        rank = self._rank(net.history[-1])
+        net.history.record(f"valid_{self.monitor}_best", rank > self.best_rank_)
+        if rank > self.best_rank_:
+            self.best_epoch_, self.best_rank_ = epoch, rank
+            self.best_state_ = _state_of(net)
+        elif self.patience is not None and epoch - self.best_epoch_ >= self.patience:
+            net.stop_training = True
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Put the best weights back, also when training was interrupted."""
+        if self.best_state_ is not None:
+            net.module_.load_state_dict(self.best_state_["module"])
+            net.criterion_.load_state_dict(self.best_state_["criterion"])
+        self.best_state_ = None
+
+    def _rank(self, record: dict[str, Any]) -> tuple[float, float]:
+        precision = record["valid_average_precision"]
+        if self.monitor == "loss":
+            precision = 0.0
+        return precision, -record["valid_loss"]
+
+
+def _state_of(net: Any) -> dict[str, Any]:
+    return {
+        "module": copy.deepcopy(net.module_.state_dict()),
+        "criterion": copy.deepcopy(net.criterion_.state_dict()),
+    }

@@ -1,0 +1,315 @@
+"""The skorch net: weighted loss, ensemble axis, one synchronisation an epoch."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imbalnet.batches import Batch, TableRows, TensorBatches
+from imbalnet.losses import Loss
+from imbalnet.metrics import macro_average_precision
+from imbalnet.monitoring import BestEpoch
+
+_BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class ImbalanceNet(NeuralNetClassifier):
+    """A skorch classifier that owns weighting, reduction and the softmax.
+
+    It trains on :class:`~imbalnet.batches.TableRows`, whose batches carry loss
+    weights, and learns from ``mean(weight * loss)``: weights are normalised over the
+    training set, not over the batch, so that a batch without positives keeps its
+    weight.
+
+    Parameters
+    ----------
+    module : callable
+        Called as ``module(in_features=, out_features=, **module__*)``.
+    criterion : Loss
+        The loss, already built.
+    weight_decay : float, default=0.0
+        Acts on matrices only, not on biases. Optimisers that have no such argument
+        (L-BFGS) minimise ``0.5 * weight_decay * |W|**2`` beside the loss.
+    dtype : torch.dtype, default=torch.float32
+        Of parameters and features.
+    first_look : callable or None, default=None
+        Called once with the new module, before the optimiser sees its parameters.
+    **kwargs
+        skorch's arguments.
+    """
+
+    def __init__(
+        self,
+        module: Callable[..., nn.Module],
+        *,
+        criterion: Loss,
+        weight_decay: float = 0.0,
+        dtype: torch.dtype = torch.float32,
+        first_look: Callable[[nn.Module], None] | None = None,
+        iterator_train: Any = TensorBatches,
+        iterator_valid: Any = TensorBatches,
+        train_split: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            module,
+            criterion=criterion,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            train_split=train_split,
+            **kwargs,
+        )
+        self.weight_decay = weight_decay
+        self.dtype = dtype
+        self.first_look = first_look
+
+    # -- building ----------------------------------------------------------------
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        timer: list[tuple[str, Callback]] = [("epoch_timer", EpochTimer())]
+        return [*timer, ("print_log", PrintLog())] if self.verbose else timer
+
+    def initialize_module(self) -> ImbalanceNet:
+        """Build the module, move it to dtype and device, and let it look at rows."""
+        super().initialize_module()
+        self.module_.to(dtype=self.dtype, device=self.device)
+        first_look, self.first_look = self.first_look, None  # it holds the data
+        if first_look is not None:
+            first_look(self.module_)
+        return self
+
+    def initialize_criterion(self) -> ImbalanceNet:
+        """Take the loss as it is, in the net's dtype."""
+        super().initialize_criterion()
+        self.criterion_.to(dtype=self.dtype)
+        return self
+
+    def initialize_optimizer(self, triggered_directly: bool | None = None) -> Any:
+        """Build the optimiser; weight decay goes to the matrices only."""
+        if hasattr(self, "optimizer__param_groups"):
+            return super().initialize_optimizer(triggered_directly)
+        kwargs = {"lr": self.lr, **self.get_params_for("optimizer")}
+        parameters = [p for _, p in self.get_all_learnable_params()]
+        if self._optimizer_decays() and self.weight_decay:
+            matrices = [p for p in parameters if p.ndim > 1]
+            others = [p for p in parameters if p.ndim <= 1]
+            groups = [
+                {"params": matrices, "weight_decay": self.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ]
+            self.optimizer_ = self.optimizer(groups, **kwargs)
+        else:
+            self.optimizer_ = self.optimizer(parameters, **kwargs)
+        return self
+
+    def _optimizer_decays(self) -> bool:
+        return "weight_decay" in inspect.signature(self.optimizer).parameters
+
+    def _penalised(self) -> list[nn.Parameter]:
+        if self._optimizer_decays() or not self.weight_decay:
+            return []
+        return [p for _, p in self.get_all_learnable_params() if p.ndim > 1]
+
+    # -- training ----------------------------------------------------------------
+
+    def check_data(self, X: Any, y: Any) -> None:
+        """Do nothing: the estimator has validated the data."""
+
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
+        """Wrap features in rows of weight 1, unless they already are a dataset."""
+        if isinstance(X, torch.utils.data.Dataset):
+            return X
+        codes = np.zeros(X.shape[0], dtype=np.int64) if y is None else y
+        weight = np.ones(X.shape[0])
+        return TableRows(X, codes, weight, dtype=self.dtype, device=self.device)
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Take ``X = (training rows, validation rows or None)``, split beforehand."""
+        if isinstance(X, tuple):
+            return X
+        return super().get_split_datasets(X, y, **fit_params)
+
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any
+    ) -> ImbalanceNet:
+        """Train on; an interrupt ends training and is remembered."""
+        if not self.initialized_:
+            self.initialize()
+        self.was_interrupted = False
+        self.notify("on_train_begin", X=X, y=y)
+        try:
+            self.fit_loop(X, y, **fit_params)
+        except KeyboardInterrupt:
+            self.was_interrupted = not self._has_interrupting_callback()
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
+    def best_epoch(self) -> int | None:
+        """Give the epoch, from 1, that BestEpoch kept; None if nothing chose one."""
+        chosen = [cb for _, cb in self.callbacks_ if isinstance(cb, BestEpoch)]
+        return (chosen[0].best_epoch_ or None) if chosen else None
+
+    def _has_interrupting_callback(self) -> bool:
+        # skorch's EarlyStopping ends training by raising KeyboardInterrupt
+        return any(isinstance(cb, EarlyStopping) for _, cb in self.callbacks_)
+
+    def fit_loop(
+        self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any
+    ) -> ImbalanceNet:
+        """Run the epochs until ``stop_training`` is set."""
+        fit_params.pop("_routing_method", None)
+        rows_train, rows_valid = self.get_split_datasets(X, y)
+        datasets = {"dataset_train": rows_train, "dataset_valid": rows_valid}
+        batches = self.get_iterator(rows_train, training=True)
+        self.stop_training = False
+        self.batches_are_watched = self._has_batch_callback()
+        for _ in range(self.max_epochs if epochs is None else epochs):
+            self.notify("on_epoch_begin", **datasets)
+            self._train_epoch(batches)
+            if rows_valid is not None:
+                self._validate(rows_valid)
+            self.notify("on_epoch_end", **datasets)
+            if self.stop_training:
+                break
+        return self
+
+    def _train_epoch(self, batches: Any) -> None:
+        self._set_training(True)
+        total = torch.zeros((), dtype=self.dtype, device=self.device)
+        n_rows = 0
+        for batch in batches:
+            self.notify("on_batch_begin", batch=batch, training=True)
+            step = self.train_step(batch)
+            total += step["loss"].detach() * len(batch[1])
+            n_rows += len(batch[1])
+            self.notify("on_batch_end", batch=batch, training=True, **step)
+        self._record_train_loss(total.item() / n_rows)
+
+    def _record_train_loss(self, loss: float) -> None:
+        if not np.isfinite(loss):
+            raise FloatingPointError(
+                f"The training loss became {loss} in epoch {len(self.history)}. Lower "
+                f"learning_rate (it is {self.lr:g}); scale the features "
+                "(module__standardize=True does) and look for extreme values in them "
+                "or in sample_weight; or set dtype='float64'."
+            )
+        self.history.record("train_loss", loss)
+
+    def _has_batch_callback(self) -> bool:
+        return any(
+            getattr(type(callback), event) is not getattr(Callback, event)
+            for _, callback in self.callbacks_
+            for event in _BATCH_EVENTS
+        )
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Tell the callbacks, but not of batches where none of them listens."""
+        if method_name not in _BATCH_EVENTS or self.batches_are_watched:
+            super().notify(method_name, **cb_kwargs)
+
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
+        """Compute the weighted loss of a batch and its gradients."""
+        X, y, weight = (values.to(self.device) for values in batch)
+        logits = self.infer(X)
+        loss = (weight * self.loss_per_row(logits, y)).mean()
+        for matrix in self._penalised():
+            loss = loss + 0.5 * self.weight_decay * matrix.square().sum()
+        loss.backward()
+        return {"loss": loss, "y_pred": logits}
+
+    def loss_per_row(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Give the loss of each row; an ensemble's is the mean of its members'."""
+        if logits.ndim == 2:
+            return self.criterion_(logits, y)
+        n_members = logits.shape[1]
+        # (B, M, C) -> (B * M, C) -> (B,)
+        losses = self.criterion_(logits.flatten(0, 1), y.repeat_interleave(n_members))
+        return losses.unflatten(0, (-1, n_members)).mean(1)
+
+    @torch.no_grad()
+    def _validate(self, rows: TableRows) -> None:
+        """Record loss and average precision of the validation rows."""
+        self._set_training(False)
+        parts = [
+            (self.infer(X), y, weight) for X, y, weight in self.get_iterator(rows)
+        ]
+        logits, y, weight = (torch.cat(column) for column in zip(*parts, strict=True))
+        loss = (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
+        probabilities = _mean_over_members(self.log_posterior(logits).exp())
+        score = macro_average_precision(y.cpu().numpy(), probabilities.cpu().numpy())
+        self.history.record("valid_loss", loss.item())
+        self.history.record("valid_average_precision", score)
+
+    # -- inference ---------------------------------------------------------------
+
+    def infer(self, x: Any, **fit_params: Any) -> Tensor:
+        """Give logits of shape (batch, n_classes) or (batch, members, n_classes)."""
+        logits = self.module_(x)
+        # one column z for two classes stands for the logits (0, z)
+        return F.pad(logits, (1, 0)) if logits.shape[-1] == 1 else logits
+
+    def evaluation_step(self, batch: Batch, training: bool = False) -> Tensor:
+        """Give the logits of a batch for prediction."""
+        self.check_is_fitted()
+        self._set_training(training)
+        with torch.set_grad_enabled(training):
+            return self.infer(batch[0].to(self.device))
+
+    def log_posterior(self, logits: Tensor) -> Tensor:
+        """Give the log posteriors that `logits` stand for under the trained prior."""
+        return self.criterion_.log_posterior(logits)
+
+    def predict_log_posterior(self, X: Any) -> NDArray[np.float64]:
+        """Give log posteriors under the trained prior, in float64.
+
+        Parameters
+        ----------
+        X : {ndarray, CSR matrix} of shape (n_rows, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes) or (n_rows, members, n_classes)
+        """
+        parts = [
+            self.log_posterior(logits.double()).numpy()
+            for logits in self.forward_iter(X)
+        ]
+        return np.concatenate(parts)
+
+    def predict_proba(self, X: Any) -> NDArray:
+        """Give class probabilities under the trained prior, for skorch's callbacks."""
+        data = X.X if isinstance(X, TableRows) else X
+        probabilities = np.exp(self.predict_log_posterior(data))
+        return probabilities.mean(1) if probabilities.ndim == 3 else probabilities
+
+
+def _mean_over_members(probabilities: Tensor) -> Tensor:
+    return probabilities.mean(1) if probabilities.ndim == 3 else probabilities
+
+
+@contextlib.contextmanager
+def unchanged_on_failure(net: ImbalanceNet) -> Iterator[None]:
+    """Put weights, optimiser and history back if further training fails."""
+    module, optimizer = copy.deepcopy(
+        (net.module_.state_dict(), net.optimizer_.state_dict())
+    )
+    n_epochs = len(net.history)
+    try:
+        yield
+    except BaseException:
+        net.module_.load_state_dict(module)
+        net.optimizer_.load_state_dict(optimizer)
+        del net.history[n_epochs:]
+        raise

@@ -1,0 +1,22 @@
+"""Networks for tabular data; their first layers preprocess."""
+
+from torch import nn
+
+from imbalnet.networks.linear import LinearModel
+from imbalnet.networks.mlp import ACTIVATIONS, MLP
+from imbalnet.networks.preprocessing import Standardize
+
+NETWORKS = {"linear": LinearModel, "mlp": MLP}
+
+# Modules that draw no random numbers in training.
+DETERMINISTIC = (
+    LinearModel,
+    MLP,
+    Standardize,
+    nn.Identity,
+    nn.Linear,
+    nn.Sequential,
+    *ACTIVATIONS.values(),
+)
+
+__all__ = ["DETERMINISTIC", "MLP", "NETWORKS", "LinearModel", "Standardize"]

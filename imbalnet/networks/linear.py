@@ -1,0 +1,85 @@
+"""A linear model: logistic regression, when trained with the cross entropy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imbalnet.networks.preprocessing import Standardize
+
+
+class LinearModel(nn.Module):
+    """Logits that are linear in the features.
+
+    Two classes have one set of coefficients, as in scikit-learn; the logit of the
+    negative class is 0.
+
+    **Shape**
+
+    - input: ``(batch, in_features)``
+    - output: ``(batch, out_features)``
+
+    Parameters
+    ----------
+    in_features : int
+        Number of columns.
+    out_features : int
+        Number of classes.
+    standardize : bool, default=True
+        Standardise the columns first. The penalty then acts on the coefficients of
+        the standardised columns.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.networks import LinearModel
+    >>> LinearModel(3, 2)(torch.ones(5, 3)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, *, standardize: bool = True
+    ) -> None:
+        super().__init__()
+        self.input = Standardize(in_features) if standardize else nn.Identity()
+        self.output = nn.Linear(in_features, 1 if out_features == 2 else out_features)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Start at zero: the problem is convex."""
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the logits of a batch."""
+        logits = self.output(self.input(x))
+        return F.pad(logits, (1, 0)) if logits.shape[-1] == 1 else logits
+
+    def initialize_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
+        """Take the columns' mean and scale from the training rows."""
+        if isinstance(self.input, Standardize):
+            self.input.initialize_from(X, y, sample_weight)
+
+    def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
+        """Merge further rows into the columns' mean and scale."""
+        if isinstance(self.input, Standardize):
+            self.input.update_from(X, y, sample_weight)
+
+    @torch.no_grad()
+    def coefficients(self) -> tuple[NDArray, NDArray]:
+        """Give coefficients and intercepts for raw columns.
+
+        Returns
+        -------
+        coef : ndarray of shape (1, in_features) or (n_classes, in_features)
+        intercept : ndarray of shape (1,) or (n_classes,)
+        """
+        weight, bias = self.output.weight.double(), self.output.bias.double()
+        if isinstance(self.input, Standardize):
+            weight = weight / self.input.scale
+            bias = bias - weight @ self.input.mean.double()
+        return weight.cpu().numpy(), bias.cpu().numpy()

@@ -1,0 +1,118 @@
+"""A multilayer perceptron."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from imbalnet.networks.preprocessing import Standardize
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+class MLP(nn.Module):
+    """Standardised columns, hidden layers, logits.
+
+    **Shape**
+
+    - input: ``(batch, in_features)``
+    - output: ``(batch, out_features)``
+
+    Parameters
+    ----------
+    in_features : int
+        Number of columns.
+    out_features : int
+        Number of classes.
+    hidden_sizes : sequence of int, default=(128, 128)
+        Width of each hidden layer.
+    activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
+        Nonlinearity behind each hidden layer.
+    dropout : float, default=0.0
+        Share of hidden units that is left out in training, in [0, 1).
+    standardize : bool, default=True
+        Standardise the columns first; False takes them as they come.
+    clip : float or None, default=3.0
+        Where standardised values bend, see :class:`Standardize`; None does not bend.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.networks import MLP
+    >>> MLP(3, 2, hidden_sizes=(8,))(torch.ones(5, 3)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        hidden_sizes: Sequence[int] = (128, 128),
+        activation: str = "relu",
+        dropout: float = 0.0,
+        standardize: bool = True,
+        clip: float | None = 3.0,
+    ) -> None:
+        _check(hidden_sizes, activation, dropout)
+        super().__init__()
+        self.input = Standardize(in_features, clip) if standardize else nn.Identity()
+        self.hidden = nn.Sequential()
+        width = in_features
+        for size in hidden_sizes:
+            self.hidden.append(nn.Linear(width, size))
+            self.hidden.append(ACTIVATIONS[activation]())
+            if dropout > 0:
+                self.hidden.append(nn.Dropout(dropout))
+            width = size
+        self.output = nn.Linear(width, out_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the logits of a batch."""
+        return self.output(self.hidden(self.input(x)))
+
+    @torch.no_grad()
+    def initialize_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
+        """Take the columns' mean and scale from the training rows.
+
+        Constant columns start with weight 0, so that they stay without effect unless
+        training ever sees them vary.
+        """
+        if not isinstance(self.input, Standardize):
+            return
+        self.input.initialize_from(X, y, sample_weight)
+        first = self.hidden[0] if len(self.hidden) else self.output
+        first.weight[:, self.input.is_constant] = 0.0
+
+    def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
+        """Merge further rows into the columns' mean and scale."""
+        if isinstance(self.input, Standardize):
+            self.input.update_from(X, y, sample_weight)
+
+    @torch.no_grad()
+    def initialize_output(self, logits: Tensor) -> None:
+        """Start at `logits`, of shape (out_features,), whatever the features."""
+        self.output.bias.copy_(logits)
+
+
+def _check(hidden_sizes: Sequence[int], activation: str, dropout: float) -> None:
+    if any(size < 1 for size in hidden_sizes):
+        raise ValueError(
+            f"module__hidden_sizes must be positive integers, however: {hidden_sizes=}"
+        )
+    if activation not in ACTIVATIONS:
+        raise ValueError(
+            f"module__activation must be one of {sorted(ACTIVATIONS)}, however: "
+            f"{activation=}"
+        )
+    if not 0.0 <= dropout < 1.0:
+        raise ValueError(f"module__dropout must lie in [0, 1), however: {dropout=}")

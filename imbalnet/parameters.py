@@ -1,0 +1,128 @@
+"""Nested parameters of the form ``prefix__name``, as scikit-learn writes them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+
+def split_nested(name: str) -> tuple[str, str]:
+    """Split ``"loss__gamma"`` into ``("loss", "gamma")``."""
+    prefix, _, inner = name.partition("__")
+    return prefix, inner
+
+
+class NestedParametersMixin:
+    """Accept ``prefix__name`` parameters that no signature lists.
+
+    They are plain attributes (``vars(self)["loss__gamma"]``), so that ``clone``,
+    pickling and the representation need nothing special. Which names exist depends
+    on other parameters (``loss__gamma`` on ``loss``), so they are judged at ``fit``.
+    A component that has ``set_params`` of its own receives them the usual way.
+    """
+
+    _nested_prefixes: tuple[str, ...] = ()
+
+    def _assign_nested(self, nested: dict[str, Any]) -> None:
+        for name in nested:
+            if not self._is_nested(name):
+                prefixes = ", ".join(f"{prefix}__*" for prefix in self._nested_prefixes)
+                raise TypeError(
+                    f"{type(self).__name__}() got an unexpected keyword argument "
+                    f"{name!r}; nested parameters are {prefixes}."
+                )
+        vars(self).update(nested)
+
+    def _is_nested(self, name: str) -> bool:
+        prefix, inner = split_nested(name)
+        return bool(inner) and prefix in self._nested_prefixes
+
+    def _nested(self, prefix: str) -> dict[str, Any]:
+        """Give the nested parameters under ``prefix``, without the prefix."""
+        start = prefix + "__"
+        return {
+            name.removeprefix(start): value
+            for name, value in vars(self).items()
+            if name.startswith(start)
+        }
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get the parameters of this estimator, the nested ones included.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add the parameters of components that are estimators
+            themselves, such as an imbalanced-learn sampler.
+
+        Returns
+        -------
+        dict
+            Parameter names mapped to their values.
+        """
+        params = super().get_params(deep=deep)  # type: ignore[misc]
+        nested = {k: v for k, v in vars(self).items() if self._is_nested(k)}
+        return {**params, **nested}
+
+    def set_params(self, **params: Any) -> Any:
+        """Set the parameters of this estimator, nested ones too.
+
+        Parameters
+        ----------
+        **params : dict
+            Estimator parameters; ``prefix__name`` ones are judged at ``fit``.
+
+        Returns
+        -------
+        estimator instance
+            The estimator itself.
+        """
+        nested = {k: v for k, v in params.items() if self._is_nested(k)}
+        own = {k: v for k, v in params.items() if k not in nested}
+        super().set_params(**own)  # type: ignore[misc]
+        for name, value in nested.items():
+            self._set_nested(name, value)
+        return self
+
+    def _set_nested(self, name: str, value: Any) -> None:
+        prefix, inner = split_nested(name)
+        component = getattr(self, prefix, None)
+        is_instance = not isinstance(component, type)
+        if hasattr(component, "set_params") and is_instance and name not in vars(self):
+            component.set_params(**{inner: value})
+        else:
+            setattr(self, name, value)
+
+
+def accepted_names(
+    function: Callable[..., Any], without: Collection[str] = ()
+) -> set[str] | None:
+    """Name the parameters that a callable takes; None if it takes any (``**kwargs``)."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    return named - {"self", *without}
+
+
+def reject_unknown(
+    prefix: str, owner: str, given: Iterable[str], known: Collection[str] | None
+) -> None:
+    """Raise if a nested parameter is none that its component knows.
+
+    Raises
+    ------
+    ValueError
+        Naming the unknown parameters and listing the known ones.
+    """
+    unknown = sorted(set(given) - set(known)) if known is not None else []
+    if not unknown:
+        return
+    names = ", ".join(f"{prefix}__{name}" for name in unknown)
+    cure = (
+        "known are " + ", ".join(f"{prefix}__{name}" for name in sorted(known or ()))
+        if known
+        else "it takes none"
+    )
+    raise ValueError(f"{names} is no parameter of {owner}; {cure}.")

@@ -1,0 +1,223 @@
+"""From validated rows to what the net trains on: split, resample, weigh.
+
+The order is the point: the validation rows leave first, so that neither counts, nor
+weights, nor samplers, nor synthetic rows know anything of them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbalnet.batches import EpochOrder, Shuffle
+from imbalnet.sampling import IndexSampler, resample
+from imbalnet.splitting import stratified_split
+from imbalnet.weighting import ClassWeight, class_weights
+
+# Up to this many rows, "auto" trains in one full batch, where a sampler's rates enter
+# as weights: the expectation of the draw, without its noise.
+FULL_BATCH_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table; the table may hold more of them than ``index`` names."""
+
+    X: Any
+    codes: NDArray[np.intp]
+    weight: NDArray[np.float64]
+    index: NDArray[np.intp]
+
+    def of(self, values: NDArray) -> NDArray:
+        """Take the entries of `values` that belong to these rows."""
+        return values[self.index]
+
+    def reweighted(self, weight: NDArray) -> Rows:
+        """Give the same rows other weights, of shape (len(index),)."""
+        weights = np.zeros(len(self.codes))
+        weights[self.index] = weight
+        return Rows(self.X, self.codes, weights, self.index)
+
+    def counts(self, n_classes: int) -> NDArray[np.float64]:
+        """Sum the weights of each class."""
+        return np.bincount(self.of(self.codes), self.of(self.weight), n_classes)
+
+
+def hold_out(
+    rows: Rows, fraction: float, classes: NDArray, seed: int
+) -> tuple[Rows, Rows]:
+    """Split the validation rows off, class by class.
+
+    Warns
+    -----
+    UserWarning
+        If a class is too small to be split and stays in training whole.
+    """
+    rng = np.random.default_rng(seed)
+    train, valid, unsplit = stratified_split(rows.of(rows.codes), fraction, rng)
+    if len(unsplit):
+        warnings.warn(
+            f"The classes {classes[unsplit].tolist()} have a single row each, which "
+            "stays in training: validation does not see them.",
+            UserWarning,
+            stacklevel=2,
+        )
+    parts = (rows.index[part] for part in (train, valid))
+    train_rows, valid_rows = (
+        Rows(rows.X, rows.codes, rows.weight, index) for index in parts
+    )
+    return train_rows, valid_rows
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """Weighted class counts; they add up over the calls of ``partial_fit``.
+
+    Attributes
+    ----------
+    seen : ndarray of shape (n_classes,)
+        In the training rows as they came.
+    delivered : ndarray of shape (n_classes,)
+        In an epoch, behind the sampler.
+    """
+
+    seen: NDArray[np.float64]
+    delivered: NDArray[np.float64]
+
+    def plus(self, other: ClassCounts | None) -> ClassCounts:
+        """Add the counts of earlier rows."""
+        if other is None:
+            return self
+        return ClassCounts(self.seen + other.seen, self.delivered + other.delivered)
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What one training run learns from.
+
+    Attributes
+    ----------
+    rows : Rows
+        Training rows after resampling; ``weight`` is the loss weight, of mean 1 over
+        what an epoch draws.
+    order : EpochOrder or None
+        Draws the epochs; None is one full batch.
+    batch_size : int
+    class_counts : ClassCounts
+    class_weight : ndarray of shape (n_classes,)
+        Computed from what the sampler delivers.
+    loss_factor : ndarray of shape (n_classes,)
+        ``class_weight * sampling rate``, which a validation row of the class weighs.
+    """
+
+    rows: Rows
+    order: EpochOrder | None
+    batch_size: int
+    class_counts: ClassCounts
+    class_weight: NDArray[np.float64]
+    loss_factor: NDArray[np.float64]
+
+
+def plan_training(
+    rows: Rows,
+    classes: NDArray,
+    *,
+    sampler: Any,
+    class_weight: ClassWeight,
+    weight_params: dict[str, float],
+    batch_size: int | str,
+    full_batch: bool,
+    earlier: ClassCounts | None,
+    seed: int,
+) -> TrainingPlan:
+    """Resample, weigh and order the training rows.
+
+    Class weights are computed from what the sampler delivers, so that a balancing
+    sampler with ``class_weight="balanced"`` does not balance twice.
+
+    Parameters
+    ----------
+    rows : Rows
+        Training rows; ``weight`` is the sample weight.
+    classes : ndarray of shape (n_classes,)
+        The sorted labels.
+    sampler : IndexSampler, imbalanced-learn sampler or None
+        An imbalanced-learn sampler is applied here, once.
+    class_weight, weight_params
+        See :func:`imbalnet.weighting.class_weights`.
+    batch_size : int or "auto"
+    full_batch : bool
+        Whether ``"auto"`` means one batch of all rows, however many they are.
+    earlier : ClassCounts or None
+        Of earlier calls of ``partial_fit``.
+    seed : int
+        Of the resampling and of the draws.
+    """
+    n_classes = len(classes)
+    seen = rows.counts(n_classes)
+    if sampler is not None and not isinstance(sampler, IndexSampler):
+        rows, sampler = _resampled(rows, sampler, classes, seed), None
+    codes = rows.of(rows.codes)
+    rates = np.ones(n_classes)
+    if sampler is not None:
+        rates = sampler.rates(np.bincount(codes, minlength=n_classes))
+    delivered = rows.counts(n_classes) * rates
+    counts = ClassCounts(seen, delivered).plus(earlier)
+    weights = class_weights(
+        counts.delivered, class_weight, classes=classes, **weight_params
+    )
+    one_batch = batch_size == "auto" and (full_batch or len(codes) <= FULL_BATCH_ROWS)
+    return TrainingPlan(
+        rows=_weighed(rows, weights, rates, one_batch),
+        order=None if one_batch else _order(sampler, codes, seed),
+        batch_size=len(codes) if one_batch else _batch_size(batch_size, len(codes)),
+        class_counts=counts,
+        class_weight=weights,
+        loss_factor=weights * delivered / np.where(seen > 0, seen, 1.0),
+    )
+
+
+def _weighed(rows: Rows, weights: NDArray, rates: NDArray, one_batch: bool) -> Rows:
+    """Give rows their loss weights, of mean 1 over what an epoch draws."""
+    codes = rows.of(rows.codes)
+    loss_weight = rows.of(rows.weight) * weights[codes]
+    if one_batch:  # nothing is drawn: the rates enter as weights
+        loss_weight = loss_weight * rates[codes]
+        return rows.reweighted(loss_weight / loss_weight.mean())
+    drawn_mean = np.average(loss_weight, weights=rates[codes])
+    return rows.reweighted(loss_weight / drawn_mean)
+
+
+def _resampled(rows: Rows, resampler: Any, classes: NDArray, seed: int) -> Rows:
+    X, codes, weight = rows.X[rows.index], rows.of(rows.codes), rows.of(rows.weight)
+    try:
+        X, codes, weight = resample(resampler, X, codes, weight, classes, seed)
+    except ValueError as error:
+        counts = dict(zip(classes.tolist(), np.bincount(codes).tolist(), strict=False))
+        raise ValueError(
+            f"sampler={type(resampler).__name__}() failed on the training rows, whose "
+            f"class counts are {counts}: {error}"
+        ) from error
+    return Rows(X, codes, weight, np.arange(len(codes)))
+
+
+def _order(
+    sampler: IndexSampler | None, codes: NDArray[np.intp], seed: int
+) -> EpochOrder:
+    rng = np.random.default_rng(seed)
+    return Shuffle(len(codes), rng) if sampler is None else sampler.bind(codes, rng)
+
+
+def _batch_size(batch_size: int | str, n_rows: int) -> int:
+    """Grow the batch with the data: noise for small data, throughput for large."""
+    if batch_size != "auto":
+        return int(batch_size)
+    if n_rows >= 24_000:
+        return 512
+    if n_rows >= 8_000:
+        return 256
+    return int(np.clip(n_rows // 8, 16, 128))
