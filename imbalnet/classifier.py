@@ -310,7 +310,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
-        self._assign_nested(nested)
+        vars(self).update(nested)
 
     # -- training ----------------------------------------------------------------
 
@@ -478,6 +478,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
     def _checked_loss(self) -> Loss:
         """Build the loss, behind every check of parameters that needs no rows."""
         n_classes = len(self.classes_)
+        self._reject_unknown_parameters()
         check_nested_parameters(self)
         resolve_prior(self.target_prior, self.classes_, np.ones(n_classes) / n_classes)
         return build_loss(self.loss, self._nested("loss"), n_classes)
@@ -555,7 +556,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         log_posterior = self._log_posterior(X)
         return self.classes_[log_posterior.argmax(axis=1)]
 
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> NDArray[np.floating]:
         """Predict class probabilities under the target prior.
 
         Parameters
@@ -565,11 +566,12 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         Returns
         -------
         ndarray of shape (n_rows, n_classes)
-            In the order of ``classes_``; each row sums to 1, for every loss.
+            In the order of ``classes_`` and in the network's `dtype`; each row sums
+            to 1, for every loss.
         """
-        return np.exp(self._log_posterior(X))
+        return np.exp(self._log_posterior(X)).astype(self._output_dtype(), copy=False)
 
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
+    def decision_function(self, X: Any) -> NDArray[np.floating]:
         """Give the log odds of the positive class, or log probabilities.
 
         Parameters
@@ -582,15 +584,18 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             Two classes: ``log(p_1 / p_0)``, positive where ``classes_[1]`` is
             predicted. Otherwise the log probability of each class.
         """
-        log_posterior = self._log_posterior(X)
+        scores = self._log_posterior(X)
         if len(self.classes_) == 2:
-            return log_posterior[:, 1] - log_posterior[:, 0]
-        return log_posterior
+            scores = scores[:, 1] - scores[:, 0]
+        return scores.astype(self._output_dtype(), copy=False)
+
+    def _output_dtype(self) -> type[np.floating]:
+        """Give the network's precision: float64 outputs would claim more."""
+        return np.float64 if self.net_.dtype is torch.float64 else np.float32
 
     def _log_posterior(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self)
-        dtype = np.float64 if self.net_.dtype is torch.float64 else np.float32
-        X = as_matrix(self, X, dtype, reset=False)
+        X = as_matrix(self, X, self._output_dtype(), reset=False)
         with torch_threads(self.n_threads or 1):
             log_posterior = self.net_.predict_log_posterior(X)
         target = resolve_prior(self.target_prior, self.classes_, self.class_prior_)

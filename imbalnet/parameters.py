@@ -17,22 +17,22 @@ class NestedParametersMixin:
     """Accept ``prefix__name`` parameters that no signature lists.
 
     They are plain attributes (``vars(self)["loss__gamma"]``), so that ``clone``,
-    pickling and the representation need nothing special. Which names exist depends
-    on other parameters (``loss__gamma`` on ``loss``), so they are judged at ``fit``.
-    A component that has ``set_params`` of its own receives them the usual way.
+    pickling and the representation need nothing special. Which names exist depends on
+    other parameters (``loss__gamma`` on ``loss``), so that they are judged at ``fit``,
+    as scikit-learn does with every parameter. A component that has ``set_params`` of
+    its own receives them the usual way.
     """
 
     _nested_prefixes: tuple[str, ...] = ()
 
-    def _assign_nested(self, nested: dict[str, Any]) -> None:
-        for name in nested:
-            if not self._is_nested(name):
-                prefixes = ", ".join(f"{prefix}__*" for prefix in self._nested_prefixes)
-                raise TypeError(
-                    f"{type(self).__name__}() got an unexpected keyword argument "
-                    f"{name!r}; nested parameters are {prefixes}."
-                )
-        vars(self).update(nested)
+    def _extra(self) -> dict[str, Any]:
+        """Give the parameters that ``__init__`` does not name."""
+        named = self._get_param_names()  # type: ignore[attr-defined]
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in named and not name.startswith("_") and not name.endswith("_")
+        }
 
     def _is_nested(self, name: str) -> bool:
         prefix, inner = split_nested(name)
@@ -43,9 +43,20 @@ class NestedParametersMixin:
         start = prefix + "__"
         return {
             name.removeprefix(start): value
-            for name, value in vars(self).items()
+            for name, value in self._extra().items()
             if name.startswith(start)
         }
+
+    def _reject_unknown_parameters(self) -> None:
+        """Raise if a parameter is neither named by ``__init__`` nor nested."""
+        unknown = sorted(name for name in self._extra() if not self._is_nested(name))
+        if unknown:
+            named = ", ".join(self._get_param_names())  # type: ignore[attr-defined]
+            nested = ", ".join(f"{prefix}__*" for prefix in self._nested_prefixes)
+            raise ValueError(
+                f"{', '.join(unknown)} is no parameter of {type(self).__name__}; known "
+                f"are {named}, and nested ones {nested}."
+            )
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters of this estimator, the nested ones included.
@@ -62,8 +73,7 @@ class NestedParametersMixin:
             Parameter names mapped to their values.
         """
         params = super().get_params(deep=deep)  # type: ignore[misc]
-        nested = {k: v for k, v in vars(self).items() if self._is_nested(k)}
-        return {**params, **nested}
+        return {**params, **self._extra()}
 
     def set_params(self, **params: Any) -> Any:
         """Set the parameters of this estimator, nested ones too.

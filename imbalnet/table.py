@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
@@ -90,6 +90,7 @@ def as_labels(y: Any) -> NDArray:
             "requires y to be passed, but the target y is None: a classifier needs "
             "labels."
         )
+    assert_all_finite(y, input_name="y")
     if type_of_target(y, input_name="y") in (
         "multilabel-indicator",
         "multiclass-multioutput",

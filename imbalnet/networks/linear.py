@@ -50,7 +50,7 @@ class LinearModel(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Start at zero: the problem is convex."""
+        """Start at zero, as a convex problem may."""
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
@@ -68,6 +68,12 @@ class LinearModel(nn.Module):
         """Merge further rows into the columns' mean and scale."""
         if isinstance(self.input, Standardize):
             self.input.update_from(X, y, sample_weight)
+
+    @torch.no_grad()
+    def initialize_output(self, logits: Tensor) -> None:
+        """Start at `logits`, of shape (out_features,), whatever the features."""
+        single = len(self.output.bias) == 1
+        self.output.bias.copy_(logits[1:] - logits[:1] if single else logits)
 
     @torch.no_grad()
     def coefficients(self) -> tuple[NDArray, NDArray]:
