@@ -18,7 +18,7 @@ from imbalnet.batches import TableRows, TensorBatches
 from imbalnet.losses import Loss
 from imbalnet.monitoring import BestEpoch, CosineSchedule
 from imbalnet.net import ImbalanceNet
-from imbalnet.networks import DETERMINISTIC, NETWORKS
+from imbalnet.networks import DETERMINISTIC, NETWORKS, LinearModel
 from imbalnet.optimizers import OPTIMIZERS, resolve_learning_rate
 from imbalnet.parameters import accepted_names, reject_unknown, split_nested
 from imbalnet.preparation import Rows, TrainingPlan
@@ -100,7 +100,9 @@ def build_net(
     clf: BalancedNeuralClassifier,
     loss: Loss,
     rows: Rows,
+    *,
     monitor: str | None,
+    is_full_batch: bool,
     seed: int,
 ) -> ImbalanceNet:
     """Build and initialise the net.
@@ -114,6 +116,8 @@ def build_net(
         Training rows with their sample weights, for the network's first look.
     monitor : {"average_precision", "loss"} or None
         What the best epoch is judged by; None keeps the last one.
+    is_full_batch : bool
+        Whether an epoch is one step.
     seed : int
         Of the initialisation.
     """
@@ -131,7 +135,12 @@ def build_net(
             classes=clf.classes_,
             optimizer=OPTIMIZERS.get(clf.optimizer, clf.optimizer),
             **_prefixed("optimizer", clf._nested("optimizer")),
-            lr=resolve_learning_rate(clf.learning_rate, clf.optimizer),
+            lr=resolve_learning_rate(
+                clf.learning_rate,
+                clf.optimizer,
+                is_linear=module is LinearModel,
+                is_full_batch=is_full_batch,
+            ),
             weight_decay=clf.weight_decay,
             max_epochs=clf.max_epochs,
             callbacks=_callbacks(clf, monitor),

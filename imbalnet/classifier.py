@@ -30,7 +30,12 @@ from imbalnet.net import ImbalanceNet, unchanged_on_failure
 from imbalnet.networks import NETWORKS, LinearModel
 from imbalnet.optimizers import OPTIMIZERS
 from imbalnet.parameters import NestedParametersMixin
-from imbalnet.posterior import effective_prior, resolve_prior, shift_prior
+from imbalnet.posterior import (
+    effective_prior,
+    fit_offset,
+    resolve_prior,
+    shift_prior,
+)
 from imbalnet.preparation import Rows, TrainingPlan, hold_out, plan_training
 from imbalnet.runtime import spawn_seeds, torch_threads
 from imbalnet.sampling import SAMPLERS, build_sampler
@@ -82,13 +87,14 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.
 
     learning_rate : float or "auto", default="auto"
-        "auto" is 0.002; 0.05 for "sgd" and 1 for "lbfgs".
+        "auto" is 0.0007, 0.002 where an epoch is one batch, 0.05 for "sgd" and for
+        ``module="linear"``, and 1 for "lbfgs".
 
     schedule : {"cosine", "constant"}, default="cosine"
         How the learning rate goes on: down to 0 along half a cosine over `max_epochs`,
         or not at all. "lbfgs" and ``partial_fit`` keep it constant.
 
-    weight_decay : float, default=0.01
+    weight_decay : float, default=0.1
         Decoupled for "adamw"; for "lbfgs" the penalty ``weight_decay / 2 * |W|**2``.
         Acts on weight matrices, not on biases.
 
@@ -96,7 +102,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         Rows in a batch. "auto" is an eighth of the training rows, between 16 and 128,
         then 256 from 8,000 and 512 from 24,000 rows; up to 64 rows all of them.
 
-    max_epochs : int, default=50
+    max_epochs : int, default=30
         Passes over the training rows.
 
     early_stopping : bool or "auto", default="auto"
@@ -107,7 +113,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
     validation_fraction : float, default=0.1
         Share of each class that is held out.
 
-    patience : int, default=15
+    patience : int, default=10
         Epochs without a better one after which training stops.
 
     monitor : {"average_precision", "loss"}, default="average_precision"
@@ -270,12 +276,12 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
         learning_rate: float | str = "auto",
         schedule: str = "cosine",
-        weight_decay: float = 0.01,
+        weight_decay: float = 0.1,
         batch_size: int | str = "auto",
-        max_epochs: int = 50,
+        max_epochs: int = 30,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
-        patience: int = 15,
+        patience: int = 10,
         monitor: str = "average_precision",
         device: str | torch.device = "auto",
         dtype: str = "float32",
@@ -467,13 +473,32 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             if goes_on:
                 net = self.net_
             else:
-                net = build_net(self, loss, train, self._monitor_of(valid), seeds[2])
+                net = build_net(
+                    self,
+                    loss,
+                    train,
+                    monitor=self._monitor_of(valid),
+                    is_full_batch=plan.order is None,
+                    seed=seeds[2],
+                )
             with unchanged_on_failure(net):
                 if goes_on and is_partial:
                     update_statistics(net, train)
                 epochs = 1 if is_partial else self.max_epochs
                 train_net(net, plan, valid, epochs=epochs, seed=seeds[3])
         self._learn_net(net)
+        self.offset_ = self._fitted_offset(valid)
+
+    def _fitted_offset(self, valid: Rows | None) -> NDArray[np.float64]:
+        """Fit what is left of a bias to validation rows, under the data's own prior."""
+        if valid is None:
+            return np.zeros(len(self.classes_))
+        log_posterior = shift_prior(
+            self.net_.predict_log_posterior(valid.X[valid.index]),
+            self.effective_prior_,
+            self.class_prior_,
+        )
+        return fit_offset(log_posterior, valid.of(valid.codes), valid.of(valid.weight))
 
     def _checked_loss(self) -> Loss:
         """Build the loss, behind every check of parameters that needs no rows."""
@@ -599,8 +624,10 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         with torch_threads(self.n_threads or 1):
             log_posterior = self.net_.predict_log_posterior(X)
         target = resolve_prior(self.target_prior, self.classes_, self.class_prior_)
-        if target is not None:
-            log_posterior = shift_prior(log_posterior, self.effective_prior_, target)
+        source = self.effective_prior_
+        log_posterior = shift_prior(
+            log_posterior + self.offset_, source, source if target is None else target
+        )
         if log_posterior.ndim == 3:  # (rows, members, classes)
             n_members = log_posterior.shape[1]
             return logsumexp(log_posterior, axis=1) - np.log(n_members)

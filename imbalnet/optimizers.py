@@ -17,15 +17,31 @@ OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
     ),
 }
 
-_LEARNING_RATES: dict[Any, float] = {"sgd": 0.05, "lbfgs": 1.0}
-_DEFAULT_LEARNING_RATE = 2e-3
-
-
 def resolve_learning_rate(
-    learning_rate: float | str, optimizer: str | Callable[..., Any]
+    learning_rate: float | str,
+    optimizer: str | Callable[..., Any],
+    *,
+    is_linear: bool,
+    is_full_batch: bool,
 ) -> float:
-    """Give the learning rate that ``"auto"`` means for an optimiser."""
+    """Give the learning rate that ``"auto"`` means.
+
+    Parameters
+    ----------
+    learning_rate : float or "auto"
+    optimizer : str or callable
+    is_linear : bool
+        Whether the network is a linear model, which takes larger steps.
+    is_full_batch : bool
+        Whether an epoch is one step, which then has further to go.
+    """
     if learning_rate != "auto":
         return float(learning_rate)
-    known = _LEARNING_RATES if isinstance(optimizer, str) else {}
-    return known.get(optimizer, _DEFAULT_LEARNING_RATE)
+    if optimizer in _LEARNING_RATES:
+        return _LEARNING_RATES[optimizer]
+    if is_linear:
+        return 0.05
+    return 2e-3 if is_full_batch else 7e-4
+
+
+_LEARNING_RATES: dict[Any, float] = {"sgd": 0.05, "lbfgs": 1.0}

@@ -162,9 +162,8 @@ def plan_training(
     if sampler is not None and not isinstance(sampler, IndexSampler):
         rows, sampler = _resampled(rows, sampler, classes, seed), None
     codes = rows.of(rows.codes)
-    rates = np.ones(n_classes)
-    if sampler is not None:
-        rates = sampler.rates(np.bincount(codes, minlength=n_classes))
+    n_rows = np.bincount(codes, minlength=n_classes)
+    rates = np.ones(n_classes) if sampler is None else sampler.rates(n_rows)
     delivered = rows.counts(n_classes) * rates
     counts = ClassCounts(seen, delivered).plus(earlier)
     weights = class_weights(
@@ -174,7 +173,7 @@ def plan_training(
     return TrainingPlan(
         rows=_weighed(rows, weights, rates, one_batch),
         order=None if one_batch else _order(sampler, codes, seed),
-        batch_size=len(codes) if one_batch else _batch_size(batch_size, len(codes)),
+        batch_size=len(codes) if one_batch else _batch_size(batch_size, n_rows @ rates),
         class_counts=counts,
         class_weight=weights,
         loss_factor=weights * delivered / np.where(seen > 0, seen, 1.0),
@@ -212,12 +211,12 @@ def _order(
     return Shuffle(len(codes), rng) if sampler is None else sampler.bind(codes, rng)
 
 
-def _batch_size(batch_size: int | str, n_rows: int) -> int:
-    """Grow the batch with the data: noise for small data, throughput for large."""
+def _batch_size(batch_size: int | str, epoch_rows: float) -> int:
+    """Grow the batch with the epoch: noise for small data, throughput for large."""
     if batch_size != "auto":
         return int(batch_size)
-    if n_rows >= 24_000:
+    if epoch_rows >= 24_000:
         return 512
-    if n_rows >= 8_000:
+    if epoch_rows >= 8_000:
         return 256
-    return int(np.clip(n_rows // 8, 16, 128))
+    return int(np.clip(epoch_rows // 8, 16, 128))

@@ -33,7 +33,7 @@ class MLP(nn.Module):
         Number of columns.
     out_features : int
         Number of classes.
-    hidden_sizes : sequence of int, default=(128, 128)
+    hidden_sizes : sequence of int, default=(256, 256)
         Width of each hidden layer.
     activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
         Nonlinearity behind each hidden layer.
@@ -57,7 +57,7 @@ class MLP(nn.Module):
         in_features: int,
         out_features: int,
         *,
-        hidden_sizes: Sequence[int] = (128, 128),
+        hidden_sizes: Sequence[int] = (256, 256),
         activation: str = "relu",
         dropout: float = 0.0,
         standardize: bool = True,

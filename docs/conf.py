@@ -1,0 +1,85 @@
+"""Configuration of the documentation: a Sphinx site that builds without a network."""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+import imbalnet
+
+project = "imbalnet"
+author = "The imbalnet developers"
+copyright = author
+version = release = imbalnet.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "matplotlib.sphinxext.plot_directive",
+    "sphinx_gallery.gen_gallery",
+    "sphinx_copybutton",
+    "markdown_changelog",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "gallery/**/*.md5"]
+default_role = "any"
+
+# -- API pages ------------------------------------------------------------------------
+
+autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings give the types
+autodoc_class_signature = "mixed"
+autodoc_default_options = {"member-order": "bysource"}
+numpydoc_show_class_members = False  # autodoc lists the methods, with their text
+
+# -- Pictures and examples ------------------------------------------------------------
+
+plot_formats = [("png", 160)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_include_source = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"(^|[/\\])(?!plot_)[^/\\]*\.py$",
+    "nested_sections": False,
+    "backreferences_dir": "api/generated/backreferences",
+    "doc_module": ("imbalnet",),
+    "image_srcset": ["2x"],
+    "download_all_examples": False,
+    "show_signature": False,
+    "show_memory": False,
+    "copyfile_regex": r"",
+}
+
+# Prompts and output are left behind when an example is copied.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
+
+# -- Pages ----------------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_title = "imbalnet"
+html_static_path = ["_static"]
+html_css_files = ["imbalnet.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"text": "imbalnet"},
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+html_sidebars = {"index": [], "changelog": []}

@@ -1,0 +1,524 @@
+"""Levers against imbalance side by side: one table and one picture.
+
+On handwritten digits that ship with scikit-learn, where one digit is made rare (about
+a minute)::
+
+    python examples/quickstart.py
+
+On a table of your own, straight from the raw file (columns of words, gaps and all)::
+
+    python examples/quickstart.py --data customers.csv --target churned --positive yes
+
+Every model is trained and tested on the same repeated stratified splits. The picture
+goes to the folder that ``--output`` names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from imblearn.over_sampling import SMOTE
+from imblearn.pipeline import Pipeline
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_digits
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    matthews_corrcoef,
+    precision_recall_curve,
+)
+from sklearn.model_selection import (
+    GridSearchCV,
+    ParameterGrid,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+)
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from imbalnet import BalancedNeuralClassifier
+from imbalnet.posterior import shift_prior
+
+TEST_SIZE = 0.4
+FOLDS = 3  # of the grid search
+FEWEST_POSITIVES = 10
+MOST_CLASSES = 50
+MOST_ROWS = 60_000
+
+# Names in the table; the picture shows some of them in these colours (Okabe and Ito).
+BASELINE = "LogisticRegression"
+NETWORK = "network"
+SEARCH = "network, grid search"
+CURVES = {
+    BASELINE: ("black", "--"),
+    "MLPClassifier (scikit-learn)": ("#E69F00", "-."),
+    NETWORK: ("#56B4E9", "-"),
+    "SMOTE in front of the network": ("#CC79A7", (0, (5, 1, 1, 1, 1, 1))),
+    SEARCH: ("#D55E00", "-"),
+}
+COLUMNS = {
+    "average_precision": "average precision",
+    "mcc": "MCC",
+    "f1": "F1",
+    "balanced_accuracy": "balanced acc.",
+    "log_loss": "log-loss",
+    "seconds": "fit time [s]",
+}
+
+Scores = dict[str, dict[str, np.ndarray]]  # model -> column -> one value a split
+
+
+@dataclass
+class Task:
+    """A two-class problem: features, 0/1 labels, and what turns features to numbers."""
+
+    name: str
+    X: Any
+    y: np.ndarray
+    positive: str
+    encoder: BaseEstimator | str = "passthrough"
+
+    @property
+    def prior(self) -> np.ndarray:
+        return np.bincount(self.y) / len(self.y)
+
+    def rows(self, index: np.ndarray) -> tuple[Any, np.ndarray]:
+        X = self.X.iloc[index] if hasattr(self.X, "iloc") else self.X[index]
+        return X, self.y[index]
+
+
+# -- data ----------------------------------------------------------------------------
+
+
+def rare_digit(seed: int, digit: int = 8, prevalence: float = 0.02) -> Task:
+    """Take one digit against all others, thinned to a small share of the rows."""
+    X, labels = load_digits(return_X_y=True)
+    others = np.flatnonzero(labels != digit)
+    n_kept = round(prevalence / (1 - prevalence) * len(others))
+    rng = np.random.default_rng(seed)
+    kept = rng.choice(np.flatnonzero(labels == digit), n_kept, replace=False)
+    index = np.sort(np.concatenate([others, kept]))
+    y = (labels[index] == digit).astype(int)
+    return Task("handwritten digits", X[index], y, str(digit))
+
+
+def own_table(path: Path, target: str, positive: str | None, seed: int) -> Task:
+    """Read a table; its rows keep their gaps and words for the encoder."""
+    frame = read_frame(path)
+    if target not in frame.columns:
+        raise ValueError(
+            f"{path} has no column {target!r}; its columns are "
+            f"{', '.join(map(str, frame.columns))}."
+        )
+    frame = drop_unlabelled(frame, target)
+    # 0.0 and 1.0 (left by gaps) become 0 and 1 again
+    labels = frame.pop(target).convert_dtypes().astype(str)
+    positive = choose_positive(labels, target, positive)
+    y = (labels == positive).to_numpy().astype(int)
+    frame, encoder = prepare_columns(frame)
+    task = Task(path.name, frame, y, positive, encoder)
+    return thin(task, seed) if len(y) > MOST_ROWS else task
+
+
+def read_frame(path: Path) -> Any:
+    import pandas as pd
+
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}.")
+    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    if path.suffix not in readers:
+        raise ValueError(f"{path} must end in {' or '.join(readers)}.")
+    frame = readers[path.suffix](path)
+    frame.columns = frame.columns.map(str)
+    return frame
+
+
+def drop_unlabelled(frame: Any, target: str) -> Any:
+    has_label = frame[target].notna()
+    if not has_label.all():
+        print(f"Left out {(~has_label).sum():,} rows without a value in {target!r}.")
+    return frame[has_label].reset_index(drop=True)
+
+
+def choose_positive(labels: Any, target: str, positive: str | None) -> str:
+    """Take the label that was asked for, by default the rarest."""
+    counts = labels.value_counts()
+    names = ", ".join(f"{label} ({count:,})" for label, count in counts.items())
+    if not 2 <= len(counts) <= MOST_CLASSES:
+        raise ValueError(
+            f"column {target!r} has {len(counts)} different values, but this demo needs "
+            f"2 classes (or up to {MOST_CLASSES}, of which it takes one)."
+        )
+    if positive is None:
+        positive = counts.index[-1]
+    if positive not in counts.index:
+        raise ValueError(f"column {target!r} has no label {positive!r}, but {names}.")
+    if len(counts) > 2:
+        print(
+            f"Column {target!r} has {len(counts)} classes: {names}. This demo is for "
+            f"two: {positive!r} against the rest."
+        )
+    fewest = min(counts[positive], len(labels) - counts[positive])
+    if fewest < FEWEST_POSITIVES:
+        raise ValueError(
+            f"one of the classes {positive!r} and the rest has {fewest} rows; splits "
+            f"and folds need at least {FEWEST_POSITIVES}."
+        )
+    return positive
+
+
+def prepare_columns(frame: Any) -> tuple[Any, ColumnTransformer]:
+    """Sort columns into numbers and categories, and say how to encode them."""
+    from pandas.api import types
+
+    empty = [c for c in frame if frame[c].isna().all()]
+    dates = [c for c in frame if types.is_datetime64_any_dtype(frame[c])]
+    for columns, reason in ((empty, "empty"), (dates, "dates")):
+        if columns:
+            print(f"Left out columns that are {reason}: {', '.join(columns)}.")
+    frame = frame.drop(columns=[*empty, *dates])
+    is_number = {
+        c: types.is_numeric_dtype(frame[c]) and not types.is_bool_dtype(frame[c])
+        for c in frame
+    }
+    numbers = [c for c in frame if is_number[c]]
+    categories = [c for c in frame if not is_number[c]]
+    if not len(frame.columns):
+        raise ValueError("no column is left to learn from.")
+    frame[numbers] = frame[numbers].astype(float).replace([np.inf, -np.inf], np.nan)
+    for column in categories:
+        words = frame[column].astype(object)
+        frame[column] = words.where(words.notna(), "(missing)").astype(str)
+    return frame, column_encoder(numbers, categories)
+
+
+def column_encoder(numbers: list[str], categories: list[str]) -> ColumnTransformer:
+    one_hot = OneHotEncoder(
+        handle_unknown="ignore",
+        min_frequency=10,
+        max_categories=30,
+        sparse_output=False,
+    )
+    median = SimpleImputer(strategy="median", keep_empty_features=True)
+    return ColumnTransformer(
+        [("numbers", median, numbers), ("categories", one_hot, categories)]
+    )
+
+
+def thin(task: Task, seed: int) -> Task:
+    """Take a stratified sample of a large table, so that the demo ends soon."""
+    print(f"Took a stratified sample of {MOST_ROWS:,} of the {len(task.y):,} rows.")
+    splitter = StratifiedShuffleSplit(1, train_size=MOST_ROWS, random_state=seed)
+    index, _ = next(splitter.split(task.y, task.y))
+    X, y = task.rows(index)
+    return Task(task.name, X, y, task.positive, task.encoder)
+
+
+# -- models --------------------------------------------------------------------------
+
+
+def make_models(
+    task: Task, y_train: np.ndarray, seed: int, progress: Progress
+) -> dict[str, Any]:
+    """Build the rows of the table; the encoder stands in front of every model."""
+
+    def behind_encoder(*steps: Any) -> Pipeline:
+        names = ["encode", *(f"step{i}" for i in range(1, len(steps))), "clf"]
+        return Pipeline(list(zip(names, [task.encoder, *steps], strict=True)))
+
+    def network(**params: Any) -> Pipeline:
+        return behind_encoder(BalancedNeuralClassifier(random_state=seed, **params))
+
+    def logistic(**params: Any) -> Pipeline:
+        clf = LogisticRegression(max_iter=2_000, **params)
+        return behind_encoder(StandardScaler(), clf)
+
+    peer = MLPClassifier(early_stopping=True, random_state=seed)
+    smote = SMOTE(k_neighbors=min(5, np.bincount(y_train).min() - 1), random_state=seed)
+    plain = BalancedNeuralClassifier(random_state=seed)
+    return {
+        BASELINE: logistic(),
+        'LogisticRegression, "balanced"': logistic(class_weight="balanced"),
+        "MLPClassifier (scikit-learn)": behind_encoder(StandardScaler(), peer),
+        NETWORK: network(),
+        'network, class_weight="balanced"': network(class_weight="balanced"),
+        'network, sampler="weighted"': network(sampler="weighted"),
+        'network, loss="focal"': network(loss="focal"),
+        "SMOTE in front of the network": behind_encoder(smote, plain),
+        SEARCH: grid_search(network(loss="focal"), len(y_train), seed, progress),
+    }
+
+
+def grid_search(
+    model: Pipeline, n_rows: int, seed: int, progress: Progress
+) -> GridSearchCV:
+    """Search gamma and class weights by average precision, with a progress line."""
+    grid = parameter_grid(n_rows)
+    n_fits = FOLDS * len(ParameterGrid(grid))
+    count = itertools.count(1)
+
+    def score(fitted: Pipeline, X: Any, y: np.ndarray) -> float:
+        progress.show(f"{SEARCH}: fit {next(count)} of {n_fits}")
+        return average_precision_score(y, fitted.predict_proba(X)[:, 1])
+
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    return GridSearchCV(model, grid, scoring=score, cv=folds)
+
+
+def parameter_grid(n_rows: int) -> list[dict[str, list[Any]]]:
+    """Give fewer candidates for many rows."""
+    gammas = [0.0, 1.0, 2.0] if n_rows < 20_000 else [0.0, 2.0]
+    powers = [0.5, 1.0] if n_rows < 20_000 else [0.5]
+    weighted = {"clf__class_weight": ["balanced"], "clf__class_weight__power": powers}
+    unweighted = {"clf__class_weight": [None]}
+    return [{"clf__loss__gamma": gammas, **part} for part in (unweighted, weighted)]
+
+
+def splits_for(n_rows: int) -> int:
+    """Repeat more often where splits are quick and scores noisy."""
+    return 5 if n_rows < 5_000 else 3 if n_rows < 20_000 else 2
+
+
+# -- comparison ----------------------------------------------------------------------
+
+
+class Progress:
+    """A line that updates in place on a terminal, and one line a split elsewhere."""
+
+    def __init__(self, n_splits: int) -> None:
+        self.n_splits, self.split = n_splits, 0
+        self.start = time.perf_counter()
+
+    def show(self, what: str) -> None:
+        if sys.stdout.isatty():
+            line = f"split {self.split} of {self.n_splits}, {what}"
+            print(f"\r{line:<79.79}", end="", flush=True)
+
+    def end_split(self) -> None:
+        seconds = time.perf_counter() - self.start
+        done = f"split {self.split} of {self.n_splits} done after {seconds:.0f} s"
+        self.show("done")
+        if not sys.stdout.isatty():
+            print(done, flush=True)
+        elif self.split == self.n_splits:
+            print(f"\r{done:<79.79}")
+
+
+def compare(
+    task: Task, n_splits: int, seed: int
+) -> tuple[Scores, np.ndarray, dict[str, np.ndarray]]:
+    """Train and test every model on every split.
+
+    Returns the scores, and for the last split the test labels and each model's
+    probabilities of the positive class.
+    """
+    splitter = StratifiedShuffleSplit(n_splits, test_size=TEST_SIZE, random_state=seed)
+    progress = Progress(n_splits)
+    records: dict[str, list[dict[str, float]]] = {}
+    for split, (train, test) in enumerate(splitter.split(task.y, task.y)):
+        progress.split = split + 1
+        X, y = task.rows(train)
+        X_test, y_test = task.rows(test)
+        curves = {}
+        for name, model in make_models(task, y, seed + split, progress).items():
+            progress.show(name)
+            start = time.perf_counter()
+            model.fit(X, y)
+            seconds = time.perf_counter() - start
+            record = {**evaluate(model, X_test, y_test, y), "seconds": seconds}
+            records.setdefault(name, []).append(record)
+            curves[name] = model.predict_proba(X_test)[:, 1]
+        progress.end_split()
+    return {name: stack(record) for name, record in records.items()}, y_test, curves
+
+
+def stack(records: list[dict[str, float]]) -> dict[str, np.ndarray]:
+    return {key: np.array([r[key] for r in records]) for key in records[0]}
+
+
+def evaluate(
+    model: Any, X: Any, y: np.ndarray, y_train: np.ndarray
+) -> dict[str, float]:
+    """Score ranking, decisions and probabilities on test rows.
+
+    Weights, samplers and SMOTE change which class distribution the probabilities are
+    for. Before the log-loss they are all moved back to that of the training data;
+    ``BalancedNeuralClassifier(target_prior="train")`` does the same by itself.
+    """
+    probabilities, predicted = model.predict_proba(X), model.predict(X)
+    log_probabilities = np.log(np.clip(probabilities, 1e-12, 1.0))
+    data_prior = np.bincount(y_train) / len(y_train)
+    source = learned_prior(model, data_prior)
+    at_data_prior = np.exp(shift_prior(log_probabilities, source, data_prior))
+    return {
+        "average_precision": average_precision_score(y, probabilities[:, 1]),
+        "mcc": matthews_corrcoef(y, predicted),
+        "f1": f1_score(y, predicted, zero_division=0.0),
+        "balanced_accuracy": balanced_accuracy_score(y, predicted),
+        "log_loss": log_loss(y, at_data_prior),
+    }
+
+
+def learned_prior(model: Any, data_prior: np.ndarray) -> np.ndarray:
+    """Give the class distribution that a model's probabilities are for."""
+    clf = getattr(model, "best_estimator_", model)[-1]
+    if hasattr(clf, "effective_prior_"):
+        return clf.effective_prior_
+    is_balanced = getattr(clf, "class_weight", None) == "balanced"
+    return np.array([0.5, 0.5]) if is_balanced else data_prior
+
+
+# -- output --------------------------------------------------------------------------
+
+
+def print_table(scores: Scores, task: Task) -> None:
+    widths = {key: max(len(title), 8) for key, title in COLUMNS.items()}
+    titles = "  ".join(f"{COLUMNS[key]:>{widths[key]}}" for key in COLUMNS)
+    print(f"\n{'':32}  {titles}")
+    for name, columns in scores.items():
+        cells = (f"{cell(key, columns[key]):>{widths[key]}}" for key in COLUMNS)
+        print(f"{name:32}  {'  '.join(cells)}")
+    print(
+        f"\nMeans over the splits (± standard deviation). Chance has an average precision "
+        f"of {task.prior[1]:.3f}.\n"
+        "MCC, F1, balanced accuracy: of each model's own predict, for the class "
+        "distribution it was\ntrained under. Log-loss (lower is better): of probabilities "
+        "moved back to the data's own\nclass distribution, where the constant prevalence "
+        f"would score {constant_log_loss(task):.4f}."
+    )
+
+
+def cell(key: str, values: np.ndarray) -> str:
+    if key == "average_precision":
+        return f"{values.mean():.3f} ± {values.std():.3f}"
+    digits = {"seconds": 2, "log_loss": 4}.get(key, 3)
+    return f"{values.mean():.{digits}f}"
+
+
+def constant_log_loss(task: Task) -> float:
+    return float(-(task.prior * np.log(task.prior)).sum())
+
+
+def print_reading(scores: Scores, task: Task) -> None:
+    """Say in two lines what the table says, from its numbers."""
+
+    def best(key: str, pick: Callable[..., str] = max) -> str:
+        return pick(scores, key=lambda name: scores[name][key].mean())
+
+    def mean(name: str, key: str) -> float:
+        return scores[name][key].mean()
+
+    leader, calibrated = best("average_precision"), best("log_loss", min)
+    others = [name for name in scores if name != BASELINE]
+    rival = (
+        leader
+        if leader != BASELINE
+        else max(others, key=lambda name: mean(name, "average_precision"))
+    )
+    gain = scores[rival]["average_precision"] - scores[BASELINE]["average_precision"]
+    print(
+        f"\nRanking: {leader} leads; {rival} against {BASELINE} is "
+        f"{gain.mean():+.3f} on average, ahead in {(gain > 0).sum()} of {len(gain)} splits."
+    )
+    print(
+        f"Decisions and probabilities: best MCC {best('mcc')}, best balanced accuracy "
+        f"{best('balanced_accuracy')}, best log-loss {calibrated}."
+    )
+
+
+def save_picture(
+    path: Path, task: Task, y: np.ndarray, probabilities: dict[str, np.ndarray]
+) -> None:
+    """Draw precision-recall curves of some of the models."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 5.5), layout="constrained")
+    ax = figure.subplots()
+    for name, (colour, style) in CURVES.items():
+        precision, recall, _ = precision_recall_curve(y, probabilities[name])
+        value = average_precision_score(y, probabilities[name])
+        label = f"{name} (AP {value:.2f})"
+        ax.step(
+            recall, precision, where="post", color=colour, ls=style, lw=2, label=label
+        )
+    prevalence = y.mean()
+    ax.axhline(prevalence, color="0.4", ls=":", label=f"prevalence ({prevalence:.3f})")
+    ax.set(
+        xlabel=f"Recall: share of the class {task.positive!r} that is found",
+        ylabel="Precision: share of the alarms that are right",
+        title=f"{task.name}, last split: {y.sum()} of {len(y):,} test rows positive",
+        xlim=(0, 1.01),
+        ylim=(0, 1.02),
+    )
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+
+
+# -- command line --------------------------------------------------------------------
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="a .csv or .parquet file")
+    parser.add_argument("--target", help="its column with the labels")
+    parser.add_argument("--positive", help="positive label (default: the rarest)")
+    parser.add_argument("--splits", type=int, help="default: 5, fewer for many rows")
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("quickstart_output"),
+        help="folder of the picture (default: quickstart_output)",
+    )
+    return parser
+
+
+def read_arguments() -> tuple[argparse.Namespace, Task]:
+    """Parse the command line and load the data; whatever is wrong ends in one line."""
+    parser = make_parser()
+    args = parser.parse_args()
+    if args.splits is not None and args.splits < 1:
+        parser.error("--splits must be at least 1.")
+    if (args.data is None) != (args.target is None):
+        parser.error("--data and --target belong together.")
+    if args.data is None:
+        return args, rare_digit(args.seed)
+    try:
+        return args, own_table(args.data, args.target, args.positive, args.seed)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def main() -> None:
+    args, task = read_arguments()
+    n_splits = args.splits or splits_for(len(task.y))
+    print(
+        f"{task.name}: {len(task.y):,} rows, {task.y.sum():,} of the positive class "
+        f"{task.positive!r} ({task.prior[1]:.2%}); {n_splits} stratified splits, "
+        f"{TEST_SIZE:.0%} of the rows for testing."
+    )
+    scores, y_test, probabilities = compare(task, n_splits, args.seed)
+    print_table(scores, task)
+    print_reading(scores, task)
+    path = args.output / "precision_recall.png"
+    save_picture(path, task, y_test, probabilities)
+    print(f"\nPrecision-recall curves of the last split: {path}")
+
+
+if __name__ == "__main__":
+    main()
