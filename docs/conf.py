@@ -1,6 +1,7 @@
 """Configuration of the documentation: a Sphinx site that builds without a network."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -26,7 +27,7 @@ extensions = [
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "gallery/**/*.md5"]
-default_role = "any"
+default_role = "literal"
 
 # -- API pages ------------------------------------------------------------------------
 
@@ -42,6 +43,8 @@ plot_formats = [("png", 160)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
 plot_include_source = False
+plot_rcparams = {"savefig.bbox": "tight"}
+plot_apply_rcparams = True
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
@@ -83,3 +86,15 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
 html_sidebars = {"index": [], "changelog": []}
+
+
+def quote_fitted_names(app, what, name, obj, options, lines):
+    """Quote ``n_features_in_`` in a line of types, where reST reads it as a link."""
+    for i, line in enumerate(lines):
+        if re.match(r"\w+ : ", line):
+            lines[i] = re.sub(r"(?<![\w`])([a-z]\w*_)(?=[,)])", r"``\1``", line)
+
+
+def setup(app):
+    """Run before numpydoc, which turns the docstrings into reST."""
+    app.connect("autodoc-process-docstring", quote_fitted_names, priority=100)

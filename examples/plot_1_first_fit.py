@@ -97,18 +97,24 @@ styles = {
 figure, axes = plt.subplots(figsize=(5.6, 4.6), layout="constrained")
 for name, probability in probabilities.items():
     PrecisionRecallDisplay.from_predictions(
-        y, probability, name=name, ax=axes, curve_kwargs={"linewidth": 2, **styles[name]}
+        y,
+        probability,
+        name=name,
+        ax=axes,
+        curve_kwargs={"linewidth": 2, **styles[name]},
     )
-axes.axhline(y.mean(), color="0.4", linestyle=":", label=f"Chance (AP = {y.mean():.2f})")
+axes.axhline(
+    y.mean(), color="0.4", linestyle=":", label=f"Chance (AP = {y.mean():.2f})"
+)
 axes.set(
-    title=f"An 8 among other digits ({y.mean():.0%} positives)",
+    title=f"An 8 among other digits ({100 * y.mean():.0f} % positives)",
     xlabel="Recall",
     ylabel="Precision",
     xlim=(0, 1.01),
     ylim=(0, 1.02),
 )
 axes.spines[["top", "right"]].set_visible(False)
-axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.04), frameon=False)
+axes.legend(loc="lower left", bbox_to_anchor=(0, 0.05), frameon=False, fontsize=9)
 plt.show()
 
 # %%

@@ -19,7 +19,13 @@ from imbalnet.losses import Loss
 from imbalnet.monitoring import BestEpoch, CosineSchedule
 from imbalnet.net import ImbalanceNet
 from imbalnet.networks import DETERMINISTIC, NETWORKS, LinearModel
-from imbalnet.optimizers import OPTIMIZERS, resolve_learning_rate
+from imbalnet.optimizers import (
+    OPTIMIZERS,
+    OptimizerFactory,
+    resolve_learning_rate,
+    resolve_optimizer,
+    resolve_weight_decay,
+)
 from imbalnet.parameters import accepted_names, reject_unknown, split_nested
 from imbalnet.preparation import Rows, TrainingPlan
 from imbalnet.runtime import resolve_device, seeded_torch
@@ -69,15 +75,27 @@ def check_nested_parameters(clf: BalancedNeuralClassifier) -> None:
         clf._nested("class_weight"),
         {"power", "beta"} if clf.class_weight == "effective" else {"power"},
     )
-    optimizer = OPTIMIZERS.get(clf.optimizer, clf.optimizer)
-    known = accepted_names(optimizer, without=("params", "weight_decay"))
+    optimizer = optimizer_of(clf)
+    known = accepted_names(
+        OPTIMIZERS.get(optimizer, optimizer), without=("params", "weight_decay")
+    )
     reject_unknown(
         "optimizer",
-        f"optimizer={clf.optimizer!r}",
+        f"optimizer={optimizer!r}",
         clf._nested("optimizer"),
         None if known is None else {*known, "param_groups"},
     )
     _check_net_parameters(clf)
+
+
+def optimizer_of(
+    clf: BalancedNeuralClassifier, is_partial: bool = False
+) -> str | OptimizerFactory:
+    """Give the optimiser's name or class, "auto" resolved."""
+    is_linear = NETWORKS.get(clf.module, clf.module) is LinearModel
+    return resolve_optimizer(
+        clf.optimizer, is_linear=is_linear, is_partial=is_partial
+    )
 
 
 def _check_net_parameters(clf: BalancedNeuralClassifier) -> None:
@@ -103,6 +121,7 @@ def build_net(
     *,
     monitor: str | None,
     is_full_batch: bool,
+    is_partial: bool,
     seed: int,
 ) -> ImbalanceNet:
     """Build and initialise the net.
@@ -118,10 +137,14 @@ def build_net(
         What the best epoch is judged by; None keeps the last one.
     is_full_batch : bool
         Whether an epoch is one step.
+    is_partial : bool
+        Whether this is the first call of ``partial_fit``.
     seed : int
         Of the initialisation.
     """
     device = resolve_device(clf.device)
+    optimizer = optimizer_of(clf, is_partial)
+    weight_sum = rows.of(rows.weight).sum()
     module = NETWORKS.get(clf.module, clf.module)
     net_params = clf._nested("net")
     net_params.setdefault("iterator_valid__batch_size", _PREDICT_ROWS)
@@ -133,17 +156,17 @@ def build_net(
             **_prefixed("module", clf._nested("module")),
             criterion=loss,
             classes=clf.classes_,
-            optimizer=OPTIMIZERS.get(clf.optimizer, clf.optimizer),
+            optimizer=OPTIMIZERS.get(optimizer, optimizer),
             **_prefixed("optimizer", clf._nested("optimizer")),
             lr=resolve_learning_rate(
                 clf.learning_rate,
-                clf.optimizer,
+                optimizer,
                 is_linear=module is LinearModel,
                 is_full_batch=is_full_batch,
             ),
-            weight_decay=clf.weight_decay,
+            weight_decay=resolve_weight_decay(clf.weight_decay, optimizer, weight_sum),
             max_epochs=clf.max_epochs,
-            callbacks=_callbacks(clf, monitor),
+            callbacks=_callbacks(clf, optimizer, monitor),
             verbose=clf.verbose,
             device=device,
             dtype=getattr(torch, clf.dtype),
@@ -161,9 +184,13 @@ def _name(component: Any) -> str:
     return getattr(component, "__name__", repr(component))
 
 
-def _callbacks(clf: BalancedNeuralClassifier, monitor: str | None) -> list[Any]:
+def _callbacks(
+    clf: BalancedNeuralClassifier,
+    optimizer: str | OptimizerFactory,
+    monitor: str | None,
+) -> list[Any]:
     callbacks: list[Any] = []
-    if clf.schedule == "cosine" and clf.optimizer != "lbfgs":
+    if clf.schedule == "cosine" and optimizer != "lbfgs":
         callbacks.append(("schedule", CosineSchedule()))
     if monitor is not None:
         callbacks.append(("best_epoch", BestEpoch(monitor, clf.patience)))

@@ -21,6 +21,7 @@ from torch import nn
 from imbalnet.assembly import (
     build_net,
     check_nested_parameters,
+    optimizer_of,
     train_net,
     update_statistics,
 )
@@ -28,7 +29,7 @@ from imbalnet.losses import LOSSES, Loss, build_loss
 from imbalnet.monitoring import MIN_RANKED
 from imbalnet.net import ImbalanceNet, unchanged_on_failure
 from imbalnet.networks import NETWORKS, LinearModel
-from imbalnet.optimizers import OPTIMIZERS
+from imbalnet.optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet.parameters import NestedParametersMixin
 from imbalnet.posterior import (
     effective_prior,
@@ -83,20 +84,23 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         error, a dict (label to probability) is the base rate of the place of use. Read
         at prediction time: changing it needs no refit.
 
-    optimizer : {"adamw", "adam", "sgd", "lbfgs"} or callable, default="adamw"
+    optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"
         A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.
+        "auto" is "lbfgs" for ``fit`` with ``module="linear"``, otherwise "adamw".
 
     learning_rate : float or "auto", default="auto"
-        "auto" is 0.0007, 0.002 where an epoch is one batch, 0.05 for "sgd" and for
-        ``module="linear"``, and 1 for "lbfgs".
+        "auto" is 0.0007, or 0.002 where an epoch is one batch; 0.05 for "sgd" and for
+        ``module="linear"``; 1 for "lbfgs".
 
     schedule : {"cosine", "constant"}, default="cosine"
         How the learning rate goes on: down to 0 along half a cosine over `max_epochs`,
         or not at all. "lbfgs" and ``partial_fit`` keep it constant.
 
-    weight_decay : float, default=0.1
-        Decoupled for "adamw"; for "lbfgs" the penalty ``weight_decay / 2 * |W|**2``.
-        Acts on weight matrices, not on biases.
+    weight_decay : float or "auto", default="auto"
+        Acts on weight matrices, not on biases: decoupled for "adamw", for "lbfgs" the
+        penalty ``weight_decay / 2 * |W|**2`` beside the mean loss. "auto" is 0.1, and
+        for "lbfgs" 1 / sum of the sample weights, which is
+        ``LogisticRegression(C=1)``'s penalty.
 
     batch_size : int or "auto", default="auto"
         Rows in a batch. "auto" is an eighth of the training rows, between 16 and 128,
@@ -239,13 +243,16 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         ],
         "sampler": [StrOptions(set(SAMPLERS)), HasMethods("fit_resample"), None],
         "target_prior": [StrOptions({"train", "uniform"}), dict, None],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "optimizer": [StrOptions({"auto", *OPTIMIZERS}), callable],
         "learning_rate": [
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"auto"}),
         ],
         "schedule": [StrOptions({"cosine", "constant"})],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [
+            Interval(Real, 0, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "batch_size": [
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
@@ -273,10 +280,10 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         class_weight: Any = None,
         sampler: Any = None,
         target_prior: Any = None,
-        optimizer: str | Callable[..., torch.optim.Optimizer] = "adamw",
+        optimizer: str | OptimizerFactory = "auto",
         learning_rate: float | str = "auto",
         schedule: str = "cosine",
-        weight_decay: float = 0.1,
+        weight_decay: float | str = "auto",
         batch_size: int | str = "auto",
         max_epochs: int = 30,
         early_stopping: bool | str = "auto",
@@ -467,7 +474,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
                 rows, self.validation_fraction, self.classes_, seeds[0]
             )
         loss = self.net_.criterion_ if goes_on else self._checked_loss()
-        plan = self._plan(train, seeds[1], adds=goes_on and is_partial)
+        plan = self._plan(train, seeds[1], goes_on=goes_on, is_partial=is_partial)
         self._learn_priors(plan, loss)
         with torch_threads(self.n_threads or 1):
             if goes_on:
@@ -479,6 +486,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
                     train,
                     monitor=self._monitor_of(valid),
                     is_full_batch=plan.order is None,
+                    is_partial=is_partial,
                     seed=seeds[2],
                 )
             with unchanged_on_failure(net):
@@ -530,7 +538,10 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             return "loss"
         return self.monitor
 
-    def _plan(self, train: Rows, seed: int, *, adds: bool) -> TrainingPlan:
+    def _plan(
+        self, train: Rows, seed: int, *, goes_on: bool, is_partial: bool
+    ) -> TrainingPlan:
+        adds = goes_on and is_partial
         return plan_training(
             train,
             self.classes_,
@@ -538,7 +549,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             class_weight=self.class_weight,
             weight_params=self._nested("class_weight"),
             batch_size=self.batch_size,
-            full_batch=self.optimizer == "lbfgs",
+            full_batch=optimizer_of(self, is_partial) == "lbfgs",
             earlier=self._class_counts if adds else None,
             seed=seed,
         )

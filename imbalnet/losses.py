@@ -9,6 +9,7 @@ and reduces. What training with it makes of the class posterior is undone by
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,6 +40,9 @@ class Loss(nn.Module):
     """
 
     is_calibrated = True
+
+    def __init__(self) -> None:
+        super().__init__()
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Give the loss of each row."""
@@ -261,11 +265,13 @@ def _check_values(loss: Loss, name: str, n_classes: int) -> None:
     factors = loss.class_factors(n_classes)
     target = torch.arange(2)
     try:
-        values = loss(torch.zeros(2, n_classes, dtype=factors.dtype), target)
-        shape = tuple(values.shape)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # torch warns of shapes that broadcast
+            values = loss(torch.zeros(2, n_classes, dtype=factors.dtype), target)
+        shape = str(tuple(values.shape))
+    except (RuntimeError, ValueError, TypeError, IndexError, Warning) as error:
         shape = str(error)
-    if shape != (2,):
+    if shape != "(2,)":
         raise ValueError(
             f"loss={name} must take logits of shape (batch, n_classes) and int64 class "
             f"codes of shape (batch,), and give values of shape (batch,); two rows "

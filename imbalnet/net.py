@@ -90,6 +90,10 @@ class ImbalanceNet(NeuralNetClassifier):
             first_look(self.module_)
         return self
 
+    def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
+        """Compile the network, but not the loss, which is a few operations."""
+        return super().torch_compile(module, name) if name == "module" else module
+
     def initialize_criterion(self) -> ImbalanceNet:
         """Take the loss as it is, in the net's dtype."""
         super().initialize_criterion()
@@ -190,11 +194,11 @@ class ImbalanceNet(NeuralNetClassifier):
         total = torch.zeros((), dtype=self.dtype, device=self.device)
         n_rows = 0
         for batch in batches:
-            self.notify("on_batch_begin", batch=batch, training=True)
+            self.notify("on_batch_begin", batch=batch[:2], training=True)
             step = self.train_step(batch)
             total += step["loss"].detach() * len(batch[1])
             n_rows += len(batch[1])
-            self.notify("on_batch_end", batch=batch, training=True, **step)
+            self.notify("on_batch_end", batch=batch[:2], training=True, **step)
         self._record_train_loss(total.item() / n_rows)
 
     def _record_train_loss(self, loss: float) -> None:
@@ -242,15 +246,21 @@ class ImbalanceNet(NeuralNetClassifier):
     def _validate(self, rows: TableRows) -> None:
         """Record loss and average precision of the validation rows."""
         self._set_training(False)
-        parts = [
-            (self.infer(X), y, weight) for X, y, weight in self.get_iterator(rows)
-        ]
+        parts = [self._validation_part(batch) for batch in self.get_iterator(rows)]
         logits, y, weight = (torch.cat(column) for column in zip(*parts, strict=True))
         loss = (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
         probabilities = _mean_over_members(self.log_posterior(logits).exp())
         score = macro_average_precision(y.cpu().numpy(), probabilities.cpu().numpy())
         self.history.record("valid_loss", loss.item())
         self.history.record("valid_average_precision", score)
+
+    def _validation_part(self, batch: Batch) -> Batch:
+        """Give logits, codes and weights of a batch, and tell callbacks of it."""
+        self.notify("on_batch_begin", batch=batch[:2], training=False)
+        X, y, weight = (values.to(self.device) for values in batch)
+        logits = self.infer(X)
+        self.notify("on_batch_end", batch=batch[:2], training=False, y_pred=logits)
+        return logits, y, weight
 
     # -- inference ---------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Optimisers by name, with the learning rate that suits each."""
+"""Optimisers by name, and what "auto" means for each."""
 
 from __future__ import annotations
 
@@ -8,23 +8,43 @@ from typing import Any
 
 from torch import optim
 
-OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
+OptimizerFactory = Callable[..., optim.Optimizer]
+
+# L-BFGS stops where float64 gives no more; in float32 the line search ends earlier.
+OPTIMIZERS: dict[str, OptimizerFactory] = {
     "adamw": optim.AdamW,
     "adam": optim.Adam,
     "sgd": partial(optim.SGD, momentum=0.9),
     "lbfgs": partial(
-        optim.LBFGS, line_search_fn="strong_wolfe", tolerance_change=1e-12
+        optim.LBFGS,
+        line_search_fn="strong_wolfe",
+        tolerance_grad=1e-10,
+        tolerance_change=1e-14,
     ),
 }
 
+
+def resolve_optimizer(
+    optimizer: str | OptimizerFactory, *, is_linear: bool, is_partial: bool
+) -> str | OptimizerFactory:
+    """Turn "auto" into a name.
+
+    A linear model is a convex problem, which L-BFGS solves; it needs all rows at
+    once, which ``partial_fit`` does not have.
+    """
+    if optimizer != "auto":
+        return optimizer
+    return "lbfgs" if is_linear and not is_partial else "adamw"
+
+
 def resolve_learning_rate(
     learning_rate: float | str,
-    optimizer: str | Callable[..., Any],
+    optimizer: str | OptimizerFactory,
     *,
     is_linear: bool,
     is_full_batch: bool,
 ) -> float:
-    """Give the learning rate that ``"auto"`` means.
+    """Turn "auto" into a learning rate.
 
     Parameters
     ----------
@@ -37,11 +57,26 @@ def resolve_learning_rate(
     """
     if learning_rate != "auto":
         return float(learning_rate)
-    if optimizer in _LEARNING_RATES:
-        return _LEARNING_RATES[optimizer]
-    if is_linear:
+    if optimizer == "lbfgs":
+        return 1.0
+    if optimizer == "sgd" or is_linear:
         return 0.05
     return 2e-3 if is_full_batch else 7e-4
 
 
-_LEARNING_RATES: dict[Any, float] = {"sgd": 0.05, "lbfgs": 1.0}
+def resolve_weight_decay(
+    weight_decay: float | str, optimizer: str | OptimizerFactory, weight_sum: float
+) -> float:
+    """Turn "auto" into a weight decay.
+
+    Parameters
+    ----------
+    weight_decay : float or "auto"
+    optimizer : str or callable
+    weight_sum : float
+        Sum of the training rows' sample weights. For "lbfgs" its inverse is the
+        penalty of ``LogisticRegression(C=1)``, whose loss is a sum over rows.
+    """
+    if weight_decay != "auto":
+        return float(weight_decay)
+    return 1.0 / weight_sum if optimizer == "lbfgs" else 0.1

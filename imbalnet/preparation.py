@@ -162,18 +162,20 @@ def plan_training(
     if sampler is not None and not isinstance(sampler, IndexSampler):
         rows, sampler = _resampled(rows, sampler, classes, seed), None
     codes = rows.of(rows.codes)
-    n_rows = np.bincount(codes, minlength=n_classes)
-    rates = np.ones(n_classes) if sampler is None else sampler.rates(n_rows)
-    delivered = rows.counts(n_classes) * rates
+    one_batch = batch_size == "auto" and (full_batch or len(codes) <= FULL_BATCH_ROWS)
+    counted = rows.counts(n_classes)
+    # a draw goes by rows, a weight by weights
+    drawn = counted if one_batch else np.bincount(codes, minlength=n_classes)
+    rates = np.ones(n_classes) if sampler is None else sampler.rates(drawn)
+    delivered = counted * rates
     counts = ClassCounts(seen, delivered).plus(earlier)
     weights = class_weights(
         counts.delivered, class_weight, classes=classes, **weight_params
     )
-    one_batch = batch_size == "auto" and (full_batch or len(codes) <= FULL_BATCH_ROWS)
     return TrainingPlan(
         rows=_weighed(rows, weights, rates, one_batch),
         order=None if one_batch else _order(sampler, codes, seed),
-        batch_size=len(codes) if one_batch else _batch_size(batch_size, n_rows @ rates),
+        batch_size=len(codes) if one_batch else _batch_size(batch_size, drawn @ rates),
         class_counts=counts,
         class_weight=weights,
         loss_factor=weights * delivered / np.where(seen > 0, seen, 1.0),

@@ -34,9 +34,10 @@ def as_matrix(estimator: Any, X: Any, dtype: type, *, reset: bool) -> Any:
         Naming the columns of a frame that are not numeric or have gaps.
     """
     try:
-        return validate_data(
-            estimator, X, reset=reset, dtype=dtype, accept_sparse="csr", order="C"
-        )
+        with np.errstate(over="ignore"):  # what overflows is said to be too large
+            return validate_data(
+                estimator, X, reset=reset, dtype=dtype, accept_sparse="csr", order="C"
+            )
     except (ValueError, TypeError) as error:
         hint = _frame_hint(X)
         if hint is None:

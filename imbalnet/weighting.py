@@ -96,7 +96,8 @@ def _effective(counts: NDArray, beta: float) -> NDArray:
         inverse = 1.0 / counts
     else:
         # 1 - beta**n without cancellation, also for beta near 1 and large n
-        inverse = (1.0 - beta) / -np.expm1(counts * np.log1p(-(1.0 - beta)))
+        with np.errstate(divide="ignore"):  # beta = 0: log is -inf, as it should
+            inverse = (1.0 - beta) / -np.expm1(counts * np.log1p(-(1.0 - beta)))
     return inverse / inverse.mean()
 
 

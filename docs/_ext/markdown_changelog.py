@@ -28,7 +28,9 @@ def as_restructured_text(markdown: str) -> list[str]:
         if heading is None:
             lines.append(_INLINE.sub(_inline, line))
         elif len(heading[1]) in _UNDERLINES:
-            title = _INLINE.sub(_inline, re.sub(r"\[([^\]]+)\](?!\()", r"\1", heading[2]))
+            title = _INLINE.sub(
+                _inline, re.sub(r"\[([^\]]+)\](?!\()", r"\1", heading[2])
+            )
             lines += [title, _UNDERLINES[len(heading[1])] * len(title), ""]
     return lines
 

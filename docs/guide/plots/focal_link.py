@@ -10,7 +10,12 @@ output = torch.linspace(1e-4, 1 - 1e-4, 400, dtype=torch.float64)
 logits = torch.stack([1 - output, output], dim=-1).log()
 
 figure, axes = plt.subplots(figsize=(4.8, 4.4), layout="constrained")
-styles = [(0, "#0072B2", "-"), (1, "#009E73", "--"), (2, "#D55E00", "-."), (5, "k", ":")]
+styles = [
+    (0, "#0072B2", "-"),
+    (1, "#009E73", "--"),
+    (2, "#D55E00", "-."),
+    (5, "k", ":"),
+]
 for gamma, color, line in styles:
     posterior = Focal(gamma=gamma).log_posterior(logits)[:, 1].exp()
     axes.plot(posterior, output, line, color=color, linewidth=2, label=f"{gamma}")

@@ -1,0 +1,647 @@
+"""The estimator: input, labels, training life cycle, errors."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from imblearn.over_sampling import SMOTE
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import average_precision_score
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring
+from skorch.exceptions import DeviceWarning
+from torch import nn
+from torch.utils.data import DataLoader
+
+from imbalnet import BalancedNeuralClassifier
+
+CONTAINERS = {
+    "list": lambda X: X.tolist(),
+    "float64": np.asarray,
+    "float32": lambda X: X.astype(np.float32),
+    "fortran": np.asfortranarray,
+    "pandas": pd.DataFrame,
+    "nullable pandas": lambda X: pd.DataFrame(X).astype("Float64"),
+    "polars": lambda X: pl.DataFrame(X, schema=[f"x{i}" for i in range(X.shape[1])]),
+    "csr": sparse.csr_array,
+    "csc": sparse.csc_matrix,
+    "coo": sparse.coo_array,
+}
+LABELS = {
+    "strings": np.array(["fine", "fraud"]),
+    "objects": np.array(["fine", "fraud"], dtype=object),
+    "negative": np.array([-1, 1]),
+    "bool": np.array([False, True]),
+    "float": np.array([0.0, 2.0]),
+}
+LABEL_CONTAINERS = {
+    "array": np.asarray,
+    "list": list,
+    "pandas": pd.Series,
+    "categorical": lambda y: pd.Series(y, dtype="category"),
+    "polars": lambda y: pl.Series(y.tolist()),
+}
+
+
+def fitted(data, **params):
+    X, y = data
+    return BalancedNeuralClassifier(random_state=0, **params).fit(X, y)
+
+
+@pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+def test_fit_takes_every_container(rare, container):
+    X, y = rare
+    expected = fitted(rare, max_epochs=5).predict_proba(X)
+    clf = BalancedNeuralClassifier(random_state=0, max_epochs=5)
+    probabilities = clf.fit(container(X), y).predict_proba(container(X))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("container", LABEL_CONTAINERS.values(), ids=LABEL_CONTAINERS)
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+def test_fit_takes_every_label(rare, labels, container):
+    X, y = rare
+    clf = BalancedNeuralClassifier(random_state=0, max_epochs=5)
+    clf.fit(X, container(labels[y]))
+    np.testing.assert_array_equal(clf.classes_, labels)
+    assert set(clf.predict(X)) <= set(labels.tolist())
+    np.testing.assert_array_equal(
+        clf.predict(X), labels[fitted(rare, max_epochs=5).predict(X)]
+    )
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", nn.MultiMarginLoss])
+@pytest.mark.parametrize("prior", [None, "train", "uniform"])
+def test_probabilities_sum_to_one_and_agree_with_decisions(three_classes, loss, prior):
+    X, _ = three_classes
+    clf = fitted(three_classes, loss=loss, target_prior=prior, max_epochs=5)
+    probabilities = clf.predict_proba(X)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-6)
+    scores = clf.decision_function(X)
+    assert scores.shape == (len(X), 3)
+    np.testing.assert_array_equal(clf.predict(X), scores.argmax(1))
+    np.testing.assert_array_equal(clf.predict(X), probabilities.argmax(1))
+
+
+def test_decision_function_of_two_classes_is_the_log_odds(rare):
+    X, _ = rare
+    clf = fitted(rare, max_epochs=5, dtype="float64")
+    p = clf.predict_proba(X)[:, 1]
+    assert clf.decision_function(X).shape == (len(X),)
+    np.testing.assert_allclose(clf.decision_function(X), np.log(p / (1 - p)))
+
+
+def test_predict_of_one_row_equals_that_of_many(rare):
+    X, _ = rare
+    clf = fitted(rare, max_epochs=5)
+    alone = np.concatenate([clf.predict_proba(row[None]) for row in X[:20]])
+    np.testing.assert_allclose(alone, clf.predict_proba(X)[:20], atol=1e-6)
+
+
+def test_sample_weight_zero_is_removal(rare):
+    X, y = rare
+    weight = np.ones(len(y))
+    weight[::7] = 0
+    params = {"random_state": 0, "max_epochs": 3, "dtype": "float64"}
+    with_zeros = BalancedNeuralClassifier(**params).fit(X, y, sample_weight=weight)
+    without = BalancedNeuralClassifier(**params).fit(X[weight > 0], y[weight > 0])
+    np.testing.assert_array_equal(with_zeros.predict_proba(X), without.predict_proba(X))
+
+
+# -- early stopping --------------------------------------------------------------
+
+
+def test_early_stopping_keeps_the_best_epoch(rare):
+    clf = fitted(
+        rare, early_stopping=True, validation_fraction=0.3, patience=4, max_epochs=60
+    )
+    scores = clf.history_[:, "valid_average_precision"]
+    losses = clf.history_[:, "valid_loss"]
+    best = max(range(len(scores)), key=lambda i: (scores[i], -losses[i]))
+    assert clf.best_iteration_ == best + 1
+    assert clf.n_iter_ == len(scores) == min(60, best + 1 + 4)
+
+
+def test_early_stopping_restores_the_best_weights(rare):
+    """The same training cut at the best epoch gives the same network."""
+    X, _ = rare
+    params = {"early_stopping": True, "validation_fraction": 0.3, "schedule": "constant"}
+    stopped = fitted(rare, patience=3, max_epochs=60, **params)
+    assert stopped.best_iteration_ < stopped.n_iter_
+    cut = fitted(rare, patience=60, max_epochs=stopped.best_iteration_, **params)
+    np.testing.assert_array_equal(stopped.predict_proba(X), cut.predict_proba(X))
+
+
+@pytest.mark.parametrize(("n_rows", "stops"), [(10_000, False), (10_001, True)])
+def test_early_stopping_auto_depends_on_the_rows(n_rows, stops, rng):
+    X, y = rng.normal(size=(n_rows, 2)), (rng.random(n_rows) < 0.2).astype(int)
+    clf = BalancedNeuralClassifier(module="linear", max_epochs=2).fit(X, y)
+    assert ("valid_loss" in clf.history_[0]) is stops
+
+
+def test_validation_rows_may_be_given(rare):
+    X, y = rare
+    clf = BalancedNeuralClassifier(random_state=0, patience=2, max_epochs=40)
+    clf.fit(X[:400], y[:400], X_val=X[400:], y_val=y[400:])
+    history = clf.history_
+    assert clf.class_prior_[1] == pytest.approx(y[:400].mean())
+    score = average_precision_score(y[400:], clf.decision_function(X[400:]))
+    best = history[clf.best_iteration_ - 1]["valid_average_precision"]
+    assert score == pytest.approx(best, abs=1e-6)
+
+
+def test_too_few_validation_positives_fall_back_to_the_loss(rare):
+    X, y = rare
+    with pytest.warns(UserWarning, match="4 validation rows, too few to rank"):
+        clf = BalancedNeuralClassifier(
+            random_state=0, early_stopping=True, validation_fraction=0.08
+        ).fit(X, y)
+    assert clf.best_iteration_ == np.argmin(clf.history_[:, "valid_loss"]) + 1
+
+
+def test_class_of_one_row_stays_in_training(rare):
+    X, y = rare
+    y = y.copy()
+    y[0] = 2
+    clf = BalancedNeuralClassifier(
+        early_stopping=True, validation_fraction=0.3, monitor="loss", max_epochs=2
+    )
+    with pytest.warns(UserWarning, match=r"\[2\] have a single row each"):
+        clf.fit(X, y)
+    assert clf.class_prior_[2] > 0
+
+
+# -- going on ----------------------------------------------------------------------
+
+
+def test_partial_fit_over_chunks_learns(rare):
+    X, y = rare
+    clf = BalancedNeuralClassifier(random_state=0, class_weight="balanced")
+    for _ in range(15):
+        for part in np.array_split(np.arange(len(y)), 4):
+            clf.partial_fit(X[part], y[part], classes=[0, 1])
+    assert clf.n_iter_ == 60
+    assert average_precision_score(y, clf.decision_function(X)) > 0.8
+    np.testing.assert_allclose(clf.class_prior_, np.bincount(y) / len(y))
+    np.testing.assert_allclose(clf.effective_prior_, [0.5, 0.5])
+    np.testing.assert_allclose(
+        clf.module_.input.mean.numpy(), X.mean(0), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_partial_fit_takes_chunks_without_positives(rare):
+    X, y = rare
+    clf = BalancedNeuralClassifier(random_state=0, sampler="weighted")
+    clf.partial_fit(X[y == 0][:100], y[y == 0][:100], classes=[0, 1])
+    clf.partial_fit(X[y == 1], y[y == 1])
+    assert np.isfinite(clf.predict_proba(X)).all()
+
+
+def test_partial_fit_needs_classes_once(rare):
+    X, y = rare
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        BalancedNeuralClassifier().partial_fit(X, y)
+    clf = BalancedNeuralClassifier().partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"classes=\[0, 1, 2\] differs"):
+        clf.partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"not in classes_: \[7\]"):
+        clf.partial_fit(X, np.where(y == 1, 7, 0))
+
+
+def test_partial_fit_goes_on_from_fit(rare):
+    X, y = rare
+    clf = fitted(rare, max_epochs=3, early_stopping=True, validation_fraction=0.3)
+    before = clf.module_.output.weight.clone()
+    clf.partial_fit(X, y)
+    assert clf.n_iter_ == 4
+    assert not torch.equal(before, clf.module_.output.weight)
+
+
+def test_warm_start_goes_on(rare):
+    X, y = rare
+    clf = BalancedNeuralClassifier(random_state=0, warm_start=True, max_epochs=3)
+    net = clf.fit(X, y).net_
+    first = clf.history_[-1]["train_loss"]
+    clf.fit(X, y)
+    assert clf.net_ is net
+    assert clf.n_iter_ == 6
+    assert clf.history_[-1]["train_loss"] < first
+    with pytest.raises(ValueError, match="not in classes_"):
+        clf.fit(X, y + 5)
+
+
+class _InterruptIn(Callback):
+    """Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if len(net.history) == self.epoch:
+            raise KeyboardInterrupt
+
+
+def test_interrupt_keeps_the_best_weights_and_warns(rare):
+    X, y = rare
+    params = {
+        "random_state": 0,
+        "early_stopping": True,
+        "validation_fraction": 0.3,
+        "schedule": "constant",
+    }
+    clf = BalancedNeuralClassifier(**params, callbacks=[_InterruptIn(6)])
+    with pytest.warns(UserWarning, match="interrupted in epoch 6"):
+        clf.fit(X, y)
+    assert clf.best_iteration_ <= 5
+    whole = BalancedNeuralClassifier(**params, max_epochs=5).fit(X, y)
+    assert whole.best_iteration_ == clf.best_iteration_
+    np.testing.assert_array_equal(clf.predict_proba(X), whole.predict_proba(X))
+
+
+def test_skorch_early_stopping_is_no_interrupt(rare):
+    X, y = rare
+    callbacks = [EarlyStopping(monitor="train_loss", threshold=0.9, patience=2)]
+    clf = BalancedNeuralClassifier(random_state=0, callbacks=callbacks).fit(X, y)
+    assert clf.n_iter_ < 30
+
+
+# -- failures leave the estimator as it was -------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_diverging_refit_leaves_a_fitted_estimator_as_it_was(rare, method, warm_start):
+    X, y = rare
+    clf = fitted(rare, max_epochs=2, warm_start=warm_start)
+    before, history = clf.predict_proba(X), len(clf.history_)
+    clf.set_params(learning_rate=1e30, optimizer="sgd", schedule="constant")
+    if method == "partial_fit" or warm_start:  # they keep the optimiser
+        clf.net_.optimizer_.param_groups[0]["lr"] = 1e30
+        clf.net_.optimizer_.param_groups[0]["initial_lr"] = 1e30
+    with pytest.raises(FloatingPointError, match="epoch"):
+        for _ in range(20):
+            getattr(clf, method)(X, y)
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+    assert len(clf.history_) >= history
+
+
+def test_diverging_fit_names_epoch_and_cures_and_leaves_unfitted(rare):
+    X, y = rare
+    clf = BalancedNeuralClassifier(optimizer="sgd", learning_rate=1e30, random_state=0)
+    with pytest.raises(FloatingPointError, match="in epoch 1") as caught:
+        clf.fit(X, y)
+    for cure in ("learning_rate", "standardize", "dtype"):
+        assert cure in str(caught.value)
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
+    assert not hasattr(clf, "classes_")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"loss__gamma": 2},
+        {"module__depth": 3},
+        {"class_weight__beta": 0.9},
+        {"sampler__power": 0.5},
+        {"optimizer__momentum": 0.9},
+        {"net__lr": 0.1},
+        {"epochs": 3},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_unknown_parameter_is_an_error_at_fit(rare, params):
+    X, y = rare
+    clf = BalancedNeuralClassifier(**params)
+    with pytest.raises(ValueError, match=f"{next(iter(params))} is no parameter of"):
+        clf.fit(X, y)
+    assert not hasattr(clf, "n_features_in_")
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"target_prior": {0: 0.5, 2: 0.5}}, "target_prior"),
+        ({"class_weight": {0: -1, 1: 1}}, "at least 0"),
+        ({"loss": "focal", "loss__gamma": -1}, "loss__gamma=-1 must be at least 0"),
+        ({"device": "cuda:99"}, "device='cuda:99' is not available"),
+        ({"device": "gpu"}, "device='gpu' is not a device"),
+        (
+            {"module": lambda width: nn.Linear(width, 2)},
+            "must accept in_features= .* and out_features=",
+        ),
+        ({"module__hidden_sizes": (0,)}, "module__hidden_sizes"),
+        ({"sampler": SMOTE(k_neighbors=500)}, r"SMOTE\(\) failed on the training rows"),
+        (
+            {"sampler": "weighted", "net__iterator_train": DataLoader},
+            "another iterator",
+        ),
+    ],
+)
+def test_bad_parameter_is_named_and_changes_nothing(rare, params, message):
+    X, y = rare
+    clf = BalancedNeuralClassifier(**params)
+    with pytest.raises(ValueError, match=message):
+        clf.fit(X, y)
+    assert set(vars(clf)) == set(clf.get_params(deep=False))
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (pd.DataFrame({"a": [1.0, 2] * 10, "city": ["Bonn", "Ulm"] * 10}), r"\['city'\]"),
+        (pd.DataFrame({"a": [1.0, np.nan] * 10, "b": [1, 2] * 10}), r"columns \['a'\]"),
+        (pl.DataFrame({"a": [1.0, 2] * 10, "city": ["Bonn", "Ulm"] * 10}), r"\['city'\]"),
+        (np.full((20, 2), np.nan), "NaN"),
+        (np.full((20, 2), 1e300), "too large for dtype"),
+    ],
+    ids=["words", "gaps", "polars words", "nan", "float32 overflow"],
+)
+def test_unusable_features_are_named(X, message):
+    with pytest.raises(ValueError, match=message):
+        BalancedNeuralClassifier().fit(X, [0, 1] * 10)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "y to be passed"),
+        ([1] * 600, "one class"),
+        ([0.5] * 300 + [1.5] * 300, "Unknown label type"),
+        ([0, 1], "inconsistent numbers of samples"),
+        (np.zeros((600, 3)), "Multilabel and multioutput"),
+    ],
+)
+def test_unusable_labels_are_named(rare, y, message):
+    with pytest.raises(ValueError, match=message):
+        BalancedNeuralClassifier().fit(rare[0], y)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (-np.ones(600), "[Nn]egative"),
+        (np.full(600, np.nan), "NaN"),
+        (np.zeros(600), "0 for every row|non-zero"),
+        (np.ones(3), "sample_weight"),
+    ],
+)
+def test_unusable_sample_weights_are_named(rare, weight, message):
+    with pytest.raises(ValueError, match=message):
+        BalancedNeuralClassifier().fit(*rare, sample_weight=weight)
+
+
+def test_validation_rows_are_checked(rare):
+    X, y = rare
+    clf = BalancedNeuralClassifier()
+    with pytest.raises(ValueError, match="belong together"):
+        clf.fit(X, y, X_val=X)
+    with pytest.raises(ValueError, match=r"y_val has labels .* \[3\]"):
+        clf.fit(X, y, X_val=X, y_val=np.full(len(y), 3))
+    with pytest.raises(ValueError, match="features"):
+        clf.fit(X, y, X_val=X[:, :2], y_val=y)
+
+
+# -- own components -----------------------------------------------------------------
+
+
+class TwoTower(nn.Module):
+    """One column for two classes, batch norm and dropout: what users write."""
+
+    def __init__(self, in_features, out_features, width=16):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(in_features, width),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Dropout(0.1),
+            nn.Linear(width, 1 if out_features == 2 else out_features),
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class Members(nn.Module):
+    """Three linear members: logits of shape (batch, 3, classes)."""
+
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.members = nn.ModuleList(
+            nn.Linear(in_features, out_features) for _ in range(3)
+        )
+
+    def forward(self, x):
+        return torch.stack([member(x) for member in self.members], dim=1)
+
+
+class TooFewColumns(nn.Linear):
+    def __init__(self, in_features, out_features):
+        super().__init__(in_features, out_features - 1)
+
+
+def test_own_module_with_one_column_learns(rare):
+    X, y = rare
+    clf = fitted(rare, module=TwoTower, module__width=32, learning_rate=5e-3)
+    assert clf.module_.layers[0].out_features == 32
+    assert average_precision_score(y, clf.decision_function(X)) > 0.8
+
+
+def test_own_module_with_members_averages_probabilities(three_classes):
+    X, y = three_classes
+    clf = fitted(
+        three_classes, module=Members, class_weight="balanced", target_prior="train"
+    )
+    shift = np.log(clf.class_prior_ / clf.effective_prior_)
+    with torch.no_grad():
+        logits = clf.module_(torch.tensor(X, dtype=torch.float32)).numpy() + shift
+    each = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    np.testing.assert_allclose(clf.predict_proba(X), each.mean(1), atol=1e-5)
+    assert clf.score(X, y) > 0.75
+
+
+def test_own_module_of_wrong_width_is_named(three_classes):
+    with pytest.raises(ValueError, match=r"logits of shape \(batch, 3\)"):
+        fitted(three_classes, module=TooFewColumns)
+
+
+def test_own_callbacks_see_batches_and_stay_unchanged(rare):
+    class Counter(Callback):
+        batches = 0
+
+        def on_batch_end(self, net, training=False, **kwargs):
+            type(self).batches += training
+
+    scoring = EpochScoring("roc_auc", lower_is_better=False, name="auc")
+    clf = fitted(
+        rare,
+        max_epochs=2,
+        batch_size=100,
+        callbacks=[Counter(), scoring],
+        early_stopping=True,
+        validation_fraction=0.3,
+    )
+    assert Counter.batches == 2 * 5  # 421 rows
+    assert 0.5 < clf.history_[-1]["auc"] <= 1
+    assert not hasattr(scoring, "best_score_")
+
+
+def test_own_iterator_trains(rare):
+    X, y = rare
+    clf = fitted(
+        rare,
+        net__iterator_train=DataLoader,
+        net__iterator_train__shuffle=True,
+        class_weight="balanced",
+    )
+    assert average_precision_score(y, clf.decision_function(X)) > 0.8
+
+
+def test_skorch_net_predicts_by_itself(rare):
+    X, _ = rare
+    clf = fitted(rare, loss="focal", max_epochs=5)
+    np.testing.assert_allclose(
+        clf.net_.predict_proba(X.astype(np.float32)), clf.predict_proba(X), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "lbfgs", torch.optim.RMSprop])
+def test_optimizers_learn(rare, optimizer):
+    X, y = rare
+    clf = fitted(rare, module="linear", optimizer=optimizer)
+    assert average_precision_score(y, clf.decision_function(X)) > 0.5
+
+
+def test_parameter_groups_reach_the_optimizer(rare):
+    groups = [("output.*", {"lr": 0.5})]
+    clf = fitted(
+        rare, max_epochs=1, optimizer__param_groups=groups, optimizer__betas=(0.8, 0.9)
+    )
+    first, second = clf.net_.optimizer_.param_groups
+    assert first["initial_lr"] == 0.5
+    assert second["initial_lr"] == pytest.approx(7e-4)
+    assert first["betas"] == (0.8, 0.9)
+
+
+def test_weight_decay_spares_biases(rare):
+    clf = fitted(rare, max_epochs=1, weight_decay=0.3)
+    decays = {
+        p.ndim: group["weight_decay"]
+        for group in clf.net_.optimizer_.param_groups
+        for p in group["params"]
+    }
+    assert decays == {2: 0.3, 1: 0.0}
+
+
+def test_compiled_network_predicts_the_same(rare):
+    X, _ = rare
+    params = {"max_epochs": 2, "net__compile__backend": "eager"}
+    compiled = fitted(rare, compile=True, **params)
+    plain = fitted(rare, max_epochs=2)
+    np.testing.assert_allclose(
+        compiled.predict_proba(X), plain.predict_proba(X), atol=1e-6
+    )
+
+
+# -- parameters, copies -----------------------------------------------------------
+
+
+def test_nested_parameters_are_parameters():
+    clf = BalancedNeuralClassifier(loss="focal", loss__gamma=3)
+    assert clf.get_params()["loss__gamma"] == 3
+    assert clone(clf.set_params(class_weight__power=0.5)).get_params() == (
+        clf.get_params()
+    )
+    assert "loss__gamma=3" in repr(clf)
+
+
+def test_nested_parameter_of_an_estimator_reaches_it():
+    sampler = SMOTE()
+    clf = BalancedNeuralClassifier(sampler=sampler).set_params(sampler__k_neighbors=2)
+    assert sampler.k_neighbors == 2
+    assert clf.get_params()["sampler__k_neighbors"] == 2
+    assert clf.get_params(deep=False)["sampler"] is sampler
+
+
+def test_fit_changes_no_parameter(rare):
+    sampler = SMOTE()
+    params = {"sampler": sampler, "sampler__k_neighbors": 2, "max_epochs": 1}
+    clf = fitted(rare, **params)
+    assert clf.get_params(deep=False) | params == clf.get_params(deep=False)
+    assert (sampler.k_neighbors, sampler.random_state) == (5, None)
+
+
+@pytest.mark.parametrize("copier", ["pickle", "joblib", "deepcopy"])
+def test_copy_predicts_and_trains_the_same(rare, copier, tmp_path):
+    X, y = rare
+    clf = fitted(rare, max_epochs=2)
+    if copier == "pickle":
+        twin = pickle.loads(pickle.dumps(clf))
+    elif copier == "joblib":
+        joblib.dump(clf, tmp_path / "clf.joblib")
+        twin = joblib.load(tmp_path / "clf.joblib")
+    else:
+        twin = copy.deepcopy(clf)
+    np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
+    for each in (clf, twin):
+        each.partial_fit(X, y)
+    np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
+
+
+def test_pickle_holds_no_training_rows(rng):
+    X, y = rng.normal(size=(20_000, 20)), np.arange(20_000) % 5 == 0
+    clf = BalancedNeuralClassifier(
+        module__hidden_sizes=(4,), max_epochs=1, sampler="weighted"
+    ).fit(X, y)
+    assert len(pickle.dumps(clf)) < 50_000
+
+
+def test_pickle_of_a_gpu_loads_without_one(rare):
+    """The state says cuda, as after training on a GPU; loading maps it to the CPU."""
+    X, _ = rare
+    clf = fitted(rare, max_epochs=1)
+    expected = clf.predict_proba(X)
+    clf.net_.device = torch.device("cuda")
+    data = pickle.dumps(clf)
+    with pytest.warns(DeviceWarning):
+        loaded = pickle.loads(data)
+    assert loaded.device_.type == "cpu"
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+
+
+@pytest.mark.gpu
+def test_gpu_trains_and_loads_on_the_cpu(rare):
+    X, y = rare
+    clf = fitted(rare, device="cuda")
+    assert clf.device_.type == "cuda"
+    assert average_precision_score(y, clf.decision_function(X)) > 0.8
+    on_cpu = fitted(rare, device="cpu")
+    assert abs(clf.predict_proba(X) - on_cpu.predict_proba(X)).mean() < 0.05
+
+
+def test_html_repr_shows_nested_parameters():
+    html = BalancedNeuralClassifier(loss="focal", loss__gamma=1)._repr_html_()
+    assert "loss__gamma" in html
+
+
+def test_verbose_prints_a_line_an_epoch(rare, capsys):
+    fitted(rare, max_epochs=3, verbose=1)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert len(lines) == 2 + 3  # head, rule, epochs
+    assert "train_loss" in lines[0]
+
+
+def test_silent_by_default(rare, capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted(rare, max_epochs=2).partial_fit(*rare)
+    assert capsys.readouterr() == ("", "")

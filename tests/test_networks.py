@@ -1,0 +1,137 @@
+"""Networks and their first layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from imbalnet.networks import MLP, NETWORKS, LinearModel, Standardize
+from imbalnet.networks import preprocessing
+
+all_networks = pytest.mark.parametrize("name", NETWORKS)
+
+
+@all_networks
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_network_gives_logits_of_all_classes(name, n_classes):
+    logits = NETWORKS[name](3, n_classes)(torch.randn(7, 3))
+    assert logits.shape == (7, n_classes)
+
+
+@all_networks
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_network_starts_at_the_given_output(name, n_classes, rng):
+    network = NETWORKS[name](3, n_classes)
+    start = torch.tensor(rng.normal(size=n_classes), dtype=torch.float32)
+    network.initialize_output(start)
+    logits = network(torch.zeros(1, 3))[0] if name == "linear" else network.output.bias
+    torch.testing.assert_close(logits.softmax(-1), start.softmax(-1))
+
+
+@all_networks
+def test_network_without_standardising_is_blind_to_the_rows(name, rng):
+    network = NETWORKS[name](3, 2, standardize=False)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    X = 100 + rng.normal(size=(20, 3))
+    network.initialize_from(X, np.zeros(20), np.ones(20))
+    network.update_from(X, np.zeros(20), np.ones(20))
+    for key, value in network.state_dict().items():
+        torch.testing.assert_close(value, before[key])
+
+
+def test_standardize_gives_mean_zero_and_deviation_one(rng):
+    X = rng.normal(loc=[0, 1e3, -5], scale=[1, 50, 1e-3], size=(1000, 3))
+    layer = Standardize(3).double()
+    layer.initialize_from(X, None, np.ones(1000))
+    z = layer(torch.tensor(X)).numpy()
+    np.testing.assert_allclose(z.mean(0), 0, atol=1e-9)
+    np.testing.assert_allclose(z.std(0), 1, rtol=1e-9)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_standardize_counts_weights_as_repetitions(container, rng):
+    X, weight = rng.normal(size=(50, 3)), rng.integers(0, 4, 50)
+    weighted, repeated = Standardize(3).double(), Standardize(3).double()
+    weighted.initialize_from(container(X), None, weight.astype(float))
+    repeated.initialize_from(container(X.repeat(weight, 0)), None, np.ones(weight.sum()))
+    torch.testing.assert_close(weighted.mean, repeated.mean, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(weighted.scale, repeated.scale, rtol=1e-12, atol=1e-12)
+
+
+def test_standardize_by_chunks_and_updates_equals_all_at_once(rng, monkeypatch):
+    X, weight = rng.normal(size=(200, 3)), rng.random(200)
+    whole, parts = Standardize(3).double(), Standardize(3).double()
+    whole.initialize_from(X, None, weight)
+    monkeypatch.setattr(preprocessing, "_CHUNK_ELEMENTS", 21)
+    parts.initialize_from(X[:70], None, weight[:70])
+    parts.update_from(X[70:], None, weight[70:])
+    torch.testing.assert_close(whole.mean, parts.mean)
+    torch.testing.assert_close(whole.scale, parts.scale)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.7, 1e9, -0.1])
+def test_standardize_turns_a_constant_column_into_zero(value):
+    X = np.full((333, 1), value)
+    layer = Standardize(1).double()
+    layer.initialize_from(X, None, np.ones(333))
+    assert layer.is_constant.all()
+    assert layer(torch.tensor(X)).abs().max() < 1e-6 * max(1.0, abs(value))
+
+
+def test_standardize_bends_outliers_and_keeps_their_order():
+    z = Standardize(1, clip=3.0)(torch.tensor([[0.01], [1.0], [5.0], [50.0], [1e6]]))
+    assert z[0].item() == pytest.approx(0.01, rel=1e-3)
+    assert (z.diff(dim=0) >= 0).all()
+    assert z.max() <= 3.0
+
+
+def test_standardize_rejects_clip():
+    with pytest.raises(ValueError, match="clip must be positive or None, however"):
+        Standardize(3, clip=0.0)
+
+
+def test_mlp_ignores_a_column_that_was_constant(rng):
+    X = rng.normal(size=(30, 3)).astype(np.float32)
+    X[:, 1] = 4.0
+    network = MLP(3, 2)
+    network.initialize_from(X, np.zeros(30), np.ones(30))
+    changed = X.copy()
+    changed[:, 1] = -7.0
+    torch.testing.assert_close(
+        network(torch.tensor(X)), network(torch.tensor(changed)), rtol=0, atol=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"hidden_sizes": (8, 0)}, "module__hidden_sizes"),
+        ({"activation": "swish"}, "module__activation must be one of"),
+        ({"dropout": 1.0}, "module__dropout"),
+    ],
+)
+def test_mlp_rejects(params, message):
+    with pytest.raises(ValueError, match=message):
+        MLP(3, 2, **params)
+
+
+@pytest.mark.parametrize("hidden_sizes", [(), (4,), (8, 4, 2)])
+def test_mlp_takes_any_depth(hidden_sizes, rng):
+    network = MLP(3, 2, hidden_sizes=hidden_sizes, dropout=0.1)
+    network.initialize_from(rng.normal(size=(9, 3)), np.zeros(9), np.ones(9))
+    assert network(torch.randn(5, 3)).shape == (5, 2)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_linear_coefficients_are_for_raw_columns(n_classes, rng):
+    X = rng.normal(loc=5, scale=[1, 10, 0.1], size=(40, 3))
+    network = LinearModel(3, n_classes).double()
+    network.initialize_from(X, np.zeros(40), np.ones(40))
+    torch.nn.init.normal_(network.output.weight)
+    torch.nn.init.normal_(network.output.bias)
+    coef, intercept = network.coefficients()
+    logits = network(torch.tensor(X)).detach().numpy()
+    linear = X @ coef.T + intercept
+    np.testing.assert_allclose(linear, logits[:, 1:] if n_classes == 2 else logits)
