@@ -51,6 +51,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"(^|[/\\])(?!plot_)[^/\\]*\.py$",
+    "within_subsection_order": "FileNameSortKey",
     "nested_sections": False,
     "backreferences_dir": "api/generated/backreferences",
     "doc_module": ("imbalnet",),
@@ -58,6 +59,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "show_memory": False,
+    "write_computation_times": False,
     "copyfile_regex": r"",
 }
 

@@ -57,7 +57,8 @@ pipeline = Pipeline(
             BalancedNeuralClassifier(
                 loss="focal",
                 module__hidden_sizes=(64,),
-                max_epochs=15,
+                max_epochs=10,
+                learning_rate=0.002,
                 random_state=0,
             ),
         ),

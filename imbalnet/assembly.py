@@ -142,7 +142,7 @@ def build_net(
     seed : int
         Of the initialisation.
     """
-    device = resolve_device(clf.device)
+    device = resolve_device(clf.device, _torch_dtype(rows))
     optimizer = optimizer_of(clf, is_partial)
     weight_sum = rows.of(rows.weight).sum()
     module = NETWORKS.get(clf.module, clf.module)
@@ -169,7 +169,7 @@ def build_net(
             callbacks=_callbacks(clf, optimizer, monitor),
             verbose=clf.verbose,
             device=device,
-            dtype=getattr(torch, clf.dtype),
+            dtype=_torch_dtype(rows),
             compile=clf.compile,
             first_look=partial(_first_look, clf=clf, loss=loss, rows=rows),
             **net_params,
@@ -211,6 +211,10 @@ def _first_look(
         module.initialize_output(loss.logits_of(prior.log()))
 
 
+def _torch_dtype(rows: Rows) -> torch.dtype:
+    return torch.float64 if rows.X.dtype == np.float64 else torch.float32
+
+
 def _subsample(index: Any) -> Any:
     if len(index) <= _FIRST_LOOK_ROWS:
         return index
@@ -224,7 +228,7 @@ def _check_output(
     parameter = next(module.parameters(), torch.empty(0))
     two = TableRows(
         rows.X, rows.codes, rows.weight, rows.index[:2],
-        dtype=getattr(torch, clf.dtype), device=parameter.device,
+        dtype=_torch_dtype(rows), device=parameter.device,
     )
     module.eval()
     shape = tuple(module(next(iter(TensorBatches(two, 2)))[0]).shape)

@@ -129,7 +129,8 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         "auto" takes a GPU if there is one; otherwise a torch device such as "cpu".
 
     dtype : {"float32", "float64"}, default="float32"
-        Of features and network.
+        Of features and network. "lbfgs" works in float64 in any case: its line search
+        compares losses that float32 cannot tell apart.
 
     n_threads : int or None, default=None
         Torch threads in ``fit`` and in prediction; None is one, which is fastest for
@@ -368,8 +369,9 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         with _unchanged_on_failure(self):
             goes_on = self.warm_start and hasattr(self, "net_")
             classes = self.classes_ if goes_on else None
-            rows = self._validate_rows(X, y, sample_weight, classes, reset=not goes_on)
-            given = self._validate_given(X_val, y_val)
+            dtype = self._working_dtype(goes_on, is_partial=False)
+            rows = self._validate_rows(X, y, sample_weight, classes, dtype, not goes_on)
+            given = self._validate_given(X_val, y_val, dtype)
             self._train(rows, given, goes_on=goes_on)
         return self
 
@@ -411,7 +413,8 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         with _unchanged_on_failure(self):
             goes_on = hasattr(self, "net_")
             known = self._all_classes(classes)
-            rows = self._validate_rows(X, y, sample_weight, known, reset=not goes_on)
+            dtype = self._working_dtype(goes_on, is_partial=True)
+            rows = self._validate_rows(X, y, sample_weight, known, dtype, not goes_on)
             self._train(rows, None, goes_on=goes_on, is_partial=True)
         return self
 
@@ -431,11 +434,24 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             )
         return given
 
+    def _working_dtype(self, goes_on: bool, is_partial: bool) -> type[np.floating]:
+        """Give the precision of features and network; L-BFGS needs float64."""
+        if goes_on:
+            return self._output_dtype()
+        is_exact = optimizer_of(self, is_partial) == "lbfgs"
+        return np.float64 if is_exact else np.dtype(self.dtype).type
+
     def _validate_rows(
-        self, X: Any, y: Any, sample_weight: Any, classes: Any, *, reset: bool
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        classes: NDArray | None,
+        dtype: type[np.floating],
+        reset: bool,
     ) -> Rows:
         labels = as_labels(y)
-        X = as_matrix(self, X, np.dtype(self.dtype).type, reset=reset)
+        X = as_matrix(self, X, dtype, reset=reset)
         check_consistent_length(X, labels)
         weight = as_weights(sample_weight, X)
         index = np.flatnonzero(weight)  # weight 0 is the same as not being there
@@ -451,13 +467,15 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         self.classes_ = classes
         return Rows(X, codes, weight, index)
 
-    def _validate_given(self, X_val: Any, y_val: Any) -> Rows | None:
+    def _validate_given(
+        self, X_val: Any, y_val: Any, dtype: type[np.floating]
+    ) -> Rows | None:
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val belong together: give both or neither.")
         if X_val is None:
             return None
         labels = as_labels(y_val)
-        X_val = as_matrix(self, X_val, np.dtype(self.dtype).type, reset=False)
+        X_val = as_matrix(self, X_val, dtype, reset=False)
         check_consistent_length(X_val, labels)
         codes = as_codes(labels, self.classes_, "y_val")
         return Rows(X_val, codes, np.ones(len(codes)), np.arange(len(codes)))

@@ -16,8 +16,12 @@ _GENERATOR_LOCK = threading.RLock()
 _MAX_SEED = 2**31 - 1
 
 
-def resolve_device(device: str | torch.device) -> torch.device:
+def resolve_device(
+    device: str | torch.device, dtype: torch.dtype = torch.float32
+) -> torch.device:
     """Turn the parameter ``device`` into a device that this machine has.
+
+    "auto" passes over Apple's GPUs where `dtype` is float64, which they lack.
 
     Raises
     ------
@@ -25,7 +29,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
         If the device is unknown to torch or not available here.
     """
     if device == "auto":
-        return torch.device(_first_available())
+        return torch.device(_first_available(dtype))
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
@@ -41,10 +45,11 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return resolved
 
 
-def _first_available() -> str:
+def _first_available(dtype: torch.dtype) -> str:
     if torch.cuda.is_available():
         return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    has_mps = dtype != torch.float64 and torch.backends.mps.is_available()
+    return "mps" if has_mps else "cpu"
 
 
 def _is_available(device: torch.device) -> bool:
