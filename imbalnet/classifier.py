@@ -176,6 +176,10 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
     effective_prior_ : ndarray of shape (n_classes,)
         Class distribution that the network was trained under.
 
+    offset_ : ndarray of shape (n_classes,)
+        What :func:`imbalnet.posterior.fit_offset` added to the log posteriors; zeros
+        without validation rows.
+
     net_ : skorch.NeuralNetClassifier
         The trained net.
 
@@ -437,7 +441,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
     def _working_dtype(self, goes_on: bool, is_partial: bool) -> type[np.floating]:
         """Give the precision of features and network; L-BFGS needs float64."""
         if goes_on:
-            return self._output_dtype()
+            return self._net_dtype()
         is_exact = optimizer_of(self, is_partial) == "lbfgs"
         return np.float64 if is_exact else np.dtype(self.dtype).type
 
@@ -610,7 +614,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         log_posterior = self._log_posterior(X)
         return self.classes_[log_posterior.argmax(axis=1)]
 
-    def predict_proba(self, X: Any) -> NDArray[np.floating]:
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict class probabilities under the target prior.
 
         Parameters
@@ -620,12 +624,11 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         Returns
         -------
         ndarray of shape (n_rows, n_classes)
-            In the order of ``classes_`` and in the network's `dtype`; each row sums
-            to 1, for every loss.
+            In the order of ``classes_``; each row sums to 1, for every loss.
         """
-        return np.exp(self._log_posterior(X)).astype(self._output_dtype(), copy=False)
+        return np.exp(self._log_posterior(X))
 
-    def decision_function(self, X: Any) -> NDArray[np.floating]:
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Give the log odds of the positive class, or log probabilities.
 
         Parameters
@@ -638,18 +641,18 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             Two classes: ``log(p_1 / p_0)``, positive where ``classes_[1]`` is
             predicted. Otherwise the log probability of each class.
         """
-        scores = self._log_posterior(X)
+        log_posterior = self._log_posterior(X)
         if len(self.classes_) == 2:
-            scores = scores[:, 1] - scores[:, 0]
-        return scores.astype(self._output_dtype(), copy=False)
+            return log_posterior[:, 1] - log_posterior[:, 0]
+        return log_posterior
 
-    def _output_dtype(self) -> type[np.floating]:
-        """Give the network's precision: float64 outputs would claim more."""
+    def _net_dtype(self) -> type[np.floating]:
+        """Give the precision of the network that is there."""
         return np.float64 if self.net_.dtype is torch.float64 else np.float32
 
     def _log_posterior(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self)
-        X = as_matrix(self, X, self._output_dtype(), reset=False)
+        X = as_matrix(self, X, self._net_dtype(), reset=False)
         with torch_threads(self.n_threads or 1):
             log_posterior = self.net_.predict_log_posterior(X)
         target = resolve_prior(self.target_prior, self.classes_, self.class_prior_)
@@ -687,7 +690,9 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
     @property
     def intercept_(self) -> NDArray[np.float64]:
         """Intercepts under the effective prior, with ``module="linear"``."""
-        return self._linear().coefficients()[1]
+        intercept = self._linear().coefficients()[1]
+        binary = len(self.classes_) == 2
+        return intercept + (np.diff(self.offset_) if binary else self.offset_)
 
     def _linear(self) -> LinearModel:
         module = self.module_

@@ -20,6 +20,11 @@ def test_balanced_of_one_per_cent_positives():
     np.testing.assert_allclose(class_weights([9_900, 100]), [1 / 1.98, 50.0])
 
 
+def test_balanced_of_ten_rare_among_five_hundred_classes():
+    weights = class_weights([50] * 10 + [1_000] * 490)
+    np.testing.assert_allclose(weights[[0, -1]], [19.62, 0.981])
+
+
 @pytest.mark.parametrize("beta", [0.9, 0.999, 0.9999])
 @pytest.mark.parametrize("count", [1, 50, 10**8])
 def test_effective_equals_fifty_digit_reference(beta, count):

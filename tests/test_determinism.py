@@ -1,0 +1,107 @@
+"""Same seed, same bits; global generators stay untouched."""
+
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from imblearn.over_sampling import SMOTE
+from joblib import Parallel, delayed, parallel_config
+
+from imbalnet import BalancedNeuralClassifier
+
+CONFIGURATIONS = {
+    "default": {},
+    "early stopping": {"early_stopping": True, "validation_fraction": 0.3},
+    "dropout": {"module__dropout": 0.3},
+    "weighted sampler": {"sampler": "weighted"},
+    "undersample": {"sampler": "undersample"},
+    "SMOTE": {"sampler": SMOTE()},
+}
+configurations = pytest.mark.parametrize(
+    "params", CONFIGURATIONS.values(), ids=CONFIGURATIONS
+)
+
+
+def probabilities(data, params, random_state=0):
+    X, y = data
+    clf = BalancedNeuralClassifier(max_epochs=4, random_state=random_state, **params)
+    return clf.fit(X, y).predict_proba(X)
+
+
+@configurations
+def test_same_seed_gives_the_same_bits(rare, params):
+    first = probabilities(rare, params)
+    np.testing.assert_array_equal(first, probabilities(rare, params))
+    assert not np.array_equal(first, probabilities(rare, params, random_state=1))
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+@configurations
+def test_jobs_give_the_same_bits(rare, params, backend):
+    expected = probabilities(rare, params)
+    with parallel_config(backend=backend, n_jobs=2):
+        results = Parallel()(delayed(probabilities)(rare, params) for _ in range(4))
+    for result in results:
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_number_of_threads_around_does_not_matter(rare):
+    expected = probabilities(rare, {})
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        np.testing.assert_array_equal(probabilities(rare, {}), expected)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@configurations
+def test_pickled_estimator_fits_the_same_bits(rare, params):
+    X, y = rare
+    clf = BalancedNeuralClassifier(max_epochs=4, random_state=0, **params)
+    twin = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(
+        clf.fit(X, y).predict_proba(X), twin.fit(X, y).predict_proba(X)
+    )
+
+
+@pytest.mark.parametrize("random_state", [0, None])
+@configurations
+def test_global_generators_stay_untouched(rare, params, random_state):
+    X, y = rare
+    numpy_before, torch_before = np.random.get_state()[1].copy(), torch.get_rng_state()
+    clf = BalancedNeuralClassifier(max_epochs=2, random_state=random_state, **params)
+    clf.fit(X, y).partial_fit(X, y).predict(X)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)
+    assert torch.equal(torch.get_rng_state(), torch_before)
+
+
+def test_global_generators_stay_untouched_by_threads(rare):
+    """Fits in parallel threads do not restore each other's seeds."""
+    before = torch.get_rng_state()
+    with ThreadPoolExecutor(4) as pool:
+        list(
+            pool.map(lambda _: probabilities(rare, {"module__dropout": 0.1}), range(8))
+        )
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_random_state_instance_goes_on(rare):
+    """As in scikit-learn: an instance gives another result at each fit."""
+    rng = np.random.RandomState(0)
+    first, second = (probabilities(rare, {}, rng) for _ in range(2))
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(
+        first, probabilities(rare, {}, np.random.RandomState(0))
+    )
+
+
+def test_no_seed_gives_another_result_each_time(rare):
+    assert not np.array_equal(
+        probabilities(rare, {}, None), probabilities(rare, {}, None)
+    )
