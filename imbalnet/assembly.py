@@ -17,11 +17,11 @@ from torch import nn
 from imbalnet.batches import TableRows, TensorBatches
 from imbalnet.losses import Loss
 from imbalnet.monitoring import BestEpoch, CosineSchedule
-from imbalnet.net import ImbalanceNet
+from imbalnet.net import ImbalanceNet, NetRows
 from imbalnet.networks import DETERMINISTIC, NETWORKS, LinearModel
 from imbalnet.optimizers import (
-    OPTIMIZERS,
     OptimizerFactory,
+    optimizer_factory,
     resolve_learning_rate,
     resolve_optimizer,
     resolve_weight_decay,
@@ -60,7 +60,13 @@ def check_nested_parameters(clf: BalancedNeuralClassifier) -> None:
 
     ``loss__*`` and ``sampler__*`` are judged where those are built.
     """
-    module = NETWORKS.get(clf.module, clf.module)
+    if isinstance(clf.module, nn.Module):
+        raise ValueError(
+            "module must be a name, a class or a factory, not an instance of "
+            f"{type(clf.module).__name__}: give the class, and its arguments as "
+            "module__*."
+        )
+    module = module_of(clf)
     known = accepted_names(module)
     if known is not None and not {"in_features", "out_features"} <= known:
         raise ValueError(
@@ -77,7 +83,7 @@ def check_nested_parameters(clf: BalancedNeuralClassifier) -> None:
     )
     optimizer = optimizer_of(clf)
     known = accepted_names(
-        OPTIMIZERS.get(optimizer, optimizer), without=("params", "weight_decay")
+        optimizer_factory(optimizer), without=("params", "weight_decay")
     )
     reject_unknown(
         "optimizer",
@@ -88,23 +94,24 @@ def check_nested_parameters(clf: BalancedNeuralClassifier) -> None:
     _check_net_parameters(clf)
 
 
+def module_of(clf: BalancedNeuralClassifier) -> Callable[..., nn.Module]:
+    """Give the network's class or factory."""
+    return NETWORKS[clf.module] if isinstance(clf.module, str) else clf.module
+
+
 def optimizer_of(
     clf: BalancedNeuralClassifier, is_partial: bool = False
 ) -> str | OptimizerFactory:
     """Give the optimiser's name or class, "auto" resolved."""
-    is_linear = NETWORKS.get(clf.module, clf.module) is LinearModel
-    return resolve_optimizer(
-        clf.optimizer, is_linear=is_linear, is_partial=is_partial
-    )
+    is_linear = module_of(clf) is LinearModel
+    return resolve_optimizer(clf.optimizer, is_linear=is_linear, is_partial=is_partial)
 
 
 def _check_net_parameters(clf: BalancedNeuralClassifier) -> None:
     known = set(inspect.signature(NeuralNet).parameters) | {"compile"}
     known -= _OWN_NET_PARAMETERS | {"kwargs"}
     nested = ("iterator_train", "iterator_valid", "dataset", "compile")
-    given = [
-        name for name in clf._nested("net") if split_nested(name)[0] not in nested
-    ]
+    given = [name for name in clf._nested("net") if split_nested(name)[0] not in nested]
     reject_unknown("net", "the skorch net", given, known)
     if isinstance(clf.sampler, str) and "net__iterator_train" in vars(clf):
         raise ValueError(
@@ -145,7 +152,7 @@ def build_net(
     device = resolve_device(clf.device, _torch_dtype(rows))
     optimizer = optimizer_of(clf, is_partial)
     weight_sum = rows.of(rows.weight).sum()
-    module = NETWORKS.get(clf.module, clf.module)
+    module = module_of(clf)
     net_params = clf._nested("net")
     net_params.setdefault("iterator_valid__batch_size", _PREDICT_ROWS)
     with seeded_torch(seed, device):
@@ -156,7 +163,7 @@ def build_net(
             **_prefixed("module", clf._nested("module")),
             criterion=loss,
             classes=clf.classes_,
-            optimizer=OPTIMIZERS.get(optimizer, optimizer),
+            optimizer=optimizer_factory(optimizer),
             **_prefixed("optimizer", clf._nested("optimizer")),
             lr=resolve_learning_rate(
                 clf.learning_rate,
@@ -199,7 +206,7 @@ def _callbacks(
 
 @torch.no_grad()
 def _first_look(
-    module: nn.Module, *, clf: BalancedNeuralClassifier, loss: Loss, rows: Rows
+    module: Any, *, clf: BalancedNeuralClassifier, loss: Loss, rows: Rows
 ) -> None:
     """Let a new network see training rows, and check what it gives."""
     if hasattr(module, "initialize_from"):
@@ -222,13 +229,15 @@ def _subsample(index: Any) -> Any:
     return index[np.sort(chosen)]
 
 
-def _check_output(
-    module: nn.Module, clf: BalancedNeuralClassifier, rows: Rows
-) -> None:
+def _check_output(module: nn.Module, clf: BalancedNeuralClassifier, rows: Rows) -> None:
     parameter = next(module.parameters(), torch.empty(0))
     two = TableRows(
-        rows.X, rows.codes, rows.weight, rows.index[:2],
-        dtype=_torch_dtype(rows), device=parameter.device,
+        rows.X,
+        rows.codes,
+        rows.weight,
+        rows.index[:2],
+        dtype=_torch_dtype(rows),
+        device=parameter.device,
     )
     module.eval()
     shape = tuple(module(next(iter(TensorBatches(two, 2)))[0]).shape)
@@ -236,9 +245,9 @@ def _check_output(
     columns = {n_classes, 1} if n_classes == 2 else {n_classes}
     if len(shape) not in (2, 3) or shape[-1] not in columns:
         raise ValueError(
-            f"module={_name(clf.module)} must give logits of shape (batch, {n_classes}) "
-            f"or (batch, members, {n_classes}), but gave {shape} for a batch of "
-            f"{len(two)} rows."
+            f"module={_name(clf.module)} must give logits of shape (batch, "
+            f"{n_classes}) or (batch, members, {n_classes}), but gave {shape} for a "
+            f"batch of {len(two)} rows."
         )
 
 
@@ -253,14 +262,14 @@ def train_net(
     """Train a net on a plan; validation rows weigh what training rows do."""
     place = {"dtype": net.dtype, "device": net.device}
     rows = plan.rows
-    train_rows = TableRows(
+    train_rows = NetRows(
         rows.X, rows.codes, rows.weight, rows.index, order=plan.order, **place
     )
     valid_rows = None
     if valid is not None:
         table = train_rows.table if valid.X is rows.X else valid.X
         weight = valid.weight * plan.loss_factor[valid.codes]
-        valid_rows = TableRows(table, valid.codes, weight, valid.index, **place)
+        valid_rows = NetRows(table, valid.codes, weight, valid.index, **place)
     net.set_params(max_epochs=epochs, batch_size=plan.batch_size)
     with _generator_context(net, seed):
         net.partial_fit((train_rows, valid_rows))

@@ -70,7 +70,7 @@ class TableRows(Dataset):
         device: torch.device | str = "cpu",
     ) -> None:
         self.dtype, self.device = dtype, torch.device(device)
-        self.table = table if sparse.issparse(table) else self._on_device(table)
+        self.table: Any = table if sparse.issparse(table) else self._on_device(table)
         self.codes = torch.as_tensor(codes, dtype=torch.int64, device=device)
         self.weight = torch.as_tensor(weight, dtype=dtype, device=device)
         self.order = order
@@ -101,7 +101,7 @@ class TableRows(Dataset):
         return self.table.index_select(0, rows)
 
     @property
-    def X(self) -> Any:
+    def X(self) -> Any:  # noqa: N802
         """The features, gathered on each access; for skorch callbacks."""
         if sparse.issparse(self.table):
             return self.table[self.index.cpu().numpy()]

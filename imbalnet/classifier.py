@@ -328,7 +328,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
-        vars(self).update(nested)
+        self.__dict__.update(nested)
 
     # -- training ----------------------------------------------------------------
 
@@ -520,15 +520,23 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         self.offset_ = self._fitted_offset(valid)
 
     def _fitted_offset(self, valid: Rows | None) -> NDArray[np.float64]:
-        """Fit what is left of a bias to validation rows, under the data's own prior."""
+        """Fit what is left of a bias to validation rows, under the training prior.
+
+        Given validation rows may have other class shares; they are weighted to the
+        training rows' ones.
+        """
         if valid is None:
             return np.zeros(len(self.classes_))
+        codes = valid.of(valid.codes)
+        shares = effective_prior(valid.counts(len(self.classes_)))
+        to_training = self.class_prior_ / np.where(shares > 0, shares, 1.0)
         log_posterior = shift_prior(
             self.net_.predict_log_posterior(valid.X[valid.index]),
             self.effective_prior_,
             self.class_prior_,
         )
-        return fit_offset(log_posterior, valid.of(valid.codes), valid.of(valid.weight))
+        weight = valid.of(valid.weight) * to_training[codes]
+        return fit_offset(log_posterior, codes, weight)
 
     def _checked_loss(self) -> Loss:
         """Build the loss, behind every check of parameters that needs no rows."""
@@ -536,7 +544,17 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         self._reject_unknown_parameters()
         check_nested_parameters(self)
         resolve_prior(self.target_prior, self.classes_, np.ones(n_classes) / n_classes)
-        return build_loss(self.loss, self._nested("loss"), n_classes)
+        loss = build_loss(self.loss, self._nested("loss"), n_classes)
+        if self.target_prior is not None and not loss.is_calibrated:
+            warnings.warn(
+                f"loss={self.loss!r} has no known inverse link: its probabilities "
+                f"rank, but target_prior={self.target_prior!r} cannot make them "
+                "honest. Wrap the classifier in CalibratedClassifierCV, or give the "
+                "loss a method log_posterior(logits).",
+                UserWarning,
+                stacklevel=5,
+            )
+        return loss
 
     def _stops_early(self, rows: Rows) -> bool:
         if self.early_stopping == "auto":

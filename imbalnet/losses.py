@@ -19,7 +19,6 @@ from torch.nn import functional as F
 
 from imbalnet.parameters import accepted_names, reject_unknown
 
-
 _LINK_STEPS = 200
 
 
@@ -97,12 +96,12 @@ class CrossEntropy(Loss):
 
 
 class Focal(Loss):
-    """Focal loss, ``-alpha_t (1 - v_t)**gamma log v_t`` [1]_.
+    """Focal loss, ``-alpha_t (1 - v_t)**gamma log v_t``.
 
-    Rows that are already well classified count less. Its minimiser is not the class
-    posterior: it pulls probabilities towards the middle, which ``log_posterior``
-    undoes with ``phi(v) = (1 - v)**gamma - gamma (1 - v)**(gamma - 1) v log v``
-    [2]_.
+    Rows that are already well classified count less [1]_. Its minimiser is not the
+    class posterior: it pulls probabilities towards the middle. ``log_posterior``
+    undoes that with
+    ``phi(v) = (1 - v)**gamma - gamma (1 - v)**(gamma - 1) v log v`` [2]_.
 
     Parameters
     ----------
@@ -208,9 +207,8 @@ class CriterionLoss(Loss):
 
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Give the log of the class posterior that `logits` stand for."""
-        if hasattr(self.criterion, "log_posterior"):
-            return self.criterion.log_posterior(logits)
-        return super().log_posterior(logits)
+        own: Any = getattr(self.criterion, "log_posterior", super().log_posterior)
+        return own(logits)
 
     def class_factors(self, n_classes: int) -> Tensor:
         """Give the criterion's own class weights (``weight`` in torch)."""
@@ -232,7 +230,7 @@ def build_loss(
         If a parameter is unknown, or the criterion does not give one value a row for
         logits and class codes.
     """
-    factory = LOSSES[loss] if isinstance(loss, str) else loss
+    factory: Callable[..., nn.Module] = LOSSES[loss] if isinstance(loss, str) else loss
     known = accepted_names(factory, without=("reduction", "size_average", "reduce"))
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", repr(loss))
     reject_unknown("loss", f"loss={name!r}", params, known)
@@ -241,12 +239,11 @@ def build_loss(
     return built
 
 
-def _instantiate(
-    factory: Callable[..., nn.Module], params: dict[str, Any], name: str
-) -> Loss:
-    if isinstance(factory, type) and issubclass(factory, Loss):
+def _instantiate(factory: Any, params: dict[str, Any], name: str) -> Loss:
+    bases = factory.__mro__ if isinstance(factory, type) else ()
+    if Loss in bases:
         return factory(**params)
-    if isinstance(factory, type) and issubclass(factory, nn.NLLLoss):
+    if nn.NLLLoss in bases:
         raise ValueError(
             f"loss={name} expects log probabilities, but networks give logits; use "
             "loss='cross_entropy', which is the same on logits."

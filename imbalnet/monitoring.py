@@ -21,7 +21,8 @@ class CosineSchedule(Callback):
         """Start at the optimiser's learning rate."""
         n_epochs = net.max_epochs
         self.scheduler_ = LambdaLR(
-            net.optimizer_, lambda epoch: 0.5 * (1 + math.cos(math.pi * epoch / n_epochs))
+            net.optimizer_,
+            lambda epoch: 0.5 * (1 + math.cos(math.pi * epoch / n_epochs)),
         )
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:

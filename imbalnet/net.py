@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
+from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,6 +26,10 @@ from imbalnet.monitoring import BestEpoch
 _SAME_KERNEL_ROWS = 64
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class NetRows(TableRows, SkorchDataset):
+    """Table rows that skorch's callbacks know for a dataset."""
 
 
 class ImbalanceNet(NeuralNetClassifier):
@@ -140,7 +145,7 @@ class ImbalanceNet(NeuralNetClassifier):
             return X
         codes = np.zeros(X.shape[0], dtype=np.int64) if y is None else y
         weight = np.ones(X.shape[0])
-        return TableRows(X, codes, weight, dtype=self.dtype, device=self.device)
+        return NetRows(X, codes, weight, dtype=self.dtype, device=self.device)
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Take ``X = (training rows, validation rows or None)``, split beforehand."""
@@ -190,6 +195,7 @@ class ImbalanceNet(NeuralNetClassifier):
             self.notify("on_epoch_end", **datasets)
             if self.stop_training:
                 break
+        self._check_weights()
         return self
 
     def _train_epoch(self, batches: Any) -> None:
@@ -206,13 +212,22 @@ class ImbalanceNet(NeuralNetClassifier):
 
     def _record_train_loss(self, loss: float) -> None:
         if not np.isfinite(loss):
-            raise FloatingPointError(
-                f"The training loss became {loss} in epoch {len(self.history)}. Lower "
-                f"learning_rate (it is {self.lr:g}); scale the features "
-                "(module__standardize=True does) and look for extreme values in them "
-                "or in sample_weight; or set dtype='float64'."
-            )
+            raise self._divergence(f"The training loss became {loss}")
         self.history.record("train_loss", loss)
+
+    def _check_weights(self) -> None:
+        """Raise for what the last step did: no loss has seen it."""
+        weights = [p for _, p in self.get_all_learnable_params()]
+        if not all(torch.isfinite(weight).all() for weight in weights):
+            raise self._divergence("The weights became NaN or infinite")
+
+    def _divergence(self, what: str) -> FloatingPointError:
+        return FloatingPointError(
+            f"{what} in epoch {len(self.history)}. Lower learning_rate (it is "
+            f"{self.lr:g}); scale the features (module__standardize=True does) and "
+            "look for extreme values in them or in sample_weight; or set "
+            "dtype='float64'."
+        )
 
     def _has_batch_callback(self) -> bool:
         return any(
@@ -234,7 +249,7 @@ class ImbalanceNet(NeuralNetClassifier):
         for matrix in self._penalised():
             loss = loss + 0.5 * self.weight_decay * matrix.square().sum()
         loss.backward()
-        return {"loss": loss, "y_pred": logits}
+        return {"loss": loss, "y_pred": logits.detach()}
 
     def loss_per_row(self, logits: Tensor, y: Tensor) -> Tensor:
         """Give the loss of each row; an ensemble's is the mean of its members'."""

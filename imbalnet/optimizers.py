@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from torch import optim
 
@@ -22,6 +21,11 @@ OPTIMIZERS: dict[str, OptimizerFactory] = {
         tolerance_change=1e-14,
     ),
 }
+
+
+def optimizer_factory(optimizer: str | OptimizerFactory) -> OptimizerFactory:
+    """Give the class or factory behind a name."""
+    return OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
 
 
 def resolve_optimizer(

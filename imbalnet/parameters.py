@@ -97,7 +97,7 @@ class NestedParametersMixin:
 
     def _set_nested(self, name: str, value: Any) -> None:
         prefix, inner = split_nested(name)
-        component = getattr(self, prefix, None)
+        component: Any = getattr(self, prefix, None)
         is_instance = not isinstance(component, type)
         if hasattr(component, "set_params") and is_instance and name not in vars(self):
             component.set_params(**{inner: value})
@@ -108,11 +108,15 @@ class NestedParametersMixin:
 def accepted_names(
     function: Callable[..., Any], without: Collection[str] = ()
 ) -> set[str] | None:
-    """Name the parameters that a callable takes; None if it takes any (``**kwargs``)."""
+    """Name the parameters that a callable takes; None with ``**kwargs``: any."""
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
-    named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    named = {
+        p.name
+        for p in parameters
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
     return named - {"self", *without}
 
 

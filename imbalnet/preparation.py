@@ -44,7 +44,8 @@ class Rows:
 
     def counts(self, n_classes: int) -> NDArray[np.float64]:
         """Sum the weights of each class."""
-        return np.bincount(self.of(self.codes), self.of(self.weight), n_classes)
+        counts = np.bincount(self.of(self.codes), self.of(self.weight), n_classes)
+        return counts.astype(np.float64)
 
 
 def hold_out(
@@ -172,10 +173,14 @@ def plan_training(
     weights = class_weights(
         counts.delivered, class_weight, classes=classes, **weight_params
     )
+    if one_batch:
+        batch_size = len(codes)
+    elif batch_size == "auto":
+        batch_size = _auto_batch_size(float(drawn @ rates))
     return TrainingPlan(
         rows=_weighed(rows, weights, rates, one_batch),
         order=None if one_batch else _order(sampler, codes, seed),
-        batch_size=len(codes) if one_batch else _batch_size(batch_size, drawn @ rates),
+        batch_size=int(batch_size),
         class_counts=counts,
         class_weight=weights,
         loss_factor=weights * delivered / np.where(seen > 0, seen, 1.0),
@@ -213,10 +218,8 @@ def _order(
     return Shuffle(len(codes), rng) if sampler is None else sampler.bind(codes, rng)
 
 
-def _batch_size(batch_size: int | str, epoch_rows: float) -> int:
+def _auto_batch_size(epoch_rows: float) -> int:
     """Grow the batch with the epoch: noise for small data, throughput for large."""
-    if batch_size != "auto":
-        return int(batch_size)
     if epoch_rows >= 24_000:
         return 512
     if epoch_rows >= 8_000:

@@ -33,7 +33,9 @@ class IndexSampler(ABC):
             raise ValueError(f"sampler__power={power!r} must lie between 0 and 1.")
         self.power = power
 
-    def bind(self, codes: NDArray[np.integer], rng: np.random.Generator) -> IndexSampler:
+    def bind(
+        self, codes: NDArray[np.integer], rng: np.random.Generator
+    ) -> IndexSampler:
         """Take the class codes of the training rows and the generator of the draws."""
         self.rng = rng
         self.counts = np.bincount(codes)
@@ -64,7 +66,13 @@ class IndexSampler(ABC):
 
 
 class WeightedSampler(IndexSampler):
-    """Draw rows with replacement, rarer classes more often; an epoch has n rows."""
+    """Draw rows with replacement, rarer classes more often; an epoch has n rows.
+
+    Parameters
+    ----------
+    power : float, default=1.0
+        0 leaves the data's shares, 1 makes all classes equally frequent.
+    """
 
     def epoch(self, batch_size: int) -> NDArray[np.intp]:
         """Draw one epoch of row numbers, to be cut into batches in this order."""
@@ -114,7 +122,13 @@ class _QuotaSampler(IndexSampler):
 
 
 class Oversampler(_QuotaSampler):
-    """Repeat the rarer classes' rows up to the size of the largest class."""
+    """Repeat the rarer classes' rows up to the size of the largest class.
+
+    Parameters
+    ----------
+    power : float, default=1.0
+        0 leaves the data's shares, 1 makes all classes equally frequent.
+    """
 
     def anchor(self, counts: NDArray) -> float:
         """Give the class size that ``power=1`` brings every class to."""
@@ -122,7 +136,13 @@ class Oversampler(_QuotaSampler):
 
 
 class Undersampler(_QuotaSampler):
-    """Thin the larger classes to the size of the smallest, afresh each epoch."""
+    """Thin the larger classes to the size of the smallest, afresh each epoch.
+
+    Parameters
+    ----------
+    power : float, default=1.0
+        0 leaves the data's shares, 1 makes all classes equally frequent.
+    """
 
     def anchor(self, counts: NDArray) -> float:
         """Give the class size that ``power=1`` brings every class to."""
@@ -206,6 +226,11 @@ def build_sampler(sampler: Any, params: dict[str, Any]) -> Any:
         factory = SAMPLERS[sampler]
         reject_unknown("sampler", f"{sampler=}", params, accepted_names(factory))
         return factory(**params)
+    if isinstance(sampler, type):
+        raise ValueError(
+            f"sampler={sampler.__name__} is a class; give an instance: "
+            f"sampler={sampler.__name__}()."
+        )
     resampler = clone(sampler)
     owner = f"sampler={type(sampler).__name__}()"
     reject_unknown("sampler", owner, params, resampler.get_params())

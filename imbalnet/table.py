@@ -119,7 +119,9 @@ def as_weights(sample_weight: Any, X: Any) -> NDArray[np.float64]:
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
     if not weight.any():
-        raise ValueError("sample_weight is 0 for every row; no row is left to train on.")
+        raise ValueError(
+            "sample_weight is 0 for every row; no row is left to train on."
+        )
     return weight
 
 
@@ -134,7 +136,7 @@ def as_codes(labels: NDArray, classes: NDArray, name: str = "y") -> NDArray[np.i
     unknown = np.setdiff1d(labels, classes)
     if len(unknown):
         raise ValueError(
-            f"{name} has labels that are not in classes_: {unknown.tolist()}; known are "
-            f"{classes.tolist()}."
+            f"{name} has labels that are not in classes_: {unknown.tolist()}; known "
+            f"are {classes.tolist()}."
         )
     return np.searchsorted(classes, labels)

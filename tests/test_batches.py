@@ -27,7 +27,9 @@ def test_batches_hold_each_row_once_with_its_label_and_weight(table, container, 
     rows = TableRows(container(X), y, weight, order=Shuffle(103, rng))
     for _ in range(2):
         batches = list(TensorBatches(rows, 10))
-        features, codes, weights = (torch.cat(column) for column in zip(*batches))
+        features, codes, weights = (
+            torch.cat(column) for column in zip(*batches, strict=True)
+        )
         order = np.lexsort(features.numpy().T)
         expected = np.lexsort(X.T)
         np.testing.assert_array_equal(features[order].numpy(), X[expected])

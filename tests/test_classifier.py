@@ -79,6 +79,7 @@ def test_fit_takes_every_label(rare, labels, container):
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*no known inverse link")
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal", nn.MultiMarginLoss])
 @pytest.mark.parametrize("prior", [None, "train", "uniform"])
 def test_probabilities_sum_to_one_and_agree_with_decisions(three_classes, loss, prior):
@@ -134,7 +135,11 @@ def test_early_stopping_keeps_the_best_epoch(rare):
 def test_early_stopping_restores_the_best_weights(rare):
     """The same training cut at the best epoch gives the same network."""
     X, _ = rare
-    params = {"early_stopping": True, "validation_fraction": 0.3, "schedule": "constant"}
+    params = {
+        "early_stopping": True,
+        "validation_fraction": 0.3,
+        "schedule": "constant",
+    }
     stopped = fitted(rare, patience=3, max_epochs=60, **params)
     assert stopped.best_iteration_ < stopped.n_iter_
     cut = fitted(rare, patience=60, max_epochs=stopped.best_iteration_, **params)
@@ -157,6 +162,23 @@ def test_validation_rows_may_be_given(rare):
     score = average_precision_score(y[400:], clf.decision_function(X[400:]))
     best = history[clf.best_iteration_ - 1]["valid_average_precision"]
     assert score == pytest.approx(best, abs=1e-6)
+
+
+def test_given_validation_rows_of_other_shares_keep_probabilities_honest(rng):
+    """The offset is fitted under the training rows' shares, whatever X_val has."""
+    X = rng.normal(size=(4000, 3))
+    y = (X[:, 0] + rng.normal(size=4000) > 1.8).astype(int)
+    train, rest = np.arange(2000), np.arange(2000, 4000)
+    positives = rest[y[rest] == 1]
+    balanced = np.r_[positives, rest[y[rest] == 0][: len(positives)]]
+    means = [
+        BalancedNeuralClassifier(random_state=0, max_epochs=10, target_prior="train")
+        .fit(X[train], y[train], X_val=X[valid], y_val=y[valid])
+        .predict_proba(X)[:, 1]
+        .mean()
+        for valid in (rest, balanced)
+    ]
+    np.testing.assert_allclose(means, y.mean(), rtol=0.15)
 
 
 def test_too_few_validation_positives_fall_back_to_the_loss(rare):
@@ -288,10 +310,28 @@ def test_diverging_refit_leaves_a_fitted_estimator_as_it_was(rare, method, warm_
         clf.net_.optimizer_.param_groups[0]["lr"] = 1e30
         clf.net_.optimizer_.param_groups[0]["initial_lr"] = 1e30
     with pytest.raises(FloatingPointError, match="epoch"):
-        for _ in range(20):
-            getattr(clf, method)(X, y)
+        getattr(clf, method)(X, y)
     np.testing.assert_array_equal(clf.predict_proba(X), before)
-    assert len(clf.history_) >= history
+    assert len(clf.history_) == history
+
+
+class SteepCrossEntropy(nn.CrossEntropyLoss):
+    def forward(self, logits, target):
+        return 1e6 * super().forward(logits, target)
+
+
+def test_weights_that_overflow_in_the_last_step_are_an_error(rare):
+    """The loss of a single full-batch step is finite: it was taken before the step."""
+    X, y = rare
+    clf = BalancedNeuralClassifier(
+        loss=SteepCrossEntropy,
+        optimizer="sgd",
+        learning_rate=1e38,
+        batch_size=600,
+        max_epochs=1,
+    )
+    with pytest.raises(FloatingPointError, match=r"weights .* in epoch 1"):
+        clf.fit(X, y)
 
 
 def test_diverging_fit_names_epoch_and_cures_and_leaves_unfitted(rare):
@@ -339,7 +379,9 @@ def test_unknown_parameter_is_an_error_at_fit(rare, params):
             {"module": lambda width: nn.Linear(width, 2)},
             "must accept in_features= .* and out_features=",
         ),
+        ({"module": nn.Linear(10, 2)}, "not an instance of Linear"),
         ({"module__hidden_sizes": (0,)}, "module__hidden_sizes"),
+        ({"sampler": SMOTE}, r"give an instance: sampler=SMOTE\(\)"),
         ({"sampler": SMOTE(k_neighbors=500)}, r"SMOTE\(\) failed on the training rows"),
         (
             {"sampler": "weighted", "net__iterator_train": DataLoader},
@@ -358,9 +400,15 @@ def test_bad_parameter_is_named_and_changes_nothing(rare, params, message):
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (pd.DataFrame({"a": [1.0, 2] * 10, "city": ["Bonn", "Ulm"] * 10}), r"\['city'\]"),
+        (
+            pd.DataFrame({"a": [1.0, 2] * 10, "city": ["Bonn", "Ulm"] * 10}),
+            r"\['city'\]",
+        ),
         (pd.DataFrame({"a": [1.0, np.nan] * 10, "b": [1, 2] * 10}), r"columns \['a'\]"),
-        (pl.DataFrame({"a": [1.0, 2] * 10, "city": ["Bonn", "Ulm"] * 10}), r"\['city'\]"),
+        (
+            pl.DataFrame({"a": [1.0, 2] * 10, "city": ["Bonn", "Ulm"] * 10}),
+            r"\['city'\]",
+        ),
         (np.full((20, 2), np.nan), "NaN"),
         (np.full((20, 2), 1e300), "too large for dtype"),
     ],
@@ -493,6 +541,62 @@ def test_own_callbacks_see_batches_and_stay_unchanged(rare):
     assert Counter.batches == 2 * 5  # 421 rows
     assert 0.5 < clf.history_[-1]["auc"] <= 1
     assert not hasattr(scoring, "best_score_")
+
+
+@pytest.mark.parametrize("use_caching", [True, False])
+@pytest.mark.parametrize("on_train", [True, False])
+def test_skorch_scoring_callbacks_score(rare, use_caching, on_train):
+    scoring = EpochScoring(
+        "average_precision",
+        on_train=on_train,
+        use_caching=use_caching,
+        lower_is_better=False,
+        name="ap",
+    )
+    clf = fitted(
+        rare,
+        max_epochs=8,
+        batch_size=100,
+        early_stopping=True,
+        validation_fraction=0.3,
+        patience=100,
+        callbacks=[scoring],
+    )
+    scores = clf.history_[:, "ap"]
+    if on_train:
+        assert scores[-1] > scores[0]
+    else:
+        expected = clf.history_[:, "valid_average_precision"]
+        np.testing.assert_allclose(scores, expected, rtol=1e-5)
+
+
+def test_own_loss_without_inverse_warns_where_a_prior_is_asked_for(rare):
+    with pytest.warns(UserWarning, match="no known inverse link"):
+        fitted(rare, loss=nn.MultiMarginLoss, target_prior="train", max_epochs=1)
+
+
+class OwnCrossEntropy(nn.Module):
+    """A user's loss with an inverse link of its own: logits at half scale."""
+
+    def __init__(self, reduction="mean"):
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, logits, target):
+        return nn.functional.cross_entropy(2 * logits, target, reduction="none")
+
+    def log_posterior(self, logits):
+        return (2 * logits).log_softmax(-1)
+
+
+def test_own_loss_brings_its_inverse(rare):
+    X, _ = rare
+    clf = fitted(rare, loss=OwnCrossEntropy, target_prior="train", max_epochs=5)
+    with torch.no_grad():
+        logits = clf.module_(torch.tensor(X, dtype=torch.float32)).double()
+    np.testing.assert_allclose(
+        clf.predict_proba(X), (2 * logits).softmax(-1).numpy(), atol=1e-6
+    )
 
 
 def test_own_iterator_trains(rare):

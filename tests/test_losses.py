@@ -138,7 +138,9 @@ def test_focal_equals_thirty_digit_reference(gamma, n_classes, rng):
     logits, target = logits_and_target(rng, 10, n_classes, spread=8.0)
     values = Focal(gamma=gamma)(logits, target)
     with mpmath.workdps(30):
-        for row, code, value in zip(logits.tolist(), target.tolist(), values.tolist()):
+        for row, code, value in zip(
+            logits.tolist(), target.tolist(), values.tolist(), strict=True
+        ):
             exps = [mpmath.exp(z) for z in row]
             p = exps[code] / mpmath.fsum(exps)
             expected = -((1 - p) ** gamma) * mpmath.log(p)
@@ -150,14 +152,14 @@ def test_focal_log_posterior_equals_thirty_digit_reference(gamma, rng):
     logits, _ = logits_and_target(rng, 20, 3, spread=10.0)
     log_posterior = Focal(gamma=gamma).log_posterior(logits)
     with mpmath.workdps(30):
-        for row, values in zip(logits.tolist(), log_posterior.tolist()):
+        for row, values in zip(logits.tolist(), log_posterior.tolist(), strict=True):
             exps = [mpmath.exp(z) for z in row]
             v = [e / mpmath.fsum(exps) for e in exps]
             phi = [
                 (1 - p) ** gamma - gamma * (1 - p) ** (gamma - 1) * p * mpmath.log(p)
                 for p in v
             ]
-            ratio = [p / f for p, f in zip(v, phi)]
+            ratio = [p / f for p, f in zip(v, phi, strict=True)]
             expected = [float(mpmath.log(r / mpmath.fsum(ratio))) for r in ratio]
             np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-12)
 

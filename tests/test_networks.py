@@ -7,8 +7,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from imbalnet.networks import MLP, NETWORKS, LinearModel, Standardize
-from imbalnet.networks import preprocessing
+from imbalnet.networks import MLP, NETWORKS, LinearModel, Standardize, preprocessing
 
 all_networks = pytest.mark.parametrize("name", NETWORKS)
 
@@ -55,7 +54,9 @@ def test_standardize_counts_weights_as_repetitions(container, rng):
     X, weight = rng.normal(size=(50, 3)), rng.integers(0, 4, 50)
     weighted, repeated = Standardize(3).double(), Standardize(3).double()
     weighted.initialize_from(container(X), None, weight.astype(float))
-    repeated.initialize_from(container(X.repeat(weight, 0)), None, np.ones(weight.sum()))
+    repeated.initialize_from(
+        container(X.repeat(weight, 0)), None, np.ones(weight.sum())
+    )
     torch.testing.assert_close(weighted.mean, repeated.mean, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(weighted.scale, repeated.scale, rtol=1e-12, atol=1e-12)
 

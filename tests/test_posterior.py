@@ -91,7 +91,7 @@ def test_fit_offset_finds_a_shift_in_large_data(rng):
     x = rng.normal(size=20_000) * 2
     log_posterior = gaussian_log_posterior(x, [0.9, 0.1])
     codes = (rng.random(len(x)) < np.exp(log_posterior[:, 1])).astype(int)
-    biased = log_posterior + [0.0, 0.7]
+    biased = log_posterior + np.array([0.0, 0.7])
     offset = fit_offset(biased, codes, np.ones(len(x)))
     assert offset[1] - offset[0] == pytest.approx(-0.7, abs=0.1)
     assert offset.sum() == pytest.approx(0.0, abs=1e-12)

@@ -132,14 +132,14 @@ def test_resample_carries_weights_of_drawn_rows(sampler, table):
     classes = np.array(["a", "b", "c"])
     X_new, codes, new_weight = resample(sampler, X, CODES, weight, classes, seed=0)
     assert np.ptp(np.bincount(codes)) == 0
-    lookup = {row.tobytes(): w for row, w in zip(X, weight)}
+    lookup = {row.tobytes(): w for row, w in zip(X, weight, strict=True)}
     np.testing.assert_array_equal(new_weight, [lookup[row.tobytes()] for row in X_new])
 
 
 def test_resample_gives_synthetic_rows_their_class_mean(table):
     X, weight = table
     classes = np.array([10, 20, 30])
-    X_new, codes, new_weight = resample(SMOTE(), X, CODES, weight, classes, seed=0)
+    _, codes, new_weight = resample(SMOTE(), X, CODES, weight, classes, seed=0)
     np.testing.assert_array_equal(new_weight[: len(X)], weight)
     synthetic = codes[len(X) :]
     mean = np.array([weight[CODES == code].mean() for code in range(3)])

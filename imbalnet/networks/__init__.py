@@ -1,12 +1,14 @@
 """Networks for tabular data; their first layers preprocess."""
 
+from collections.abc import Callable
+
 from torch import nn
 
 from imbalnet.networks.linear import LinearModel
 from imbalnet.networks.mlp import ACTIVATIONS, MLP
 from imbalnet.networks.preprocessing import Standardize
 
-NETWORKS = {"linear": LinearModel, "mlp": MLP}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"linear": LinearModel, "mlp": MLP}
 
 # Modules that draw no random numbers in training.
 DETERMINISTIC = (

@@ -90,7 +90,7 @@ class MLP(nn.Module):
         if not isinstance(self.input, Standardize):
             return
         self.input.initialize_from(X, y, sample_weight)
-        first = self.hidden[0] if len(self.hidden) else self.output
+        first: Any = self.hidden[0] if len(self.hidden) else self.output
         first.weight[:, self.input.is_constant] = 0.0
 
     def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
