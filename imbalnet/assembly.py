@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from skorch import NeuralNet
 from torch import nn
 
@@ -27,8 +28,10 @@ from imbalnet.optimizers import (
     resolve_weight_decay,
 )
 from imbalnet.parameters import accepted_names, reject_unknown, split_nested
-from imbalnet.preparation import Rows, TrainingPlan
+from imbalnet.posterior import resolve_prior
+from imbalnet.preparation import TrainingPlan
 from imbalnet.runtime import resolve_device, seeded_torch
+from imbalnet.table import Rows
 
 if TYPE_CHECKING:
     from imbalnet.classifier import BalancedNeuralClassifier
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 # Rows in a batch of prediction, and in the sample that a network looks at first.
 _PREDICT_ROWS = 8192
 _FIRST_LOOK_ROWS = 2**17
+_SMALLEST_PRIOR = 1e-9
 
 # What the estimator itself gives to skorch, so that net__* cannot.
 _OWN_NET_PARAMETERS = {
@@ -55,11 +59,14 @@ _OWN_NET_PARAMETERS = {
 }
 
 
-def check_nested_parameters(clf: BalancedNeuralClassifier) -> None:
-    """Raise if a nested parameter is none that its component knows.
+def check_parameters(clf: BalancedNeuralClassifier) -> None:
+    """Raise if a parameter is unknown, or wrong whatever the rows are.
 
     ``loss__*`` and ``sampler__*`` are judged where those are built.
     """
+    clf._reject_unknown_parameters()
+    n_classes = len(clf.classes_)
+    resolve_prior(clf.target_prior, clf.classes_, np.ones(n_classes) / n_classes)
     if isinstance(clf.module, nn.Module):
         raise ValueError(
             "module must be a name, a class or a factory, not an instance of "
@@ -107,6 +114,11 @@ def optimizer_of(
     return resolve_optimizer(clf.optimizer, is_linear=is_linear, is_partial=is_partial)
 
 
+def is_full_batch(clf: BalancedNeuralClassifier, is_partial: bool) -> bool:
+    """Tell whether every step takes all rows, in float64: L-BFGS does."""
+    return optimizer_of(clf, is_partial) == "lbfgs"
+
+
 def _check_net_parameters(clf: BalancedNeuralClassifier) -> None:
     known = set(inspect.signature(NeuralNet).parameters) | {"compile"}
     known -= _OWN_NET_PARAMETERS | {"kwargs"}
@@ -125,9 +137,10 @@ def build_net(
     clf: BalancedNeuralClassifier,
     loss: Loss,
     rows: Rows,
+    effective_prior: NDArray,
     *,
     monitor: str | None,
-    is_full_batch: bool,
+    one_batch: bool,
     is_partial: bool,
     seed: int,
 ) -> ImbalanceNet:
@@ -136,13 +149,15 @@ def build_net(
     Parameters
     ----------
     clf : BalancedNeuralClassifier
-        Gives the parameters, the classes and the priors.
+        Gives the parameters and the classes.
     loss : Loss
     rows : Rows
         Training rows with their sample weights, for the network's first look.
+    effective_prior : ndarray of shape (n_classes,)
+        Where the network's output starts.
     monitor : {"average_precision", "loss"} or None
         What the best epoch is judged by; None keeps the last one.
-    is_full_batch : bool
+    one_batch : bool
         Whether an epoch is one step.
     is_partial : bool
         Whether this is the first call of ``partial_fit``.
@@ -153,6 +168,7 @@ def build_net(
     optimizer = optimizer_of(clf, is_partial)
     weight_sum = rows.of(rows.weight).sum()
     module = module_of(clf)
+    start = loss.logits_of(_log(effective_prior))
     net_params = clf._nested("net")
     net_params.setdefault("iterator_valid__batch_size", _PREDICT_ROWS)
     with seeded_torch(seed, device):
@@ -169,7 +185,7 @@ def build_net(
                 clf.learning_rate,
                 optimizer,
                 is_linear=module is LinearModel,
-                is_full_batch=is_full_batch,
+                is_full_batch=one_batch,
             ),
             weight_decay=resolve_weight_decay(clf.weight_decay, optimizer, weight_sum),
             max_epochs=clf.max_epochs,
@@ -178,7 +194,7 @@ def build_net(
             device=device,
             dtype=_torch_dtype(rows),
             compile=clf.compile,
-            first_look=partial(_first_look, clf=clf, loss=loss, rows=rows),
+            first_look=partial(_first_look, clf=clf, rows=rows, start=start),
             **net_params,
         ).initialize()
 
@@ -204,9 +220,13 @@ def _callbacks(
     return [*callbacks, *copy.deepcopy(list(clf.callbacks or []))]
 
 
+def _log(prior: NDArray) -> torch.Tensor:
+    return torch.from_numpy(np.maximum(prior, _SMALLEST_PRIOR)).log()
+
+
 @torch.no_grad()
 def _first_look(
-    module: Any, *, clf: BalancedNeuralClassifier, loss: Loss, rows: Rows
+    module: Any, *, clf: BalancedNeuralClassifier, rows: Rows, start: torch.Tensor
 ) -> None:
     """Let a new network see training rows, and check what it gives."""
     if hasattr(module, "initialize_from"):
@@ -214,8 +234,7 @@ def _first_look(
         module.initialize_from(rows.X[seen], rows.codes[seen], rows.weight[seen])
     _check_output(module, clf, rows)
     if hasattr(module, "initialize_output"):
-        prior = torch.from_numpy(np.maximum(clf.effective_prior_, 1e-9))
-        module.initialize_output(loss.logits_of(prior.log()))
+        module.initialize_output(start)
 
 
 def _torch_dtype(rows: Rows) -> torch.dtype:
@@ -275,8 +294,22 @@ def train_net(
         net.partial_fit((train_rows, valid_rows))
 
 
-def update_statistics(net: ImbalanceNet, rows: Rows) -> None:
-    """Merge further rows into the statistics that the network's first layer keeps."""
+def take_up_partial_fit(
+    net: ImbalanceNet, clf: BalancedNeuralClassifier, rows: Rows
+) -> None:
+    """Prepare a trained net for some more rows.
+
+    The statistics of its first layer take them in, and a net that ``fit`` solved by
+    L-BFGS goes on with the optimiser for parts.
+    """
+    optimizer = optimizer_of(clf, is_partial=True)
+    if clf.optimizer == "auto" and net.optimizer is not optimizer_factory(optimizer):
+        net.optimizer = optimizer_factory(optimizer)
+        net.lr = resolve_learning_rate(
+            clf.learning_rate, optimizer, is_linear=True, is_full_batch=False
+        )
+        net.weight_decay = resolve_weight_decay(clf.weight_decay, optimizer, 1.0)
+        net.initialize_optimizer()
     if hasattr(net.module_, "update_from"):
         index = rows.index
         net.module_.update_from(rows.X[index], rows.codes[index], rows.weight[index])

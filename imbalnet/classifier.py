@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,37 +12,21 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import Tags, check_consistent_length
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from imbalnet.assembly import (
-    build_net,
-    check_nested_parameters,
-    optimizer_of,
-    train_net,
-    update_statistics,
-)
-from imbalnet.losses import LOSSES, Loss, build_loss
-from imbalnet.monitoring import MIN_RANKED
-from imbalnet.net import ImbalanceNet, unchanged_on_failure
+from imbalnet.assembly import is_full_batch
+from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS, LinearModel
 from imbalnet.optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet.parameters import NestedParametersMixin
-from imbalnet.posterior import (
-    effective_prior,
-    fit_offset,
-    resolve_prior,
-    shift_prior,
-)
-from imbalnet.preparation import Rows, TrainingPlan, hold_out, plan_training
-from imbalnet.runtime import spawn_seeds, torch_threads
-from imbalnet.sampling import SAMPLERS, build_sampler
-from imbalnet.table import as_codes, as_labels, as_matrix, as_weights
-
-# As HistGradientBoostingClassifier: below, a validation split costs more than it gives.
-_EARLY_STOPPING_ROWS = 10_000
+from imbalnet.posterior import resolve_prior, shift_prior
+from imbalnet.runtime import restored_on_failure, torch_threads
+from imbalnet.sampling import SAMPLERS
+from imbalnet.table import as_labels, as_matrix, read_rows, read_validation_rows
+from imbalnet.training import Trained, train
 
 
 class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
@@ -277,6 +260,8 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         "callbacks": [list, tuple, None],
     }
 
+    classes_: NDArray[Any]
+
     def __init__(
         self,
         module: str | Callable[..., nn.Module] = "mlp",
@@ -370,13 +355,20 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             If the loss becomes NaN or infinite. Whenever fitting fails, the estimator
             stays as it was.
         """
-        with _unchanged_on_failure(self):
+        with restored_on_failure(self):
             goes_on = self.warm_start and hasattr(self, "net_")
-            classes = self.classes_ if goes_on else None
             dtype = self._working_dtype(goes_on, is_partial=False)
-            rows = self._validate_rows(X, y, sample_weight, classes, dtype, not goes_on)
-            given = self._validate_given(X_val, y_val, dtype)
-            self._train(rows, given, goes_on=goes_on)
+            rows, self.classes_ = read_rows(
+                self,
+                X,
+                y,
+                sample_weight,
+                classes=self.classes_ if goes_on else None,
+                dtype=dtype,
+                reset=not goes_on,
+            )
+            given = read_validation_rows(self, X_val, y_val, self.classes_, dtype)
+            self._learn(train(self, rows, given, goes_on=goes_on, is_partial=False))
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -414,12 +406,18 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             If `classes` is missing in the first call or differs in a later one, or if
             the data are not usable.
         """
-        with _unchanged_on_failure(self):
+        with restored_on_failure(self):
             goes_on = hasattr(self, "net_")
-            known = self._all_classes(classes)
-            dtype = self._working_dtype(goes_on, is_partial=True)
-            rows = self._validate_rows(X, y, sample_weight, known, dtype, not goes_on)
-            self._train(rows, None, goes_on=goes_on, is_partial=True)
+            rows, self.classes_ = read_rows(
+                self,
+                X,
+                y,
+                sample_weight,
+                classes=self._all_classes(classes),
+                dtype=self._working_dtype(goes_on, is_partial=True),
+                reset=not goes_on,
+            )
+            self._learn(train(self, rows, None, goes_on=goes_on, is_partial=True))
         return self
 
     def _all_classes(self, classes: ArrayLike | None) -> NDArray:
@@ -442,172 +440,19 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         """Give the precision of features and network; L-BFGS needs float64."""
         if goes_on:
             return self._net_dtype()
-        is_exact = optimizer_of(self, is_partial) == "lbfgs"
-        return np.float64 if is_exact else np.dtype(self.dtype).type
+        needs_float64 = is_full_batch(self, is_partial)
+        return np.float64 if needs_float64 else np.dtype(self.dtype).type
 
-    def _validate_rows(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        classes: NDArray | None,
-        dtype: type[np.floating],
-        reset: bool,
-    ) -> Rows:
-        labels = as_labels(y)
-        X = as_matrix(self, X, dtype, reset=reset)
-        check_consistent_length(X, labels)
-        weight = as_weights(sample_weight, X)
-        index = np.flatnonzero(weight)  # weight 0 is the same as not being there
-        if classes is None:
-            classes = np.unique(labels[index])
-        if len(classes) < 2:
-            raise ValueError(
-                "BalancedNeuralClassifier needs rows of at least two classes, but y "
-                f"(without rows of sample_weight 0) has one class: {classes.tolist()}."
-            )
-        codes = np.zeros(len(labels), dtype=np.intp)
-        codes[index] = as_codes(labels[index], classes)
-        self.classes_ = classes
-        return Rows(X, codes, weight, index)
-
-    def _validate_given(
-        self, X_val: Any, y_val: Any, dtype: type[np.floating]
-    ) -> Rows | None:
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val belong together: give both or neither.")
-        if X_val is None:
-            return None
-        labels = as_labels(y_val)
-        X_val = as_matrix(self, X_val, dtype, reset=False)
-        check_consistent_length(X_val, labels)
-        codes = as_codes(labels, self.classes_, "y_val")
-        return Rows(X_val, codes, np.ones(len(codes)), np.arange(len(codes)))
-
-    def _train(
-        self, rows: Rows, given: Rows | None, *, goes_on: bool, is_partial: bool = False
-    ) -> None:
-        """Train a new net, or the one that is there if training `goes_on`."""
-        step = self.n_iter_ if goes_on else 0
-        seeds = spawn_seeds(self.random_state, 4, step=step)
-        train, valid = rows, given
-        if given is None and not is_partial and self._stops_early(rows):
-            train, valid = hold_out(
-                rows, self.validation_fraction, self.classes_, seeds[0]
-            )
-        loss = self.net_.criterion_ if goes_on else self._checked_loss()
-        plan = self._plan(train, seeds[1], goes_on=goes_on, is_partial=is_partial)
-        self._learn_priors(plan, loss)
-        with torch_threads(self.n_threads or 1):
-            if goes_on:
-                net = self.net_
-            else:
-                net = build_net(
-                    self,
-                    loss,
-                    train,
-                    monitor=self._monitor_of(valid),
-                    is_full_batch=plan.order is None,
-                    is_partial=is_partial,
-                    seed=seeds[2],
-                )
-            with unchanged_on_failure(net):
-                if goes_on and is_partial:
-                    update_statistics(net, train)
-                epochs = 1 if is_partial else self.max_epochs
-                train_net(net, plan, valid, epochs=epochs, seed=seeds[3])
-        self._learn_net(net)
-        self.offset_ = self._fitted_offset(valid)
-
-    def _fitted_offset(self, valid: Rows | None) -> NDArray[np.float64]:
-        """Fit what is left of a bias to validation rows, under the training prior.
-
-        Given validation rows may have other class shares; they are weighted to the
-        training rows' ones.
-        """
-        if valid is None:
-            return np.zeros(len(self.classes_))
-        codes = valid.of(valid.codes)
-        shares = effective_prior(valid.counts(len(self.classes_)))
-        to_training = self.class_prior_ / np.where(shares > 0, shares, 1.0)
-        log_posterior = shift_prior(
-            self.net_.predict_log_posterior(valid.X[valid.index]),
-            self.effective_prior_,
-            self.class_prior_,
-        )
-        weight = valid.of(valid.weight) * to_training[codes]
-        return fit_offset(log_posterior, codes, weight)
-
-    def _checked_loss(self) -> Loss:
-        """Build the loss, behind every check of parameters that needs no rows."""
-        n_classes = len(self.classes_)
-        self._reject_unknown_parameters()
-        check_nested_parameters(self)
-        resolve_prior(self.target_prior, self.classes_, np.ones(n_classes) / n_classes)
-        loss = build_loss(self.loss, self._nested("loss"), n_classes)
-        if self.target_prior is not None and not loss.is_calibrated:
-            warnings.warn(
-                f"loss={self.loss!r} has no known inverse link: its probabilities "
-                f"rank, but target_prior={self.target_prior!r} cannot make them "
-                "honest. Wrap the classifier in CalibratedClassifierCV, or give the "
-                "loss a method log_posterior(logits).",
-                UserWarning,
-                stacklevel=5,
-            )
-        return loss
-
-    def _stops_early(self, rows: Rows) -> bool:
-        if self.early_stopping == "auto":
-            return len(rows.index) > _EARLY_STOPPING_ROWS
-        return bool(self.early_stopping)
-
-    def _monitor_of(self, valid: Rows | None) -> str | None:
-        """Choose what the best epoch is judged by; None without early stopping."""
-        if valid is None or self.early_stopping is False:
-            return None
-        fewest = np.bincount(valid.of(valid.codes), minlength=len(self.classes_)).min()
-        if self.monitor == "average_precision" and fewest < MIN_RANKED:
-            warnings.warn(
-                f"A class has {fewest} validation rows, too few to rank by "
-                f"average_precision (fewer than {MIN_RANKED}): the best epoch is the "
-                "one of the lowest validation loss. Raise validation_fraction, or set "
-                "monitor='loss' to agree.",
-                UserWarning,
-                stacklevel=5,
-            )
-            return "loss"
-        return self.monitor
-
-    def _plan(
-        self, train: Rows, seed: int, *, goes_on: bool, is_partial: bool
-    ) -> TrainingPlan:
-        adds = goes_on and is_partial
-        return plan_training(
-            train,
-            self.classes_,
-            sampler=build_sampler(self.sampler, self._nested("sampler")),
-            class_weight=self.class_weight,
-            weight_params=self._nested("class_weight"),
-            batch_size=self.batch_size,
-            full_batch=optimizer_of(self, is_partial) == "lbfgs",
-            earlier=self._class_counts if adds else None,
-            seed=seed,
-        )
-
-    def _learn_priors(self, plan: TrainingPlan, loss: Loss) -> None:
-        self._class_counts = plan.class_counts
-        self.class_weight_ = plan.class_weight
-        self.class_prior_ = effective_prior(plan.class_counts.seen)
-        factors = loss.class_factors(len(self.classes_)).cpu().numpy()
-        self.effective_prior_ = effective_prior(
-            plan.class_counts.delivered, plan.class_weight, factors
-        )
-
-    def _learn_net(self, net: ImbalanceNet) -> None:
-        self.net_ = net
-        self.n_iter_ = len(net.history)
-        self.best_iteration_ = net.best_epoch() or self.n_iter_
-        if net.was_interrupted:
+    def _learn(self, trained: Trained) -> None:
+        self.net_ = trained.net
+        self.class_weight_ = trained.class_weight
+        self.class_prior_ = trained.class_prior
+        self.effective_prior_ = trained.effective_prior
+        self.offset_ = trained.offset
+        self._class_counts = trained.class_counts
+        self.n_iter_ = len(self.net_.history)
+        self.best_iteration_ = self.net_.best_epoch() or self.n_iter_
+        if self.net_.was_interrupted:
             warnings.warn(
                 f"Training was interrupted in epoch {self.n_iter_}; the weights of "
                 "the best epoch so far are kept.",
@@ -730,15 +575,3 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-@contextmanager
-def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
-    """Leave an estimator as it was if the block fails."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise

@@ -4,14 +4,44 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from skorch.callbacks import Callback
 from torch.optim.lr_scheduler import LambdaLR
 
 # Average precision over fewer positives than this jumps with single rows.
 MIN_RANKED = 5
+
+
+def choose_monitor(monitor: str, counts: NDArray[np.integer]) -> str:
+    """Fall back to the loss where average precision has too few rows to rank.
+
+    Parameters
+    ----------
+    monitor : {"average_precision", "loss"}
+        What the user wants.
+    counts : ndarray of shape (n_classes,)
+        Validation rows of each class.
+
+    Warns
+    -----
+    UserWarning
+        If it falls back.
+    """
+    fewest = counts.min()
+    if monitor != "average_precision" or fewest >= MIN_RANKED:
+        return monitor
+    warnings.warn(
+        f"A class has {fewest} validation rows, too few to rank by average_precision "
+        f"(fewer than {MIN_RANKED}): the best epoch is the one of the lowest "
+        "validation loss. Raise validation_fraction, or set monitor='loss' to agree.",
+        UserWarning,
+        stacklevel=6,
+    )
+    return "loss"
 
 
 class CosineSchedule(Callback):

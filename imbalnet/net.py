@@ -53,6 +53,8 @@ class ImbalanceNet(NeuralNetClassifier):
         Of parameters and features.
     first_look : callable or None, default=None
         Called once with the new module, before the optimiser sees its parameters.
+    iterator_train, iterator_valid, train_split
+        skorch's, with defaults that suit :class:`~imbalnet.batches.TableRows`.
     **kwargs
         skorch's arguments.
     """
@@ -339,14 +341,14 @@ def _mean_over_members(probabilities: Tensor) -> Tensor:
 @contextlib.contextmanager
 def unchanged_on_failure(net: ImbalanceNet) -> Iterator[None]:
     """Put weights, optimiser and history back if further training fails."""
-    module, optimizer = copy.deepcopy(
-        (net.module_.state_dict(), net.optimizer_.state_dict())
-    )
+    optimizer = net.optimizer_
+    states = copy.deepcopy((net.module_.state_dict(), optimizer.state_dict()))
     n_epochs = len(net.history)
     try:
         yield
     except BaseException:
-        net.module_.load_state_dict(module)
-        net.optimizer_.load_state_dict(optimizer)
+        net.module_.load_state_dict(states[0])
+        net.optimizer_ = optimizer
+        net.optimizer_.load_state_dict(states[1])
         del net.history[n_epochs:]
         raise

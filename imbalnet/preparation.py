@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from imbalnet.batches import EpochOrder, Shuffle
 from imbalnet.sampling import IndexSampler, resample
 from imbalnet.splitting import stratified_split
+from imbalnet.table import Rows
 from imbalnet.weighting import ClassWeight, class_weights
 
 # Up to this many rows, "auto" trains in one full batch, where a sampler's rates enter
@@ -23,35 +24,15 @@ from imbalnet.weighting import ClassWeight, class_weights
 FULL_BATCH_ROWS = 64
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Rows of a table; the table may hold more of them than ``index`` names."""
-
-    X: Any
-    codes: NDArray[np.intp]
-    weight: NDArray[np.float64]
-    index: NDArray[np.intp]
-
-    def of(self, values: NDArray) -> NDArray:
-        """Take the entries of `values` that belong to these rows."""
-        return values[self.index]
-
-    def reweighted(self, weight: NDArray) -> Rows:
-        """Give the same rows other weights, of shape (len(index),)."""
-        weights = np.zeros(len(self.codes))
-        weights[self.index] = weight
-        return Rows(self.X, self.codes, weights, self.index)
-
-    def counts(self, n_classes: int) -> NDArray[np.float64]:
-        """Sum the weights of each class."""
-        counts = np.bincount(self.of(self.codes), self.of(self.weight), n_classes)
-        return counts.astype(np.float64)
-
-
 def hold_out(
     rows: Rows, fraction: float, classes: NDArray, seed: int
 ) -> tuple[Rows, Rows]:
     """Split the validation rows off, class by class.
+
+    Raises
+    ------
+    ValueError
+        If no class has two rows.
 
     Warns
     -----
@@ -60,6 +41,11 @@ def hold_out(
     """
     rng = np.random.default_rng(seed)
     train, valid, unsplit = stratified_split(rows.of(rows.codes), fraction, rng)
+    if not len(valid):
+        raise ValueError(
+            "early_stopping needs validation rows, but no class has two rows to split; "
+            "set early_stopping=False or give X_val and y_val."
+        )
     if len(unsplit):
         warnings.warn(
             f"The classes {classes[unsplit].tolist()} have a single row each, which "

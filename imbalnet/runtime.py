@@ -1,10 +1,11 @@
-"""Where and how the computation runs: device, threads, random generators."""
+"""Where and how the computation runs: device, threads, seeds, and back on failure."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,6 +59,18 @@ def _is_available(device: torch.device) -> bool:
     if device.type == "mps":
         return torch.backends.mps.is_available()
     return True
+
+
+@contextmanager
+def restored_on_failure(estimator: Any) -> Iterator[None]:
+    """Leave an estimator's attributes as they were if the block fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
 
 
 @contextmanager

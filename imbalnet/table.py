@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, validate_data
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table; the table may hold more of them than ``index`` names."""
+
+    X: Any
+    codes: NDArray[np.intp]
+    weight: NDArray[np.float64]
+    index: NDArray[np.intp]
+
+    def of(self, values: NDArray) -> NDArray:
+        """Take the entries of `values` that belong to these rows."""
+        return values[self.index]
+
+    def reweighted(self, weight: NDArray) -> Rows:
+        """Give the same rows other weights, of shape (len(index),)."""
+        weights = np.zeros(len(self.codes))
+        weights[self.index] = weight
+        return Rows(self.X, self.codes, weights, self.index)
+
+    def counts(self, n_classes: int) -> NDArray[np.float64]:
+        """Sum the weights of each class."""
+        counts = np.bincount(self.of(self.codes), self.of(self.weight), n_classes)
+        return counts.astype(np.float64)
 
 
 def as_matrix(estimator: Any, X: Any, dtype: type, *, reset: bool) -> Any:
@@ -140,3 +166,66 @@ def as_codes(labels: NDArray, classes: NDArray, name: str = "y") -> NDArray[np.i
             f"are {classes.tolist()}."
         )
     return np.searchsorted(classes, labels)
+
+
+def read_rows(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    classes: NDArray | None,
+    dtype: type[np.floating],
+    reset: bool,
+) -> tuple[Rows, NDArray]:
+    """Validate training rows.
+
+    Rows of weight 0 leave here: they are the same as rows that are not there.
+
+    Parameters
+    ----------
+    estimator : estimator
+        See :func:`as_matrix`.
+    X, y, sample_weight
+        As users give them.
+    classes : ndarray of shape (n_classes,) or None
+        The sorted labels; None takes them from y.
+    dtype : {numpy.float32, numpy.float64}
+        Of the features.
+    reset : bool
+        See :func:`as_matrix`.
+
+    Returns
+    -------
+    rows : Rows
+    classes : ndarray of shape (n_classes,)
+    """
+    labels = as_labels(y)
+    X = as_matrix(estimator, X, dtype, reset=reset)
+    check_consistent_length(X, labels)
+    weight = as_weights(sample_weight, X)
+    index = np.flatnonzero(weight)
+    classes = np.unique(labels[index]) if classes is None else classes
+    if len(classes) < 2:
+        raise ValueError(
+            f"{type(estimator).__name__} needs rows of at least two classes, but y "
+            f"(without rows of sample_weight 0) has one class: {classes.tolist()}."
+        )
+    codes = np.zeros(len(labels), dtype=np.intp)
+    codes[index] = as_codes(labels[index], classes)
+    return Rows(X, codes, weight, index), classes
+
+
+def read_validation_rows(
+    estimator: Any, X: Any, y: Any, classes: NDArray, dtype: type[np.floating]
+) -> Rows | None:
+    """Validate ``X_val`` and ``y_val``; None if neither is given."""
+    if (X is None) != (y is None):
+        raise ValueError("X_val and y_val belong together: give both or neither.")
+    if X is None:
+        return None
+    labels = as_labels(y)
+    X = as_matrix(estimator, X, dtype, reset=False)
+    check_consistent_length(X, labels)
+    codes = as_codes(labels, classes, "y_val")
+    return Rows(X, codes, np.ones(len(codes)), np.arange(len(codes)))

@@ -202,6 +202,11 @@ def test_class_of_one_row_stays_in_training(rare):
     assert clf.class_prior_[2] > 0
 
 
+def test_early_stopping_needs_a_class_to_split():
+    with pytest.raises(ValueError, match="no class has two rows to split"):
+        BalancedNeuralClassifier(early_stopping=True).fit([[0.0], [1.0]], [0, 1])
+
+
 # -- going on ----------------------------------------------------------------------
 
 
@@ -246,6 +251,14 @@ def test_partial_fit_goes_on_from_fit(rare):
     clf.partial_fit(X, y)
     assert clf.n_iter_ == 4
     assert not torch.equal(before, clf.module_.output.weight)
+
+
+def test_partial_fit_keeps_the_offset(rare):
+    X, y = rare
+    clf = fitted(rare, max_epochs=3, early_stopping=True, validation_fraction=0.3)
+    before = clf.offset_
+    assert before.any()
+    np.testing.assert_array_equal(clf.partial_fit(X, y).offset_, before)
 
 
 def test_warm_start_goes_on(rare):

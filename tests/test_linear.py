@@ -114,6 +114,17 @@ def test_linear_partial_fit_learns(rare):
     assert agreement[0, 1] > 0.98
 
 
+def test_linear_partial_fit_goes_on_from_fit_with_the_optimiser_for_parts(rare):
+    X, y = rare
+    clf = BalancedNeuralClassifier(module="linear", random_state=0).fit(X, y)
+    solved = clf.coef_.copy()
+    clf.partial_fit(X[:100], y[:100])
+    assert type(clf.net_.optimizer_).__name__ == "AdamW"
+    assert clf.n_iter_ == 31
+    change = np.linalg.norm(clf.coef_ - solved) / np.linalg.norm(solved)
+    assert 0 < change < 0.5  # one epoch of a part, not its solution
+
+
 def test_network_has_no_coefficients(rare):
     clf = BalancedNeuralClassifier(max_epochs=1).fit(*rare)
     assert not hasattr(clf, "coef_")
