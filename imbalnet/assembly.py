@@ -303,7 +303,7 @@ def take_up_partial_fit(
     L-BFGS goes on with the optimiser for parts.
     """
     optimizer = optimizer_of(clf, is_partial=True)
-    if clf.optimizer == "auto" and net.optimizer is not optimizer_factory(optimizer):
+    if clf.optimizer == "auto" and isinstance(net.optimizer_, torch.optim.LBFGS):
         net.optimizer = optimizer_factory(optimizer)
         net.lr = resolve_learning_rate(
             clf.learning_rate, optimizer, is_linear=True, is_full_batch=False

@@ -11,8 +11,8 @@ OptimizerFactory = Callable[..., optim.Optimizer]
 
 # L-BFGS stops where float64 gives no more; in float32 the line search ends earlier.
 OPTIMIZERS: dict[str, OptimizerFactory] = {
-    "adamw": optim.AdamW,
-    "adam": optim.Adam,
+    "adamw": partial(optim.AdamW, fused=True),
+    "adam": partial(optim.Adam, fused=True),
     "sgd": partial(optim.SGD, momentum=0.9),
     "lbfgs": partial(
         optim.LBFGS,

@@ -75,20 +75,44 @@ def _frame_hint(X: Any) -> str | None:
     """Say which columns of a frame cannot be numbers, if that is what is wrong."""
     if not hasattr(X, "columns") or not hasattr(X, "__getitem__"):
         return None
-    words = [str(c) for c in X.columns if not _converts(X[c])]
-    if words:
-        return (
-            f"X has columns that are not numeric: {words}. Encode them before the "
-            "classifier, for instance with make_column_transformer((OneHotEncoder("
-            f"handle_unknown='ignore'), {words}), remainder='passthrough')."
-        )
-    gaps = [str(c) for c in X.columns if np.isnan(np.asarray(X[c], dtype=float)).any()]
-    if gaps:
-        return (
-            f"X has missing values in the columns {gaps}. Fill them before the "
-            "classifier, for instance with SimpleImputer(strategy='median')."
-        )
+    kinds = {str(name): _kind(X[name]) for name in X.columns}
+    for kind, (what, cure) in _CURES.items():
+        names = [name for name, found in kinds.items() if found == kind]
+        if names:
+            return f"X has columns that {what}: {names}. {cure.format(names)}"
     return None
+
+
+_CURES = {
+    "time": (
+        "hold dates or times",
+        "Turn them into numbers before the classifier, such as days since a date, "
+        "weekday or hour.",
+    ),
+    "words": (
+        "are not numeric",
+        "Encode them before the classifier, for instance with make_column_transformer("
+        "(OneHotEncoder(handle_unknown='ignore'), {}), remainder='passthrough').",
+    ),
+    "gaps": (
+        "have missing values",
+        "Fill them before the classifier, for instance with "
+        "SimpleImputer(strategy='median').",
+    ),
+}
+
+
+def _kind(column: Any) -> str:
+    """Tell numbers from dates, words and gaps."""
+    if np.asarray(column).dtype.kind in "mM":
+        return "time"
+    try:
+        numbers = np.asarray(column, dtype=np.float64)
+    except (ValueError, TypeError):
+        # nullable columns of numbers hold pandas.NA or None
+        is_number = hasattr(column, "isna") and _converts(column[~column.isna()])
+        return "gaps" if is_number else "words"
+    return "gaps" if np.isnan(numbers).any() else "numbers"
 
 
 def _converts(column: Any) -> bool:

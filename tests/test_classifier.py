@@ -417,7 +417,10 @@ def test_bad_parameter_is_named_and_changes_nothing(rare, params, message):
             pd.DataFrame({"a": [1.0, 2] * 10, "city": ["Bonn", "Ulm"] * 10}),
             r"\['city'\]",
         ),
-        (pd.DataFrame({"a": [1.0, np.nan] * 10, "b": [1, 2] * 10}), r"columns \['a'\]"),
+        (
+            pd.DataFrame({"a": [1.0, np.nan] * 10, "b": [1, 2] * 10}),
+            r"missing values: \['a'\]",
+        ),
         (
             pl.DataFrame({"a": [1.0, 2] * 10, "city": ["Bonn", "Ulm"] * 10}),
             r"\['city'\]",

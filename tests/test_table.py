@@ -1,0 +1,93 @@
+"""From what users hand over to matrix and codes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import BaseEstimator
+
+from imbalnet.table import as_codes, as_labels, as_matrix, as_weights, read_rows
+
+
+@pytest.fixture
+def estimator():
+    return BaseEstimator()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_matrix_of_fitting_dtype_is_not_copied(estimator, dtype, rng):
+    X = np.ascontiguousarray(rng.normal(size=(10, 3)), dtype=dtype)
+    assert as_matrix(estimator, X, dtype, reset=True) is X
+
+
+@pytest.mark.parametrize("container", [sparse.csc_array, sparse.coo_matrix])
+def test_sparse_matrix_becomes_csr(estimator, container, rng):
+    X = as_matrix(estimator, container(rng.normal(size=(9, 3))), np.float32, reset=True)
+    assert X.format == "csr"
+    assert X.dtype == np.float32
+
+
+def test_matrix_of_another_width_is_named(estimator, rng):
+    as_matrix(estimator, rng.normal(size=(10, 3)), np.float32, reset=True)
+    with pytest.raises(ValueError, match=r"X has 2 features, but .* expecting 3"):
+        as_matrix(estimator, rng.normal(size=(10, 2)), np.float32, reset=False)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (
+            pd.Series(["a", "b"], dtype="category"),
+            "not numeric: .*'odd'.*OneHotEncoder",
+        ),
+        (pd.to_datetime(pd.Series(["2026-01-01", "2026-01-02"])), "dates or times"),
+        (pd.Series([1.0, None]), "missing values: .*'odd'.*SimpleImputer"),
+        (pd.Series([1, None], dtype="Int64"), "have missing values"),
+    ],
+    ids=["category", "date", "gap", "nullable gap"],
+)
+def test_frame_that_is_not_numeric_names_column_and_cure(estimator, column, message):
+    frame = pd.DataFrame({"fine": [1.0, 2.0], "odd": column})
+    with pytest.raises(ValueError, match=message):
+        as_matrix(estimator, frame, np.float32, reset=True)
+
+
+def test_bool_and_integer_columns_are_numbers(estimator):
+    frame = pd.DataFrame({"a": [True, False], "b": [3, 4]})
+    X = as_matrix(estimator, frame, np.float32, reset=True)
+    np.testing.assert_array_equal(X, [[1, 3], [0, 4]])
+
+
+def test_other_errors_of_validation_pass_through(estimator):
+    with pytest.raises(ValueError, match="Expected 2D array"):
+        as_matrix(estimator, np.arange(3.0), np.float32, reset=True)
+
+
+def test_labels_with_gaps_are_named():
+    with pytest.raises(ValueError, match="y contains NaN"):
+        as_labels(np.array([0.0, np.nan, 1.0]))
+
+
+def test_codes_are_positions_in_the_classes():
+    classes = np.array(["a", "b", "c"])
+    assert as_codes(np.array(["c", "a"]), classes).tolist() == [2, 0]
+    with pytest.raises(ValueError, match=r"not in classes_: \['d'\]"):
+        as_codes(np.array(["d"]), classes)
+
+
+def test_weights_default_to_one(rng):
+    assert as_weights(None, rng.normal(size=(4, 1))).tolist() == [1, 1, 1, 1]
+
+
+def test_rows_of_weight_zero_leave(estimator, rng):
+    X, y = rng.normal(size=(6, 2)), np.array([0, 1, 2, 0, 1, 2])
+    weight = np.array([1, 1, 0, 2, 1, 0])
+    rows, classes = read_rows(
+        estimator, X, y, weight, classes=None, dtype=np.float64, reset=True
+    )
+    assert classes.tolist() == [0, 1]
+    assert rows.index.tolist() == [0, 1, 3, 4]
+    assert rows.counts(2).tolist() == [3, 2]
+    assert rows.X is X
