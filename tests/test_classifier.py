@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import signal
 import warnings
 
 import joblib
@@ -282,7 +283,7 @@ class _InterruptIn(Callback):
 
     def on_batch_end(self, net, training=False, **kwargs):
         if len(net.history) == self.epoch:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_interrupt_keeps_the_best_weights_and_warns(rare):
