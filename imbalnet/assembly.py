@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from skorch import NeuralNet
 from torch import nn
 
-from imbalnet.batches import TableRows, TensorBatches
 from imbalnet.losses import Loss
 from imbalnet.monitoring import BestEpoch, CosineSchedule
 from imbalnet.net import ImbalanceNet, NetRows
@@ -250,23 +250,17 @@ def _subsample(index: Any) -> Any:
 
 def _check_output(module: nn.Module, clf: BalancedNeuralClassifier, rows: Rows) -> None:
     parameter = next(module.parameters(), torch.empty(0))
-    two = TableRows(
-        rows.X,
-        rows.codes,
-        rows.weight,
-        rows.index[:2],
-        dtype=_torch_dtype(rows),
-        device=parameter.device,
-    )
+    two = rows.X[rows.index[:2]]
+    batch = two.toarray() if sparse.issparse(two) else two
     module.eval()
-    shape = tuple(module(next(iter(TensorBatches(two, 2)))[0]).shape)
+    shape = tuple(module(torch.as_tensor(batch, device=parameter.device)).shape)
     n_classes = len(clf.classes_)
     columns = {n_classes, 1} if n_classes == 2 else {n_classes}
     if len(shape) not in (2, 3) or shape[-1] not in columns:
         raise ValueError(
             f"module={_name(clf.module)} must give logits of shape (batch, "
             f"{n_classes}) or (batch, members, {n_classes}), but gave {shape} for a "
-            f"batch of {len(two)} rows."
+            f"batch of {len(batch)} rows."
         )
 
 
@@ -323,6 +317,6 @@ def _generator_context(
     The default generators are shared between threads, so that seeding them makes
     fits in parallel threads wait for each other.
     """
-    if all(isinstance(module, DETERMINISTIC) for module in net.module_.modules()):
+    if all(type(module) in DETERMINISTIC for module in net.module_.modules()):
         return contextlib.nullcontext()
     return seeded_torch(seed, torch.device(net.device))
