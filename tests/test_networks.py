@@ -81,6 +81,17 @@ def test_standardize_turns_a_constant_column_into_zero(value):
     assert layer(torch.tensor(X)).abs().max() < 1e-6 * max(1.0, abs(value))
 
 
+def test_standardize_takes_huge_columns_in_float32(rng):
+    """A variance of 1e60 has no float32, its root has."""
+    X = 1e30 * rng.normal(size=(500, 1))
+    layer = Standardize(1)
+    layer.initialize_from(X[:100], None, np.ones(100))
+    layer.update_from(X[100:], None, np.ones(400))
+    assert layer(torch.tensor(X, dtype=torch.float32)).std().item() == pytest.approx(
+        1, rel=0.01
+    )
+
+
 def test_standardize_bends_outliers_and_keeps_their_order():
     z = Standardize(1, clip=3.0)(torch.tensor([[0.01], [1.0], [5.0], [50.0], [1e6]]))
     assert z[0].item() == pytest.approx(0.01, rel=1e-3)

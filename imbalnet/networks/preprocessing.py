@@ -45,7 +45,7 @@ class Standardize(nn.Module):
     """
 
     mean: Tensor
-    variance: Tensor
+    deviation: Tensor
     scale: Tensor
     weight_sum: Tensor
 
@@ -55,8 +55,8 @@ class Standardize(nn.Module):
         super().__init__()
         self.clip = clip
         self.register_buffer("mean", torch.zeros(in_features))
-        self.register_buffer("variance", torch.ones(in_features))
-        self.register_buffer("scale", torch.ones(in_features))
+        self.register_buffer("deviation", torch.ones(in_features))
+        self.register_buffer("scale", torch.ones(in_features))  # 1 where it is 0
         self.register_buffer("weight_sum", torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class Standardize(nn.Module):
         return z if self.clip is None else z * torch.rsqrt(1 + (z / self.clip) ** 2)
 
     def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
-        """Take mean and variance of each column from the training rows.
+        """Take mean and deviation of each column from the training rows.
 
         Parameters
         ----------
@@ -79,9 +79,10 @@ class Standardize(nn.Module):
 
     @torch.no_grad()
     def update_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
-        """Merge further rows into mean and variance; parameters as above."""
+        """Merge further rows into mean and deviation; parameters as above."""
         del y
-        moments = self.weight_sum.item(), _as_numpy(self.mean), _as_numpy(self.variance)
+        variance = _as_numpy(self.deviation) ** 2
+        moments = self.weight_sum.item(), _as_numpy(self.mean), variance
         for rows, weight in _dense_chunks(X, sample_weight):
             moments = _merge(moments, _moments(rows, weight))
         total, mean, variance = moments
@@ -89,13 +90,13 @@ class Standardize(nn.Module):
         variance[variance <= (len(sample_weight) * _EPS * np.abs(mean)) ** 2] = 0.0
         self.weight_sum.fill_(total)
         self.mean.copy_(torch.from_numpy(mean))
-        self.variance.copy_(torch.from_numpy(variance))
-        self.scale.copy_(torch.from_numpy(np.sqrt(np.where(variance > 0, variance, 1))))
+        self.deviation.copy_(torch.from_numpy(np.sqrt(variance)))
+        self.scale.copy_(torch.where(self.deviation > 0, self.deviation, 1.0))
 
     @property
     def is_constant(self) -> Tensor:
         """Whether a column had no spread. Bool, shape ``(in_features,)``."""
-        return self.variance == 0
+        return self.deviation == 0
 
     def extra_repr(self) -> str:
         """Give the parameters for the representation."""
