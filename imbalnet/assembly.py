@@ -51,6 +51,7 @@ _OWN_NET_PARAMETERS = {
     "batch_size",
     "train_split",
     "callbacks",
+    "dataset",
     "predict_nonlinearity",
     "warm_start",
     "verbose",
@@ -107,22 +108,20 @@ def module_of(clf: BalancedNeuralClassifier) -> Callable[..., nn.Module]:
 
 
 def optimizer_of(
-    clf: BalancedNeuralClassifier, is_partial: bool = False
+    clf: BalancedNeuralClassifier, in_parts: bool = False
 ) -> str | OptimizerFactory:
-    """Give the optimiser's name or class, "auto" resolved."""
+    """Give the optimiser's name or class, "auto" resolved.
+
+    ``in_parts`` tells that no step may take all rows: ``partial_fit``, sparse tables.
+    """
     is_linear = module_of(clf) is LinearModel
-    return resolve_optimizer(clf.optimizer, is_linear=is_linear, is_partial=is_partial)
-
-
-def is_full_batch(clf: BalancedNeuralClassifier, is_partial: bool) -> bool:
-    """Tell whether every step takes all rows, in float64: L-BFGS does."""
-    return optimizer_of(clf, is_partial) == "lbfgs"
+    return resolve_optimizer(clf.optimizer, is_linear=is_linear, in_parts=in_parts)
 
 
 def _check_net_parameters(clf: BalancedNeuralClassifier) -> None:
     known = set(inspect.signature(NeuralNet).parameters) | {"compile"}
     known -= _OWN_NET_PARAMETERS | {"kwargs"}
-    nested = ("iterator_train", "iterator_valid", "dataset", "compile")
+    nested = ("iterator_train", "iterator_valid", "compile")
     given = [name for name in clf._nested("net") if split_nested(name)[0] not in nested]
     reject_unknown("net", "the skorch net", given, known)
     if isinstance(clf.sampler, str) and "net__iterator_train" in vars(clf):
@@ -141,7 +140,7 @@ def build_net(
     *,
     monitor: str | None,
     one_batch: bool,
-    is_partial: bool,
+    in_parts: bool,
     seed: int,
 ) -> ImbalanceNet:
     """Build and initialise the net.
@@ -159,13 +158,13 @@ def build_net(
         What the best epoch is judged by; None keeps the last one.
     one_batch : bool
         Whether an epoch is one step.
-    is_partial : bool
-        Whether this is the first call of ``partial_fit``.
+    in_parts : bool
+        See :func:`optimizer_of`.
     seed : int
         Of the initialisation.
     """
     device = resolve_device(clf.device, _torch_dtype(rows))
-    optimizer = optimizer_of(clf, is_partial)
+    optimizer = optimizer_of(clf, in_parts)
     weight_sum = rows.of(rows.weight).sum()
     module = module_of(clf)
     start = loss.logits_of(_log(effective_prior))
@@ -230,8 +229,7 @@ def _first_look(
 ) -> None:
     """Let a new network see training rows, and check what it gives."""
     if hasattr(module, "initialize_from"):
-        seen = _subsample(rows.index)
-        module.initialize_from(rows.X[seen], rows.codes[seen], rows.weight[seen])
+        module.initialize_from(*_seen(rows))
     _check_output(module, clf, rows)
     if hasattr(module, "initialize_output"):
         module.initialize_output(start)
@@ -241,11 +239,15 @@ def _torch_dtype(rows: Rows) -> torch.dtype:
     return torch.float64 if rows.X.dtype == np.float64 else torch.float32
 
 
-def _subsample(index: Any) -> Any:
-    if len(index) <= _FIRST_LOOK_ROWS:
-        return index
-    chosen = torch.randperm(len(index))[:_FIRST_LOOK_ROWS].numpy()
-    return index[np.sort(chosen)]
+def _seen(rows: Rows) -> tuple[Any, NDArray, NDArray]:
+    """Give features, codes and weights of the rows, of a sample where they are many."""
+    index = rows.index
+    if len(index) > _FIRST_LOOK_ROWS:
+        chosen = torch.randperm(len(index))[:_FIRST_LOOK_ROWS].numpy()
+        index = index[np.sort(chosen)]
+    if len(index) == rows.X.shape[0]:  # no copy
+        return rows.X, rows.codes, rows.weight
+    return rows.X[index], rows.codes[index], rows.weight[index]
 
 
 def _check_output(module: nn.Module, clf: BalancedNeuralClassifier, rows: Rows) -> None:
@@ -283,30 +285,60 @@ def train_net(
         table = train_rows.table if valid.X is rows.X else valid.X
         weight = valid.weight * plan.loss_factor[valid.codes]
         valid_rows = NetRows(table, valid.codes, weight, valid.index, **place)
+        valid_rows.score_weight = valid.of(valid.weight)
     net.set_params(max_epochs=epochs, batch_size=plan.batch_size)
     with _generator_context(net, seed):
         net.partial_fit((train_rows, valid_rows))
 
 
-def take_up_partial_fit(
-    net: ImbalanceNet, clf: BalancedNeuralClassifier, rows: Rows
+def resume(
+    net: ImbalanceNet,
+    clf: BalancedNeuralClassifier,
+    loss: Loss,
+    rows: Rows,
+    *,
+    monitor: str | None,
+    is_partial: bool,
+    in_parts: bool,
 ) -> None:
-    """Prepare a trained net for some more rows.
+    """Prepare a trained net for more rows, under the parameters as they are now.
 
-    The statistics of its first layer take them in, and a net that ``fit`` solved by
-    L-BFGS goes on with the optimiser for parts.
+    ``fit`` builds loss, optimiser and callbacks anew, as scikit-learn's networks do;
+    ``partial_fit`` keeps optimiser and callbacks, but lets the statistics of the first
+    layer take the rows in. A net that L-BFGS solved goes on with the one for parts.
     """
-    optimizer = optimizer_of(clf, is_partial=True)
-    if clf.optimizer == "auto" and isinstance(net.optimizer_, torch.optim.LBFGS):
+    net.criterion = loss
+    net.initialize_criterion()
+    optimizer = optimizer_of(clf, in_parts)
+    leaves_lbfgs = clf.optimizer == "auto" and isinstance(
+        net.optimizer_, torch.optim.LBFGS
+    )
+    if not is_partial or (leaves_lbfgs and optimizer != "lbfgs"):
         net.optimizer = optimizer_factory(optimizer)
+        is_linear = module_of(clf) is LinearModel
         net.lr = resolve_learning_rate(
-            clf.learning_rate, optimizer, is_linear=True, is_full_batch=False
+            clf.learning_rate, optimizer, is_linear=is_linear, is_full_batch=False
         )
-        net.weight_decay = resolve_weight_decay(clf.weight_decay, optimizer, 1.0)
+        weight_sum = rows.of(rows.weight).sum()
+        net.weight_decay = resolve_weight_decay(clf.weight_decay, optimizer, weight_sum)
         net.initialize_optimizer()
-    if hasattr(net.module_, "update_from"):
-        index = rows.index
-        net.module_.update_from(rows.X[index], rows.codes[index], rows.weight[index])
+    if not is_partial:
+        net.callbacks = _callbacks(clf, optimizer, monitor)
+        net.initialize_callbacks()
+    elif hasattr(net.module_, "update_from"):
+        net.module_.update_from(*_seen(rows))
+
+
+def check_same_network(net: ImbalanceNet, clf: BalancedNeuralClassifier) -> None:
+    """Raise if training shall go on with another network than the one there is."""
+    given = {**net.get_params_for("module")}
+    del given["in_features"], given["out_features"]
+    if net.module is not module_of(clf) or given != clf._nested("module"):
+        raise ValueError(
+            "module or module__* changed since the network was built, so that training "
+            "cannot go on from its weights; set them back, or fit with "
+            "warm_start=False."
+        )
 
 
 def _generator_context(

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import Tags
+from sklearn.utils import Tags, column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from imbalnet.assembly import is_full_batch
+from imbalnet.assembly import optimizer_of
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS, LinearModel
 from imbalnet.optimizers import OPTIMIZERS, OptimizerFactory
@@ -25,7 +25,7 @@ from imbalnet.parameters import NestedParametersMixin
 from imbalnet.posterior import resolve_prior, shift_prior
 from imbalnet.runtime import restored_on_failure, torch_threads
 from imbalnet.sampling import SAMPLERS
-from imbalnet.table import as_labels, as_matrix, read_rows, read_validation_rows
+from imbalnet.table import as_matrix, read_rows, read_validation_rows
 from imbalnet.training import Trained, train
 
 
@@ -69,7 +69,8 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
 
     optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"
         A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.
-        "auto" is "lbfgs" for ``fit`` with ``module="linear"``, otherwise "adamw".
+        "auto" is "lbfgs" for ``fit`` with ``module="linear"`` on dense data, otherwise
+        "adamw".
 
     learning_rate : float or "auto", default="auto"
         "auto" is 0.0007, or 0.002 where an epoch is one batch; 0.05 for "sgd" and for
@@ -81,9 +82,9 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
 
     weight_decay : float or "auto", default="auto"
         Acts on weight matrices, not on biases: decoupled for "adamw", for "lbfgs" the
-        penalty ``weight_decay / 2 * |W|**2`` beside the mean loss. "auto" is 0.1, and
-        for "lbfgs" 1 / sum of the sample weights, which is
-        ``LogisticRegression(C=1)``'s penalty.
+        penalty ``weight_decay / 2 * |W|**2`` beside the mean loss. "auto" is 0.1 for
+        "adamw", 0.0001 for the others, whose decay is part of the gradient, and for
+        "lbfgs" 1 / sum of the sample weights, ``LogisticRegression(C=1)``'s penalty.
 
     batch_size : int or "auto", default="auto"
         Rows in a batch. "auto" is an eighth of the training rows, between 16 and 128,
@@ -94,8 +95,8 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
 
     early_stopping : bool or "auto", default="auto"
         Whether to hold out validation rows, stop when they get no better, and keep the
-        weights of the best epoch. "auto" does with more than 10,000 rows, and where
-        ``X_val`` is given.
+        weights of the best epoch. "auto" does with more than 10,000 rows (not for
+        "lbfgs", which solves its problem), and where ``X_val`` is given.
 
     validation_fraction : float, default=0.1
         Share of each class that is held out.
@@ -123,7 +124,9 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         Whether to use ``torch.compile``.
 
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights that are there.
+        Whether ``fit`` goes on from the weights that are there, with the validation
+        rows of before. The network must stay the same; loss, optimiser, learning rate
+        and callbacks may change.
 
     random_state : int, RandomState instance or None, default=None
         Seeds initialisation, split, resampling, batch order and dropout. Neither
@@ -357,7 +360,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         """
         with restored_on_failure(self):
             goes_on = self.warm_start and hasattr(self, "net_")
-            dtype = self._working_dtype(goes_on, is_partial=False)
+            dtype = self._working_dtype(goes_on)
             rows, self.classes_ = read_rows(
                 self,
                 X,
@@ -414,7 +417,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
                 y,
                 sample_weight,
                 classes=self._all_classes(classes),
-                dtype=self._working_dtype(goes_on, is_partial=True),
+                dtype=self._working_dtype(goes_on),
                 reset=not goes_on,
             )
             self._learn(train(self, rows, None, goes_on=goes_on, is_partial=True))
@@ -428,7 +431,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
                     "labels that will ever come."
                 )
             return self.classes_
-        given = np.unique(as_labels(classes))
+        given = np.unique(column_or_1d(classes))
         if hasattr(self, "classes_") and not np.array_equal(given, self.classes_):
             raise ValueError(
                 f"classes={given.tolist()} differs from the first call to partial_fit, "
@@ -436,11 +439,11 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             )
         return given
 
-    def _working_dtype(self, goes_on: bool, is_partial: bool) -> type[np.floating]:
-        """Give the precision of features and network; L-BFGS needs float64."""
+    def _working_dtype(self, goes_on: bool) -> type[np.floating]:
+        """Give the precision of features and network; linear models take float64."""
         if goes_on:
             return self._net_dtype()
-        needs_float64 = is_full_batch(self, is_partial)
+        needs_float64 = optimizer_of(self) == "lbfgs"
         return np.float64 if needs_float64 else np.dtype(self.dtype).type
 
     def _learn(self, trained: Trained) -> None:
@@ -450,12 +453,13 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         self.effective_prior_ = trained.effective_prior
         self.offset_ = trained.offset
         self._class_counts = trained.class_counts
+        self._split_seed = trained.split_seed
         self.n_iter_ = len(self.net_.history)
         self.best_iteration_ = self.net_.best_epoch() or self.n_iter_
         if self.net_.was_interrupted:
             warnings.warn(
-                f"Training was interrupted in epoch {self.n_iter_}; the weights of "
-                "the best epoch so far are kept.",
+                f"Training was interrupted in epoch {self.n_iter_}; the best weights "
+                "so far are kept (without validation rows, the last ones).",
                 UserWarning,
                 stacklevel=4,
             )

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from imbalnet.parameters import accepted_names, reject_unknown
 
 _LINK_STEPS = 200
+_LOG_NEGLIGIBLE = -60.0  # log(1 - v) where r is 1 to float64's precision
 
 
 class Loss(nn.Module):
@@ -137,8 +138,8 @@ class Focal(Loss):
     def __init__(
         self, gamma: float = 2.0, alpha: float | Sequence[float] | None = None
     ) -> None:
-        if not gamma >= 0:
-            raise ValueError(f"loss__gamma={gamma!r} must be at least 0.")
+        if not 0 <= gamma < float("inf"):
+            raise ValueError(f"loss__gamma={gamma!r} must be at least 0 and finite.")
         super().__init__()
         self.gamma = float(gamma)
         self.register_buffer("alpha", _alpha_weights(alpha))
@@ -156,9 +157,11 @@ class Focal(Loss):
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Give the log of the class posterior that `logits` stand for."""
         log_v, log_rest = _log_softmax_and_complement(logits)
-        # log phi = (gamma - 1) log(1 - v) + log((1 - v) - gamma v log v)
-        inner = log_rest.exp() - self.gamma * log_v.exp() * log_v
-        log_phi = (self.gamma - 1.0) * log_rest + inner.log()
+        # phi = (1 - v)**gamma (1 + gamma r), r = -v log v / (1 - v), from 0 to 1
+        tiny = torch.finfo(logits.dtype).tiny
+        ratio = (log_v + (-log_v).clamp(min=tiny).log() - log_rest).exp()
+        ratio = torch.where(log_rest < _LOG_NEGLIGIBLE, 1.0, ratio)
+        log_phi = self.gamma * log_rest + torch.log1p(self.gamma * ratio)
         return (log_v - log_phi).log_softmax(-1)
 
     def logits_of(self, log_posterior: Tensor) -> Tensor:
@@ -230,6 +233,11 @@ def build_loss(
         If a parameter is unknown, or the criterion does not give one value a row for
         logits and class codes.
     """
+    if isinstance(loss, nn.Module):
+        raise ValueError(
+            "loss must be a name, a class or a factory, not an instance of "
+            f"{type(loss).__name__}: give the class, and its arguments as loss__*."
+        )
     factory: Callable[..., nn.Module] = LOSSES[loss] if isinstance(loss, str) else loss
     known = accepted_names(factory, without=("reduction", "size_average", "reduce"))
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", repr(loss))
@@ -282,7 +290,8 @@ def _alpha_weights(alpha: float | Sequence[float] | None) -> Tensor | None:
     weights = torch.as_tensor(alpha, dtype=torch.float64)
     if weights.ndim == 0:
         weights = torch.stack([1.0 - weights, weights])
-    if weights.ndim != 1 or not bool((weights > 0).all()):
+    usable = (weights > 0) & weights.isfinite()
+    if weights.ndim != 1 or not bool(usable.all()):
         raise ValueError(
             f"loss__alpha={alpha!r} must be a number between 0 and 1 (two classes) or "
             "one positive weight for each class."

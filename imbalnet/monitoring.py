@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,16 +45,17 @@ def choose_monitor(monitor: str, counts: NDArray[np.integer]) -> str:
     return "loss"
 
 
+def _half_cosine(n_epochs: int, epoch: int) -> float:
+    return 0.5 * (1 + math.cos(math.pi * epoch / n_epochs))
+
+
 class CosineSchedule(Callback):
     """Let the learning rate fall to 0 along half a cosine over ``max_epochs``."""
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Start at the optimiser's learning rate."""
-        n_epochs = net.max_epochs
-        self.scheduler_ = LambdaLR(
-            net.optimizer_,
-            lambda epoch: 0.5 * (1 + math.cos(math.pi * epoch / n_epochs)),
-        )
+        factor = partial(_half_cosine, net.max_epochs)
+        self.scheduler_ = LambdaLR(net.optimizer_, factor)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Go one step down."""
@@ -101,7 +103,8 @@ class BestEpoch(Callback):
             return
         epoch = len(net.history)
         rank = self._rank(net.history[-1])
-        net.history.record(f"valid_{self.monitor}_best", rank > self.best_rank_)
+        if self.monitor == "average_precision":
+            net.history.record("valid_average_precision_best", rank > self.best_rank_)
         if rank > self.best_rank_:
             self.best_epoch_, self.best_rank_ = epoch, rank
             self.best_state_ = _state_of(net)

@@ -22,14 +22,19 @@ from imbalnet.losses import Loss
 from imbalnet.metrics import macro_average_precision
 from imbalnet.monitoring import BestEpoch
 
-# From this many rows on, a matrix product treats each of them the same.
+# In multiples of this many rows, a matrix product treats each of them the same.
 _SAME_KERNEL_ROWS = 64
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
 class NetRows(TableRows, SkorchDataset):
-    """Table rows that skorch's callbacks know for a dataset."""
+    """Table rows that skorch's callbacks know for a dataset.
+
+    ``score_weight`` are the sample weights alone, by which validation rows are scored.
+    """
+
+    score_weight: NDArray | None = None
 
 
 class ImbalanceNet(NeuralNetClassifier):
@@ -191,6 +196,8 @@ class ImbalanceNet(NeuralNetClassifier):
         self.batches_are_watched = self._has_batch_callback()
         for _ in range(self.max_epochs if epochs is None else epochs):
             self.notify("on_epoch_begin", **datasets)
+            if not self.batches_are_watched:
+                self.history.new_batch()  # skorch's Checkpoint looks for one
             self._train_epoch(batches)
             if rows_valid is not None:
                 self._validate(rows_valid)
@@ -215,7 +222,13 @@ class ImbalanceNet(NeuralNetClassifier):
     def _record_train_loss(self, loss: float) -> None:
         if not np.isfinite(loss):
             raise self._divergence(f"The training loss became {loss}")
-        self.history.record("train_loss", loss)
+        self._record_loss("train_loss", loss)
+
+    def _record_loss(self, name: str, loss: float) -> None:
+        """Record a loss, and whether it is the lowest, as skorch's callbacks ask."""
+        earlier = [record[name] for record in self.history[:-1] if name in record]
+        self.history.record(name, loss)
+        self.history.record(f"{name}_best", loss < min(earlier, default=np.inf))
 
     def _check_weights(self) -> None:
         """Raise for what the last step did: no loss has seen it."""
@@ -263,15 +276,21 @@ class ImbalanceNet(NeuralNetClassifier):
         return losses.unflatten(0, (-1, n_members)).mean(1)
 
     @torch.no_grad()
-    def _validate(self, rows: TableRows) -> None:
+    def _validate(self, rows: NetRows) -> None:
         """Record loss and average precision of the validation rows."""
         self._set_training(False)
         parts = [self._validation_part(batch) for batch in self.get_iterator(rows)]
         logits, y, weight = (torch.cat(column) for column in zip(*parts, strict=True))
+        if not torch.isfinite(logits).all():
+            raise self._divergence("The validation outputs became NaN or infinite")
         loss = (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
-        probabilities = _mean_over_members(self.log_posterior(logits).exp())
-        score = macro_average_precision(y.cpu().numpy(), probabilities.cpu().numpy())
-        self.history.record("valid_loss", loss.item())
+        log_posterior = self.log_posterior(logits.cpu().double())
+        score = macro_average_precision(
+            y.cpu().numpy(),
+            _mean_over_members(log_posterior.exp()).numpy(),
+            rows.score_weight,
+        )
+        self._record_loss("valid_loss", loss.item())
         self.history.record("valid_average_precision", score)
 
     def _validation_part(self, batch: Batch) -> Batch:
@@ -301,9 +320,10 @@ class ImbalanceNet(NeuralNetClassifier):
     def _infer_alike(self, X: Tensor) -> Tensor:
         """Give a row the same logits, to the bit, whatever rows come with it.
 
-        Matrix products of few rows take other kernels, which sum in another order.
+        Matrix products take other kernels for what is left over of full blocks of
+        rows, which sum in another order.
         """
-        missing = max(0, _SAME_KERNEL_ROWS - len(X))
+        missing = -len(X) % _SAME_KERNEL_ROWS
         return self.infer(F.pad(X, (0, 0, 0, missing)))[: len(X)]
 
     def log_posterior(self, logits: Tensor) -> Tensor:
@@ -338,17 +358,33 @@ def _mean_over_members(probabilities: Tensor) -> Tensor:
     return probabilities.mean(1) if probabilities.ndim == 3 else probabilities
 
 
+# What further training may change in a net, beside weights and history.
+_KEPT = (
+    "batch_size",
+    "callbacks",
+    "callbacks_",
+    "criterion",
+    "criterion_",
+    "lr",
+    "max_epochs",
+    "optimizer",
+    "optimizer_",
+    "weight_decay",
+)
+
+
 @contextlib.contextmanager
 def unchanged_on_failure(net: ImbalanceNet) -> Iterator[None]:
     """Put weights, optimiser and history back if further training fails."""
-    optimizer = net.optimizer_
-    states = copy.deepcopy((net.module_.state_dict(), optimizer.state_dict()))
+    before = {name: getattr(net, name) for name in _KEPT}
+    states = copy.deepcopy((net.module_.state_dict(), net.optimizer_.state_dict()))
     n_epochs = len(net.history)
     try:
         yield
     except BaseException:
+        for name, value in before.items():
+            setattr(net, name, value)
         net.module_.load_state_dict(states[0])
-        net.optimizer_ = optimizer
         net.optimizer_.load_state_dict(states[1])
         del net.history[n_epochs:]
         raise

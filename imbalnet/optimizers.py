@@ -29,16 +29,16 @@ def optimizer_factory(optimizer: str | OptimizerFactory) -> OptimizerFactory:
 
 
 def resolve_optimizer(
-    optimizer: str | OptimizerFactory, *, is_linear: bool, is_partial: bool
+    optimizer: str | OptimizerFactory, *, is_linear: bool, in_parts: bool
 ) -> str | OptimizerFactory:
     """Turn "auto" into a name.
 
     A linear model is a convex problem, which L-BFGS solves; it needs all rows at
-    once, which ``partial_fit`` does not have.
+    once, which ``partial_fit`` does not have and a sparse table must not become.
     """
     if optimizer != "auto":
         return optimizer
-    return "lbfgs" if is_linear and not is_partial else "adamw"
+    return "lbfgs" if is_linear and not in_parts else "adamw"
 
 
 def resolve_learning_rate(
@@ -83,4 +83,7 @@ def resolve_weight_decay(
     """
     if weight_decay != "auto":
         return float(weight_decay)
-    return 1.0 / weight_sum if optimizer == "lbfgs" else 0.1
+    if optimizer == "lbfgs":
+        return 1.0 / weight_sum
+    # decoupled from the gradient's scale in AdamW, part of the gradient in the others
+    return 0.1 if optimizer in ("adamw", optim.AdamW) else 1e-4

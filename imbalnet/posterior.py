@@ -162,9 +162,17 @@ def fit_offset(
     Returns
     -------
     ndarray of shape (n_classes,)
-        Of mean 0.
+        Of mean 0 over the classes that occur in `codes`; 0 for the others, of which
+        these rows tell nothing.
     """
-    members = log_posterior.reshape(len(codes), -1, log_posterior.shape[-1])
+    n_classes = log_posterior.shape[-1]
+    offset = np.zeros(n_classes)
+    present = np.flatnonzero(np.bincount(codes, sample_weight, n_classes) > 0)
+    if len(present) < 2:
+        return offset
+    codes = np.searchsorted(present, codes)
+    log_posterior = log_posterior[..., present]
+    members = log_posterior.reshape(len(codes), -1, len(present))
     weight = sample_weight * sample_weight.sum() / np.square(sample_weight).sum()
     rows = np.arange(len(codes))
 
@@ -178,6 +186,7 @@ def fit_offset(
         penalty = 0.5 * np.square(offset / scale).sum()
         return weight @ log_loss + penalty, weight @ residual + offset / scale**2
 
-    start = np.zeros(members.shape[-1])
-    offset = minimize(objective, start, jac=True, method="L-BFGS-B").x
-    return offset - offset.mean()
+    start = np.zeros(len(present))
+    fitted = minimize(objective, start, jac=True, method="L-BFGS-B").x
+    offset[present] = fitted - fitted.mean()
+    return offset

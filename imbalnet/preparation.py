@@ -51,7 +51,7 @@ def hold_out(
             f"The classes {classes[unsplit].tolist()} have a single row each, which "
             "stays in training: validation does not see them.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=5,
         )
     parts = (rows.index[part] for part in (train, valid))
     train_rows, valid_rows = (
@@ -70,16 +70,23 @@ class ClassCounts:
         In the training rows as they came.
     delivered : ndarray of shape (n_classes,)
         In an epoch, behind the sampler.
+    drawn : ndarray of shape (n_classes,)
+        Rows that an epoch draws, unweighted.
     """
 
     seen: NDArray[np.float64]
     delivered: NDArray[np.float64]
+    drawn: NDArray[np.float64]
 
     def plus(self, other: ClassCounts | None) -> ClassCounts:
         """Add the counts of earlier rows."""
         if other is None:
             return self
-        return ClassCounts(self.seen + other.seen, self.delivered + other.delivered)
+        return ClassCounts(
+            self.seen + other.seen,
+            self.delivered + other.delivered,
+            self.drawn + other.drawn,
+        )
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class TrainingPlan:
     ----------
     rows : Rows
         Training rows after resampling; ``weight`` is the loss weight, of mean 1 over
-        what an epoch draws.
+        what an epoch draws (with ``partial_fit``: over all that was drawn so far).
     order : EpochOrder or None
         Draws the epochs; None is one full batch.
     batch_size : int
@@ -155,16 +162,19 @@ def plan_training(
     drawn = counted if one_batch else np.bincount(codes, minlength=n_classes)
     rates = np.ones(n_classes) if sampler is None else sampler.rates(drawn)
     delivered = counted * rates
-    counts = ClassCounts(seen, delivered).plus(earlier)
+    n_rows = np.bincount(codes, minlength=n_classes)
+    n_drawn = n_rows * (1.0 if one_batch else rates)
+    counts = ClassCounts(seen, delivered, n_drawn).plus(earlier)
     weights = class_weights(
         counts.delivered, class_weight, classes=classes, **weight_params
     )
+    norm = counts.delivered @ weights / counts.drawn.sum()
     if one_batch:
         batch_size = len(codes)
     elif batch_size == "auto":
         batch_size = _auto_batch_size(float(drawn @ rates))
     return TrainingPlan(
-        rows=_weighed(rows, weights, rates, one_batch),
+        rows=_weighed(rows, weights * rates if one_batch else weights, norm),
         order=None if one_batch else _order(sampler, codes, seed),
         batch_size=int(batch_size),
         class_counts=counts,
@@ -173,15 +183,10 @@ def plan_training(
     )
 
 
-def _weighed(rows: Rows, weights: NDArray, rates: NDArray, one_batch: bool) -> Rows:
-    """Give rows their loss weights, of mean 1 over what an epoch draws."""
-    codes = rows.of(rows.codes)
-    loss_weight = rows.of(rows.weight) * weights[codes]
-    if one_batch:  # nothing is drawn: the rates enter as weights
-        loss_weight = loss_weight * rates[codes]
-        return rows.reweighted(loss_weight / loss_weight.mean())
-    drawn_mean = np.average(loss_weight, weights=rates[codes])
-    return rows.reweighted(loss_weight / drawn_mean)
+def _weighed(rows: Rows, class_factor: NDArray, norm: float) -> Rows:
+    """Give rows their loss weights; in one batch the rates are among the factors."""
+    weight = rows.of(rows.weight) * class_factor[rows.of(rows.codes)]
+    return rows.reweighted(weight / norm if norm > 0 else weight)
 
 
 def _resampled(rows: Rows, resampler: Any, classes: NDArray, seed: int) -> Rows:

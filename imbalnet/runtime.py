@@ -96,7 +96,13 @@ def seeded_torch(seed: int, device: torch.device) -> Iterator[None]:
         _GENERATOR_LOCK,
         torch.random.fork_rng(devices, device_type=device_type),
     ):
-        torch.manual_seed(seed)
+        # torch.manual_seed would seed the generators of all other devices too
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        elif device.type == "mps":
+            torch.mps.manual_seed(seed)
         yield
 
 

@@ -187,8 +187,8 @@ class _RowQueue:
     def take(self, n: int) -> NDArray[np.intp]:
         """Take the next `n` rows; a new round is shuffled when one is used up."""
         rounds = -(-max(n - len(self.waiting), 0) // len(self.rows))
-        fresh = [self.rng.permutation(self.rows) for _ in range(rounds)]
-        line = np.concatenate([self.waiting, *fresh])
+        fresh = self.rng.permuted(np.tile(self.rows, (rounds, 1)), axis=1)
+        line = np.concatenate([self.waiting, fresh.ravel()])
         self.waiting = line[n:]
         return line[:n]
 
@@ -252,7 +252,7 @@ def resample(
     Parameters
     ----------
     resampler : object with ``fit_resample``
-        Its ``random_state`` is set where it is None.
+        Its ``random_state`` is set where it is None, also that of samplers inside it.
     X : {ndarray, CSR matrix} of shape (n_rows, n_features)
     codes : ndarray of shape (n_rows,)
     sample_weight : ndarray of shape (n_rows,)
@@ -265,9 +265,13 @@ def resample(
     X, codes, sample_weight
         The resampled rows.
     """
-    unset = resampler.get_params().get("random_state", 0) is None
-    if unset:
-        resampler.set_params(random_state=seed)
+    unset = [
+        name
+        for name, value in sorted(resampler.get_params().items())
+        if value is None and name.split("__")[-1] == "random_state"
+    ]
+    seeds = np.random.SeedSequence(seed).generate_state(len(unset)) % 2**31
+    resampler.set_params(**dict(zip(unset, seeds.tolist(), strict=True)))
     X_new, y_new = resampler.fit_resample(X, classes[codes])
     codes_new = np.searchsorted(classes, y_new)
     weight = _weights_of_rows(resampler, X, X_new, codes, codes_new, sample_weight)

@@ -59,6 +59,7 @@ def as_matrix(estimator: Any, X: Any, dtype: type, *, reset: bool) -> Any:
     ValueError
         Naming the columns of a frame that are not numeric or have gaps.
     """
+    _reject_times(X)
     try:
         with np.errstate(over="ignore"):  # what overflows is said to be too large
             return validate_data(
@@ -69,6 +70,28 @@ def as_matrix(estimator: Any, X: Any, dtype: type, *, reset: bool) -> Any:
         if hint is None:
             raise
         raise ValueError(f"{hint} ({error})") from error
+
+
+def _reject_times(X: Any) -> None:
+    """Raise for dates and durations, which NumPy would turn into nanoseconds."""
+    if hasattr(X, "columns") and hasattr(X, "dtypes"):
+        dtypes = zip(X.columns, list(X.dtypes), strict=True)
+        times = [str(name) for name, dtype in dtypes if _is_time(dtype)]
+        what = f"X has columns that hold dates or times: {times}"
+    else:
+        dtype = getattr(X, "dtype", None)
+        times = [str(dtype)] if _is_time(dtype) else []
+        what = f"X holds dates or times, of dtype {dtype}"
+    if times:
+        raise ValueError(
+            f"{what}. Turn them into numbers before the classifier, such as days since "
+            "a date, weekday or hour."
+        )
+
+
+def _is_time(dtype: Any) -> bool:
+    """Tell by the name, which pandas, polars and NumPy agree on."""
+    return str(dtype).lower().startswith(("date", "time", "duration"))
 
 
 def _frame_hint(X: Any) -> str | None:
@@ -84,11 +107,6 @@ def _frame_hint(X: Any) -> str | None:
 
 
 _CURES = {
-    "time": (
-        "hold dates or times",
-        "Turn them into numbers before the classifier, such as days since a date, "
-        "weekday or hour.",
-    ),
     "words": (
         "are not numeric",
         "Encode them before the classifier, for instance with make_column_transformer("
@@ -103,9 +121,7 @@ _CURES = {
 
 
 def _kind(column: Any) -> str:
-    """Tell numbers from dates, words and gaps."""
-    if np.asarray(column).dtype.kind in "mM":
-        return "time"
+    """Tell numbers from words and gaps."""
     try:
         numbers = np.asarray(column, dtype=np.float64)
     except (ValueError, TypeError):
@@ -229,7 +245,7 @@ def read_rows(
     check_consistent_length(X, labels)
     weight = as_weights(sample_weight, X)
     index = np.flatnonzero(weight)
-    classes = np.unique(labels[index]) if classes is None else classes
+    classes = _sorted_labels(labels[index]) if classes is None else classes
     if len(classes) < 2:
         raise ValueError(
             f"{type(estimator).__name__} needs rows of at least two classes, but y "
@@ -238,6 +254,16 @@ def read_rows(
     codes = np.zeros(len(labels), dtype=np.intp)
     codes[index] = as_codes(labels[index], classes)
     return Rows(X, codes, weight, index), classes
+
+
+def _sorted_labels(labels: NDArray) -> NDArray:
+    try:
+        return np.unique(labels)
+    except TypeError as error:
+        raise ValueError(
+            "y must have labels of one kind, all strings or all numbers, and none "
+            f"missing: {error}."
+        ) from error
 
 
 def read_validation_rows(

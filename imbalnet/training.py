@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from imbalnet.assembly import (
     build_net,
     check_parameters,
-    is_full_batch,
-    take_up_partial_fit,
+    check_same_network,
+    optimizer_of,
+    resume,
     train_net,
 )
 from imbalnet.losses import Loss, build_loss
@@ -42,6 +44,7 @@ class Trained:
     class_prior: NDArray[np.float64]
     effective_prior: NDArray[np.float64]
     offset: NDArray[np.float64]
+    split_seed: int
 
 
 def train(
@@ -69,18 +72,21 @@ def train(
         Whether this is a call of ``partial_fit``: one epoch, no validation rows.
     """
     loss = _checked_loss(clf)
-    step = clf.n_iter_ if goes_on else 0
-    split_seed, plan_seed, net_seed, run_seed = spawn_seeds(
-        clf.random_state, 4, step=step
-    )
+    if goes_on:
+        check_same_network(clf.net_, clf)
+    seeds = spawn_seeds(clf.random_state, 4, step=clf.n_iter_ if goes_on else 0)
+    split_seed = clf._split_seed if goes_on else seeds[0]
     valid = given
     if given is None and not is_partial and _stops_early(clf, rows):
         rows, valid = hold_out(rows, clf.validation_fraction, clf.classes_, split_seed)
-    plan = _plan(clf, rows, plan_seed, goes_on, is_partial)
+    in_parts = is_partial or sparse.issparse(rows.X)
+    earlier = clf._class_counts if goes_on and is_partial else None
+    plan = _plan(clf, rows, seeds[1], earlier, in_parts)
     counts = plan.class_counts
     class_prior = effective_prior(counts.seen)
     factors = loss.class_factors(len(clf.classes_)).cpu().numpy()
     effective = effective_prior(counts.delivered, plan.class_weight, factors)
+    monitor = _monitor(clf, valid)
     with torch_threads(clf.n_threads or 1):
         if goes_on:
             net = clf.net_
@@ -90,22 +96,32 @@ def train(
                 loss,
                 rows,
                 effective,
-                monitor=_monitor(clf, valid),
+                monitor=monitor,
                 one_batch=plan.order is None,
-                is_partial=is_partial,
-                seed=net_seed,
+                in_parts=in_parts,
+                seed=seeds[2],
             )
         with unchanged_on_failure(net):
-            if goes_on and is_partial:
-                take_up_partial_fit(net, clf, rows)
+            if goes_on:
+                resume(
+                    net,
+                    clf,
+                    loss,
+                    rows,
+                    monitor=monitor,
+                    is_partial=is_partial,
+                    in_parts=in_parts,
+                )
             epochs = 1 if is_partial else clf.max_epochs
-            train_net(net, plan, valid, epochs=epochs, seed=run_seed)
-        if valid is not None:
-            offset = _offset(net, valid, effective, class_prior)
-        else:
-            keeps = goes_on and is_partial
-            offset = clf.offset_ if keeps else np.zeros(len(clf.classes_))
-    return Trained(net, counts, plan.class_weight, class_prior, effective, offset)
+            train_net(net, plan, valid, epochs=epochs, seed=seeds[3])
+            if valid is not None:
+                offset = _offset(net, valid, effective, class_prior)
+            else:
+                keeps = goes_on and is_partial
+                offset = clf.offset_ if keeps else np.zeros(len(clf.classes_))
+    return Trained(
+        net, counts, plan.class_weight, class_prior, effective, offset, split_seed
+    )
 
 
 def _checked_loss(clf: BalancedNeuralClassifier) -> Loss:
@@ -126,7 +142,8 @@ def _checked_loss(clf: BalancedNeuralClassifier) -> Loss:
 
 def _stops_early(clf: BalancedNeuralClassifier, rows: Rows) -> bool:
     if clf.early_stopping == "auto":
-        return len(rows.index) > _EARLY_STOPPING_ROWS
+        solves = optimizer_of(clf, sparse.issparse(rows.X)) == "lbfgs"
+        return len(rows.index) > _EARLY_STOPPING_ROWS and not solves
     return bool(clf.early_stopping)
 
 
@@ -142,8 +159,8 @@ def _plan(
     clf: BalancedNeuralClassifier,
     rows: Rows,
     seed: int,
-    goes_on: bool,
-    is_partial: bool,
+    earlier: ClassCounts | None,
+    in_parts: bool,
 ) -> TrainingPlan:
     return plan_training(
         rows,
@@ -152,8 +169,8 @@ def _plan(
         class_weight=clf.class_weight,
         weight_params=clf._nested("class_weight"),
         batch_size=clf.batch_size,
-        full_batch=is_full_batch(clf, is_partial),
-        earlier=clf._class_counts if goes_on and is_partial else None,
+        full_batch=optimizer_of(clf, in_parts) == "lbfgs",
+        earlier=earlier,
         seed=seed,
     )
 

@@ -12,6 +12,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 _CHUNK_ELEMENTS = 2**21
+_FAR = 1e15
 _EPS = np.finfo(np.float64).eps
 
 
@@ -62,7 +63,10 @@ class Standardize(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Standardise a batch."""
         z = (x - self.mean) / self.scale
-        return z if self.clip is None else z * torch.rsqrt(1 + (z / self.clip) ** 2)
+        if self.clip is None:
+            return z
+        z = z.clamp(-_FAR, _FAR)  # whose square has a float32
+        return z * torch.rsqrt(1 + (z / self.clip) ** 2)
 
     def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
         """Take mean and deviation of each column from the training rows.
