@@ -18,7 +18,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import average_precision_score
-from skorch.callbacks import Callback, EarlyStopping, EpochScoring
+from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring
 from skorch.exceptions import DeviceWarning
 from torch import nn
 from torch.utils.data import DataLoader
@@ -768,3 +768,94 @@ def test_silent_by_default(rare, capsys):
         warnings.simplefilter("error")
         fitted(rare, max_epochs=2).partial_fit(*rare)
     assert capsys.readouterr() == ("", "")
+
+
+# -- warm starts, once more -----------------------------------------------------------
+
+
+def test_warm_start_keeps_the_validation_rows(rare):
+    X, y = rare
+    rows = []
+
+    class Remember(Callback):
+        def on_train_begin(self, net, X=None, **kwargs):
+            rows.append(X[1].index.clone())
+
+    clf = BalancedNeuralClassifier(
+        warm_start=True,
+        early_stopping=True,
+        validation_fraction=0.3,
+        max_epochs=2,
+        callbacks=[Remember()],
+    )
+    clf.fit(X, y).fit(X, y)
+    assert torch.equal(rows[0], rows[1])
+
+
+def test_warm_start_takes_up_changed_parameters(rare):
+    X, y = rare
+    clf = fitted(rare, warm_start=True, max_epochs=5)
+    clf.set_params(
+        loss="focal", loss__alpha=0.9, learning_rate=1e-3, target_prior="train"
+    ).fit(X, y)
+    assert clf.net_.criterion_.gamma == 2.0
+    assert clf.net_.optimizer_.param_groups[0]["initial_lr"] == 1e-3
+    assert clf.predict_proba(X)[:, 1].mean() == pytest.approx(y.mean(), rel=0.4)
+    clf.set_params(early_stopping=True, validation_fraction=0.3, patience=1).fit(X, y)
+    assert clf.net_.best_epoch()
+
+
+@pytest.mark.parametrize("params", [{"module": "linear"}, {"module__dropout": 0.5}])
+def test_warm_start_with_another_network_is_an_error(rare, params):
+    clf = fitted(rare, warm_start=True, max_epochs=1).set_params(**params)
+    with pytest.raises(ValueError, match=r"module or module__.* changed"):
+        clf.fit(*rare)
+
+
+@pytest.mark.parametrize("module", ["mlp", "linear"])
+def test_failed_partial_fit_leaves_a_sound_estimator(rare, module):
+    class Fail(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            raise RuntimeError("no")
+
+    X, y = rare
+    clf = fitted(rare, module=module, max_epochs=2)
+    net, before = clf.net_, clf.predict_proba(X)
+    kept = (net.optimizer, net.lr, net.weight_decay)
+    net.callbacks_.append(("fail", Fail()))
+    with pytest.raises(RuntimeError):
+        clf.partial_fit(X, y)
+    net.callbacks_.pop()
+    assert (net.optimizer, net.lr, net.weight_decay) == kept
+    twin = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(twin.predict_proba(X), before)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", torch.optim.RMSprop])
+def test_default_weight_decay_suits_other_optimisers(rare, optimizer):
+    X, y = rare
+    clf = fitted(rare, optimizer=optimizer)
+    assert average_precision_score(y, clf.decision_function(X)) > 0.8
+
+
+def test_skorch_checkpoint_finds_what_it_asks_for(rare, tmp_path):
+    fitted(
+        rare,
+        max_epochs=2,
+        early_stopping=True,
+        validation_fraction=0.3,
+        callbacks=[Checkpoint(dirname=tmp_path)],
+    )
+    assert (tmp_path / "params.pt").exists()
+
+
+def test_validation_score_counts_sample_weights(rare):
+    """Rows of next to no weight do not count in the score either."""
+    X, y = rare
+    noisy = y.copy()
+    noisy[::3] = 1 - noisy[::3]
+    weight = np.where(np.arange(len(y)) % 3 == 0, 1e-9, 1.0)
+    params = {"early_stopping": True, "validation_fraction": 0.3, "monitor": "loss"}
+    clf = BalancedNeuralClassifier(random_state=0, **params)
+    clf.fit(X, noisy, sample_weight=weight)
+    assert clf.history_[-1]["valid_average_precision"] > 0.75

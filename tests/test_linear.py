@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
@@ -131,3 +132,31 @@ def test_network_has_no_coefficients(rare):
     assert not hasattr(clf, "intercept_")
     with pytest.raises(AttributeError, match="module='linear' only"):
         clf.coef_.sum()
+
+
+def test_linear_is_logistic_regression_on_many_rows_too(rng):
+    """More than 10,000 rows: no early stopping where the problem is solved."""
+    X = rng.normal(size=(12_000, 4))
+    y = (X[:, 0] + rng.normal(size=12_000) > 1.5).astype(int)
+    clf = BalancedNeuralClassifier(module="linear", module__standardize=False)
+    reference = LogisticRegression(tol=1e-9).fit(X, y)
+    np.testing.assert_allclose(clf.fit(X, y).coef_, reference.coef_, rtol=1e-4)
+
+
+def test_linear_on_a_sparse_table_works_batch_by_batch(rare, monkeypatch):
+    X, y = rare
+    X = X * (X > 0.5)
+    sizes = []
+    original = sparse.csr_matrix.toarray
+    monkeypatch.setattr(
+        sparse.csr_matrix,
+        "toarray",
+        lambda self, *args: sizes.append(self.shape[0]) or original(self, *args),
+    )
+    clf = BalancedNeuralClassifier(module="linear", random_state=0)
+    clf.fit(sparse.csr_matrix(X), y)
+    monkeypatch.undo()
+    assert sorted(sizes)[-2] <= 75  # the standardising layer takes chunks of its own
+    dense = BalancedNeuralClassifier(module="linear").fit(X, y)
+    agreement = np.corrcoef(clf.decision_function(X), dense.decision_function(X))
+    assert agreement[0, 1] > 0.99

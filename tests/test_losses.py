@@ -222,3 +222,16 @@ def test_build_loss_counts_a_criterions_own_weight():
 def test_build_loss_rejects_other_criteria(criterion, message):
     with pytest.raises(ValueError, match=message):
         build_loss(criterion, {}, 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [180.0, 800.0, 1e4])
+@all_settings
+def test_log_posterior_is_not_nan_at_any_logits(loss, size, dtype):
+    logits = torch.tensor([[0.0, size, -size, 0.0]], dtype=dtype)
+    assert not torch.isnan(loss.log_posterior(logits)).any()
+
+
+def test_build_loss_rejects_an_instance():
+    with pytest.raises(ValueError, match="not an instance of CrossEntropyLoss"):
+        build_loss(nn.CrossEntropyLoss(), {}, 2)

@@ -147,3 +147,10 @@ def test_linear_coefficients_are_for_raw_columns(n_classes, rng):
     logits = network(torch.tensor(X)).detach().numpy()
     linear = X @ coef.T + intercept
     np.testing.assert_allclose(linear, logits[:, 1:] if n_classes == 2 else logits)
+
+
+def test_standardize_keeps_the_order_of_extreme_outliers():
+    x = torch.tensor([[1e10], [1e19], [1e25], [1e38], [-1e38]])
+    z = Standardize(1, clip=3.0)(x)
+    torch.testing.assert_close(z[:4], torch.full((4, 1), 3.0))
+    assert z[4] == -z[3]

@@ -126,3 +126,12 @@ def test_fit_offset_gradient_holds_for_members(rng):
     best = fit_offset(members, codes, np.ones(200), scale=1e6)
     for step in 0.05 * rng.normal(size=(10, 3)):
         assert log_loss(best) < log_loss(best + step - step.mean())
+
+
+def test_fit_offset_leaves_classes_alone_that_the_rows_lack(rng):
+    log_posterior = log_softmax(rng.normal(size=(100, 3)), axis=1)
+    codes = rng.integers(0, 2, size=100)
+    offset = fit_offset(log_posterior, codes, np.ones(100))
+    assert offset[2] == 0.0
+    assert offset[:2].any()
+    assert not fit_offset(log_posterior, np.zeros(100, dtype=int), np.ones(100)).any()

@@ -101,3 +101,15 @@ def test_counts_add_up_over_calls(rows):
     again = plan(rows, class_weight="balanced", earlier=first.class_counts)
     np.testing.assert_allclose(again.class_counts.seen, 2 * first.class_counts.seen)
     np.testing.assert_allclose(again.class_weight, first.class_weight)
+
+
+def test_weights_of_chunks_are_normalised_over_all_of_them():
+    """A chunk of negatives alone keeps its small weight: nothing cancels."""
+    codes = np.repeat([0, 1], [900, 100])
+    table = Rows(np.zeros((1000, 1)), codes, np.ones(1000), np.arange(1000))
+    first = plan(table, class_weight="balanced")
+    negatives = Rows(table.X, codes, table.weight, np.arange(300))
+    second = plan(negatives, class_weight="balanced", earlier=first.class_counts)
+    weight = second.rows.of(second.rows.weight)
+    np.testing.assert_allclose(weight, second.class_weight[0])
+    assert second.class_weight[0] == pytest.approx(1300 / (2 * 1200))

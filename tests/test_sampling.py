@@ -8,6 +8,7 @@ from imblearn.combine import SMOTETomek
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
 from scipy.stats import chisquare
+from sklearn.base import clone
 
 from imbalnet.sampling import (
     SAMPLERS,
@@ -190,3 +191,17 @@ def test_build_sampler_leaves_the_users_object_alone():
 def test_build_sampler_lists_known_parameters(sampler, known):
     with pytest.raises(ValueError, match=known):
         build_sampler(sampler, {"powr": 1})
+
+
+@pytest.mark.parametrize(
+    "sampler", [SMOTETomek(smote=SMOTE()), SMOTETomek(smote=SMOTE(k_neighbors=3))]
+)
+def test_resample_seeds_samplers_inside_samplers(sampler, table):
+    X, weight = table
+    before = np.random.get_state()[1].copy()
+    one, two = (
+        resample(clone(sampler), X, CODES, weight, np.arange(3), seed=0)[0]
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator
@@ -91,3 +94,27 @@ def test_rows_of_weight_zero_leave(estimator, rng):
     assert rows.index.tolist() == [0, 1, 3, 4]
     assert rows.counts(2).tolist() == [3, 2]
     assert rows.X is X
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        pd.DataFrame({"when": pd.to_datetime(["2026-01-01", "2026-01-02"])}),
+        pd.DataFrame({"when": pd.to_datetime(["2026-01-01"] * 2, utc=True)}),
+        pd.DataFrame({"a": [1, 2], "when": pd.to_timedelta([1, 2], unit="s")}),
+        np.array([["2026-01-01"], ["2026-01-02"]], dtype="datetime64[D]"),
+        pl.DataFrame({"when": [date(2026, 1, 1), date(2026, 1, 2)]}),
+    ],
+    ids=["frame", "time zone", "durations", "array", "polars"],
+)
+def test_dates_are_not_taken_for_numbers(estimator, X):
+    with pytest.raises(ValueError, match=r"dates or times.*days since"):
+        as_matrix(estimator, X, np.float64, reset=True)
+
+
+def test_labels_of_mixed_kinds_are_named(estimator):
+    y = np.array([1, "a", 1, "a"], dtype=object)
+    with pytest.raises(ValueError, match=r"labels of one kind|Unknown label type"):
+        read_rows(
+            estimator, np.eye(4), y, None, classes=None, dtype=np.float64, reset=True
+        )
