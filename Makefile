@@ -5,7 +5,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-DATA ?= ../shared/data
 
 # Torch threads beside other processes are slower than one.
 export OMP_NUM_THREADS ?= 1
