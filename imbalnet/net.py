@@ -350,11 +350,10 @@ class ImbalanceNet(NeuralNetClassifier):
     def predict_proba(self, X: Any) -> NDArray:
         """Give class probabilities under the trained prior, for skorch's callbacks."""
         data = X.X if isinstance(X, TableRows) else X
-        probabilities = np.exp(self.predict_log_posterior(data))
-        return probabilities.mean(1) if probabilities.ndim == 3 else probabilities
+        return _mean_over_members(np.exp(self.predict_log_posterior(data)))
 
 
-def _mean_over_members(probabilities: Tensor) -> Tensor:
+def _mean_over_members(probabilities: Any) -> Any:
     return probabilities.mean(1) if probabilities.ndim == 3 else probabilities
 
 

@@ -82,10 +82,9 @@ def train(
     in_parts = is_partial or sparse.issparse(rows.X)
     earlier = clf._class_counts if goes_on and is_partial else None
     plan = _plan(clf, rows, seeds[1], earlier, in_parts)
-    counts = plan.class_counts
-    class_prior = effective_prior(counts.seen)
-    factors = loss.class_factors(len(clf.classes_)).cpu().numpy()
-    effective = effective_prior(counts.delivered, plan.class_weight, factors)
+    class_prior, effective = _priors(plan, loss)
+    keeps_offset = goes_on and is_partial
+    offset = clf.offset_ if keeps_offset else np.zeros(len(clf.classes_))
     monitor = _monitor(clf, valid)
     with torch_threads(clf.n_threads or 1):
         if goes_on:
@@ -116,12 +115,23 @@ def train(
             train_net(net, plan, valid, epochs=epochs, seed=seeds[3])
             if valid is not None:
                 offset = _offset(net, valid, effective, class_prior)
-            else:
-                keeps = goes_on and is_partial
-                offset = clf.offset_ if keeps else np.zeros(len(clf.classes_))
     return Trained(
-        net, counts, plan.class_weight, class_prior, effective, offset, split_seed
+        net,
+        plan.class_counts,
+        plan.class_weight,
+        class_prior,
+        effective,
+        offset,
+        split_seed,
     )
+
+
+def _priors(plan: TrainingPlan, loss: Loss) -> tuple[NDArray, NDArray]:
+    """Give class prior and effective prior, the loss' own class weights included."""
+    counts = plan.class_counts
+    factors = loss.class_factors(len(counts.seen)).cpu().numpy()
+    effective = effective_prior(counts.delivered, plan.class_weight, factors)
+    return effective_prior(counts.seen), effective
 
 
 def _checked_loss(clf: BalancedNeuralClassifier) -> Loss:
