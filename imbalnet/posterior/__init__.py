@@ -1,0 +1,29 @@
+"""Class posteriors under another class distribution (NumPy only).
+
+A network trained with class weights, a sampler or both learns the posterior of a
+distribution in which the classes are not as frequent as in the data: the *effective
+prior*. Under label shift, p(x | class) stays, so that a posterior moves from one
+prior to another by one shift in log space. What to decide from a posterior, costs say.
+"""
+
+from imbalnet.posterior.decision import bayes_threshold, cheapest_class, resolve_costs
+from imbalnet.posterior.estimation import estimate_prior
+from imbalnet.posterior.offset import fit_offset
+from imbalnet.posterior.prior import (
+    effective_prior,
+    resolve_prior,
+    shift_prior,
+    shift_probabilities,
+)
+
+__all__ = [
+    "bayes_threshold",
+    "cheapest_class",
+    "effective_prior",
+    "estimate_prior",
+    "fit_offset",
+    "resolve_costs",
+    "resolve_prior",
+    "shift_prior",
+    "shift_probabilities",
+]

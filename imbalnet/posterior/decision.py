@@ -1,0 +1,220 @@
+"""Decisions from posteriors and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imbalnet.posterior._checks import checked_probabilities
+
+
+def bayes_threshold(
+    false_positive_cost: float,
+    false_negative_cost: float,
+    true_positive_cost: float = 0.0,
+    true_negative_cost: float = 0.0,
+) -> float:
+    """Probability of the positive class above which calling it is cheapest.
+
+    With the costs fp, fn, tp and tn it is ``(fp - tn) / (fp - tn + fn - tp)`` [1]_. It
+    presumes probabilities that are calibrated for the place of use, so that it wants
+    those of ``target_prior="train"`` or of :func:`shift_probabilities`.
+
+    Parameters
+    ----------
+    false_positive_cost : float
+        Of calling a negative row positive.
+    false_negative_cost : float
+        Of calling a positive row negative.
+    true_positive_cost : float, default=0.0
+        Of calling a positive row positive; negative costs are gains.
+    true_negative_cost : float, default=0.0
+        Of calling a negative row negative.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; at that probability, both decisions cost the same.
+
+    Raises
+    ------
+    ValueError
+        If a cost is not finite, or if an error costs no more than the right decision
+        for the same row: no threshold is cheapest then.
+
+    See Also
+    --------
+    cheapest_class : The same decision for any number of classes.
+
+    References
+    ----------
+    .. [1] Elkan, "The foundations of cost-sensitive learning", IJCAI 2001.
+
+    Examples
+    --------
+    A missed fraud costs 500, a needless call to the customer 5:
+
+    >>> from imbalnet.posterior import bayes_threshold
+    >>> round(bayes_threshold(5, 500), 4)
+    0.0099
+    >>> bayes_threshold(1, 1)
+    0.5
+    """
+    costs = {
+        "false_positive_cost": false_positive_cost,
+        "false_negative_cost": false_negative_cost,
+        "true_positive_cost": true_positive_cost,
+        "true_negative_cost": true_negative_cost,
+    }
+    for name, cost in costs.items():
+        if not np.isfinite(cost):
+            raise ValueError(f"{name}={cost!r} must be finite.")
+    negative = _excess(costs, "false_positive_cost", "true_negative_cost")
+    positive = _excess(costs, "false_negative_cost", "true_positive_cost")
+    return negative / (negative + positive)
+
+
+def _excess(costs: dict[str, float], error: str, right: str) -> float:
+    """Give what an error costs more than the right decision."""
+    excess = float(costs[error]) - float(costs[right])
+    if excess <= 0:
+        raise ValueError(
+            f"{error}={costs[error]!r} must be larger than {right}={costs[right]!r}: "
+            "where an error costs no more than the right decision, no threshold is "
+            "cheapest. Costs are positive, gains are negative costs."
+        )
+    return excess
+
+
+def cheapest_class(
+    probabilities: ArrayLike, cost_matrix: ArrayLike
+) -> NDArray[np.intp]:
+    """Decide for the class of the lowest expected cost.
+
+    The expected cost of predicting j is ``sum_i p_i * cost_matrix[i, j]`` [1]_.
+
+    Parameters
+    ----------
+    probabilities : array-like of shape (..., n_classes) or (n_rows,)
+        Rows that sum to 1, calibrated for the place of use; one axis alone holds the
+        probability of the second of two classes.
+    cost_matrix : array-like of shape (n_classes, n_classes)
+        ``cost_matrix[i, j]`` is the cost of predicting class j where class i is true.
+        Negative costs are gains.
+
+    Returns
+    -------
+    ndarray of shape (...,) or (n_rows,)
+        Positions of the classes. Of equally cheap ones, the more probable.
+
+    Raises
+    ------
+    ValueError
+        If `probabilities` does not hold probabilities, or if `cost_matrix` does not
+        hold a finite cost for each pair of classes.
+
+    See Also
+    --------
+    bayes_threshold : The same decision for two classes, as a threshold.
+
+    References
+    ----------
+    .. [1] Elkan, "The foundations of cost-sensitive learning", IJCAI 2001.
+
+    Examples
+    --------
+    The third class is worth a false alarm:
+
+    >>> from imbalnet.posterior import cheapest_class
+    >>> costs = [[0, 1, 1], [1, 0, 1], [20, 20, 0]]
+    >>> cheapest_class([[0.7, 0.2, 0.1], [0.6, 0.39, 0.01]], costs).tolist()
+    [2, 0]
+    >>> cheapest_class([0.05, 0.3], [[0, 1], [9, 0]]).tolist()
+    [0, 1]
+    """
+    rows = checked_probabilities(probabilities)
+    costs = _checked_costs(cost_matrix, rows.shape[-1])
+    expected = rows @ costs
+    rounding = 8 * np.finfo(np.float64).eps * (rows @ np.abs(costs))
+    cheapest = expected - rounding <= expected.min(axis=-1, keepdims=True)
+    return np.where(cheapest, rows, -1.0).argmax(axis=-1)
+
+
+def resolve_costs(cost_matrix: Any, classes: NDArray) -> NDArray[np.float64] | None:
+    """Turn the parameter ``cost_matrix`` into an array; None stays None.
+
+    Parameters
+    ----------
+    cost_matrix : array-like of shape (n_classes, n_classes), dict or None
+        An array-like is in the order of `classes`: true classes down, predicted ones
+        across. A dict maps (true label, predicted label) to a cost; a right prediction
+        that it leaves out costs 0.
+    classes : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    ndarray of shape (n_classes, n_classes) or None
+        ``[i, j]`` is the cost of predicting ``classes[j]`` where ``classes[i]`` is
+        true.
+
+    Raises
+    ------
+    ValueError
+        If an array-like has another shape, if a dict leaves out an error, or if a cost
+        is not a finite number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.posterior import resolve_costs
+    >>> costs = {("fine", "fraud"): 5, ("fraud", "fine"): 500}
+    >>> resolve_costs(costs, np.array(["fine", "fraud"])).tolist()
+    [[0.0, 5.0], [500.0, 0.0]]
+    """
+    if cost_matrix is None:
+        return None
+    if isinstance(cost_matrix, Mapping):
+        cost_matrix = _from_mapping(cost_matrix, classes.tolist())
+    return _checked_costs(cost_matrix, len(classes))
+
+
+def _from_mapping(costs: Mapping[Any, float], labels: list) -> list[list[float]]:
+    pairs = [(true, predicted) for true in labels for predicted in labels]
+    missing = [pair for pair in pairs if pair not in costs and pair[0] != pair[1]]
+    if missing:
+        known = set(pairs)
+        unknown = [pair for pair in costs if pair not in known]
+        raise ValueError(
+            f"cost_matrix leaves out the pairs {_listed(missing)} of (true label, "
+            "predicted label); give each error a cost"
+            + (f". No pair of labels of y is {_listed(unknown)}." if unknown else ".")
+        )
+    return [[costs.get((true, called), 0.0) for called in labels] for true in labels]
+
+
+def _listed(items: list, most: int = 6) -> str:
+    shown = ", ".join(repr(item) for item in items[:most])
+    return shown + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+def _checked_costs(cost_matrix: ArrayLike, n_classes: int) -> NDArray[np.float64]:
+    try:
+        costs = np.asarray(cost_matrix, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"cost_matrix={cost_matrix!r} must hold {n_classes} rows of {n_classes} "
+            "numbers, or be a dict of (true label, predicted label) to cost."
+        ) from error
+    if costs.shape != (n_classes, n_classes):
+        raise ValueError(
+            f"cost_matrix must have shape ({n_classes}, {n_classes}), a row for each "
+            f"true and a column for each predicted class, but has shape {costs.shape}."
+        )
+    if not np.isfinite(costs).all():
+        raise ValueError(
+            f"cost_matrix must hold finite costs, but holds {costs.tolist()}."
+        )
+    return costs

@@ -1,0 +1,130 @@
+"""The class prior of rows that nobody labelled."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imbalnet.posterior._checks import checked_prior, checked_probabilities
+
+
+def estimate_prior(
+    probabilities: ArrayLike,
+    source_prior: ArrayLike,
+    *,
+    max_iter: int = 5000,
+    tol: float = 1e-8,
+) -> NDArray[np.float64]:
+    """Estimate the class prior of unlabelled rows from their probabilities.
+
+    Maximises the likelihood of the rows over the prior q by expectation maximisation
+    [1]_: shift the probabilities from `source_prior` to q, take their mean as the next
+    q, starting from `source_prior`. It presumes label shift (p(x | class) as in
+    training) and probabilities that are calibrated for `source_prior`.
+
+    Parameters
+    ----------
+    probabilities : array-like of shape (n_rows, n_classes) or (n_rows,)
+        Of the unlabelled rows, under `source_prior`; one axis alone holds the
+        probability of the second of two classes.
+    source_prior : array-like of shape (n_classes,)
+        Class distribution that `probabilities` hold for. A class that it lacks
+        (probability 0) is estimated as 0.
+    max_iter : int, default=5000
+        At most so many iterations.
+    tol : float, default=1e-08
+        Stop when no class' prior moves by more than this in an iteration.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        Sums to 1. Where the rows tell nothing (each has the probabilities of
+        `source_prior`) it is `source_prior`.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, if `probabilities` or `source_prior` does not hold
+        probabilities, or if a row is of a class that `source_prior` lacks.
+
+    Warns
+    -----
+    UserWarning
+        If the prior still moves after `max_iter` iterations.
+
+    See Also
+    --------
+    shift_probabilities : Probabilities under the prior that was found.
+
+    Notes
+    -----
+    The standard error is at best that of counting labels, ``sqrt(q (1 - q) / n_rows)``,
+    and grows with the overlap of the classes. EM slows down with the overlap, too.
+
+    References
+    ----------
+    .. [1] Saerens, Latinne, Decaestecker, "Adjusting the outputs of a classifier to
+       new a priori probabilities", Neural Computation 14, 2002.
+
+    Examples
+    --------
+    Trained where 5 % are positive, used where 30 % are:
+
+    >>> import numpy as np
+    >>> from scipy.stats import norm
+    >>> from imbalnet.posterior import estimate_prior, shift_probabilities
+    >>> rng = np.random.default_rng(0)
+    >>> x = np.concatenate([rng.normal(-1, 1, 70_000), rng.normal(1, 1, 30_000)])
+    >>> joint = [0.95, 0.05] * norm.pdf(x[:, None], loc=[-1, 1])
+    >>> probabilities = joint / joint.sum(axis=1, keepdims=True)
+    >>> prior = estimate_prior(probabilities, [0.95, 0.05])
+    >>> prior.round(2).tolist()
+    [0.7, 0.3]
+    >>> shifted = shift_probabilities(probabilities, [0.95, 0.05], prior)
+    >>> shifted.mean(axis=0).round(2).tolist()
+    [0.7, 0.3]
+    """
+    rows = _checked_rows(probabilities)
+    source = checked_prior("source_prior", source_prior, rows.shape[1])
+    # p(x | class) up to a factor of the row
+    likelihood = np.divide(rows, source, out=np.zeros_like(rows), where=source > 0)
+    if not likelihood.any(axis=1).all():
+        raise ValueError(
+            f"source_prior={source.tolist()} is 0 for the only class that some rows of "
+            "probabilities can be; give the prior that the probabilities hold for."
+        )
+    return _maximise(likelihood, source / source.sum(), max_iter, tol)
+
+
+def _checked_rows(probabilities: ArrayLike) -> NDArray[np.float64]:
+    rows = checked_probabilities(probabilities)
+    if rows.ndim != 2 or not len(rows):
+        raise ValueError(
+            "probabilities must have shape (n_rows, n_classes) or (n_rows,) with at "
+            f"least one row, but have shape {np.shape(probabilities)}."
+        )
+    return rows
+
+
+def _maximise(
+    likelihood: NDArray, prior: NDArray, max_iter: int, tol: float
+) -> NDArray[np.float64]:
+    step = np.inf
+    for _ in range(max_iter):
+        # the mean over the rows of likelihood * prior, normalised
+        mean = likelihood.T @ (1 / (likelihood @ prior)) / len(likelihood)
+        updated = prior * mean / (prior @ mean)
+        step = np.abs(updated - prior).max()
+        prior = updated
+        if step <= tol:
+            return prior
+    warnings.warn(
+        f"estimate_prior did not converge: after max_iter={max_iter} iterations the "
+        f"prior still moves by {step:.2g}, more than tol={tol:.2g}. Raise max_iter, or "
+        "tol if that is precise enough.",
+        UserWarning,
+        stacklevel=3,
+    )
+    return prior

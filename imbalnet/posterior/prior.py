@@ -1,0 +1,209 @@
+"""Class priors: what a network learned under, what it shall hold for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax
+
+from imbalnet.posterior._checks import (
+    as_given,
+    checked_prior,
+    checked_probabilities,
+)
+
+
+def effective_prior(
+    counts: ArrayLike, class_weight: ArrayLike = 1.0, sampling_rate: ArrayLike = 1.0
+) -> NDArray[np.float64]:
+    """Class distribution that a network learns under weights and sampling.
+
+    Parameters
+    ----------
+    counts : array-like of shape (n_classes,)
+        Rows of each class, or the sum of their sample weights.
+    class_weight : array-like of shape (n_classes,), default=1.0
+        Weight of each class in the loss.
+    sampling_rate : array-like of shape (n_classes,), default=1.0
+        How often a row of the class is drawn in an epoch, in expectation.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        Sums to 1.
+
+    Examples
+    --------
+    >>> from imbalnet.posterior import effective_prior
+    >>> effective_prior([900, 100], class_weight=[0.5, 5.0]).round(3).tolist()
+    [0.474, 0.526]
+    """
+    mass = (
+        np.asarray(counts, dtype=np.float64)
+        * np.asarray(class_weight, dtype=np.float64)
+        * np.asarray(sampling_rate, dtype=np.float64)
+    )
+    return mass / mass.sum()
+
+
+def resolve_prior(
+    target_prior: Any, classes: NDArray, class_prior: NDArray
+) -> NDArray[np.float64] | None:
+    """Turn the parameter ``target_prior`` into probabilities; None stays None.
+
+    Parameters
+    ----------
+    target_prior : {"train", "uniform"}, dict, array-like of shape (n_classes,) or None
+        An array-like, as of :func:`estimate_prior`, is in the order of `classes`.
+    classes : ndarray of shape (n_classes,)
+    class_prior : ndarray of shape (n_classes,)
+        What "train" stands for.
+
+    Raises
+    ------
+    ValueError
+        If a dict or an array-like does not give each class a probability, summing to 1.
+    """
+    if target_prior is None:
+        return None
+    if isinstance(target_prior, str) and target_prior == "train":
+        return class_prior
+    if isinstance(target_prior, str) and target_prior == "uniform":
+        return np.full(len(classes), 1.0 / len(classes))
+    prior = _one_a_class(target_prior, classes.tolist())
+    if not np.all(prior >= 0) or not np.isclose(prior.sum(), 1.0, atol=1e-6):
+        raise ValueError(
+            f"target_prior={target_prior!r} must hold probabilities of at least 0 that "
+            f"sum to 1; they sum to {prior.sum():.6g}."
+        )
+    return prior
+
+
+def _one_a_class(target_prior: Any, labels: list) -> NDArray[np.float64]:
+    values = target_prior
+    if isinstance(target_prior, Mapping) and set(target_prior) == set(labels):
+        values = [target_prior[label] for label in labels]
+    try:
+        prior = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        prior = np.empty(0)
+    if prior.shape != (len(labels),):
+        raise ValueError(
+            f"target_prior={target_prior!r} must be None, 'train', 'uniform', a dict "
+            f"with a probability for each of the classes {labels}, or an array of "
+            "these probabilities."
+        )
+    return prior
+
+
+def shift_prior(
+    log_posterior: ArrayLike, source_prior: ArrayLike, target_prior: ArrayLike
+) -> NDArray[np.float64]:
+    """Move log posteriors from one class prior to another.
+
+    ``log p_c + log target_c - log source_c``, renormalised [1]_.
+
+    Parameters
+    ----------
+    log_posterior : array-like of shape (..., n_classes)
+        Log probabilities under `source_prior`; a constant a row does not matter.
+    source_prior : array-like of shape (n_classes,)
+        Class distribution that they hold for. A class that it lacks (probability 0)
+        cannot be brought back: it keeps the probability that it has.
+    target_prior : array-like of shape (n_classes,)
+        Class distribution that they shall hold for.
+
+    Returns
+    -------
+    ndarray of shape (..., n_classes)
+        Normalised log probabilities under `target_prior`.
+
+    References
+    ----------
+    .. [1] Saerens, Latinne, Decaestecker, "Adjusting the outputs of a classifier to
+       new a priori probabilities", Neural Computation 14, 2002.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.posterior import shift_prior
+    >>> balanced = np.log([[0.5, 0.5]])
+    >>> np.exp(shift_prior(balanced, [0.5, 0.5], [0.9, 0.1])).round(3).tolist()
+    [[0.9, 0.1]]
+    """
+    source = np.asarray(source_prior, dtype=np.float64)
+    target = np.asarray(target_prior, dtype=np.float64)
+    known = source > 0
+    with np.errstate(divide="ignore"):
+        shift = np.log(target) - np.log(np.where(known, source, 1.0))
+    shift = np.where(known, shift, 0.0)
+    return log_softmax(np.asarray(log_posterior, dtype=np.float64) + shift, axis=-1)
+
+
+def shift_probabilities(
+    probabilities: ArrayLike, source_prior: ArrayLike, target_prior: ArrayLike
+) -> NDArray[np.float64]:
+    """Move class probabilities from one class prior to another.
+
+    ``p_c * target_c / source_c``, renormalised [1]_: :func:`shift_prior` for plain
+    probabilities, of any classifier. Behind an oversampler, `source_prior` is the class
+    distribution of the rows that the classifier was fitted to, `target_prior` that of
+    the rows to predict. The shift with the priors swapped is its inverse.
+
+    Parameters
+    ----------
+    probabilities : array-like of shape (..., n_classes) or (n_rows,)
+        Rows that sum to 1; one axis alone holds the probability of the second of two
+        classes. 0 stays 0 and 1 stays 1.
+    source_prior : array-like of shape (n_classes,)
+        Class distribution that they hold for. A class that it lacks (probability 0)
+        cannot be brought back, see :func:`shift_prior`.
+    target_prior : array-like of shape (n_classes,)
+        Class distribution that they shall hold for.
+
+    Returns
+    -------
+    ndarray of shape (..., n_classes) or (n_rows,)
+        Probabilities under `target_prior`, of the shape that was given.
+
+    Raises
+    ------
+    ValueError
+        If `probabilities` or a prior does not hold probabilities, if the numbers of
+        classes differ, or if `target_prior` excludes every class that a row can be.
+
+    See Also
+    --------
+    estimate_prior : The target prior from unlabelled rows, where nobody knows it.
+
+    References
+    ----------
+    .. [1] Saerens, Latinne, Decaestecker, "Adjusting the outputs of a classifier to
+       new a priori probabilities", Neural Computation 14, 2002.
+
+    Examples
+    --------
+    A classifier behind SMOTE saw as many positives as negatives; 1 % are positive:
+
+    >>> from imbalnet.posterior import shift_probabilities
+    >>> shift_probabilities([0.5, 0.9, 1.0], [0.5, 0.5], [0.99, 0.01]).round(3).tolist()
+    [0.01, 0.083, 1.0]
+    >>> uniform = [1 / 3, 1 / 3, 1 / 3]
+    >>> shift_probabilities([uniform], uniform, [0.7, 0.2, 0.1]).round(3).tolist()
+    [[0.7, 0.2, 0.1]]
+    """
+    rows = checked_probabilities(probabilities)
+    source = checked_prior("source_prior", source_prior, rows.shape[-1])
+    target = checked_prior("target_prior", target_prior, rows.shape[-1])
+    factor = np.divide(target, source, out=np.ones_like(source), where=source > 0)
+    joint = rows * factor
+    total = joint.sum(axis=-1, keepdims=True)
+    if not total.all():
+        raise ValueError(
+            f"target_prior={target.tolist()} is 0 for every class that some rows of "
+            "probabilities can be; give those classes a probability above 0."
+        )
+    return as_given(joint / total, probabilities)
