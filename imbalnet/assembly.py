@@ -16,10 +16,10 @@ from scipy import sparse
 from skorch import NeuralNet
 from torch import nn
 
-from imbalnet.losses import Loss
-from imbalnet.monitoring import BestEpoch, CosineSchedule
+from imbalnet.losses import Loss, constant_minimiser
+from imbalnet.monitoring import BestEpoch, CosineSchedule, DeferredWeights, Phases
 from imbalnet.net import ImbalanceNet, NetRows
-from imbalnet.networks import DETERMINISTIC, NETWORKS, LinearModel
+from imbalnet.networks import DETERMINISTIC, NETWORKS, CosineLinear, LinearModel
 from imbalnet.optimizers import (
     OptimizerFactory,
     optimizer_factory,
@@ -28,7 +28,7 @@ from imbalnet.optimizers import (
     resolve_weight_decay,
 )
 from imbalnet.parameters import accepted_names, reject_unknown, split_nested
-from imbalnet.posterior import resolve_prior
+from imbalnet.posterior import resolve_costs, resolve_prior
 from imbalnet.preparation import TrainingPlan
 from imbalnet.runtime import resolve_device, seeded_torch
 from imbalnet.table import Rows
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 # Rows in a batch of prediction, and in the sample that a network looks at first.
 _PREDICT_ROWS = 8192
 _FIRST_LOOK_ROWS = 2**17
-_SMALLEST_PRIOR = 1e-9
 
 # What the estimator itself gives to skorch, so that net__* cannot.
 _OWN_NET_PARAMETERS = {
@@ -60,6 +59,9 @@ _OWN_NET_PARAMETERS = {
 }
 
 
+_WEIGHT_PARAMETERS = {"power", "max_ratio", "start_epoch"}
+
+
 def check_parameters(clf: BalancedNeuralClassifier) -> None:
     """Raise if a parameter is unknown, or wrong whatever the rows are.
 
@@ -68,6 +70,7 @@ def check_parameters(clf: BalancedNeuralClassifier) -> None:
     clf._reject_unknown_parameters()
     n_classes = len(clf.classes_)
     resolve_prior(clf.target_prior, clf.classes_, np.ones(n_classes) / n_classes)
+    resolve_costs(clf.cost_matrix, clf.classes_)
     if isinstance(clf.module, nn.Module):
         raise ValueError(
             "module must be a name, a class or a factory, not an instance of "
@@ -87,7 +90,7 @@ def check_parameters(clf: BalancedNeuralClassifier) -> None:
         "class_weight",
         f"class_weight={clf.class_weight!r}",
         clf._nested("class_weight"),
-        {"power", "beta"} if clf.class_weight == "effective" else {"power"},
+        _WEIGHT_PARAMETERS | ({"beta"} if _is_effective(clf) else set()),
     )
     optimizer = optimizer_of(clf)
     known = accepted_names(
@@ -107,6 +110,15 @@ def module_of(clf: BalancedNeuralClassifier) -> Callable[..., nn.Module]:
     return NETWORKS[clf.module] if isinstance(clf.module, str) else clf.module
 
 
+def module_parameters(clf: BalancedNeuralClassifier, loss: Loss) -> dict[str, Any]:
+    """Give the module's arguments; a loss of cosines asks networks for them."""
+    params = clf._nested("module")
+    known = accepted_names(module_of(clf)) or set()
+    if loss.takes_cosines and "normalize_output" in known:
+        params.setdefault("normalize_output", True)
+    return params
+
+
 def optimizer_of(
     clf: BalancedNeuralClassifier, in_parts: bool = False
 ) -> str | OptimizerFactory:
@@ -118,13 +130,17 @@ def optimizer_of(
     return resolve_optimizer(clf.optimizer, is_linear=is_linear, in_parts=in_parts)
 
 
+def _is_effective(clf: BalancedNeuralClassifier) -> bool:
+    return isinstance(clf.class_weight, str) and clf.class_weight == "effective"
+
+
 def _check_net_parameters(clf: BalancedNeuralClassifier) -> None:
     known = set(inspect.signature(NeuralNet).parameters) | {"compile"}
     known -= _OWN_NET_PARAMETERS | {"kwargs"}
     nested = ("iterator_train", "iterator_valid", "compile")
     given = [name for name in clf._nested("net") if split_nested(name)[0] not in nested]
     reject_unknown("net", "the skorch net", given, known)
-    if isinstance(clf.sampler, str) and "net__iterator_train" in vars(clf):
+    if isinstance(clf.sampler, str | type) and "net__iterator_train" in vars(clf):
         raise ValueError(
             f"sampler={clf.sampler!r} sets the order of imbalnet's own batches, but "
             "net__iterator_train brings another iterator; use that iterator's own "
@@ -136,9 +152,9 @@ def build_net(
     clf: BalancedNeuralClassifier,
     loss: Loss,
     rows: Rows,
-    effective_prior: NDArray,
+    prior: NDArray,
     *,
-    monitor: str | None,
+    phases: Phases,
     one_batch: bool,
     in_parts: bool,
     seed: int,
@@ -152,10 +168,10 @@ def build_net(
     loss : Loss
     rows : Rows
         Training rows with their sample weights, for the network's first look.
-    effective_prior : ndarray of shape (n_classes,)
-        Where the network's output starts.
-    monitor : {"average_precision", "loss"} or None
-        What the best epoch is judged by; None keeps the last one.
+    prior : ndarray of shape (n_classes,)
+        Class distribution at the start of training, whose minimiser of the loss the
+        network's output starts at.
+    phases : Phases
     one_batch : bool
         Whether an epoch is one step.
     in_parts : bool
@@ -167,7 +183,7 @@ def build_net(
     optimizer = optimizer_of(clf, in_parts)
     weight_sum = rows.of(rows.weight).sum()
     module = module_of(clf)
-    start = loss.logits_of(_log(effective_prior))
+    start = constant_minimiser(loss, torch.from_numpy(prior))
     net_params = clf._nested("net")
     net_params.setdefault("iterator_valid__batch_size", _PREDICT_ROWS)
     with seeded_torch(seed, device):
@@ -175,7 +191,7 @@ def build_net(
             module,
             module__in_features=clf.n_features_in_,
             module__out_features=len(clf.classes_),
-            **_prefixed("module", clf._nested("module")),
+            **_prefixed("module", module_parameters(clf, loss)),
             criterion=loss,
             classes=clf.classes_,
             optimizer=optimizer_factory(optimizer),
@@ -188,12 +204,12 @@ def build_net(
             ),
             weight_decay=resolve_weight_decay(clf.weight_decay, optimizer, weight_sum),
             max_epochs=clf.max_epochs,
-            callbacks=_callbacks(clf, optimizer, monitor),
+            callbacks=_callbacks(clf, optimizer, phases),
             verbose=clf.verbose,
             device=device,
             dtype=_torch_dtype(rows),
             compile=clf.compile,
-            first_look=partial(_first_look, clf=clf, rows=rows, start=start),
+            first_look=partial(_first_look, clf=clf, rows=rows, loss=loss, start=start),
             **net_params,
         ).initialize()
 
@@ -209,28 +225,35 @@ def _name(component: Any) -> str:
 def _callbacks(
     clf: BalancedNeuralClassifier,
     optimizer: str | OptimizerFactory,
-    monitor: str | None,
+    phases: Phases,
 ) -> list[Any]:
     callbacks: list[Any] = []
     if clf.schedule == "cosine" and optimizer != "lbfgs":
         callbacks.append(("schedule", CosineSchedule()))
-    if monitor is not None:
-        callbacks.append(("best_epoch", BestEpoch(monitor, clf.patience)))
+    if phases.unweighted:
+        callbacks.append(("deferred_weights", DeferredWeights(phases.unweighted)))
+    if phases.monitor is not None:
+        first_stop = max(phases.unweighted, phases.warmup)
+        best = BestEpoch(phases.monitor, clf.patience, first_stop)
+        callbacks.append(("best_epoch", best))
     return [*callbacks, *copy.deepcopy(list(clf.callbacks or []))]
-
-
-def _log(prior: NDArray) -> torch.Tensor:
-    return torch.from_numpy(np.maximum(prior, _SMALLEST_PRIOR)).log()
 
 
 @torch.no_grad()
 def _first_look(
-    module: Any, *, clf: BalancedNeuralClassifier, rows: Rows, start: torch.Tensor
+    module: Any,
+    *,
+    clf: BalancedNeuralClassifier,
+    rows: Rows,
+    loss: Loss,
+    start: torch.Tensor,
 ) -> None:
     """Let a new network see training rows, and check what it gives."""
     if hasattr(module, "initialize_from"):
         module.initialize_from(*_seen(rows))
     _check_output(module, clf, rows)
+    if loss.takes_cosines:
+        _check_cosines(module, clf)
     if hasattr(module, "initialize_output"):
         module.initialize_output(start)
 
@@ -266,27 +289,42 @@ def _check_output(module: nn.Module, clf: BalancedNeuralClassifier, rows: Rows) 
         )
 
 
+def _check_cosines(module: nn.Module, clf: BalancedNeuralClassifier) -> None:
+    if not any(isinstance(part, CosineLinear) for part in module.modules()):
+        raise ValueError(
+            f"loss={clf.loss!r} needs cosines, but module={_name(clf.module)} does not "
+            "end in imbalnet.networks.CosineLinear; use module='mlp', or such a last "
+            "layer in a module of your own."
+        )
+
+
 def train_net(
     net: ImbalanceNet,
     plan: TrainingPlan,
     valid: Rows | None,
     *,
     epochs: int,
+    span: tuple[int, int],
     seed: int,
 ) -> None:
-    """Train a net on a plan; validation rows weigh what training rows do."""
+    """Train a net on a plan; validation rows weigh what training rows do.
+
+    ``span`` is how many epochs came before, and how many are planned in all.
+    """
     place = {"dtype": net.dtype, "device": net.device}
     rows = plan.rows
     train_rows = NetRows(
         rows.X, rows.codes, rows.weight, rows.index, order=plan.order, **place
     )
+    if plan.early_weight is not None:
+        train_rows.early_weight = torch.as_tensor(plan.early_weight, **place)
     valid_rows = None
     if valid is not None:
         table = train_rows.table if valid.X is rows.X else valid.X
         weight = valid.weight * plan.loss_factor[valid.codes]
         valid_rows = NetRows(table, valid.codes, weight, valid.index, **place)
         valid_rows.score_weight = valid.of(valid.weight)
-    net.set_params(max_epochs=epochs, batch_size=plan.batch_size)
+    net.set_params(max_epochs=epochs, batch_size=plan.batch_size, span=span)
     with _generator_context(net, seed):
         net.partial_fit((train_rows, valid_rows))
 
@@ -297,7 +335,7 @@ def resume(
     loss: Loss,
     rows: Rows,
     *,
-    monitor: str | None,
+    phases: Phases,
     is_partial: bool,
     in_parts: bool,
 ) -> None:
@@ -323,17 +361,19 @@ def resume(
         net.weight_decay = resolve_weight_decay(clf.weight_decay, optimizer, weight_sum)
         net.initialize_optimizer()
     if not is_partial:
-        net.callbacks = _callbacks(clf, optimizer, monitor)
+        net.callbacks = _callbacks(clf, optimizer, phases)
         net.initialize_callbacks()
     elif hasattr(net.module_, "update_from"):
         net.module_.update_from(*_seen(rows))
 
 
-def check_same_network(net: ImbalanceNet, clf: BalancedNeuralClassifier) -> None:
+def check_same_network(
+    net: ImbalanceNet, clf: BalancedNeuralClassifier, loss: Loss
+) -> None:
     """Raise if training shall go on with another network than the one there is."""
     given = {**net.get_params_for("module")}
     del given["in_features"], given["out_features"]
-    if net.module is not module_of(clf) or given != clf._nested("module"):
+    if net.module is not module_of(clf) or given != module_parameters(clf, loss):
         raise ValueError(
             "module or module__* changed since the network was built, so that training "
             "cannot go on from its weights; set them back, or fit with "

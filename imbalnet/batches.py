@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 Batch = tuple[Tensor, Tensor, Tensor]
+EpochRows = NDArray[np.intp] | list[NDArray[np.intp]]
 
 
 class EpochOrder(Protocol):
     """What gives the order of an epoch; every index sampler does."""
 
-    def epoch(self, batch_size: int) -> NDArray[np.intp]:
-        """Give row numbers, to be cut into batches in this order."""
+    def epoch(self, batch_size: int) -> EpochRows:
+        """Give row numbers, to be cut into batches in this order, or the batches."""
 
 
 class Shuffle:
@@ -33,6 +34,16 @@ class Shuffle:
         """Give row numbers, to be cut into batches in this order."""
         del batch_size
         return self.rng.permutation(self.n_rows)
+
+    def epoch_rows(self, counts: NDArray) -> int:
+        """Give how many rows an epoch has."""
+        del counts
+        return self.n_rows
+
+    def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
+        """Give how often a row of each class comes in an epoch: once."""
+        del batch_size
+        return np.ones(len(counts))
 
 
 class TableRows(Dataset):
@@ -126,6 +137,10 @@ class TensorBatches:
     (X, codes, weight) : tuple of Tensor
         A single row that would be left over joins the batch before it: batch
         normalisation cannot train on one row.
+
+    See Also
+    --------
+    batch_sizes : Where an epoch is cut.
     """
 
     def __init__(self, rows: TableRows, batch_size: int) -> None:
@@ -134,15 +149,41 @@ class TensorBatches:
     def __iter__(self) -> Iterator[Batch]:
         order = self.rows.order
         if order is None:
-            positions = torch.arange(len(self.rows))
+            drawn: EpochRows = np.arange(len(self.rows))
         else:
-            positions = torch.from_numpy(order.epoch(self.batch_size))
-        for batch in _cut(positions.to(self.rows.device), self.batch_size):
+            drawn = order.epoch(self.batch_size)
+        flat, sizes = _flattened(drawn, self.batch_size)
+        for batch in torch.from_numpy(flat).to(self.rows.device).split(sizes):
             yield self.rows.take(batch)
 
 
-def _cut(positions: Tensor, size: int) -> list[Tensor]:
-    batches = list(positions.split(size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
+def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
+    """Give the sizes of the batches that an epoch is cut into.
+
+    A single row that would be left over joins the batch before it.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the epoch.
+    batch_size : int
+
+    Examples
+    --------
+    >>> batch_sizes(10, 4), batch_sizes(9, 4)
+    ([4, 4, 2], [4, 5])
+    """
+    n_full, left = divmod(int(n_rows), batch_size)
+    return _joined([batch_size] * n_full + ([left] if left else []))
+
+
+def _flattened(drawn: EpochRows, batch_size: int) -> tuple[NDArray, list[int]]:
+    if isinstance(drawn, list):
+        return np.concatenate(drawn), _joined([len(batch) for batch in drawn])
+    return drawn, batch_sizes(len(drawn), batch_size)
+
+
+def _joined(sizes: list[int]) -> list[int]:
+    if len(sizes) > 1 and sizes[-1] == 1:
+        sizes[-2:] = [sizes[-2] + 1]
+    return sizes

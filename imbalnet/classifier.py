@@ -16,15 +16,21 @@ from sklearn.utils import Tags, column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
+from torch.utils.data import Sampler
 
 from imbalnet.assembly import optimizer_of
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS, LinearModel
 from imbalnet.optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet.parameters import NestedParametersMixin
-from imbalnet.posterior import resolve_prior, shift_prior
+from imbalnet.posterior import (
+    cheapest_class,
+    resolve_costs,
+    resolve_prior,
+    shift_prior,
+)
 from imbalnet.runtime import restored_on_failure, torch_threads
-from imbalnet.sampling import SAMPLERS
+from imbalnet.sampling import SAMPLERS, IndexSampler
 from imbalnet.table import as_matrix, read_rows, read_validation_rows
 from imbalnet.training import Trained, train
 
@@ -43,29 +49,46 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         The network: a name, or a ``torch.nn.Module`` class or factory that is called
         as ``module(in_features=, out_features=, **module__*)`` and gives logits.
 
-    loss : {"cross_entropy", "focal"} or callable, default="cross_entropy"
-        A name, or a ``torch.nn.Module`` class whose ``forward(logits, target)``
-        accepts ``reduction="none"``. ``loss__gamma`` and ``loss__alpha`` go to the
-        focal loss.
+    loss : {"cross_entropy", "focal", "poly1", "poly_focal", "asymmetric", \
+            "logit_adjusted", "balanced_softmax", "vector_scaling", "ldam", \
+            "average_precision"} or callable, default="cross_entropy"
+        A name, see :mod:`imbalnet.losses`, or a ``torch.nn.Module`` class whose
+        ``forward(logits, target)`` accepts ``reduction="none"``. ``loss__gamma``,
+        ``loss__label_smoothing`` and so on go to it.
 
-    class_weight : {"balanced", "effective"}, dict, callable or None, default=None
+    class_weight : {"balanced", "effective"}, dict, array-like, callable or None, \
+            default=None
         Weights of the classes in the loss, see
         :func:`imbalnet.weighting.class_weights`. ``class_weight__power`` tempers them,
-        ``class_weight__beta`` goes to "effective". With a `sampler` they are computed
-        from the class counts that the sampler delivers.
+        ``class_weight__max_ratio`` caps them, ``class_weight__beta`` goes to
+        "effective". ``class_weight__start_epoch`` lets them in after so many epochs, or
+        that share of `max_epochs` (deferred re-weighting). With a `sampler` they are
+        computed from the class counts that the sampler delivers.
 
-    sampler : {"weighted", "oversample", "undersample", "balanced_batch"}, \
-            imbalanced-learn sampler or None, default=None
+    sampler : {"weighted", "oversample", "undersample", "balanced_batch", \
+            "stratified_batch"}, imbalanced-learn sampler, type or None, default=None
         Which training rows an epoch sees. The names draw afresh each epoch, see
-        :mod:`imbalnet.sampling`; an object with ``fit_resample`` is applied once to
-        the training rows.
+        :mod:`imbalnet.sampling`; an object with ``fit_resample``, or an
+        imbalanced-learn pipeline of such, is applied once to the training rows (a
+        pandas frame stays one, so that SMOTENC finds its categories). A subclass of
+        ``torch.utils.data.Sampler`` or of :class:`imbalnet.sampling.IndexSampler`, not
+        an instance, is built once the training rows are known, see
+        :class:`imbalnet.sampling.TorchSampler`.
 
-    target_prior : {"train", "uniform"}, dict or None, default=None
+    target_prior : {"train", "uniform"}, dict, array-like or None, default=None
         Class distribution that probabilities are given for. None is the one that the
         network was trained under (with weights or a sampler not the data's), "train"
         that of the training data, "uniform" makes the prediction minimise the balanced
-        error, a dict (label to probability) is the base rate of the place of use. Read
-        at prediction time: changing it needs no refit.
+        error, a dict (label to probability) or an array in the order of ``classes_`` is
+        the base rate of the place of use. Read at prediction time: changing it needs no
+        refit.
+
+    cost_matrix : array-like of shape (n_classes, n_classes), dict or None, default=None
+        Makes ``predict`` choose the class of the lowest expected cost.
+        ``cost_matrix[i, j]`` is what predicting class j costs where i is true; a dict
+        maps (true label, predicted label) to the cost. Costs are weighed with
+        probabilities under `target_prior`, under the training data's where it is None.
+        Read at prediction time.
 
     optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"
         A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.
@@ -229,11 +252,22 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         "class_weight": [
             StrOptions({"balanced", "effective"}),
             dict,
+            "array-like",
             callable,
             None,
         ],
-        "sampler": [StrOptions(set(SAMPLERS)), HasMethods("fit_resample"), None],
-        "target_prior": [StrOptions({"train", "uniform"}), dict, None],
+        # instances and pipelines without a sampler meet a clearer error in fit
+        "sampler": [
+            StrOptions(set(SAMPLERS)),
+            HasMethods("fit_resample"),
+            HasMethods("get_params"),
+            type,
+            IndexSampler,
+            Sampler,
+            None,
+        ],
+        "target_prior": [StrOptions({"train", "uniform"}), dict, "array-like", None],
+        "cost_matrix": ["array-like", dict, None],
         "optimizer": [StrOptions({"auto", *OPTIMIZERS}), callable],
         "learning_rate": [
             Interval(Real, 0, None, closed="neither"),
@@ -273,6 +307,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         class_weight: Any = None,
         sampler: Any = None,
         target_prior: Any = None,
+        cost_matrix: Any = None,
         optimizer: str | OptimizerFactory = "auto",
         learning_rate: float | str = "auto",
         schedule: str = "cosine",
@@ -298,6 +333,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         self.class_weight = class_weight
         self.sampler = sampler
         self.target_prior = target_prior
+        self.cost_matrix = cost_matrix
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.schedule = schedule
@@ -467,7 +503,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
     # -- prediction --------------------------------------------------------------
 
     def predict(self, X: Any) -> NDArray:
-        """Predict the most likely class under the target prior.
+        """Predict the most likely class under the target prior, or the cheapest one.
 
         Parameters
         ----------
@@ -476,10 +512,16 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         Returns
         -------
         ndarray of shape (n_rows,)
-            Labels, in the dtype of ``classes_``.
+            Labels, in the dtype of ``classes_``. With `cost_matrix` those of the
+            lowest expected cost.
         """
-        log_posterior = self._log_posterior(X)
-        return self.classes_[log_posterior.argmax(axis=1)]
+        check_is_fitted(self)
+        if self.cost_matrix is None:
+            return self.classes_[self._log_posterior(X).argmax(axis=1)]
+        costs: Any = resolve_costs(self.cost_matrix, self.classes_)
+        target = "train" if self.target_prior is None else self.target_prior
+        probabilities = np.exp(self._log_posterior(X, target))
+        return self.classes_[cheapest_class(probabilities, costs)]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict class probabilities under the target prior.
@@ -517,12 +559,14 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         """Give the precision of the network that is there."""
         return np.float64 if self.net_.dtype is torch.float64 else np.float32
 
-    def _log_posterior(self, X: Any) -> NDArray[np.float64]:
+    def _log_posterior(self, X: Any, target_prior: Any = None) -> NDArray[np.float64]:
+        """Give log probabilities under a prior, by default ``self.target_prior``."""
         check_is_fitted(self)
+        target_prior = self.target_prior if target_prior is None else target_prior
         X = as_matrix(self, X, self._net_dtype(), reset=False)
         with torch_threads(self.n_threads or 1):
             log_posterior = self.net_.predict_log_posterior(X)
-        target = resolve_prior(self.target_prior, self.classes_, self.class_prior_)
+        target = resolve_prior(target_prior, self.classes_, self.class_prior_)
         source = self.effective_prior_
         log_posterior = shift_prior(
             log_posterior + self.offset_, source, source if target is None else target

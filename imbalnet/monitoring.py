@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from dataclasses import dataclass
 from functools import partial
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -40,9 +42,54 @@ def choose_monitor(monitor: str, counts: NDArray[np.integer]) -> str:
         f"(fewer than {MIN_RANKED}): the best epoch is the one of the lowest "
         "validation loss. Raise validation_fraction, or set monitor='loss' to agree.",
         UserWarning,
-        stacklevel=6,
+        stacklevel=7,
     )
     return "loss"
+
+
+@dataclass(frozen=True)
+class Phases:
+    """How training changes on its way.
+
+    Attributes
+    ----------
+    unweighted : int
+        Epochs before class weights are let in.
+    warmup : int
+        Epochs before the loss takes its final form.
+    monitor : {"average_precision", "loss"} or None
+        What the best epoch is judged by; None keeps the last one.
+    """
+
+    unweighted: int = 0
+    warmup: int = 0
+    monitor: str | None = None
+
+
+def epochs_before_weights(start_epoch: Any, max_epochs: int) -> int:
+    """Turn ``class_weight__start_epoch`` into a number of epochs.
+
+    Parameters
+    ----------
+    start_epoch : int or float
+        Epochs without class weights, or their share of `max_epochs`, in [0, 1).
+    max_epochs : int
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    is_count = isinstance(start_epoch, Integral) and not isinstance(start_epoch, bool)
+    if is_count and start_epoch >= 0:
+        return int(start_epoch)
+    is_share = isinstance(start_epoch, Real) and not is_count
+    if is_share and 0 <= float(start_epoch) < 1:
+        return round(float(start_epoch) * max_epochs)
+    raise ValueError(
+        f"class_weight__start_epoch={start_epoch!r} must be a number of epochs (an "
+        "integer of at least 0) or a share of max_epochs (a float in [0, 1))."
+    )
 
 
 def _half_cosine(n_epochs: int, epoch: int) -> float:
@@ -67,6 +114,31 @@ class CosineSchedule(Callback):
         del self.scheduler_
 
 
+class DeferredWeights(Callback):
+    """Let class weights in after some epochs (deferred re-weighting [1]_).
+
+    Validation rows have their final weights from the start, so that all epochs are
+    judged alike.
+
+    Parameters
+    ----------
+    start_epoch : int
+        Epochs that are trained without class weights.
+
+    References
+    ----------
+    .. [1] Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware
+       Margin Loss", NeurIPS 2019.
+    """
+
+    def __init__(self, start_epoch: int) -> None:
+        self.start_epoch = start_epoch
+
+    def on_epoch_begin(self, net: Any, dataset_train: Any, **kwargs: Any) -> None:
+        """Choose the weights of the epoch."""
+        dataset_train.use_class_weights(net.epochs_done_ >= self.start_epoch)
+
+
 class BestEpoch(Callback):
     """Keep the weights of the best epoch, and stop when none has come for a while.
 
@@ -80,11 +152,15 @@ class BestEpoch(Callback):
         What decides.
     patience : int or None
         Epochs without a better one after which training stops; None never stops.
+    first_stop : int, default=0
+        Epochs before patience begins to count: a second phase of training (deferred
+        weights, a ranking loss behind its warm-up) shall have its chance.
     """
 
-    def __init__(self, monitor: str, patience: int | None) -> None:
+    def __init__(self, monitor: str, patience: int | None, first_stop: int = 0) -> None:
         self.monitor = monitor
         self.patience = patience
+        self.first_stop = first_stop
 
     def initialize(self) -> BestEpoch:
         """Forget earlier training."""
@@ -108,7 +184,7 @@ class BestEpoch(Callback):
         if rank > self.best_rank_:
             self.best_epoch_, self.best_rank_ = epoch, rank
             self.best_state_ = _state_of(net)
-        elif self.patience is not None and epoch - self.best_epoch_ >= self.patience:
+        elif self.patience is not None and self._waited(net, epoch) >= self.patience:
             net.stop_training = True
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
@@ -117,6 +193,11 @@ class BestEpoch(Callback):
             net.module_.load_state_dict(self.best_state_["module"])
             net.criterion_.load_state_dict(self.best_state_["criterion"])
         self.best_state_ = None
+
+    def _waited(self, net: Any, epoch: int) -> int:
+        """Count the epochs since the best one, of the last phase."""
+        started = epoch - (net.epochs_done_ + 1)  # epochs of earlier fits
+        return epoch - max(self.best_epoch_, started + self.first_stop)
 
     def _rank(self, record: dict[str, Any]) -> tuple[float, float]:
         precision = record["valid_average_precision"]

@@ -31,10 +31,20 @@ _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 class NetRows(TableRows, SkorchDataset):
     """Table rows that skorch's callbacks know for a dataset.
 
-    ``score_weight`` are the sample weights alone, by which validation rows are scored.
+    ``score_weight`` are the sample weights alone, by which validation rows are scored;
+    ``early_weight`` are loss weights without class weights, for epochs that train
+    without them.
     """
 
     score_weight: NDArray | None = None
+    early_weight: Tensor | None = None
+
+    def use_class_weights(self, is_used: bool) -> None:
+        """Train with the final weights, or with those without class weights."""
+        if not hasattr(self, "final_weight"):
+            self.final_weight = self.weight
+        early = self.final_weight if self.early_weight is None else self.early_weight
+        self.weight = self.final_weight if is_used else early
 
 
 class ImbalanceNet(NeuralNetClassifier):
@@ -58,6 +68,9 @@ class ImbalanceNet(NeuralNetClassifier):
         Of parameters and features.
     first_look : callable or None, default=None
         Called once with the new module, before the optimiser sees its parameters.
+    span : tuple of (int, int) or None, default=None
+        Epochs before this run, and all that are planned; None is a run by itself of
+        ``max_epochs``.
     iterator_train, iterator_valid, train_split
         skorch's, with defaults that suit :class:`~imbalnet.batches.TableRows`.
     **kwargs
@@ -72,6 +85,7 @@ class ImbalanceNet(NeuralNetClassifier):
         weight_decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
         first_look: Callable[[nn.Module], None] | None = None,
+        span: tuple[int, int] | None = None,
         iterator_train: Any = TensorBatches,
         iterator_valid: Any = TensorBatches,
         train_split: Any = None,
@@ -88,6 +102,7 @@ class ImbalanceNet(NeuralNetClassifier):
         self.weight_decay = weight_decay
         self.dtype = dtype
         self.first_look = first_look
+        self.span = span
 
     # -- building ----------------------------------------------------------------
 
@@ -180,6 +195,11 @@ class ImbalanceNet(NeuralNetClassifier):
         chosen = [cb for _, cb in self.callbacks_ if isinstance(cb, BestEpoch)]
         return (chosen[0].best_epoch_ or None) if chosen else None
 
+    def epochs_until_kept(self) -> int:
+        """Give how many epochs, of this run or all partial ones, led to the weights."""
+        n_after = len(self.history) - (self.best_epoch() or len(self.history))
+        return self.epochs_done_ + 1 - n_after
+
     def _has_interrupting_callback(self) -> bool:
         # skorch's EarlyStopping ends training by raising KeyboardInterrupt
         return any(isinstance(cb, EarlyStopping) for _, cb in self.callbacks_)
@@ -194,7 +214,9 @@ class ImbalanceNet(NeuralNetClassifier):
         batches = self.get_iterator(rows_train, training=True)
         self.stop_training = False
         self.batches_are_watched = self._has_batch_callback()
-        for _ in range(self.max_epochs if epochs is None else epochs):
+        n_epochs = self.max_epochs if epochs is None else epochs
+        for epoch in range(n_epochs):
+            self._begin_epoch(epoch)
             self.notify("on_epoch_begin", **datasets)
             if not self.batches_are_watched:
                 self.history.new_batch()  # skorch's Checkpoint looks for one
@@ -206,6 +228,12 @@ class ImbalanceNet(NeuralNetClassifier):
                 break
         self._check_weights()
         return self
+
+    def _begin_epoch(self, epoch: int) -> None:
+        """Tell the loss how far training is."""
+        before, planned = self.span or (0, self.max_epochs)
+        self.epochs_done_ = before + epoch
+        self.criterion_.begin_epoch(min(1.0, self.epochs_done_ / planned))
 
     def _train_epoch(self, batches: Any) -> None:
         self._set_training(True)
@@ -368,6 +396,7 @@ _KEPT = (
     "max_epochs",
     "optimizer",
     "optimizer_",
+    "span",
     "weight_decay",
 )
 

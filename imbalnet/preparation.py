@@ -7,7 +7,7 @@ weights, nor samplers, nor synthetic rows know anything of them.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from imbalnet.batches import EpochOrder, Shuffle
 from imbalnet.sampling import IndexSampler, resample
 from imbalnet.splitting import stratified_split
-from imbalnet.table import Rows
+from imbalnet.table import Rows, frame_matrix, is_frame
 from imbalnet.weighting import ClassWeight, class_weights
 
 # Up to this many rows, "auto" trains in one full batch, where a sampler's rates enter
@@ -51,13 +51,11 @@ def hold_out(
             f"The classes {classes[unsplit].tolist()} have a single row each, which "
             "stays in training: validation does not see them.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
-    parts = (rows.index[part] for part in (train, valid))
-    train_rows, valid_rows = (
-        Rows(rows.X, rows.codes, rows.weight, index) for index in parts
+    return replace(rows, index=rows.index[train]), replace(
+        rows, index=rows.index[valid]
     )
-    return train_rows, valid_rows
 
 
 @dataclass(frozen=True)
@@ -106,6 +104,8 @@ class TrainingPlan:
         Computed from what the sampler delivers.
     loss_factor : ndarray of shape (n_classes,)
         ``class_weight * sampling rate``, which a validation row of the class weighs.
+    early_weight : ndarray of shape (n_table_rows,) or None
+        Loss weights without class weights, for the epochs before deferred ones.
     """
 
     rows: Rows
@@ -114,6 +114,7 @@ class TrainingPlan:
     class_counts: ClassCounts
     class_weight: NDArray[np.float64]
     loss_factor: NDArray[np.float64]
+    early_weight: NDArray[np.float64] | None
 
 
 def plan_training(
@@ -122,16 +123,22 @@ def plan_training(
     *,
     sampler: Any,
     class_weight: ClassWeight,
-    weight_params: dict[str, float],
+    weight_params: dict[str, Any],
     batch_size: int | str,
     full_batch: bool,
     earlier: ClassCounts | None,
     seed: int,
+    defers_weights: bool = False,
 ) -> TrainingPlan:
     """Resample, weigh and order the training rows.
 
-    Class weights are computed from what the sampler delivers, so that a balancing
-    sampler with ``class_weight="balanced"`` does not balance twice.
+    The batch size comes first (an automatic one from the rows that an epoch draws),
+    then the sampling rates, which may depend on it, then the class weights. These are
+    computed from what the sampler delivers, so that a balancing sampler with
+    ``class_weight="balanced"`` does not balance twice. With the sum n_c of the sample
+    weights of class c, the rate r_c at which the sampler draws its rows, and the class
+    weight w_c of the counts n_c * r_c, the network learns under a prior ∝ n_c * r_c *
+    w_c; "balanced" weights make it uniform behind every sampler.
 
     Parameters
     ----------
@@ -150,37 +157,48 @@ def plan_training(
         Of earlier calls of ``partial_fit``.
     seed : int
         Of the resampling and of the draws.
+    defers_weights : bool, default=False
+        Whether the first epochs train without class weights.
     """
-    n_classes = len(classes)
-    seen = rows.counts(n_classes)
+    seen = rows.counts(len(classes))
     if sampler is not None and not isinstance(sampler, IndexSampler):
         rows, sampler = _resampled(rows, sampler, classes, seed), None
     codes = rows.of(rows.codes)
     one_batch = batch_size == "auto" and (full_batch or len(codes) <= FULL_BATCH_ROWS)
-    counted = rows.counts(n_classes)
+    order = _order(sampler, codes, seed)
+    counted = rows.counts(len(classes))
+    n_rows = np.bincount(codes, minlength=len(classes))
+    size = _batch_size(batch_size, order.epoch_rows(n_rows), one_batch)
     # a draw goes by rows, a weight by weights
-    drawn = counted if one_batch else np.bincount(codes, minlength=n_classes)
-    rates = np.ones(n_classes) if sampler is None else sampler.rates(drawn)
+    rates = order.rates(counted if one_batch else n_rows, size)
     delivered = counted * rates
-    n_rows = np.bincount(codes, minlength=n_classes)
-    n_drawn = n_rows * (1.0 if one_batch else rates)
+    n_drawn = np.asarray(n_rows * (1.0 if one_batch else rates), dtype=np.float64)
     counts = ClassCounts(seen, delivered, n_drawn).plus(earlier)
     weights = class_weights(
         counts.delivered, class_weight, classes=classes, **weight_params
     )
-    norm = counts.delivered @ weights / counts.drawn.sum()
-    if one_batch:
-        batch_size = len(codes)
-    elif batch_size == "auto":
-        batch_size = _auto_batch_size(float(drawn @ rates))
+    even = np.ones(len(classes))
+    in_batch = rates if one_batch else even
+
+    def weighed(class_factor: NDArray) -> Rows:
+        norm = counts.delivered @ class_factor / counts.drawn.sum()
+        return _weighed(rows, class_factor * in_batch, norm)
+
     return TrainingPlan(
-        rows=_weighed(rows, weights * rates if one_batch else weights, norm),
-        order=None if one_batch else _order(sampler, codes, seed),
-        batch_size=int(batch_size),
+        rows=weighed(weights),
+        order=None if one_batch else order,
+        batch_size=len(codes) if one_batch else size,
         class_counts=counts,
         class_weight=weights,
         loss_factor=weights * delivered / np.where(seen > 0, seen, 1.0),
+        early_weight=weighed(even).weight if defers_weights else None,
     )
+
+
+def _batch_size(batch_size: int | str, epoch_rows: int, one_batch: bool) -> int:
+    if one_batch:
+        return epoch_rows
+    return _auto_batch_size(epoch_rows) if batch_size == "auto" else int(batch_size)
 
 
 def _weighed(rows: Rows, class_factor: NDArray, norm: float) -> Rows:
@@ -190,26 +208,26 @@ def _weighed(rows: Rows, class_factor: NDArray, norm: float) -> Rows:
 
 
 def _resampled(rows: Rows, resampler: Any, classes: NDArray, seed: int) -> Rows:
-    X, codes, weight = rows.X[rows.index], rows.of(rows.codes), rows.of(rows.weight)
-    try:
-        X, codes, weight = resample(resampler, X, codes, weight, classes, seed)
-    except ValueError as error:
-        counts = dict(zip(classes.tolist(), np.bincount(codes).tolist(), strict=False))
-        raise ValueError(
-            f"sampler={type(resampler).__name__}() failed on the training rows, whose "
-            f"class counts are {counts}: {error}"
-        ) from error
+    X, codes, weight = resample(
+        resampler,
+        rows.features(),
+        rows.of(rows.codes),
+        rows.of(rows.weight),
+        classes,
+        seed,
+    )
+    X = frame_matrix(X, rows.X.dtype) if is_frame(X) else X
     return Rows(X, codes, weight, np.arange(len(codes)))
 
 
 def _order(
     sampler: IndexSampler | None, codes: NDArray[np.intp], seed: int
-) -> EpochOrder:
+) -> Shuffle | IndexSampler:
     rng = np.random.default_rng(seed)
     return Shuffle(len(codes), rng) if sampler is None else sampler.bind(codes, rng)
 
 
-def _auto_batch_size(epoch_rows: float) -> int:
+def _auto_batch_size(epoch_rows: int) -> int:
     """Grow the batch with the epoch: noise for small data, throughput for large."""
     if epoch_rows >= 24_000:
         return 512

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from scipy import sparse
+from sklearn.utils import (
+    assert_all_finite,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a table; the table may hold more of them than ``index`` names."""
+    """Rows of a table; the table may hold more of them than ``index`` names.
+
+    Attributes
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_table_rows, n_features)
+    codes : ndarray of shape (n_table_rows,)
+        Class codes.
+    weight : ndarray of shape (n_table_rows,)
+    index : ndarray of int
+        The table's rows that are meant.
+    frame : pandas.DataFrame or None
+        What X was made from, if that was one: it knows names and categories.
+    """
 
     X: Any
     codes: NDArray[np.intp]
     weight: NDArray[np.float64]
     index: NDArray[np.intp]
+    frame: Any = None
 
     def of(self, values: NDArray) -> NDArray:
         """Take the entries of `values` that belong to these rows."""
@@ -29,12 +48,46 @@ class Rows:
         """Give the same rows other weights, of shape (len(index),)."""
         weights = np.zeros(len(self.codes))
         weights[self.index] = weight
-        return Rows(self.X, self.codes, weights, self.index)
+        return replace(self, weight=weights)
 
     def counts(self, n_classes: int) -> NDArray[np.float64]:
         """Sum the weights of each class."""
         counts = np.bincount(self.of(self.codes), self.of(self.weight), n_classes)
         return counts.astype(np.float64)
+
+    def features(self) -> Any:
+        """Take the rows of the frame, or of the matrix where there is no frame.
+
+        The columns of the frame are floats, of the matrix' dtype, but for those of
+        dtype category, which keep their categories.
+        """
+        if self.frame is None:
+            return self.X[self.index]
+        frame = self.frame.iloc[self.index]
+        dtypes = zip(frame.columns, frame.dtypes, strict=True)
+        numbers = [name for name, dtype in dtypes if str(dtype) != "category"]
+        return frame.astype(dict.fromkeys(numbers, self.X.dtype))
+
+
+def is_frame(X: Any) -> bool:
+    """Tell pandas' data frames from other tables."""
+    return hasattr(X, "iloc") and hasattr(X, "columns")
+
+
+def frame_matrix(frame: Any, dtype: type[np.floating]) -> NDArray[np.floating]:
+    """Turn a data frame whose columns are numbers into the matrix of as_matrix.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame of shape (n_rows, n_features)
+        Categories must be numbers.
+    dtype : {numpy.float32, numpy.float64}
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_features)
+    """
+    return check_array(frame, dtype=dtype, order="C")
 
 
 def as_matrix(estimator: Any, X: Any, dtype: type, *, reset: bool) -> Any:
@@ -241,7 +294,10 @@ def read_rows(
     classes : ndarray of shape (n_classes,)
     """
     labels = as_labels(y)
+    frame = X if is_frame(X) else None
     X = as_matrix(estimator, X, dtype, reset=reset)
+    if sparse.issparse(X):  # of sparse columns
+        frame = None
     check_consistent_length(X, labels)
     weight = as_weights(sample_weight, X)
     index = np.flatnonzero(weight)
@@ -253,7 +309,7 @@ def read_rows(
         )
     codes = np.zeros(len(labels), dtype=np.intp)
     codes[index] = as_codes(labels[index], classes)
-    return Rows(X, codes, weight, index), classes
+    return Rows(X, codes, weight, index, frame), classes
 
 
 def _sorted_labels(labels: NDArray) -> NDArray:

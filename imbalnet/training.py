@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -19,7 +21,7 @@ from imbalnet.assembly import (
     train_net,
 )
 from imbalnet.losses import Loss, build_loss
-from imbalnet.monitoring import choose_monitor
+from imbalnet.monitoring import Phases, choose_monitor, epochs_before_weights
 from imbalnet.net import ImbalanceNet, unchanged_on_failure
 from imbalnet.posterior import effective_prior, fit_offset, shift_prior
 from imbalnet.preparation import ClassCounts, TrainingPlan, hold_out, plan_training
@@ -47,6 +49,36 @@ class Trained:
     split_seed: int
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What is settled before a network is touched."""
+
+    loss: Loss
+    rows: Rows
+    valid: Rows | None
+    plan: TrainingPlan
+    phases: Phases
+    in_parts: bool
+    is_partial: bool
+    net_seed: int
+    draw_seed: int
+    split_seed: int
+
+    def prior(self, *, weighted: bool) -> NDArray[np.float64]:
+        """Give the class distribution of training, behind the sampler."""
+        counts = self.plan.class_counts.delivered
+        return effective_prior(counts, self.plan.class_weight if weighted else 1.0)
+
+    def effective_prior(self, net: ImbalanceNet) -> NDArray[np.float64]:
+        """Give what the kept epoch was trained under, the loss' own part included.
+
+        With deferred weights that depends on when it came.
+        """
+        weighted = net.epochs_until_kept() > self.phases.unweighted
+        prior = torch.from_numpy(self.prior(weighted=weighted))
+        return self.loss.effective_prior(prior).cpu().numpy()
+
+
 def train(
     clf: BalancedNeuralClassifier,
     rows: Rows,
@@ -71,83 +103,138 @@ def train(
     is_partial : bool
         Whether this is a call of ``partial_fit``: one epoch, no validation rows.
     """
-    loss = _checked_loss(clf)
-    if goes_on:
-        check_same_network(clf.net_, clf)
-    seeds = spawn_seeds(clf.random_state, 4, step=clf.n_iter_ if goes_on else 0)
-    split_seed = clf._split_seed if goes_on else seeds[0]
-    valid = given
-    if given is None and not is_partial and _stops_early(clf, rows):
-        rows, valid = hold_out(rows, clf.validation_fraction, clf.classes_, split_seed)
-    in_parts = is_partial or sparse.issparse(rows.X)
-    earlier = clf._class_counts if goes_on and is_partial else None
-    plan = _plan(clf, rows, seeds[1], earlier, in_parts)
-    class_prior, effective = _priors(plan, loss)
-    keeps_offset = goes_on and is_partial
-    offset = clf.offset_ if keeps_offset else np.zeros(len(clf.classes_))
-    monitor = _monitor(clf, valid)
+    run = _settle(clf, rows, given, goes_on=goes_on, is_partial=is_partial)
+    class_prior = effective_prior(run.plan.class_counts.seen)
+    offset = clf.offset_ if goes_on and is_partial else np.zeros(len(clf.classes_))
     with torch_threads(clf.n_threads or 1):
-        if goes_on:
-            net = clf.net_
-        else:
-            net = build_net(
-                clf,
-                loss,
-                rows,
-                effective,
-                monitor=monitor,
-                one_batch=plan.order is None,
-                in_parts=in_parts,
-                seed=seeds[2],
-            )
+        net = clf.net_ if goes_on else _new_net(clf, run)
         with unchanged_on_failure(net):
             if goes_on:
                 resume(
                     net,
                     clf,
-                    loss,
-                    rows,
-                    monitor=monitor,
+                    run.loss,
+                    run.rows,
+                    phases=run.phases,
                     is_partial=is_partial,
-                    in_parts=in_parts,
+                    in_parts=run.in_parts,
                 )
             epochs = 1 if is_partial else clf.max_epochs
-            train_net(net, plan, valid, epochs=epochs, seed=seeds[3])
-            if valid is not None:
-                offset = _offset(net, valid, effective, class_prior)
+            span = (len(net.history) if is_partial else 0, clf.max_epochs)
+            train_net(
+                net, run.plan, run.valid, epochs=epochs, span=span, seed=run.draw_seed
+            )
+            effective = run.effective_prior(net)
+            if run.valid is not None:
+                offset = _offset(net, run.valid, effective, class_prior)
     return Trained(
         net,
-        plan.class_counts,
-        plan.class_weight,
+        run.plan.class_counts,
+        run.plan.class_weight,
         class_prior,
         effective,
         offset,
-        split_seed,
+        run.split_seed,
     )
 
 
-def _priors(plan: TrainingPlan, loss: Loss) -> tuple[NDArray, NDArray]:
-    """Give class prior and effective prior, the loss' own class weights included."""
-    counts = plan.class_counts
-    factors = loss.class_factors(len(counts.seen)).cpu().numpy()
-    effective = effective_prior(counts.delivered, plan.class_weight, factors)
-    return effective_prior(counts.seen), effective
+def _settle(
+    clf: BalancedNeuralClassifier,
+    rows: Rows,
+    given: Rows | None,
+    *,
+    goes_on: bool,
+    is_partial: bool,
+) -> _Run:
+    """Check the parameters, split the rows, and plan what training learns from."""
+    loss = _checked_loss(clf, rows)
+    if goes_on:
+        check_same_network(clf.net_, clf, loss)
+    seeds = spawn_seeds(clf.random_state, 4, step=clf.n_iter_ if goes_on else 0)
+    split_seed = clf._split_seed if goes_on else seeds[0]
+    unweighted = _epochs_before_weights(clf, is_partial)
+    valid = given
+    if given is None and not is_partial and _stops_early(clf, rows):
+        rows, valid = hold_out(rows, clf.validation_fraction, clf.classes_, split_seed)
+    in_parts = is_partial or sparse.issparse(rows.X)
+    earlier = clf._class_counts if goes_on and is_partial else None
+    run = _Run(
+        loss=loss,
+        rows=rows,
+        valid=valid,
+        plan=_plan(clf, loss, rows, seeds[1], earlier, in_parts, unweighted),
+        phases=Phases(
+            unweighted=unweighted,
+            warmup=math.ceil(loss.warmup * clf.max_epochs),
+            monitor=_monitor(clf, valid),
+        ),
+        in_parts=in_parts,
+        is_partial=is_partial,
+        net_seed=seeds[2],
+        draw_seed=seeds[3],
+        split_seed=split_seed,
+    )
+    priors = (run.prior(weighted=weighted) for weighted in (False, True))
+    loss.bind(*(torch.from_numpy(prior) for prior in priors))
+    return run
 
 
-def _checked_loss(clf: BalancedNeuralClassifier) -> Loss:
-    """Build the loss, behind every check of parameters that needs no rows."""
+def _new_net(clf: BalancedNeuralClassifier, run: _Run) -> ImbalanceNet:
+    return build_net(
+        clf,
+        run.loss,
+        run.rows,
+        run.prior(weighted=run.phases.unweighted == 0),
+        phases=run.phases,
+        one_batch=run.plan.order is None,
+        in_parts=run.in_parts,
+        seed=run.net_seed,
+    )
+
+
+def _checked_loss(clf: BalancedNeuralClassifier, rows: Rows) -> Loss:
+    """Build the loss, behind every check of parameters that needs no split."""
     check_parameters(clf)
     loss = build_loss(clf.loss, clf._nested("loss"), len(clf.classes_))
+    if loss.is_ranking:
+        _reject_weights(clf, rows)
     if clf.target_prior is not None and not loss.is_calibrated:
         warnings.warn(
-            f"loss={clf.loss!r} has no known inverse link: its probabilities rank, but "
+            f"loss={clf.loss!r} has no calibrated inverse: its probabilities rank, but "
             f"target_prior={clf.target_prior!r} cannot make them honest. Wrap the "
-            "classifier in CalibratedClassifierCV, or give the loss a method "
-            "log_posterior(logits).",
+            "classifier in CalibratedClassifierCV, or (for a loss of your own) give it "
+            "a method log_posterior(logits).",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
     return loss
+
+
+def _reject_weights(clf: BalancedNeuralClassifier, rows: Rows) -> None:
+    """Raise for weights where the loss ranks rows of a batch against each other."""
+    if clf.class_weight is not None:
+        raise ValueError(
+            f"loss={clf.loss!r} ranks, and knows no weights, but class_weight="
+            f"{clf.class_weight!r}; set class_weight=None. A sampler changes how many "
+            "rows of a class it sees."
+        )
+    if np.ptp(rows.of(rows.weight)) > 0:
+        raise ValueError(
+            f"loss={clf.loss!r} ranks, and knows no weights, but sample_weight holds "
+            "different ones; leave it out, or train with loss='cross_entropy'."
+        )
+
+
+def _epochs_before_weights(clf: BalancedNeuralClassifier, is_partial: bool) -> int:
+    start = clf._nested("class_weight").get("start_epoch", 0)
+    n_epochs = epochs_before_weights(start, clf.max_epochs)
+    if n_epochs >= clf.max_epochs and not is_partial:
+        raise ValueError(
+            f"class_weight__start_epoch={start!r} lets class weights in after "
+            f"{n_epochs} epochs, but max_epochs={clf.max_epochs}: they would never be "
+            "used. Raise max_epochs, or give a fraction of them, such as 0.8."
+        )
+    return n_epochs if clf.class_weight is not None else 0
 
 
 def _stops_early(clf: BalancedNeuralClassifier, rows: Rows) -> bool:
@@ -167,22 +254,35 @@ def _monitor(clf: BalancedNeuralClassifier, valid: Rows | None) -> str | None:
 
 def _plan(
     clf: BalancedNeuralClassifier,
+    loss: Loss,
     rows: Rows,
     seed: int,
     earlier: ClassCounts | None,
     in_parts: bool,
+    unweighted: int,
 ) -> TrainingPlan:
+    weight_params = clf._nested("class_weight")
+    weight_params.pop("start_epoch", None)
     return plan_training(
         rows,
         clf.classes_,
-        sampler=build_sampler(clf.sampler, clf._nested("sampler")),
+        sampler=_sampler(clf, loss),
         class_weight=clf.class_weight,
-        weight_params=clf._nested("class_weight"),
+        weight_params=weight_params,
+        defers_weights=unweighted > 0,
         batch_size=clf.batch_size,
         full_batch=optimizer_of(clf, in_parts) == "lbfgs",
         earlier=earlier,
         seed=seed,
     )
+
+
+def _sampler(clf: BalancedNeuralClassifier, loss: Loss) -> Any:
+    """Build the sampler; a ranking loss needs every class in each batch."""
+    sampler = clf.sampler
+    if sampler is None and loss.is_ranking and "net__iterator_train" not in vars(clf):
+        sampler = "stratified_batch"
+    return build_sampler(sampler, clf._nested("sampler"))
 
 
 def _offset(

@@ -80,7 +80,7 @@ def test_fit_takes_every_label(rare, labels, container):
     )
 
 
-@pytest.mark.filterwarnings("ignore:.*no known inverse link")
+@pytest.mark.filterwarnings("ignore:.*no calibrated inverse")
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal", nn.MultiMarginLoss])
 @pytest.mark.parametrize("prior", [None, "train", "uniform"])
 def test_probabilities_sum_to_one_and_agree_with_decisions(three_classes, loss, prior):
@@ -388,7 +388,10 @@ def test_unknown_parameter_is_an_error_at_fit(rare, params):
     [
         ({"target_prior": {0: 0.5, 2: 0.5}}, "target_prior"),
         ({"class_weight": {0: -1, 1: 1}}, "at least 0"),
-        ({"loss": "focal", "loss__gamma": -1}, "loss__gamma=-1 must be at least 0"),
+        (
+            {"loss": "focal", "loss__gamma": -1},
+            "loss__gamma=-1 must be a finite number of at least 0",
+        ),
         ({"device": "cuda:99"}, "device='cuda:99' is not available"),
         ({"device": "gpu"}, "device='gpu' is not a device"),
         (
@@ -590,7 +593,7 @@ def test_skorch_scoring_callbacks_score(rare, use_caching, on_train):
 
 
 def test_own_loss_without_inverse_warns_where_a_prior_is_asked_for(rare):
-    with pytest.warns(UserWarning, match="no known inverse link"):
+    with pytest.warns(UserWarning, match="no calibrated inverse"):
         fitted(rare, loss=nn.MultiMarginLoss, target_prior="train", max_epochs=1)
 
 
@@ -859,3 +862,15 @@ def test_validation_score_counts_sample_weights(rare):
     clf = BalancedNeuralClassifier(random_state=0, **params)
     clf.fit(X, noisy, sample_weight=weight)
     assert clf.history_[-1]["valid_average_precision"] > 0.75
+
+
+def test_warnings_of_fit_point_to_the_callers_line(rare):
+    X, y = rare
+    y = np.where(np.arange(len(y)) == 0, 2, y)  # a class of one row
+    clf = BalancedNeuralClassifier(
+        loss="ldam", target_prior="train", early_stopping=True, max_epochs=1
+    )
+    with pytest.warns(UserWarning) as caught:  # noqa: PT030
+        clf.fit(X, y)
+    assert len(caught) == 3
+    assert {warning.filename for warning in caught} == {__file__}

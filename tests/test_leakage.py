@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
-from imblearn.over_sampling import SMOTE, RandomOverSampler
+from imblearn.over_sampling import SMOTE, SMOTENC, RandomOverSampler
+from imblearn.pipeline import make_pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from skorch.callbacks import Callback
+from torch.utils.data import RandomSampler
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet.sampling import SAMPLERS
@@ -17,7 +20,14 @@ ALL_SAMPLERS = {
     "SMOTE": SMOTE(k_neighbors=2),
     "RandomOverSampler": RandomOverSampler(),
     "RandomUnderSampler": RandomUnderSampler(),
+    "Pipeline": make_pipeline(
+        SMOTE(sampling_strategy=0.5, k_neighbors=2), RandomUnderSampler()
+    ),
+    "SMOTENC": SMOTENC(categorical_features="auto", k_neighbors=2),
+    "torch": RandomSampler,
 }
+# Those that leave the classes' shares as they are.
+KEEP_SHARES = (None, "stratified_batch", RandomSampler)
 N_ROWS = 500
 
 
@@ -49,6 +59,9 @@ def marked(rng):
 @pytest.fixture(params=ALL_SAMPLERS.values(), ids=ALL_SAMPLERS)
 def recorded(request, marked):
     X, y = marked
+    if isinstance(request.param, SMOTENC):
+        X = pd.DataFrame(X, columns=["number", "place", "noise"])
+        X["kind"] = pd.Series(np.arange(N_ROWS) % 3).astype("category")
     clf = BalancedNeuralClassifier(
         sampler=request.param,
         class_weight="balanced",
@@ -60,7 +73,7 @@ def recorded(request, marked):
         callbacks=[Recorder()],
     ).fit(X, y)
     training, validation = (np.concatenate(Recorder.rows[key]) for key in (True, False))
-    return clf, X, y, training, validation
+    return clf, np.asarray(X, dtype=float), y, training, validation
 
 
 def test_validation_rows_have_the_datas_prevalence(recorded):
@@ -91,6 +104,8 @@ def test_no_synthetic_row_has_a_validation_parent(recorded):
         assert len(above)
         # both features move together along the line between training rows
         assert row[1] == pytest.approx(1000 * row[0], rel=1e-5)
+    if X.shape[1] == 4:
+        assert set(synthetic[:, 3]) <= {0, 1, 2}
 
 
 def test_counts_come_from_the_training_rows_alone(recorded):
@@ -102,7 +117,7 @@ def test_counts_come_from_the_training_rows_alone(recorded):
 def test_weights_do_not_balance_twice(recorded):
     """A balancing sampler leaves nothing to weigh."""
     clf, *_ = recorded
-    if clf.sampler is None:
+    if clf.sampler in KEEP_SHARES:
         np.testing.assert_allclose(clf.class_weight_, [1 / 1.8, 5.0])
     else:
         np.testing.assert_allclose(clf.class_weight_, [1.0, 1.0])

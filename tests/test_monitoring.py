@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet.monitoring import BestEpoch, choose_monitor
+from imbalnet.monitoring import BestEpoch, choose_monitor, epochs_before_weights
 
 
 class Net:
@@ -37,7 +37,7 @@ def watch(scores, **params):
     callback, net = BestEpoch(**params).initialize(), Net()
     callback.on_train_begin(net)
     for epoch, (precision, loss) in enumerate(scores, start=1):
-        net.module_.value = epoch
+        net.module_.value, net.epochs_done_ = epoch, epoch - 1
         net.history.append({"valid_average_precision": precision, "valid_loss": loss})
         callback.on_epoch_end(net)
         if net.stop_training:
@@ -90,3 +90,17 @@ def test_constant_schedule_keeps_the_learning_rate(rare):
         max_epochs=3, learning_rate=0.01, schedule="constant"
     ).fit(*rare)
     assert clf.net_.optimizer_.param_groups[0]["lr"] == 0.01
+
+
+def test_patience_does_not_count_before_the_last_phase():
+    scores = [(0.9, 1.0)] + [(0.1, 2.0)] * 10
+    assert len(watch(scores, monitor="loss", patience=2)[1].history) == 3
+    waited = watch(scores, monitor="loss", patience=2, first_stop=5)
+    assert len(waited[1].history) == 7
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"), [(0, 0), (3, 3), (np.int64(3), 3), (0.0, 0), (0.8, 24)]
+)
+def test_epochs_before_weights(start, expected):
+    assert epochs_before_weights(start, max_epochs=30) == expected

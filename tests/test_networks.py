@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from torch import nn
 
-from imbalnet.networks import MLP, NETWORKS, LinearModel, Standardize, preprocessing
+from imbalnet.networks import (
+    MLP,
+    NETWORKS,
+    CosineLinear,
+    LinearModel,
+    Standardize,
+    preprocessing,
+)
 
 all_networks = pytest.mark.parametrize("name", NETWORKS)
 
@@ -154,3 +162,20 @@ def test_standardize_keeps_the_order_of_extreme_outliers():
     z = Standardize(1, clip=3.0)(x)
     torch.testing.assert_close(z[:4], torch.full((4, 1), 3.0))
     assert z[4] == -z[3]
+
+
+def test_cosine_linear_gives_the_cosines(rng):
+    layer = CosineLinear(5, 3)
+    x = torch.tensor(rng.normal(size=(7, 5)), dtype=torch.float32)
+    weight = layer.weight.detach()
+    expected = nn.functional.cosine_similarity(x[:, None], weight[None], dim=-1)
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_cosine_linear_of_a_zero_row_is_zero():
+    """A row that no hidden unit fires for has no direction, and no NaN gradient."""
+    x = torch.zeros(2, 5, requires_grad=True)
+    outputs = CosineLinear(5, 3)(x)
+    outputs.sum().backward()
+    assert (outputs == 0).all()
+    assert torch.isfinite(x.grad).all()

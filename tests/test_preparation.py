@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from imblearn.over_sampling import SMOTENC
 from imblearn.under_sampling import RandomUnderSampler
+from torch.utils.data import RandomSampler
 
-from imbalnet.preparation import FULL_BATCH_ROWS, plan_training
-from imbalnet.sampling import SAMPLERS
+from imbalnet.preparation import FULL_BATCH_ROWS, hold_out, plan_training
+from imbalnet.sampling import SAMPLERS, build_sampler
 from imbalnet.table import Rows
 
 CLASSES = np.array([0, 1])
@@ -33,12 +36,18 @@ def plan(rows, sampler=None, class_weight=None, **options):
     )
 
 
+def drawn_rows(planned, n_epochs):
+    return np.concatenate(
+        [planned.order.epoch(planned.batch_size) for _ in range(n_epochs)]
+    )
+
+
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1, 1: 30}])
 @pytest.mark.parametrize("name", [None, *SAMPLERS])
 def test_loss_weights_average_one_over_what_is_drawn(rows, name, class_weight):
     sampler = None if name is None else SAMPLERS[name]()
     planned = plan(rows, sampler, class_weight)
-    draws = np.concatenate([planned.order.epoch(32) for _ in range(100)])
+    draws = drawn_rows(planned, 100)
     weights = planned.rows.of(planned.rows.weight)[draws]
     assert weights.mean() == pytest.approx(1.0, rel=0.01)
 
@@ -49,10 +58,76 @@ def test_effective_mass_is_the_mean_of_the_drawn_weights(rows, name, class_weigh
     """What the loss sees of each class, counted, is what the plan says it is."""
     sampler = None if name is None else SAMPLERS[name]()
     planned = plan(rows, sampler, class_weight)
-    draws = np.concatenate([planned.order.epoch(32) for _ in range(300)])
+    draws = drawn_rows(planned, 300)
     seen = np.bincount(rows.codes[draws], planned.rows.weight[draws])
     mass = planned.class_counts.delivered * planned.class_weight
     np.testing.assert_allclose(seen / seen.sum(), mass / mass.sum(), rtol=0.03)
+
+
+@pytest.mark.parametrize("batch_size", [4, 7, 64, "auto"])
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("name", ["stratified_batch", "weighted"])
+def test_balanced_weights_even_out_what_a_sampler_leaves(rows, name, power, batch_size):
+    """Also where small batches raise a class: the rates know of it."""
+    sampler = SAMPLERS[name](power=power)
+    planned = plan(rows, sampler, "balanced", batch_size=batch_size)
+    mass = planned.class_counts.delivered * planned.class_weight
+    np.testing.assert_allclose(mass / mass.sum(), [0.5, 0.5])
+    draws = drawn_rows(planned, 60)
+    seen = np.bincount(rows.codes[draws], planned.rows.weight[draws])
+    np.testing.assert_allclose(seen / seen.sum(), [0.5, 0.5], rtol=0.03)
+    # weights make up for what is left: none at full power
+    ratio = planned.class_weight[1] / planned.class_weight[0]
+    left = planned.class_counts.delivered
+    assert ratio == pytest.approx(left[0] / left[1])
+
+
+def test_rates_are_those_of_the_batch_size(rows):
+    """Four slots, at least one of them positive: a quarter of what is drawn."""
+    for batch_size, share in [(4, 0.25), (100, 0.1)]:
+        planned = plan(rows, SAMPLERS["stratified_batch"](), batch_size=batch_size)
+        drawn = planned.class_counts.drawn
+        np.testing.assert_allclose(drawn / drawn.sum(), [1 - share, share])
+
+
+def test_automatic_batch_size_goes_to_the_rates(rows):
+    """1000 rows are batches of 125: the last one of 125 too, 12.5 of them positive."""
+    planned = plan(rows, SAMPLERS["stratified_batch"]())
+    drawn = np.bincount(rows.codes[planned.order.epoch(planned.batch_size)])
+    assert drawn.tolist() == planned.class_counts.drawn.tolist() == [900, 100]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_one_batch_does_not_hang_on_the_unit_of_sample_weights(rows, name):
+    plans = [
+        plan(rows.reweighted(rows.weight * unit), SAMPLERS[name](), full_batch=True)
+        for unit in (1, 1e-6)
+    ]
+    one, other = (planned.rows.weight for planned in plans)
+    np.testing.assert_allclose(one, other)
+
+
+def test_torch_sampler_has_a_plan_of_measured_rates(rows):
+    sampler = build_sampler(RandomSampler, {"num_samples": 250})
+    planned = plan(rows, sampler, "balanced", batch_size=50)
+    rates = planned.class_counts.delivered / planned.class_counts.seen
+    np.testing.assert_allclose(rates, 0.25, rtol=0.1)
+    mass = planned.class_counts.delivered * planned.class_weight
+    np.testing.assert_allclose(mass / mass.sum(), [0.5, 0.5])
+    assert len(planned.order.epoch(50)) == 250
+
+
+def test_frame_goes_to_the_resampler_and_comes_back_as_matrix(rows):
+    frame = pd.DataFrame(rows.X, columns=list("abc"))
+    frame["c"] = pd.Series(np.arange(1000) % 3).astype("category")
+    X = frame.to_numpy(dtype=np.float32)
+    table = Rows(X, rows.codes, rows.weight, np.arange(1000), frame)
+    train_rows, _ = hold_out(table, 0.2, CLASSES, seed=0)
+    planned = plan(train_rows, SMOTENC(categorical_features="auto"))
+    assert planned.rows.X.dtype == np.float32
+    assert planned.rows.frame is None
+    np.testing.assert_array_equal(planned.rows.X[:800], X[train_rows.index])
+    assert set(planned.rows.X[800:, 2]) == {0, 1, 2}
 
 
 def test_one_batch_of_rates_as_weights_has_the_mass_of_the_draw(rows):

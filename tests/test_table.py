@@ -11,7 +11,14 @@ import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
-from imbalnet.table import as_codes, as_labels, as_matrix, as_weights, read_rows
+from imbalnet.table import (
+    as_codes,
+    as_labels,
+    as_matrix,
+    as_weights,
+    frame_matrix,
+    read_rows,
+)
 
 
 @pytest.fixture
@@ -94,6 +101,61 @@ def test_rows_of_weight_zero_leave(estimator, rng):
     assert rows.index.tolist() == [0, 1, 3, 4]
     assert rows.counts(2).tolist() == [3, 2]
     assert rows.X is X
+
+
+@pytest.fixture
+def frame():
+    return pd.DataFrame(
+        {
+            "real": [0.1, 1 / 3, 2.0, -5.0],
+            "whole": [3, 2**24 + 1, 0, -1],
+            "place": pd.Series([10, 20, 10, 30], dtype="category"),
+            "grade": pd.Series([0.5, 1.5, 0.5, 0.1], dtype="category"),
+            "is_new": [True, False, False, True],
+            "maybe": pd.array([1, 2, 3, 4], dtype="Int64"),
+        }
+    )
+
+
+def rows_of(estimator, X, dtype=np.float32):
+    y, weight = [0, 1, 0, 1], [1, 0, 2, 1]
+    return read_rows(estimator, X, y, weight, classes=None, dtype=dtype, reset=True)[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_keep_the_frame_and_agree_with_it(estimator, frame, dtype):
+    rows = rows_of(estimator, frame, dtype)
+    assert rows.frame is frame
+    features = rows.features()
+    assert features.dtypes.astype(str).tolist() == [
+        "category" if name in ("place", "grade") else np.dtype(dtype).name
+        for name in frame.columns
+    ]
+    matrix = frame_matrix(features, dtype)
+    assert matrix.dtype == dtype
+    np.testing.assert_array_equal(matrix, rows.X[[0, 2, 3]])
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.eye(4),
+        sparse.csr_array(np.eye(4)),
+        pl.DataFrame(np.eye(4)),
+        pd.DataFrame(np.eye(4)).astype(pd.SparseDtype(float, 0)),
+    ],
+    ids=["array", "CSR", "polars", "sparse frame"],
+)
+def test_rows_of_other_tables_have_no_frame(estimator, X):
+    rows = rows_of(estimator, X)
+    assert rows.frame is None
+    features = rows.features()
+    features = features.toarray() if sparse.issparse(features) else features
+    np.testing.assert_array_equal(features, np.eye(4)[[0, 2, 3]])
+
+
+def test_reweighted_rows_keep_the_frame(estimator, frame):
+    assert rows_of(estimator, frame).reweighted(np.ones(3)).frame is frame
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
+from imbalnet.networks.cosine import CosineLinear
 from imbalnet.networks.linear import LinearModel
 from imbalnet.networks.mlp import ACTIVATIONS, MLP
 from imbalnet.networks.preprocessing import Standardize
@@ -12,6 +13,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {"linear": LinearModel, "mlp": M
 
 # Modules that draw no random numbers in training.
 DETERMINISTIC = (
+    CosineLinear,
     LinearModel,
     MLP,
     Standardize,
@@ -21,4 +23,11 @@ DETERMINISTIC = (
     *ACTIVATIONS.values(),
 )
 
-__all__ = ["DETERMINISTIC", "MLP", "NETWORKS", "LinearModel", "Standardize"]
+__all__ = [
+    "DETERMINISTIC",
+    "MLP",
+    "NETWORKS",
+    "CosineLinear",
+    "LinearModel",
+    "Standardize",
+]

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imbalnet.networks.cosine import CosineLinear
 from imbalnet.networks.preprocessing import Standardize
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -43,6 +44,9 @@ class MLP(nn.Module):
         Standardise the columns first; False takes them as they come.
     clip : float or None, default=3.0
         Where standardised values bend, see :class:`Standardize`; None does not bend.
+    normalize_output : bool, default=False
+        Whether the last layer gives cosines, see :class:`CosineLinear`;
+        ``loss="ldam"`` switches it on.
 
     Examples
     --------
@@ -62,6 +66,7 @@ class MLP(nn.Module):
         dropout: float = 0.0,
         standardize: bool = True,
         clip: float | None = 3.0,
+        normalize_output: bool = False,
     ) -> None:
         _check(hidden_sizes, activation, dropout)
         super().__init__()
@@ -74,7 +79,8 @@ class MLP(nn.Module):
             if dropout > 0:
                 self.hidden.append(nn.Dropout(dropout))
             width = size
-        self.output = nn.Linear(width, out_features)
+        last_layer = CosineLinear if normalize_output else nn.Linear
+        self.output = last_layer(width, out_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the logits of a batch."""
@@ -100,8 +106,12 @@ class MLP(nn.Module):
 
     @torch.no_grad()
     def initialize_output(self, logits: Tensor) -> None:
-        """Start at `logits`, of shape (out_features,), whatever the features."""
-        self.output.bias.copy_(logits)
+        """Start at `logits`, of shape (out_features,), whatever the features.
+
+        Cosines have no bias, and start where they are.
+        """
+        if isinstance(self.output, nn.Linear):
+            self.output.bias.copy_(logits)
 
 
 def _check(hidden_sizes: Sequence[int], activation: str, dropout: float) -> None:

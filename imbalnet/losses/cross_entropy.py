@@ -1,0 +1,124 @@
+"""The cross entropy, and torch criteria taken as losses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imbalnet.losses.base import Loss, checked_number, full_precision, log_excess
+
+# Below this share of an output, what smoothing added cannot be told from it.
+SMALLEST_EXCESS = 1e-3
+
+
+class CrossEntropy(Loss):
+    """Softmax cross entropy, ``-log v_target``, with label smoothing.
+
+    Smoothing trains towards ``(1 - eps) * onehot + eps / n_classes`` [1]_, so that
+    outputs end at ``(1 - eps) * posterior + eps / n_classes``; ``log_posterior``
+    undoes that. Class weights weigh rows, also their smoothed part: torch's
+    ``weight=`` weighs the terms of the sum instead, see :class:`CriterionLoss`.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0.0
+        The share ``eps`` of the label that is spread over all classes, in [0, 1).
+
+    Raises
+    ------
+    ValueError
+        If `label_smoothing` lies outside [0, 1).
+
+    References
+    ----------
+    .. [1] Szegedy et al., "Rethinking the Inception Architecture for Computer
+       Vision", CVPR 2016.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.losses import CrossEntropy
+    >>> CrossEntropy()(torch.zeros(1, 2), torch.tensor([1]))
+    tensor([0.6931])
+    """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.label_smoothing = checked_number("label_smoothing", label_smoothing, 0, 1)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Give the loss of each row."""
+        return F.cross_entropy(
+            full_precision(logits),
+            target,
+            reduction="none",
+            label_smoothing=self.label_smoothing,
+        )
+
+    def log_posterior(self, logits: Tensor) -> Tensor:
+        """Give the log of the class posterior that `logits` stand for."""
+        return unsmoothed(logits.log_softmax(-1), self.label_smoothing)
+
+    def extra_repr(self) -> str:
+        """Give the parameters for the representation."""
+        return f"label_smoothing={self.label_smoothing}"
+
+
+class CriterionLoss(Loss):
+    """A torch criterion that was built with ``reduction="none"``, as a loss.
+
+    Probabilities are its own ``log_posterior(logits)`` if it has one, otherwise the
+    softmax, which inverts the cross entropy only. ``torch.nn.CrossEntropyLoss`` is
+    inverted with its own class weights ``w`` and smoothing ``eps``: outputs v stand
+    for ``(u - eps / n_classes) / (1 - eps)`` with u proportional to ``v / w``.
+
+    Parameters
+    ----------
+    criterion : torch.nn.Module
+        Gives values of shape ``(batch,)``.
+    """
+
+    def __init__(self, criterion: nn.Module) -> None:
+        super().__init__()
+        self.criterion = criterion
+        has_inverse = hasattr(criterion, "log_posterior")
+        self.is_calibrated = has_inverse or _is_invertible(criterion)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Give the loss of each row."""
+        return self.criterion(full_precision(logits), target)
+
+    def log_posterior(self, logits: Tensor) -> Tensor:
+        """Give the log of the class posterior that `logits` stand for."""
+        criterion: Any = self.criterion
+        if hasattr(criterion, "log_posterior"):
+            return criterion.log_posterior(logits)
+        if not _is_invertible(criterion) or criterion.label_smoothing == 0:
+            return logits.log_softmax(-1)
+        log_weight = self.class_factors(logits.shape[-1]).to(logits).log()
+        log_u = (logits - log_weight).log_softmax(-1)
+        log_eta = unsmoothed(log_u, criterion.label_smoothing)
+        return (log_eta + log_weight).log_softmax(-1)
+
+    def class_factors(self, n_classes: int) -> Tensor:
+        """Give the criterion's own class weights (``weight`` in torch)."""
+        weight = getattr(self.criterion, "weight", None)
+        return torch.ones(n_classes) if weight is None else weight
+
+
+def _is_invertible(criterion: nn.Module) -> bool:
+    if not isinstance(criterion, nn.CrossEntropyLoss):
+        return False
+    has_weights = criterion.weight is None or bool((criterion.weight > 0).all())
+    return criterion.label_smoothing < 1 and has_weights
+
+
+def unsmoothed(log_v: Tensor, smoothing: float) -> Tensor:
+    """Take label smoothing out of log probabilities."""
+    if smoothing == 0:
+        return log_v
+    even = smoothing / log_v.shape[-1]
+    return log_excess(log_v, even, SMALLEST_EXCESS).log_softmax(-1)

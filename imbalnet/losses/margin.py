@@ -1,0 +1,230 @@
+"""Losses that know the class distribution: logit adjustment and margins.
+
+The distribution is that of the rows as the sampler delivers them, for the additive
+terms with class weights: behind levers that balance, nothing is left to adjust.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from imbalnet.losses.base import (
+    Loss,
+    checked_number,
+    full_precision,
+    shares_or_smallest,
+)
+
+
+class VectorScaling(Loss):
+    """Cross entropy of logits that are scaled and shifted class by class.
+
+    ``-log softmax(delta * z + iota)_t`` with ``delta_c = (share_c / largest share)
+    ** gamma`` and ``iota_c = tau * log(share_c)`` [1]_. The shift works from the
+    start of training, the scale towards its end. ``log_posterior`` is
+    ``log_softmax(delta * z)``; it holds for the effective prior ``prior**(1 - tau)``.
+
+    Parameters
+    ----------
+    gamma : float, default=0.15
+        Exponent of the scale, at least 0; 0 is logit adjustment.
+    tau : float, default=1.0
+        Factor of the shift, at least 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is negative or no number.
+
+    References
+    ----------
+    .. [1] Kini et al., "Label-Imbalanced and Group-Sensitive Classification under
+       Overparameterization", NeurIPS 2021.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.losses import VectorScaling
+    >>> loss, shares = VectorScaling(gamma=0.0, tau=1.0), torch.tensor([0.9, 0.1])
+    >>> loss.bind(shares, shares)
+    >>> loss(torch.zeros(1, 2), torch.tensor([1]))  # -log 0.1
+    tensor([2.3026])
+    """
+
+    delta: Tensor
+    iota: Tensor
+
+    def __init__(self, gamma: float = 0.15, tau: float = 1.0) -> None:
+        super().__init__()
+        self.gamma = checked_number("gamma", gamma, 0)
+        self.tau = checked_number("tau", tau, 0)
+        self.register_buffer("delta", torch.ones(()))
+        self.register_buffer("iota", torch.zeros(()))
+
+    def bind(self, delivered: Tensor, trained: Tensor) -> None:
+        """Take scale and shift from the class distribution."""
+        shares = shares_or_smallest(delivered)
+        self.delta = (shares / shares.max()) ** self.gamma
+        self.iota = self.tau * shares_or_smallest(trained).log()
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Give the loss of each row."""
+        logits = full_precision(logits)
+        scaled = self.delta.to(logits) * logits + self.iota.to(logits)
+        return F.cross_entropy(scaled, target, reduction="none")
+
+    def log_posterior(self, logits: Tensor) -> Tensor:
+        """Give the log of the class posterior that `logits` stand for."""
+        return (self.delta.to(logits) * logits).log_softmax(-1)
+
+    def effective_prior(self, prior: Tensor) -> Tensor:
+        """Give the prior that ``log_posterior`` holds for, ``prior**(1 - tau)``."""
+        mass = prior * torch.exp(-self.iota.to(prior))
+        return mass / mass.sum()
+
+    def extra_repr(self) -> str:
+        """Give the parameters for the representation."""
+        return f"gamma={self.gamma}, tau={self.tau}"
+
+
+class LogitAdjusted(VectorScaling):
+    """Logit-adjusted cross entropy, ``-log softmax(z + tau * log share)_t``.
+
+    The network learns what the class shares do not explain [1]_: with ``tau=1`` its
+    softmax is the posterior of balanced classes. The effective prior is
+    ``prior**(1 - tau)``.
+
+    Parameters
+    ----------
+    tau : float, default=1.0
+        Factor of the adjustment, at least 0; 0 is cross entropy.
+
+    Raises
+    ------
+    ValueError
+        If `tau` is negative or no number.
+
+    References
+    ----------
+    .. [1] Menon et al., "Long-Tail Learning via Logit Adjustment", ICLR 2021.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.losses import LogitAdjusted
+    >>> loss, shares = LogitAdjusted(tau=0.5), torch.tensor([0.81, 0.19])
+    >>> loss.bind(shares, shares)
+    >>> loss.effective_prior(shares)[0] / loss.effective_prior(shares)[1]
+    tensor(2.0647)
+    """
+
+    def __init__(self, tau: float = 1.0) -> None:
+        super().__init__(0.0, tau)
+
+    def extra_repr(self) -> str:
+        """Give the parameters for the representation."""
+        return f"tau={self.tau}"
+
+
+class BalancedSoftmax(LogitAdjusted):
+    """Balanced softmax, ``-log(n_t exp(z_t) / sum_c n_c exp(z_c))``.
+
+    With ``n_c`` rows of class c [1]_: logit adjustment with ``tau=1``. The effective
+    prior is uniform.
+
+    References
+    ----------
+    .. [1] Ren et al., "Balanced Meta-Softmax for Long-Tailed Visual Recognition",
+       NeurIPS 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.losses import BalancedSoftmax
+    >>> loss, shares = BalancedSoftmax(), torch.tensor([0.75, 0.25])
+    >>> loss.bind(shares, shares)
+    >>> loss(torch.zeros(1, 2), torch.tensor([1]))  # -log(1 / 4)
+    tensor([1.3863])
+    """
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+
+    def extra_repr(self) -> str:
+        """Give the parameters for the representation: there are none."""
+        return ""
+
+
+class LDAM(Loss):
+    """Label-distribution-aware margin loss.
+
+    ``-log softmax(scale * (z - margin_t * onehot_t))_t`` on cosines z, where the margin
+    of a class falls with the fourth root of its rows: ``margin_c = max_margin *
+    (n_min / n_c)**0.25`` [1]_. The authors train with deferred re-weighting,
+    ``class_weight="balanced", class_weight__start_epoch=0.8``; margins come from the
+    rows without these weights.
+
+    There is no calibrated inverse: the margin moves a row's own class only, and
+    cosines are bounded. Probabilities are ``softmax(scale * z)`` and only rank; wrap
+    the classifier in :class:`sklearn.calibration.CalibratedClassifierCV`.
+
+    Parameters
+    ----------
+    max_margin : float, default=0.5
+        Margin of the rarest class, at least 0.
+    scale : float, default=30.0
+        Factor of the cosines, more than 0. On a network that does not end in cosines
+        ``max_margin=0, scale=1`` is cross entropy.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
+    References
+    ----------
+    .. [1] Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware
+       Margin Loss", NeurIPS 2019.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.losses import LDAM
+    >>> loss, shares = LDAM(), torch.tensor([16 / 17, 1 / 17])
+    >>> loss.bind(shares, shares)
+    >>> loss.margins
+    tensor([0.2500, 0.5000])
+    """
+
+    is_calibrated = False
+    takes_cosines = True
+    margins: Tensor
+
+    def __init__(self, max_margin: float = 0.5, scale: float = 30.0) -> None:
+        super().__init__()
+        self.max_margin = checked_number("max_margin", max_margin, 0)
+        self.scale = checked_number("scale", scale, 0, open_low=True)
+        self.register_buffer("margins", torch.tensor(self.max_margin))
+
+    def bind(self, delivered: Tensor, trained: Tensor) -> None:
+        """Take the margins from the class distribution."""
+        del trained
+        shares = shares_or_smallest(delivered)
+        self.margins = self.max_margin * (shares.min() / shares) ** 0.25
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Give the loss of each row."""
+        logits = full_precision(logits)
+        margin = self.margins.to(logits).expand(logits.shape[-1])[target]
+        moved = logits.scatter_add(-1, target[:, None], -margin[:, None])
+        return F.cross_entropy(self.scale * moved, target, reduction="none")
+
+    def log_posterior(self, logits: Tensor) -> Tensor:
+        """Give the log softmax of the scaled cosines, which is no posterior."""
+        return (self.scale * logits).log_softmax(-1)
+
+    def extra_repr(self) -> str:
+        """Give the parameters for the representation."""
+        return f"max_margin={self.max_margin}, scale={self.scale}"

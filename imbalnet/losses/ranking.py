@@ -1,0 +1,118 @@
+"""A ranking loss: average precision, made smooth."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from imbalnet.losses.base import Loss, checked_number, full_precision
+
+# Pairs of rows that are compared at once.
+_PAIRS_AT_ONCE = 2**22
+
+
+class AveragePrecision(Loss):
+    """One minus a smooth average precision of the batch, behind a warm-up.
+
+    The rank of a positive row i among all rows j of the batch is counted with sigmoids
+    of the differences of log odds, ``sigmoid((s_j - s_i) / temperature)``, and so is
+    its rank among the positives; the mean of their ratio is the batch's average
+    precision [1]_. Positives have the value ``(1 - precision at i) * batch rows /
+    positives`` and negatives 0, so that the batch's mean is one minus its average
+    precision. With three classes or more it is the mean of one-vs-rest.
+
+    Every batch must hold positives: without a `sampler` the classifier takes
+    "stratified_batch". Weights of classes and rows are refused. There is no calibrated
+    inverse: outputs only rank; wrap the classifier in
+    :class:`sklearn.calibration.CalibratedClassifierCV`.
+
+    Parameters
+    ----------
+    temperature : float, default=1.0
+        Width of the sigmoids in log odds, more than 0. Small values follow the steps
+        of the true metric, and give a gradient to close pairs only.
+    warmup : float, default=0.5
+        Share of training that takes the cross entropy, in [0, 1]: a ranking loss has
+        little gradient before rows are roughly in order. 1 is the cross entropy.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
+    References
+    ----------
+    .. [1] Brown et al., "Smooth-AP: Smoothing the Path Towards Large-Scale Image
+       Retrieval", ECCV 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.losses import AveragePrecision
+    >>> loss = AveragePrecision(temperature=0.01, warmup=0.0)
+    >>> logits = torch.tensor([[0.0, 2.0], [0.0, 1.0], [0.0, 0.0]])
+    >>> loss(logits, torch.tensor([1, 0, 1])).mean()  # 1 - (1 / 1 + 2 / 3) / 2
+    tensor(0.1667)
+    """
+
+    is_calibrated = False
+    is_ranking = True
+
+    def __init__(self, temperature: float = 1.0, warmup: float = 0.5) -> None:
+        super().__init__()
+        self.temperature = checked_number("temperature", temperature, 0, open_low=True)
+        self.warmup = checked_number("warmup", warmup, 0, 1 + 1e-12)
+        self.progress = 0.0
+
+    def begin_epoch(self, progress: float) -> None:
+        """Learn how far training is, from 0 at its start towards 1 at its end."""
+        self.progress = progress
+
+    @property
+    def is_warming_up(self) -> bool:
+        """Whether training takes the cross entropy."""
+        return self.training and self.progress < self.warmup
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Give the loss of each row."""
+        logits = full_precision(logits)
+        if self.is_warming_up:
+            return F.cross_entropy(logits, target, reduction="none")
+        n_rows, n_classes = logits.shape
+        log_odds = _log_odds(logits)
+        is_ranked = target == 1 if n_classes == 2 else torch.ones_like(target).bool()
+        ranked = is_ranked.nonzero().squeeze(-1)
+        at_once = max(1, _PAIRS_AT_ONCE // max(1, n_rows))
+        missed = torch.cat(
+            [self._missed(log_odds, target, rows) for rows in ranked.split(at_once)]
+        )
+        n_of_class = torch.bincount(target[ranked], minlength=n_classes)
+        n_present = (n_of_class > 0).sum().clamp(min=1)
+        share = n_rows / (n_of_class[target[ranked]] * n_present)
+        return torch.zeros_like(log_odds[:, 0]).index_add(0, ranked, missed * share)
+
+    def _missed(self, log_odds: Tensor, target: Tensor, rows: Tensor) -> Tensor:
+        """Give one minus the precision at each of the `rows`."""
+        own = target[rows]
+        scores = log_odds[:, own]  # (batch, rows): for the class of each ranked row
+        gap = scores - scores[rows, torch.arange(len(rows), device=rows.device)]
+        ahead = torch.sigmoid(gap / self.temperature)
+        is_alike = target[:, None] == own
+        is_other = rows != torch.arange(len(target), device=rows.device)[:, None]
+        rank = 1 + (ahead * is_other).sum(0)
+        rank_among_alike = 1 + (ahead * (is_other & is_alike)).sum(0)
+        return 1 - rank_among_alike / rank
+
+    def extra_repr(self) -> str:
+        """Give the parameters for the representation."""
+        return f"temperature={self.temperature}, warmup={self.warmup}"
+
+
+def _log_odds(logits: Tensor) -> Tensor:
+    """Give ``log(v / (1 - v))`` of every class."""
+    if logits.shape[-1] == 2:
+        return logits - logits.flip(-1)
+    eye = torch.eye(logits.shape[-1], dtype=torch.bool, device=logits.device)
+    others = logits[:, None, :].masked_fill(eye, float("-inf")).logsumexp(-1)
+    return logits - others

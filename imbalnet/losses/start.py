@@ -1,0 +1,69 @@
+"""Where training starts: the best outputs that do not know the features."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from imbalnet.losses.base import Loss
+
+# More classes than this, and the problem is slow and badly conditioned to solve.
+_MOST_CLASSES = 100
+_SMALLEST_SHARE = 1e-9
+
+
+def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
+    """Find the logits that minimise a loss, if they are the same for all rows.
+
+    An output layer that starts there gives rare classes no flood of false alarms. For
+    the cross entropy these are the log priors; for other losses
+    ``sum_c prior_c loss(z, c)`` is minimised, whatever the loss is. A ranking loss,
+    which is indifferent to constants, starts at the log of its effective prior, and so
+    does any loss of more than 100 classes.
+
+    Parameters
+    ----------
+    loss : Loss
+        Already bound to the class distribution.
+    prior : Tensor of shape (n_classes,)
+        Class distribution that is trained on, sampler and class weights included.
+
+    Returns
+    -------
+    Tensor of float64, shape (n_classes,)
+        The first one is 0.
+    """
+    shares = loss.effective_prior(prior.double()).clamp(min=_SMALLEST_SHARE)
+    start = shares.log() - shares[0].log()
+    if loss.is_ranking or len(prior) > _MOST_CLASSES:
+        return start
+    found = _minimise(copy.deepcopy(loss).double(), prior.double(), start)
+    return found if bool(torch.isfinite(found).all()) else start
+
+
+@torch.enable_grad()
+def _minimise(loss: Loss, prior: Tensor, start: Tensor) -> Tensor:
+    n_classes = len(prior)
+    free = start[1:].clone().requires_grad_()  # losses see differences of logits
+    solver = torch.optim.LBFGS(
+        [free],
+        max_iter=500,
+        tolerance_grad=1e-12,
+        tolerance_change=1e-15,
+        line_search_fn="strong_wolfe",
+    )
+
+    def logits() -> Tensor:
+        return torch.cat([start[:1], free])
+
+    def risk() -> Tensor:
+        solver.zero_grad()
+        values = loss(logits().expand(n_classes, -1), torch.arange(n_classes))
+        total = (prior * values).sum()
+        total.backward()
+        return total
+
+    solver.step(risk)
+    return logits().detach()

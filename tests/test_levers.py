@@ -1,0 +1,389 @@
+"""Losses, weights, samplers and costs through the estimator."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+from torch import nn
+
+from imbalnet import BalancedNeuralClassifier
+from imbalnet.losses import LOSSES, Loss
+from imbalnet.networks import MLP, CosineLinear
+
+NO_INVERSE = {"ldam", "average_precision"}
+INVERTIBLE = sorted(set(LOSSES) - NO_INVERSE)
+MULTI = ["balanced_softmax", "asymmetric", "vector_scaling", "average_precision"]
+
+
+def classifier(**params):
+    params = {"max_epochs": 4, "random_state": 0, **params}
+    return BalancedNeuralClassifier(**params)
+
+
+class Watch(Callback):
+    """Keep what happens in training; class attributes survive skorch's copies."""
+
+    weights: list = []
+    batches: list = []
+    start: list = []
+
+    @classmethod
+    def cleared(cls):
+        cls.weights, cls.batches, cls.start = [], [], []
+        return cls()
+
+    def on_train_begin(self, net, X=None, **kwargs):
+        net.module_.eval()
+        logits = net.infer(X[0].X)
+        self.start.append(net.log_posterior(logits.double()).exp().detach().numpy())
+
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        rows = dataset_train
+        self.weights.append(
+            [
+                rows.weight[rows.index][rows.y == code].unique().tolist()
+                for code in (0, 1)
+            ]
+        )
+
+    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+        if training:
+            self.batches.append(batch[1].numpy())
+
+
+# -- losses --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_learns(loss, rare):
+    """Far better than chance, with probabilities that sum to one."""
+    X, y = rare
+    clf = classifier(loss=loss, max_epochs=15).fit(X, y)
+    probabilities = clf.predict_proba(X)
+    np.testing.assert_allclose(probabilities.sum(1), 1.0)
+    scores = probabilities[:, 1]
+    assert scores[y == 1].mean() > 2 * scores[y == 0].mean()
+
+
+@pytest.mark.parametrize("loss", MULTI)
+def test_losses_take_three_classes(loss, three_classes):
+    X, y = three_classes
+    clf = classifier(loss=loss, max_epochs=15).fit(X, y)
+    assert clf.predict_proba(X).shape == (600, 3)
+    assert (clf.predict(X) == y).mean() > 0.8
+
+
+@pytest.mark.parametrize("sampler", [None, "weighted"])
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("loss", INVERTIBLE)
+def test_training_starts_at_the_effective_prior(loss, class_weight, sampler, rare):
+    """Of a linear model, which begins with all coefficients zero."""
+    X, y = rare
+    clf = classifier(
+        module="linear",
+        optimizer="adamw",
+        loss=loss,
+        class_weight=class_weight,
+        sampler=sampler,
+        callbacks=[Watch.cleared()],
+        max_epochs=1,
+    ).fit(X, y)
+    expected = np.tile(clf.effective_prior_, (len(X), 1))
+    np.testing.assert_allclose(Watch.start[0], expected, rtol=1e-3)
+
+
+class TwinMLP(MLP):
+    """An ensemble of two members that are the same network."""
+
+    def forward(self, x):
+        return super().forward(x)[:, None].expand(-1, 2, -1)
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("loss", [*INVERTIBLE, "ldam"])
+def test_ensemble_is_corrected_as_its_members_are(loss, class_weight, rare):
+    X, y = rare
+    params = {"loss": loss, "class_weight": class_weight, "sampler": "stratified_batch"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*no calibrated inverse")
+        alone = classifier(target_prior="train", **params).fit(X, y)
+        twins = classifier(target_prior="train", module=TwinMLP, **params).fit(X, y)
+    np.testing.assert_allclose(
+        twins.predict_proba(X), alone.predict_proba(X), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("tau", "expected"), [(0.0, [0.92, 0.08]), (0.5, None), (1.0, [0.5, 0.5])]
+)
+def test_logit_adjustment_has_the_effective_prior_of_its_tau(tau, expected, rare):
+    X, y = rare
+    clf = classifier(loss="logit_adjusted", loss__tau=tau).fit(X, y)
+    mass = clf.class_prior_ ** (1 - tau)
+    np.testing.assert_allclose(clf.effective_prior_, mass / mass.sum())
+    if expected is not None:
+        np.testing.assert_allclose(clf.effective_prior_, expected, atol=0.01)
+
+
+def test_logit_adjustment_and_weights_do_not_balance_twice(rare):
+    """Behind balanced weights nothing is left to adjust: the same training."""
+    X, y = rare
+    adjusted = classifier(loss="logit_adjusted", class_weight="balanced").fit(X, y)
+    plain = classifier(class_weight="balanced").fit(X, y)
+    np.testing.assert_allclose(adjusted.effective_prior_, [0.5, 0.5])
+    np.testing.assert_allclose(
+        adjusted.predict_proba(X), plain.predict_proba(X), atol=1e-6
+    )
+
+
+def test_losses_without_an_inverse_warn_of_a_target_prior(rare):
+    with pytest.warns(UserWarning, match="has no calibrated inverse"):
+        classifier(loss="ldam", target_prior="train").fit(*rare)
+
+
+class OwnLoss(Loss):
+    """Squared error of the target's probability, which has no closed inverse."""
+
+    is_calibrated = False
+
+    def forward(self, logits, target):
+        p = logits.softmax(-1).gather(-1, target[:, None]).squeeze(-1)
+        return (1 - p) ** 2
+
+
+def test_own_loss_starts_at_its_minimiser_and_learns(rare):
+    X, y = rare
+    clf = classifier(
+        module="linear",
+        optimizer="adamw",
+        loss=OwnLoss,
+        callbacks=[Watch.cleared()],
+        max_epochs=20,
+    ).fit(X, y)
+    prior = clf.class_prior_
+    p = Watch.start[0][0, 1]  # where prior_1 (1 - p)^2 + prior_0 p^2 is smallest
+    assert p == pytest.approx(prior[1], rel=1e-3)
+    scores = clf.predict_proba(X)[:, 1]
+    assert scores[y == 1].mean() > 2 * scores[y == 0].mean()
+
+
+# -- LDAM ----------------------------------------------------------------------------
+
+
+def test_ldam_has_a_network_of_cosines(rare):
+    X, y = rare
+    clf = classifier(loss="ldam").fit(X, y)
+    assert isinstance(clf.module_.output, CosineLinear)
+    outputs = clf.module_(torch.tensor(X, dtype=torch.float32))
+    assert outputs.abs().max() <= 1 + 1e-6
+    assert "module__normalize_output" not in clf.get_params()
+
+
+def test_ldam_margins_do_not_know_the_class_weights(rare):
+    X, y = rare
+    plain = classifier(loss="ldam").fit(X, y)
+    weighted = classifier(
+        loss="ldam", class_weight="balanced", class_weight__start_epoch=0.5
+    ).fit(X, y)
+    margins = [clf.net_.criterion_.margins.tolist() for clf in (plain, weighted)]
+    assert margins[0] == margins[1]
+    n_neg, n_pos = np.bincount(y)
+    assert margins[0] == pytest.approx([0.5 * (n_pos / n_neg) ** 0.25, 0.5])
+
+
+class CosineNet(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(in_features, 16), nn.Tanh(), CosineLinear(16, out_features)
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def test_ldam_takes_own_networks_of_cosines_only(rare):
+    classifier(loss="ldam", module=CosineNet).fit(*rare)
+    with pytest.raises(ValueError, match=r"does not end in imbalnet\.networks\.Cosine"):
+        classifier(loss="ldam", module="linear").fit(*rare)
+
+
+# -- the ranking loss ----------------------------------------------------------------
+
+
+def test_ranking_loss_has_positives_in_every_batch(rare):
+    X, y = rare
+    clf = classifier(
+        loss="average_precision", batch_size=20, callbacks=[Watch.cleared()]
+    ).fit(X, y)
+    assert len(Watch.batches) == 4 * 30
+    assert all(batch.sum() >= 1 for batch in Watch.batches)
+    assert clf.effective_prior_ == pytest.approx(clf.class_prior_, abs=0.03)
+
+
+def test_ranking_loss_refuses_weights(rare):
+    X, y = rare
+    with pytest.raises(ValueError, match="ranks, and knows no weights, but class_weig"):
+        classifier(loss="average_precision", class_weight="balanced").fit(X, y)
+    with pytest.raises(ValueError, match="but sample_weight holds different ones"):
+        classifier(loss="average_precision").fit(X, y, sample_weight=1.0 + y)
+
+
+def test_ranking_loss_warms_up(rare):
+    """The training loss is the cross entropy first, then one minus precision."""
+    X, y = rare
+    ranked = classifier(loss="average_precision", sampler="weighted", max_epochs=6)
+    plain = classifier(sampler="weighted", max_epochs=6)
+    losses = [clf.fit(X, y).history_[:, "train_loss"] for clf in (ranked, plain)]
+    assert losses[0][:3] == losses[1][:3]
+    assert losses[0][3] != losses[1][3]
+    assert max(losses[0][3:]) < 1
+
+
+def test_ranking_loss_goes_past_its_warmup_in_partial_fit(rare):
+    X, y = rare
+    clf = classifier(loss="average_precision", max_epochs=4)
+    for _ in range(4):
+        clf.partial_fit(X, y, classes=[0, 1])
+    progress = [0.0, 0.25, 0.5, 0.75]
+    assert clf.net_.criterion_.progress == progress[-1]
+
+
+# -- deferred weights ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", [2, 0.5])
+def test_deferred_weights_come_in_at_their_epoch(start, rare):
+    X, y = rare
+    clf = classifier(
+        class_weight="balanced",
+        class_weight__start_epoch=start,
+        callbacks=[Watch.cleared()],
+    ).fit(X, y)
+    early, late = [[1.0], [1.0]], [[w] for w in clf.class_weight_]
+    expected = [early, early, late, late]
+    for weights, wanted in zip(Watch.weights, expected, strict=True):
+        np.testing.assert_allclose(weights, wanted, rtol=1e-6)
+    np.testing.assert_allclose(clf.effective_prior_, [0.5, 0.5])
+
+
+class Spoil(Callback):
+    """Make every epoch but the first useless."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) >= 1:
+            with torch.no_grad():
+                for parameter in net.module_.parameters():
+                    parameter.zero_()
+
+
+def test_deferred_weights_do_not_count_where_an_earlier_epoch_is_kept(rare):
+    """The weights of epoch 1 were trained without: their prior is the data's."""
+    X, y = rare
+    clf = classifier(
+        class_weight="balanced",
+        class_weight__start_epoch=2,
+        early_stopping=True,
+        validation_fraction=0.3,
+        max_epochs=5,
+        callbacks=[Spoil()],
+    ).fit(X, y)
+    assert clf.best_iteration_ == 1
+    np.testing.assert_allclose(clf.effective_prior_, clf.class_prior_)
+
+
+def test_patience_waits_for_deferred_weights(rare):
+    clf = classifier(
+        class_weight="balanced",
+        class_weight__start_epoch=4,
+        early_stopping=True,
+        validation_fraction=0.3,
+        patience=1,
+        max_epochs=8,
+        callbacks=[Spoil()],
+    ).fit(*rare)
+    assert clf.n_iter_ >= 5
+
+
+def test_deferred_weights_in_partial_fit_count_its_calls(rare):
+    X, y = rare
+    clf = classifier(class_weight="balanced", class_weight__start_epoch=2)
+    priors = []
+    for _ in range(3):
+        clf.partial_fit(X, y, classes=[0, 1])
+        priors.append(clf.effective_prior_[1])
+    np.testing.assert_allclose(priors[:2], clf.class_prior_[1])
+    assert priors[2] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("start", [-1, 1.0, "half", None])
+def test_deferred_weights_reject_start(start, rare):
+    with pytest.raises(ValueError, match="class_weight__start_epoch="):
+        classifier(class_weight="balanced", class_weight__start_epoch=start).fit(*rare)
+
+
+def test_deferred_weights_must_come_before_the_end(rare):
+    with pytest.raises(ValueError, match="they would never be used"):
+        classifier(class_weight="balanced", class_weight__start_epoch=4).fit(*rare)
+
+
+# -- weights -------------------------------------------------------------------------
+
+
+def test_class_weight_as_array_follows_the_classes(rare):
+    clf = classifier(class_weight=[1.0, 7.0]).fit(*rare)
+    assert clf.class_weight_.tolist() == [1.0, 7.0]
+
+
+def test_class_weight_is_capped(rare):
+    clf = classifier(class_weight="balanced", class_weight__max_ratio=3.0).fit(*rare)
+    assert clf.class_weight_[1] / clf.class_weight_[0] == pytest.approx(3.0)
+    assert clf.effective_prior_[1] == pytest.approx(
+        3 * clf.class_prior_[1] / (3 * clf.class_prior_[1] + clf.class_prior_[0])
+    )
+
+
+# -- costs ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def costly(three_classes):
+    X, y = three_classes
+    return classifier(max_epochs=10, class_weight="balanced").fit(X, y), X
+
+
+def test_predict_under_costs_takes_the_cheapest_class(costly):
+    """Under the training data's prior, where no target prior is given."""
+    clf, X = costly
+    costs = np.array([[0.0, 1.0, 2.0], [5.0, 0.0, 1.0], [40.0, 3.0, 0.0]])
+    p = clf.set_params(target_prior="train").predict_proba(X)
+    expected = (p @ costs).argmin(1)
+    for target in ("train", None):
+        clf.set_params(cost_matrix=costs, target_prior=target)
+        np.testing.assert_array_equal(clf.predict(X), expected)
+    probabilities = clf.predict_proba(X)
+    clf.set_params(cost_matrix=None)
+    np.testing.assert_array_equal(clf.predict_proba(X), probabilities)
+
+
+def test_predict_takes_costs_by_label(rare):
+    X, y = rare
+    labels = np.array(["fine", "fraud"])[y]
+    clf = classifier(max_epochs=10).fit(X, labels)
+    plain = (clf.predict(X) == "fraud").sum()
+    clf.set_params(cost_matrix={("fraud", "fine"): 50.0, ("fine", "fraud"): 1.0})
+    flagged = clf.predict(X) == "fraud"
+    np.testing.assert_array_equal(flagged, clf.predict_proba(X)[:, 1] > 1 / 51)
+    assert flagged.sum() > plain
+
+
+@pytest.mark.parametrize("costs", [[[0, 1]], {("a", "b"): 1}, [[0, np.nan], [1, 0]]])
+def test_wrong_costs_are_an_error_before_training(costs, rare):
+    clf = classifier(cost_matrix=costs)
+    with pytest.raises(ValueError, match="cost_matrix"):
+        clf.fit(*rare)
+    assert not hasattr(clf, "net_")

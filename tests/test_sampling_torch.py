@@ -1,0 +1,189 @@
+"""Torch's sampler classes as samplers of the training rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import (
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+
+from imbalnet.batches import TableRows, TensorBatches
+from imbalnet.sampling import build_sampler
+
+CODES = np.repeat([0, 1], [270, 30])
+COUNTS = np.array([270, 30])
+
+
+class Balanced(Sampler):
+    """Row weights from the labels: what WeightedRandomSampler cannot be given."""
+
+    def __init__(self, labels, generator, share=0.5):
+        counts = labels.bincount()
+        self.row_weights = (torch.tensor([1 - share, share]) / counts)[labels]
+        self.generator = generator
+
+    def __iter__(self):
+        n_rows = len(self.row_weights)
+        draws = self.row_weights.multinomial(n_rows, True, generator=self.generator)
+        return iter(draws.tolist())
+
+
+class TwoPositives(Sampler):
+    """A batch sampler: two positives in each batch, no rest."""
+
+    def __init__(self, data_source, batch_size):
+        self.labels, self.batch_size = data_source, batch_size
+
+    def __iter__(self):
+        positives = torch.where(self.labels == 1)[0]
+        for negatives in torch.where(self.labels == 0)[0].split(self.batch_size - 2):
+            two = positives[torch.randperm(len(positives))[:2]]
+            yield torch.cat([two, negatives]).tolist()
+
+
+class Scripted(Sampler):
+    """Yield what it is told to."""
+
+    def __init__(self, draws, **kwargs):
+        assert not kwargs  # nothing is given that is not named
+        self.draws = draws
+
+    def __iter__(self):
+        return iter(self.draws)
+
+
+def bound(cls, seed=0, **params):
+    return build_sampler(cls, params).bind(CODES, np.random.default_rng(seed))
+
+
+def test_random_sampler_is_a_permutation():
+    sampler = bound(RandomSampler)
+    one, two = sampler.epoch(32), sampler.epoch(32)
+    np.testing.assert_array_equal(np.sort(one), np.arange(300))
+    assert not np.array_equal(one, two)
+    np.testing.assert_array_equal(sampler.rates(COUNTS, 32), [1, 1])
+
+
+def test_sampler_parameters_reach_the_class():
+    sampler = bound(RandomSampler, num_samples=50, replacement=True)
+    assert len(sampler.epoch(32)) == 50
+
+
+@pytest.mark.parametrize("cls", [RandomSampler, Balanced, TwoPositives])
+def test_draws_repeat_with_their_seed_and_leave_the_global_generator(cls):
+    """Also where the class draws from the global generator, as TwoPositives does."""
+    before = torch.random.get_rng_state()
+    one, again, other = (np.hstack(bound(cls, seed).epoch(12)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_rates_do_not_shift_the_draws():
+    one, two = bound(Balanced), bound(Balanced)
+    one.rates(COUNTS, 32)
+    np.testing.assert_array_equal(one.epoch(32), two.epoch(32))
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_rates_are_measured(share):
+    """Within four standard errors of 20 epochs of 300 draws."""
+    mass = COUNTS * bound(Balanced, share=share).rates(COUNTS, 32)
+    error = np.sqrt(share * (1 - share) / 6000)
+    assert mass[1] / mass.sum() == pytest.approx(share, abs=4 * error)
+
+
+def test_rates_of_batches_are_their_shares():
+    sampler = bound(TwoPositives)
+    np.testing.assert_allclose(COUNTS * sampler.rates(COUNTS, 12), [270, 27 * 2])
+
+
+def test_rates_of_a_class_that_is_never_drawn_are_small_but_there():
+    sampler = bound(Scripted, draws=range(10))
+    rates = sampler.rates(COUNTS, 32)
+    np.testing.assert_allclose(rates, [10 / 270, 0.5 / 20 / 30])
+
+
+def test_batches_of_a_batch_sampler_stay_as_they_are(rng):
+    rows = TableRows(
+        rng.normal(size=(300, 1)), CODES, np.ones(300), order=bound(TwoPositives)
+    )
+    labels = [y for _, y, _ in TensorBatches(rows, 22)]
+    assert [len(y) for y in labels] == [22] * 13 + [12]
+    assert all(y.sum() == 2 for y in labels)
+
+
+@pytest.mark.parametrize(
+    "draws",
+    [[3, 4], [np.int64(3), np.int64(4)], list(torch.tensor([3, 4]))],
+    ids=["int", "numpy", "tensor"],
+)
+def test_row_numbers_may_be_of_any_integer_kind(draws):
+    assert bound(Scripted, draws=draws).epoch(32).tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    "draws",
+    [[[3, 4], [], [5]], [(3, 4), (5,)], list(torch.tensor([3, 4, 5]).split(2))],
+    ids=["list", "tuple", "tensor"],
+)
+def test_batches_may_be_of_any_kind(draws):
+    epoch = bound(Scripted, draws=draws).epoch(32)
+    assert [batch.tolist() for batch in epoch] == [[3, 4], [5]]
+
+
+@pytest.mark.parametrize("draws", [[0, 300], [0, -1], [[0], [5, 300]]])
+def test_rows_outside_the_training_rows_are_named(draws):
+    with pytest.raises(ValueError, match=r"drew row (300|-1), but .* 0 to 299"):
+        bound(Scripted, draws=draws).epoch(32)
+
+
+@pytest.mark.parametrize("draws", [[], [[], []]])
+def test_an_epoch_without_rows_is_named(draws):
+    with pytest.raises(ValueError, match="sampler=Scripted drew no rows"):
+        bound(Scripted, draws=draws).epoch(32)
+
+
+def test_an_epoch_without_end_is_named(monkeypatch):
+    monkeypatch.setattr("imbalnet.sampling.torch_adapter._LONGEST_EPOCH", 5000)
+
+    class Endless(Sampler):
+        def __iter__(self):
+            while True:
+                yield 0
+
+    with pytest.raises(ValueError, match=r"more than 5000 times .* and end"):
+        bound(Endless).epoch(32)
+
+
+@pytest.mark.parametrize(
+    ("cls", "params", "message"),
+    [
+        (WeightedRandomSampler, {}, r"'weights'.*use sampler='weighted'"),
+        (SubsetRandomSampler, {}, r"\['indices'\].*Give them as sampler__"),
+        (RandomSampler, {"size": 3}, "sampler__size is no parameter.*num_samples"),
+        (RandomSampler, {"generator": None}, "sampler__generator is no parameter"),
+        (Scripted, {"batch_size": 3, "draws": []}, "sampler__batch_size is no par"),
+    ],
+)
+def test_build_sampler_names_wrong_arguments(cls, params, message):
+    with pytest.raises(ValueError, match=message):
+        build_sampler(cls, params)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "cure"),
+    [
+        (SequentialSampler(CODES), "give the class, sampler=SequentialSampler"),
+        (WeightedRandomSampler(np.ones(300), 300), "use sampler='weighted'"),
+    ],
+)
+def test_build_sampler_refuses_an_instance(sampler, cure):
+    with pytest.raises(ValueError, match=cure):
+        build_sampler(sampler, {})
