@@ -19,8 +19,9 @@ from torch import nn
 from torch.utils.data import Sampler
 
 from imbalnet.assembly import optimizer_of
+from imbalnet.fitted import FittedNetworkMixin
 from imbalnet.losses import LOSSES
-from imbalnet.networks import NETWORKS, LinearModel
+from imbalnet.networks import NETWORKS
 from imbalnet.optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet.parameters import NestedParametersMixin
 from imbalnet.posterior import (
@@ -35,7 +36,9 @@ from imbalnet.table import as_matrix, read_rows, read_validation_rows
 from imbalnet.training import Trained, train
 
 
-class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
+class BalancedNeuralClassifier(
+    NestedParametersMixin, FittedNetworkMixin, ClassifierMixin, BaseEstimator
+):
     """Neural network classifier for imbalanced tabular data.
 
     A scikit-learn classifier that trains a torch network through skorch. Class
@@ -576,43 +579,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             return logsumexp(log_posterior, axis=1) - np.log(n_members)
         return log_posterior
 
-    # -- fitted state ------------------------------------------------------------
-
-    @property
-    def module_(self) -> nn.Module:
-        """The trained network."""
-        return self.net_.module_
-
-    @property
-    def history_(self) -> Any:
-        """One record an epoch."""
-        return self.net_.history
-
-    @property
-    def device_(self) -> torch.device:
-        """Where the network lies."""
-        return torch.device(self.net_.device)
-
-    @property
-    def coef_(self) -> NDArray[np.float64]:
-        """Coefficients for the raw features, with ``module="linear"``."""
-        return self._linear().coefficients()[0]
-
-    @property
-    def intercept_(self) -> NDArray[np.float64]:
-        """Intercepts under the effective prior, with ``module="linear"``."""
-        intercept = self._linear().coefficients()[1]
-        binary = len(self.classes_) == 2
-        return intercept + (np.diff(self.offset_) if binary else self.offset_)
-
-    def _linear(self) -> LinearModel:
-        module = self.module_
-        if not isinstance(module, LinearModel):
-            raise AttributeError(
-                f"coef_ and intercept_ exist with module='linear' only, not with "
-                f"module={self.module!r}."
-            )
-        return module
+    # -- what scikit-learn asks --------------------------------------------------------
 
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn whether there is a trained net."""

@@ -28,7 +28,7 @@ LAYERS = {
         "table",
         "weighting",
     },
-    1: {"losses", "monitoring", "sampling"},
+    1: {"fitted", "losses", "monitoring", "sampling"},
     2: {"net", "preparation"},
     3: {"assembly", "classifier", "training"},
 }

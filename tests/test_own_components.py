@@ -1,0 +1,212 @@
+"""Modules, losses, callbacks, iterators and optimisers of one's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import average_precision_score
+from skorch.callbacks import Callback, EpochScoring
+from torch import nn
+from torch.utils.data import DataLoader
+
+from imbalnet import BalancedNeuralClassifier
+
+
+def fitted(data, **params):
+    X, y = data
+    return BalancedNeuralClassifier(random_state=0, **params).fit(X, y)
+
+
+class TwoTower(nn.Module):
+    """One column for two classes, batch norm and dropout: what users write."""
+
+    def __init__(self, in_features, out_features, width=16):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(in_features, width),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Dropout(0.1),
+            nn.Linear(width, 1 if out_features == 2 else out_features),
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class Members(nn.Module):
+    """Three linear members: logits of shape (batch, 3, classes)."""
+
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.members = nn.ModuleList(
+            nn.Linear(in_features, out_features) for _ in range(3)
+        )
+
+    def forward(self, x):
+        return torch.stack([member(x) for member in self.members], dim=1)
+
+
+class TooFewColumns(nn.Linear):
+    def __init__(self, in_features, out_features):
+        super().__init__(in_features, out_features - 1)
+
+
+def test_own_module_with_one_column_learns(rare):
+    X, y = rare
+    clf = fitted(rare, module=TwoTower, module__width=32, learning_rate=5e-3)
+    assert clf.module_.layers[0].out_features == 32
+    assert average_precision_score(y, clf.decision_function(X)) > 0.8
+
+
+def test_own_module_with_members_averages_probabilities(three_classes):
+    X, y = three_classes
+    clf = fitted(
+        three_classes, module=Members, class_weight="balanced", target_prior="train"
+    )
+    shift = np.log(clf.class_prior_ / clf.effective_prior_)
+    with torch.no_grad():
+        logits = clf.module_(torch.tensor(X, dtype=torch.float32)).numpy() + shift
+    each = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    np.testing.assert_allclose(clf.predict_proba(X), each.mean(1), atol=1e-5)
+    assert clf.score(X, y) > 0.75
+
+
+def test_own_module_of_wrong_width_is_named(three_classes):
+    with pytest.raises(ValueError, match=r"logits of shape \(batch, 3\)"):
+        fitted(three_classes, module=TooFewColumns)
+
+
+def test_own_callbacks_see_batches_and_stay_unchanged(rare):
+    class Counter(Callback):
+        batches = 0
+
+        def on_batch_end(self, net, training=False, **kwargs):
+            type(self).batches += training
+
+    scoring = EpochScoring("roc_auc", lower_is_better=False, name="auc")
+    clf = fitted(
+        rare,
+        max_epochs=2,
+        batch_size=100,
+        callbacks=[Counter(), scoring],
+        early_stopping=True,
+        validation_fraction=0.3,
+    )
+    assert Counter.batches == 2 * 5  # 421 rows
+    assert 0.5 < clf.history_[-1]["auc"] <= 1
+    assert not hasattr(scoring, "best_score_")
+
+
+@pytest.mark.parametrize("use_caching", [True, False])
+@pytest.mark.parametrize("on_train", [True, False])
+def test_skorch_scoring_callbacks_score(rare, use_caching, on_train):
+    scoring = EpochScoring(
+        "average_precision",
+        on_train=on_train,
+        use_caching=use_caching,
+        lower_is_better=False,
+        name="ap",
+    )
+    clf = fitted(
+        rare,
+        max_epochs=8,
+        batch_size=100,
+        early_stopping=True,
+        validation_fraction=0.3,
+        patience=100,
+        callbacks=[scoring],
+    )
+    scores = clf.history_[:, "ap"]
+    if on_train:
+        assert scores[-1] > scores[0]
+    else:
+        expected = clf.history_[:, "valid_average_precision"]
+        np.testing.assert_allclose(scores, expected, rtol=1e-5)
+
+
+def test_own_loss_without_inverse_warns_where_a_prior_is_asked_for(rare):
+    with pytest.warns(UserWarning, match="no calibrated inverse"):
+        fitted(rare, loss=nn.MultiMarginLoss, target_prior="train", max_epochs=1)
+
+
+class OwnCrossEntropy(nn.Module):
+    """A user's loss with an inverse link of its own: logits at half scale."""
+
+    def __init__(self, reduction="mean"):
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, logits, target):
+        return nn.functional.cross_entropy(2 * logits, target, reduction="none")
+
+    def log_posterior(self, logits):
+        return (2 * logits).log_softmax(-1)
+
+
+def test_own_loss_brings_its_inverse(rare):
+    X, _ = rare
+    clf = fitted(rare, loss=OwnCrossEntropy, target_prior="train", max_epochs=5)
+    with torch.no_grad():
+        logits = clf.module_(torch.tensor(X, dtype=torch.float32)).double()
+    np.testing.assert_allclose(
+        clf.predict_proba(X), (2 * logits).softmax(-1).numpy(), atol=1e-6
+    )
+
+
+def test_own_iterator_trains(rare):
+    X, y = rare
+    clf = fitted(
+        rare,
+        net__iterator_train=DataLoader,
+        net__iterator_train__shuffle=True,
+        class_weight="balanced",
+    )
+    assert average_precision_score(y, clf.decision_function(X)) > 0.8
+
+
+def test_skorch_net_predicts_by_itself(rare):
+    X, _ = rare
+    clf = fitted(rare, loss="focal", max_epochs=5)
+    np.testing.assert_allclose(
+        clf.net_.predict_proba(X.astype(np.float32)), clf.predict_proba(X), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "lbfgs", torch.optim.RMSprop])
+def test_optimizers_learn(rare, optimizer):
+    X, y = rare
+    clf = fitted(rare, module="linear", optimizer=optimizer)
+    assert average_precision_score(y, clf.decision_function(X)) > 0.5
+
+
+def test_parameter_groups_reach_the_optimizer(rare):
+    groups = [("output.*", {"lr": 0.5})]
+    clf = fitted(
+        rare, max_epochs=1, optimizer__param_groups=groups, optimizer__betas=(0.8, 0.9)
+    )
+    first, second = clf.net_.optimizer_.param_groups
+    assert first["initial_lr"] == 0.5
+    assert second["initial_lr"] == pytest.approx(7e-4)
+    assert first["betas"] == (0.8, 0.9)
+
+
+def test_weight_decay_spares_biases(rare):
+    clf = fitted(rare, max_epochs=1, weight_decay=0.3)
+    decays = {
+        p.ndim: group["weight_decay"]
+        for group in clf.net_.optimizer_.param_groups
+        for p in group["params"]
+    }
+    assert decays == {2: 0.3, 1: 0.0}
+
+
+def test_compiled_network_predicts_the_same(rare):
+    X, _ = rare
+    params = {"max_epochs": 2, "net__compile__backend": "eager"}
+    compiled = fitted(rare, compile=True, **params)
+    plain = fitted(rare, max_epochs=2)
+    np.testing.assert_allclose(
+        compiled.predict_proba(X), plain.predict_proba(X), atol=1e-6
+    )
