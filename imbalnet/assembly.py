@@ -16,7 +16,7 @@ from scipy import sparse
 from skorch import NeuralNet
 from torch import nn
 
-from imbalnet.losses import Loss, constant_minimiser
+from imbalnet.losses import LOSSES, Loss, constant_minimiser
 from imbalnet.monitoring import BestEpoch, CosineSchedule, DeferredWeights, Phases
 from imbalnet.net import ImbalanceNet, NetRows
 from imbalnet.networks import DETERMINISTIC, NETWORKS, CosineLinear, LinearModel
@@ -124,9 +124,12 @@ def optimizer_of(
 ) -> str | OptimizerFactory:
     """Give the optimiser's name or class, "auto" resolved.
 
-    ``in_parts`` tells that no step may take all rows: ``partial_fit``, sparse tables.
+    ``in_parts`` tells that no step may take all rows: ``partial_fit``, sparse tables;
+    a ranking loss never does, which would compare all pairs.
     """
     is_linear = module_of(clf) is LinearModel
+    factory = LOSSES[clf.loss] if isinstance(clf.loss, str) else clf.loss
+    in_parts = in_parts or getattr(factory, "is_ranking", False)
     return resolve_optimizer(clf.optimizer, is_linear=is_linear, in_parts=in_parts)
 
 

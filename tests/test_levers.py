@@ -244,6 +244,13 @@ def test_ranking_loss_warms_up(rare):
     assert max(losses[0][3:]) < 1
 
 
+def test_ranking_loss_trains_linear_models_in_batches(rare):
+    """L-BFGS would compare all pairs of rows in every step."""
+    clf = classifier(module="linear", loss="average_precision").fit(*rare)
+    assert not isinstance(clf.net_.optimizer_, torch.optim.LBFGS)
+    assert clf.net_.dtype == torch.float32
+
+
 def test_ranking_loss_goes_past_its_warmup_in_partial_fit(rare):
     X, y = rare
     clf = classifier(loss="average_precision", max_epochs=4)

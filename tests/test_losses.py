@@ -451,6 +451,20 @@ def test_average_precision_in_parts_is_the_same(rng, monkeypatch):
     torch.testing.assert_close(loss(logits, target), whole)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_average_precision_of_many_validation_rows_is_estimated(
+    n_classes, rng, monkeypatch
+):
+    """From every so many ranked rows, each among all rows."""
+    logits, target = draw(rng, 2000, n_classes)
+    loss = AveragePrecision(warmup=0.0).eval()
+    whole = loss(logits, target)
+    monkeypatch.setattr("imbalnet.losses.ranking._VALIDATION_PAIRS", 400 * 2000)
+    part = loss(logits, target)
+    assert (part > 0).sum() <= 400
+    assert part.mean().item() == pytest.approx(whole.mean().item(), rel=0.05)
+
+
 def test_average_precision_without_positives_is_zero():
     values = AveragePrecision(warmup=0.0)(torch.zeros(5, 2), torch.zeros(5).long())
     assert values.tolist() == [0.0] * 5

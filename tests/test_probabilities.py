@@ -12,17 +12,40 @@ from sklearn.metrics import average_precision_score, log_loss
 from imbalnet import BalancedNeuralClassifier
 
 PREVALENCE = 0.05
+BALANCED = {"class_weight": "balanced"}
+# Its epochs are short, so that it takes more of them.
+UNDERSAMPLE = {"sampler": "undersample", "max_epochs": 60, "batch_size": 128}
 LEVERS = {
-    "balanced weights": {"class_weight": "balanced"},
+    "balanced weights": BALANCED,
+    "capped weights": {**BALANCED, "class_weight__max_ratio": 5.0},
+    "deferred weights": {**BALANCED, "class_weight__start_epoch": 0.4},
     "weighted sampler": {"sampler": "weighted"},
-    "undersample": {"sampler": "undersample"},
-    "RandomOverSampler": {"sampler": RandomOverSampler()},
-    "focal": {"loss": "focal", "loss__gamma": 2.0},
-    "focal, balanced": {
-        "loss": "focal",
-        "loss__gamma": 2.0,
-        "class_weight": "balanced",
+    "undersample": UNDERSAMPLE,
+    "stratified, balanced": {
+        "sampler": "stratified_batch",
+        "sampler__power": 0.5,
+        **BALANCED,
     },
+    "RandomOverSampler": {"sampler": RandomOverSampler()},
+    "smoothing": {"loss__label_smoothing": 0.1},
+    "smoothing, balanced": {"loss__label_smoothing": 0.1, **BALANCED},
+    "focal": {"loss": "focal"},
+    "focal, balanced": {"loss": "focal", **BALANCED},
+    "focal a class": {"loss": "focal", "loss__gamma": [2.0, 1.0]},
+    "poly1, weighted": {"loss": "poly1", "sampler": "weighted"},
+    "poly_focal": {"loss": "poly_focal"},
+    "asymmetric, balanced": {"loss": "asymmetric", **BALANCED},
+    "logit_adjusted": {"loss": "logit_adjusted", "loss__tau": 0.5},
+    "vector_scaling": {"loss": "vector_scaling"},
+    "vector_scaling, undersample": {"loss": "vector_scaling", **UNDERSAMPLE},
+}
+# A network that learns these data in two seconds.
+QUICK = {
+    "module__hidden_sizes": (64, 64),
+    "batch_size": 512,
+    "learning_rate": 0.003,
+    "max_epochs": 15,
+    "random_state": 0,
 }
 
 
@@ -37,9 +60,15 @@ def known_posterior(n_rows, seed):
     return X, (rng.random(n_rows) < p).astype(int), p
 
 
+def expected_calibration_error(y, p, n_bins=15):
+    """Mean distance of observed and predicted rate over bins of equally many rows."""
+    bins = np.array_split(np.argsort(p), n_bins)
+    return sum(abs(p[i].mean() - y[i].mean()) * len(i) for i in bins) / len(y)
+
+
 @pytest.fixture(scope="module")
 def train():
-    return known_posterior(60_000, seed=0)[:2]
+    return known_posterior(30_000, seed=0)[:2]
 
 
 @pytest.fixture(scope="module")
@@ -50,19 +79,34 @@ def test_rows():
 @pytest.fixture(scope="module")
 def plain_log_loss(train, test_rows):
     X, y, _ = test_rows
-    clf = BalancedNeuralClassifier(random_state=0).fit(*train)
+    clf = BalancedNeuralClassifier(**QUICK).fit(*train)
     return log_loss(y, clf.predict_proba(X))
 
 
 @pytest.fixture(scope="module", params=LEVERS.values(), ids=LEVERS)
 def lever(request, train):
-    return BalancedNeuralClassifier(random_state=0, **request.param).fit(*train)
+    return BalancedNeuralClassifier(**{**QUICK, **request.param}).fit(*train)
 
 
-def test_corrected_log_loss_is_that_of_plain_training(lever, test_rows, plain_log_loss):
+def test_corrected_probabilities_are_calibrated(lever, test_rows, plain_log_loss):
     X, y, _ = test_rows
-    lever.set_params(target_prior="train")
-    assert log_loss(y, lever.predict_proba(X)) < 1.03 * plain_log_loss
+    probabilities = lever.set_params(target_prior="train").predict_proba(X)
+    assert log_loss(y, probabilities) < 1.03 * plain_log_loss
+    assert expected_calibration_error(y, probabilities[:, 1]) < 0.02
+
+
+@pytest.mark.parametrize("name", ["balanced weights", "focal, balanced"])
+def test_default_network_is_corrected_too(name, test_rows):
+    X, y, p = test_rows
+    X_train, y_train, _ = known_posterior(60_000, seed=0)
+    plain, lever = (
+        BalancedNeuralClassifier(target_prior="train", random_state=0, **params)
+        .fit(X_train, y_train)
+        .predict_proba(X)
+        for params in ({}, LEVERS[name])
+    )
+    assert log_loss(y, lever) < 1.03 * log_loss(y, plain)
+    assert lever[:, 1].mean() == pytest.approx(p.mean(), rel=0.15)
 
 
 def test_corrected_mean_probability_is_the_base_rate(lever, test_rows):

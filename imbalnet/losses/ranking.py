@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from imbalnet.losses.base import Loss, checked_number, full_precision
 
-# Pairs of rows that are compared at once.
+# Pairs of rows that are compared at once, and in all for validation.
 _PAIRS_AT_ONCE = 2**22
+_VALIDATION_PAIRS = 2**26
 
 
 class AveragePrecision(Loss):
@@ -81,8 +82,7 @@ class AveragePrecision(Loss):
             return F.cross_entropy(logits, target, reduction="none")
         n_rows, n_classes = logits.shape
         log_odds = _log_odds(logits)
-        is_ranked = target == 1 if n_classes == 2 else torch.ones_like(target).bool()
-        ranked = is_ranked.nonzero().squeeze(-1)
+        ranked = self._ranked(target, n_classes)
         at_once = max(1, _PAIRS_AT_ONCE // max(1, n_rows))
         missed = torch.cat(
             [self._missed(log_odds, target, rows) for rows in ranked.split(at_once)]
@@ -91,6 +91,17 @@ class AveragePrecision(Loss):
         n_present = (n_of_class > 0).sum().clamp(min=1)
         share = n_rows / (n_of_class[target[ranked]] * n_present)
         return torch.zeros_like(log_odds[:, 0]).index_add(0, ranked, missed * share)
+
+    def _ranked(self, target: Tensor, n_classes: int) -> Tensor:
+        """Choose the rows whose rank counts: positives, or all of several classes.
+
+        Of many validation rows every so many are taken, class by class.
+        """
+        by_class = target.argsort(stable=True)
+        ranked = by_class[target[by_class] == 1] if n_classes == 2 else by_class
+        if self.training:
+            return ranked
+        return ranked[:: 1 + len(ranked) * len(target) // _VALIDATION_PAIRS]
 
     def _missed(self, log_odds: Tensor, target: Tensor, rows: Tensor) -> Tensor:
         """Give one minus the precision at each of the `rows`."""
