@@ -17,7 +17,7 @@ from skorch import NeuralNet
 from torch import nn
 
 from imbalnet.losses import LOSSES, Loss, constant_minimiser
-from imbalnet.monitoring import BestEpoch, CosineSchedule, DeferredWeights, Phases
+from imbalnet.monitoring import BestEpoch, CosineSchedule, Phases
 from imbalnet.net import ImbalanceNet, NetRows
 from imbalnet.networks import DETERMINISTIC, NETWORKS, CosineLinear, LinearModel
 from imbalnet.optimizers import (
@@ -157,6 +157,7 @@ def build_net(
     rows: Rows,
     prior: NDArray,
     *,
+    monitor: str | None,
     phases: Phases,
     one_batch: bool,
     in_parts: bool,
@@ -174,6 +175,8 @@ def build_net(
     prior : ndarray of shape (n_classes,)
         Class distribution at the start of training, whose minimiser of the loss the
         network's output starts at.
+    monitor : {"average_precision", "loss"} or None
+        What the best epoch is judged by; None keeps the last one.
     phases : Phases
     one_batch : bool
         Whether an epoch is one step.
@@ -207,7 +210,7 @@ def build_net(
             ),
             weight_decay=resolve_weight_decay(clf.weight_decay, optimizer, weight_sum),
             max_epochs=clf.max_epochs,
-            callbacks=_callbacks(clf, optimizer, phases),
+            callbacks=_callbacks(clf, optimizer, monitor, phases),
             verbose=clf.verbose,
             device=device,
             dtype=_torch_dtype(rows),
@@ -228,16 +231,15 @@ def _name(component: Any) -> str:
 def _callbacks(
     clf: BalancedNeuralClassifier,
     optimizer: str | OptimizerFactory,
+    monitor: str | None,
     phases: Phases,
 ) -> list[Any]:
     callbacks: list[Any] = []
     if clf.schedule == "cosine" and optimizer != "lbfgs":
         callbacks.append(("schedule", CosineSchedule()))
-    if phases.unweighted:
-        callbacks.append(("deferred_weights", DeferredWeights(phases.unweighted)))
-    if phases.monitor is not None:
+    if monitor is not None:
         first_stop = max(phases.unweighted, phases.warmup)
-        best = BestEpoch(phases.monitor, clf.patience, first_stop)
+        best = BestEpoch(monitor, clf.patience, first_stop)
         callbacks.append(("best_epoch", best))
     return [*callbacks, *copy.deepcopy(list(clf.callbacks or []))]
 
@@ -307,13 +309,11 @@ def train_net(
     valid: Rows | None,
     *,
     epochs: int,
-    span: tuple[int, int],
+    epochs_before: int,
+    phases: Phases,
     seed: int,
 ) -> None:
-    """Train a net on a plan; validation rows weigh what training rows do.
-
-    ``span`` is how many epochs came before, and how many are planned in all.
-    """
+    """Train a net on a plan; validation rows weigh what training rows do."""
     place = {"dtype": net.dtype, "device": net.device}
     rows = plan.rows
     train_rows = NetRows(
@@ -327,7 +327,12 @@ def train_net(
         weight = valid.weight * plan.loss_factor[valid.codes]
         valid_rows = NetRows(table, valid.codes, weight, valid.index, **place)
         valid_rows.score_weight = valid.of(valid.weight)
-    net.set_params(max_epochs=epochs, batch_size=plan.batch_size, span=span)
+    net.set_params(
+        max_epochs=epochs,
+        batch_size=plan.batch_size,
+        phases=phases,
+        epochs_before=epochs_before,
+    )
     with _generator_context(net, seed):
         net.partial_fit((train_rows, valid_rows))
 
@@ -338,6 +343,7 @@ def resume(
     loss: Loss,
     rows: Rows,
     *,
+    monitor: str | None,
     phases: Phases,
     is_partial: bool,
     in_parts: bool,
@@ -364,7 +370,7 @@ def resume(
         net.weight_decay = resolve_weight_decay(clf.weight_decay, optimizer, weight_sum)
         net.initialize_optimizer()
     if not is_partial:
-        net.callbacks = _callbacks(clf, optimizer, phases)
+        net.callbacks = _callbacks(clf, optimizer, monitor, phases)
         net.initialize_callbacks()
     elif hasattr(net.module_, "update_from"):
         net.module_.update_from(*_seen(rows))
@@ -376,7 +382,14 @@ def check_same_network(
     """Raise if training shall go on with another network than the one there is."""
     given = {**net.get_params_for("module")}
     del given["in_features"], given["out_features"]
-    if net.module is not module_of(clf) or given != module_parameters(clf, loss):
+    wanted = module_parameters(clf, loss)
+    if given.pop("normalize_output", False) != wanted.pop("normalize_output", False):
+        raise ValueError(
+            f"loss={clf.loss!r} needs another last layer than the network has (cosines "
+            "or not), so that training cannot go on from its weights; set loss or "
+            "module__normalize_output back, or fit with warm_start=False."
+        )
+    if net.module is not module_of(clf) or given != wanted:
         raise ValueError(
             "module or module__* changed since the network was built, so that training "
             "cannot go on from its weights; set them back, or fit with "

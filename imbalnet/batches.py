@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 Batch = tuple[Tensor, Tensor, Tensor]
+# Row numbers, or the batches of them; users' own may be any kind of integers.
 EpochRows = NDArray[np.intp] | list[NDArray[np.intp]]
 
 
@@ -148,10 +149,12 @@ class TensorBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         order = self.rows.order
+        n_rows = len(self.rows)
         if order is None:
-            drawn: EpochRows = np.arange(len(self.rows))
+            drawn: EpochRows = np.arange(n_rows)
         else:
             drawn = order.epoch(self.batch_size)
+            drawn = checked_epoch(drawn, n_rows, type(order).__name__)
         flat, sizes = _flattened(drawn, self.batch_size)
         for batch in torch.from_numpy(flat).to(self.rows.device).split(sizes):
             yield self.rows.take(batch)
@@ -175,6 +178,80 @@ def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
     """
     n_full, left = divmod(int(n_rows), batch_size)
     return _joined([batch_size] * n_full + ([left] if left else []))
+
+
+def checked_epoch(drawn: Any, n_rows: int, sampler: str) -> EpochRows:
+    """Bring what a sampler gave for an epoch to arrays of row numbers, or raise.
+
+    Parameters
+    ----------
+    drawn : iterable of int or of iterables of int
+        Row numbers, or batches of them: arrays, tensors, lists and so on.
+    n_rows : int
+        Rows that there are.
+    sampler : str
+        Its name, for the error.
+
+    Returns
+    -------
+    ndarray of shape (n_drawn,) or list of ndarray
+        A list holds the batches, without empty ones.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or one that is no integer from 0 to `n_rows` - 1.
+
+    Examples
+    --------
+    >>> checked_epoch([3, 1, 0], n_rows=4, sampler="Mine")
+    array([3, 1, 0])
+    >>> checked_epoch([[3, 1], [0]], n_rows=4, sampler="Mine")
+    [array([3, 1]), array([0])]
+    """
+    try:
+        rows = _row_numbers(drawn)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"sampler={sampler} must give an epoch as row numbers, integers from 0 to "
+            f"{n_rows - 1}, or as a list of batches of them: {error}."
+        ) from error
+    if not len(rows):
+        raise ValueError(
+            f"sampler={sampler} drew no rows in an epoch of {n_rows} training rows; an "
+            "epoch must have some."
+        )
+    flat = np.concatenate(rows) if isinstance(rows, list) else rows
+    outside = flat[(flat < 0) | (flat >= n_rows)]
+    if len(outside):
+        raise ValueError(
+            f"sampler={sampler} drew row {outside[0]}, but the training rows have the "
+            f"numbers 0 to {n_rows - 1}: they are counted behind the validation split. "
+            "Build the sampler from the class codes that it is given: the labels or "
+            "data_source of a torch sampler's __init__, the codes of bind."
+        )
+    return rows
+
+
+def _row_numbers(drawn: Any) -> EpochRows:
+    if not isinstance(drawn, np.ndarray | Tensor):
+        drawn = list(drawn)
+    if len(drawn) and np.ndim(drawn[0]) > 0:
+        return [_integers(batch) for batch in drawn if len(batch)]
+    return _integers(drawn)
+
+
+def _integers(values: Any) -> NDArray[np.intp]:
+    if isinstance(values, list | tuple) and values and isinstance(values[0], Tensor):
+        values = torch.stack(list(values))  # NumPy would take them one by one
+    if isinstance(values, Tensor):
+        values = values.cpu()
+    numbers = np.asarray(values)
+    if numbers.ndim != 1 or (len(numbers) and numbers.dtype.kind not in "iu"):
+        raise ValueError(
+            f"it gave values of dtype {numbers.dtype} and shape {numbers.shape}"
+        )
+    return np.require(numbers, np.intp, ["C", "W"])  # torch takes no other views
 
 
 def _flattened(drawn: EpochRows, batch_size: int) -> tuple[NDArray, list[int]]:

@@ -211,7 +211,9 @@ class BalancedNeuralClassifier(
         Where the network lies.
 
     coef_ : ndarray of shape (1, n_features_in_) or (n_classes, n_features_in_)
-        Coefficients for the raw features; ``module="linear"`` only.
+        Coefficients for the raw features; ``module="linear"`` only. They give the log
+        odds where the loss is linear in them (cross entropy, logit adjustment, vector
+        scaling), otherwise the network's logits.
 
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Intercepts under the effective prior; ``module="linear"`` only.

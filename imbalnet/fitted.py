@@ -38,14 +38,21 @@ class FittedNetworkMixin:
     @property
     def coef_(self) -> NDArray[np.float64]:
         """Coefficients for the raw features, with ``module="linear"``."""
-        return self._linear().coefficients()[0]
+        return self._coefficients()[0]
 
     @property
     def intercept_(self) -> NDArray[np.float64]:
         """Intercepts under the effective prior, with ``module="linear"``."""
-        intercept = self._linear().coefficients()[1]
+        intercept = self._coefficients()[1]
         binary = len(self.classes_) == 2
         return intercept + (np.diff(self.offset_) if binary else self.offset_)
+
+    def _coefficients(self) -> tuple[NDArray, NDArray]:
+        """Give coefficients and intercepts in log odds, where the loss is linear."""
+        coef, intercept = self._linear().coefficients()
+        scale = self.net_.criterion_.logit_scale(len(self.classes_)).cpu().numpy()
+        scale = scale[-len(intercept) :]  # of two classes the second has the logit
+        return coef * scale[:, None], intercept * scale
 
     def _linear(self) -> LinearModel:
         module = self.module_

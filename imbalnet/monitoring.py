@@ -49,21 +49,37 @@ def choose_monitor(monitor: str, counts: NDArray[np.integer]) -> str:
 
 @dataclass(frozen=True)
 class Phases:
-    """How training changes on its way.
+    """How training changes on its way, counted in epochs behind the weights.
+
+    Class weights that come in late are deferred re-weighting [1]_. Validation rows have
+    their final weights from the start, so that all epochs are judged alike.
 
     Attributes
     ----------
+    planned : int
+        Epochs in all; later ones (of ``partial_fit``) are past the end.
     unweighted : int
         Epochs before class weights are let in.
     warmup : int
         Epochs before the loss takes its final form.
-    monitor : {"average_precision", "loss"} or None
-        What the best epoch is judged by; None keeps the last one.
+
+    References
+    ----------
+    .. [1] Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware
+       Margin Loss", NeurIPS 2019.
     """
 
+    planned: int
     unweighted: int = 0
     warmup: int = 0
-    monitor: str | None = None
+
+    def progress(self, done: int) -> float:
+        """Give how far training is after `done` epochs, from 0 to 1."""
+        return min(1.0, done / self.planned)
+
+    def changes_at(self, done: int) -> bool:
+        """Tell whether the objective changes after `done` epochs."""
+        return done > 0 and done in (self.unweighted, self.warmup)
 
 
 def epochs_before_weights(start_epoch: Any, max_epochs: int) -> int:
@@ -85,7 +101,8 @@ def epochs_before_weights(start_epoch: Any, max_epochs: int) -> int:
         return int(start_epoch)
     is_share = isinstance(start_epoch, Real) and not is_count
     if is_share and 0 <= float(start_epoch) < 1:
-        return round(float(start_epoch) * max_epochs)
+        n_epochs = round(float(start_epoch) * max_epochs)
+        return max(n_epochs, 1) if start_epoch else 0
     raise ValueError(
         f"class_weight__start_epoch={start_epoch!r} must be a number of epochs (an "
         "integer of at least 0) or a share of max_epochs (a float in [0, 1))."
@@ -112,31 +129,6 @@ class CosineSchedule(Callback):
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Let go of the optimiser."""
         del self.scheduler_
-
-
-class DeferredWeights(Callback):
-    """Let class weights in after some epochs (deferred re-weighting [1]_).
-
-    Validation rows have their final weights from the start, so that all epochs are
-    judged alike.
-
-    Parameters
-    ----------
-    start_epoch : int
-        Epochs that are trained without class weights.
-
-    References
-    ----------
-    .. [1] Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware
-       Margin Loss", NeurIPS 2019.
-    """
-
-    def __init__(self, start_epoch: int) -> None:
-        self.start_epoch = start_epoch
-
-    def on_epoch_begin(self, net: Any, dataset_train: Any, **kwargs: Any) -> None:
-        """Choose the weights of the epoch."""
-        dataset_train.use_class_weights(net.epochs_done_ >= self.start_epoch)
 
 
 class BestEpoch(Callback):
@@ -196,7 +188,7 @@ class BestEpoch(Callback):
 
     def _waited(self, net: Any, epoch: int) -> int:
         """Count the epochs since the best one, of the last phase."""
-        started = epoch - (net.epochs_done_ + 1)  # epochs of earlier fits
+        started = epoch - (net.epochs_behind_ + 1)  # epochs of earlier fits
         return epoch - max(self.best_epoch_, started + self.first_stop)
 
     def _rank(self, record: dict[str, Any]) -> tuple[float, float]:

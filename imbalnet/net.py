@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from imbalnet.batches import Batch, TableRows, TensorBatches
 from imbalnet.losses import Loss
 from imbalnet.metrics import macro_average_precision
-from imbalnet.monitoring import BestEpoch
+from imbalnet.monitoring import BestEpoch, Phases
 
 # In multiples of this many rows, a matrix product treats each of them the same.
 _SAME_KERNEL_ROWS = 64
@@ -68,9 +68,10 @@ class ImbalanceNet(NeuralNetClassifier):
         Of parameters and features.
     first_look : callable or None, default=None
         Called once with the new module, before the optimiser sees its parameters.
-    span : tuple of (int, int) or None, default=None
-        Epochs before this run, and all that are planned; None is a run by itself of
-        ``max_epochs``.
+    phases : Phases or None, default=None
+        How training changes on its way; None is a run of ``max_epochs`` that does not.
+    epochs_before : int, default=0
+        Epochs behind the weights that training starts from.
     iterator_train, iterator_valid, train_split
         skorch's, with defaults that suit :class:`~imbalnet.batches.TableRows`.
     **kwargs
@@ -85,7 +86,8 @@ class ImbalanceNet(NeuralNetClassifier):
         weight_decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
         first_look: Callable[[nn.Module], None] | None = None,
-        span: tuple[int, int] | None = None,
+        phases: Phases | None = None,
+        epochs_before: int = 0,
         iterator_train: Any = TensorBatches,
         iterator_valid: Any = TensorBatches,
         train_split: Any = None,
@@ -102,7 +104,8 @@ class ImbalanceNet(NeuralNetClassifier):
         self.weight_decay = weight_decay
         self.dtype = dtype
         self.first_look = first_look
-        self.span = span
+        self.phases = phases
+        self.epochs_before = epochs_before
 
     # -- building ----------------------------------------------------------------
 
@@ -114,6 +117,7 @@ class ImbalanceNet(NeuralNetClassifier):
     def initialize_module(self) -> ImbalanceNet:
         """Build the module, move it to dtype and device, and let it look at rows."""
         super().initialize_module()
+        self.epochs_behind_ = 0
         self.module_.to(dtype=self.dtype, device=self.device)
         first_look, self.first_look = self.first_look, None  # it holds the data
         if first_look is not None:
@@ -182,23 +186,21 @@ class ImbalanceNet(NeuralNetClassifier):
         if not self.initialized_:
             self.initialize()
         self.was_interrupted = False
+        self.epochs_behind_ = self.epochs_before
         self.notify("on_train_begin", X=X, y=y)
         try:
             self.fit_loop(X, y, **fit_params)
         except KeyboardInterrupt:
             self.was_interrupted = not self._has_interrupting_callback()
         self.notify("on_train_end", X=X, y=y)
+        kept = self.best_epoch()
+        self.epochs_behind_ -= 0 if kept is None else len(self.history) - kept
         return self
 
     def best_epoch(self) -> int | None:
         """Give the epoch, from 1, that BestEpoch kept; None if nothing chose one."""
         chosen = [cb for _, cb in self.callbacks_ if isinstance(cb, BestEpoch)]
         return (chosen[0].best_epoch_ or None) if chosen else None
-
-    def epochs_until_kept(self) -> int:
-        """Give how many epochs, of this run or all partial ones, led to the weights."""
-        n_after = len(self.history) - (self.best_epoch() or len(self.history))
-        return self.epochs_done_ + 1 - n_after
 
     def _has_interrupting_callback(self) -> bool:
         # skorch's EarlyStopping ends training by raising KeyboardInterrupt
@@ -214,9 +216,8 @@ class ImbalanceNet(NeuralNetClassifier):
         batches = self.get_iterator(rows_train, training=True)
         self.stop_training = False
         self.batches_are_watched = self._has_batch_callback()
-        n_epochs = self.max_epochs if epochs is None else epochs
-        for epoch in range(n_epochs):
-            self._begin_epoch(epoch)
+        for _ in range(self.max_epochs if epochs is None else epochs):
+            self._begin_epoch(rows_train)
             self.notify("on_epoch_begin", **datasets)
             if not self.batches_are_watched:
                 self.history.new_batch()  # skorch's Checkpoint looks for one
@@ -224,16 +225,21 @@ class ImbalanceNet(NeuralNetClassifier):
             if rows_valid is not None:
                 self._validate(rows_valid)
             self.notify("on_epoch_end", **datasets)
+            self.epochs_behind_ += 1
             if self.stop_training:
                 break
         self._check_weights()
         return self
 
-    def _begin_epoch(self, epoch: int) -> None:
-        """Tell the loss how far training is."""
-        before, planned = self.span or (0, self.max_epochs)
-        self.epochs_done_ = before + epoch
-        self.criterion_.begin_epoch(min(1.0, self.epochs_done_ / planned))
+    def _begin_epoch(self, rows: Any) -> None:
+        """Let loss and class weights follow the phase of training."""
+        phases = self.phases or Phases(planned=self.max_epochs)
+        done = self.epochs_behind_
+        self.criterion_.begin_epoch(phases.progress(done))
+        if isinstance(rows, NetRows):
+            rows.use_class_weights(done >= phases.unweighted)
+        if phases.changes_at(done) and isinstance(self.optimizer_, torch.optim.LBFGS):
+            self.optimizer_.state.clear()  # the curvature of another objective
 
     def _train_epoch(self, batches: Any) -> None:
         self._set_training(True)
@@ -356,7 +362,10 @@ class ImbalanceNet(NeuralNetClassifier):
 
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Give the log posteriors that `logits` stand for under the trained prior."""
-        return self.criterion_.log_posterior(logits)
+        criterion = self.criterion_
+        if logits.device != torch.device(self.device):  # what the loss holds is small
+            criterion = copy.deepcopy(criterion).to(logits.device)
+        return criterion.log_posterior(logits)
 
     def predict_log_posterior(self, X: Any) -> NDArray[np.float64]:
         """Give log posteriors under the trained prior, in float64.
@@ -388,6 +397,8 @@ def _mean_over_members(probabilities: Any) -> Any:
 # What further training may change in a net, beside weights and history.
 _KEPT = (
     "batch_size",
+    "epochs_before",
+    "epochs_behind_",
     "callbacks",
     "callbacks_",
     "criterion",
@@ -396,7 +407,7 @@ _KEPT = (
     "max_epochs",
     "optimizer",
     "optimizer_",
-    "span",
+    "phases",
     "weight_decay",
 )
 

@@ -31,7 +31,8 @@ class Rows:
     index : ndarray of int
         The table's rows that are meant.
     frame : pandas.DataFrame or None
-        What X was made from, if that was one: it knows names and categories.
+        What X was made from, if that was one: it knows names and categories. None
+        where two columns share a name, which resamplers cannot take.
     """
 
     X: Any
@@ -296,7 +297,8 @@ def read_rows(
     labels = as_labels(y)
     frame = X if is_frame(X) else None
     X = as_matrix(estimator, X, dtype, reset=reset)
-    if sparse.issparse(X):  # of sparse columns
+    is_of_sparse_columns = sparse.issparse(X)
+    if is_of_sparse_columns or (frame is not None and not frame.columns.is_unique):
         frame = None
     check_consistent_length(X, labels)
     weight = as_weights(sample_weight, X)

@@ -20,7 +20,7 @@ from imbalnet.assembly import (
     resume,
     train_net,
 )
-from imbalnet.losses import Loss, build_loss
+from imbalnet.losses import ClassShares, Loss, build_loss
 from imbalnet.monitoring import Phases, choose_monitor, epochs_before_weights
 from imbalnet.net import ImbalanceNet, unchanged_on_failure
 from imbalnet.posterior import effective_prior, fit_offset, shift_prior
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # As HistGradientBoostingClassifier: below, a validation split costs more than it gives.
 _EARLY_STOPPING_ROWS = 10_000
+# Parameters that presume honest probabilities.
+_NEED_POSTERIOR = ("target_prior", "cost_matrix")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class _Run:
     rows: Rows
     valid: Rows | None
     plan: TrainingPlan
+    monitor: str | None
     phases: Phases
     in_parts: bool
     is_partial: bool
@@ -74,7 +77,7 @@ class _Run:
 
         With deferred weights that depends on when it came.
         """
-        weighted = net.epochs_until_kept() > self.phases.unweighted
+        weighted = net.epochs_behind_ > self.phases.unweighted
         prior = torch.from_numpy(self.prior(weighted=weighted))
         return self.loss.effective_prior(prior).cpu().numpy()
 
@@ -110,19 +113,15 @@ def train(
         net = clf.net_ if goes_on else _new_net(clf, run)
         with unchanged_on_failure(net):
             if goes_on:
-                resume(
-                    net,
-                    clf,
-                    run.loss,
-                    run.rows,
-                    phases=run.phases,
-                    is_partial=is_partial,
-                    in_parts=run.in_parts,
-                )
-            epochs = 1 if is_partial else clf.max_epochs
-            span = (len(net.history) if is_partial else 0, clf.max_epochs)
+                _resume(net, clf, run)
             train_net(
-                net, run.plan, run.valid, epochs=epochs, span=span, seed=run.draw_seed
+                net,
+                run.plan,
+                run.valid,
+                epochs=1 if is_partial else clf.max_epochs,
+                epochs_before=net.epochs_behind_ if goes_on and is_partial else 0,
+                phases=run.phases,
+                seed=run.draw_seed,
             )
             effective = run.effective_prior(net)
             if run.valid is not None:
@@ -163,10 +162,11 @@ def _settle(
         rows=rows,
         valid=valid,
         plan=_plan(clf, loss, rows, seeds[1], earlier, in_parts, unweighted),
+        monitor=_monitor(clf, valid),
         phases=Phases(
+            planned=clf.max_epochs,
             unweighted=unweighted,
             warmup=math.ceil(loss.warmup * clf.max_epochs),
-            monitor=_monitor(clf, valid),
         ),
         in_parts=in_parts,
         is_partial=is_partial,
@@ -174,9 +174,17 @@ def _settle(
         draw_seed=seeds[3],
         split_seed=split_seed,
     )
-    priors = (run.prior(weighted=weighted) for weighted in (False, True))
-    loss.bind(*(torch.from_numpy(prior) for prior in priors))
+    loss.bind(_shares(run, is_named=isinstance(clf.class_weight, str)))
     return run
+
+
+def _shares(run: _Run, *, is_named: bool) -> ClassShares:
+    priors = (
+        effective_prior(run.plan.class_counts.seen),
+        run.prior(weighted=False),
+        run.prior(weighted=is_named),
+    )
+    return ClassShares(*(torch.from_numpy(prior) for prior in priors))
 
 
 def _new_net(clf: BalancedNeuralClassifier, run: _Run) -> ImbalanceNet:
@@ -185,10 +193,24 @@ def _new_net(clf: BalancedNeuralClassifier, run: _Run) -> ImbalanceNet:
         run.loss,
         run.rows,
         run.prior(weighted=run.phases.unweighted == 0),
+        monitor=run.monitor,
         phases=run.phases,
         one_batch=run.plan.order is None,
         in_parts=run.in_parts,
         seed=run.net_seed,
+    )
+
+
+def _resume(net: ImbalanceNet, clf: BalancedNeuralClassifier, run: _Run) -> None:
+    resume(
+        net,
+        clf,
+        run.loss,
+        run.rows,
+        monitor=run.monitor,
+        phases=run.phases,
+        is_partial=run.is_partial,
+        in_parts=run.in_parts,
     )
 
 
@@ -198,12 +220,13 @@ def _checked_loss(clf: BalancedNeuralClassifier, rows: Rows) -> Loss:
     loss = build_loss(clf.loss, clf._nested("loss"), len(clf.classes_))
     if loss.is_ranking:
         _reject_weights(clf, rows)
-    if clf.target_prior is not None and not loss.is_calibrated:
+    asks = [name for name in _NEED_POSTERIOR if getattr(clf, name) is not None]
+    if asks and not loss.is_calibrated:
         warnings.warn(
             f"loss={clf.loss!r} has no calibrated inverse: its probabilities rank, but "
-            f"target_prior={clf.target_prior!r} cannot make them honest. Wrap the "
-            "classifier in CalibratedClassifierCV, or (for a loss of your own) give it "
-            "a method log_posterior(logits).",
+            f"{' and '.join(asks)} cannot work with them. Wrap the classifier in "
+            "CalibratedClassifierCV, or (for a loss of your own) give it a method "
+            "log_posterior(logits).",
             UserWarning,
             stacklevel=6,
         )
@@ -211,7 +234,12 @@ def _checked_loss(clf: BalancedNeuralClassifier, rows: Rows) -> Loss:
 
 
 def _reject_weights(clf: BalancedNeuralClassifier, rows: Rows) -> None:
-    """Raise for weights where the loss ranks rows of a batch against each other."""
+    """Raise for weights, and full batches, where rows of a batch are ranked."""
+    if clf.optimizer == "lbfgs":
+        raise ValueError(
+            f"loss={clf.loss!r} compares the rows of a batch in pairs, which optimizer="
+            "'lbfgs' would do with all rows at once; use optimizer='auto'."
+        )
     if clf.class_weight is not None:
         raise ValueError(
             f"loss={clf.loss!r} ranks, and knows no weights, but class_weight="
@@ -227,6 +255,8 @@ def _reject_weights(clf: BalancedNeuralClassifier, rows: Rows) -> None:
 
 def _epochs_before_weights(clf: BalancedNeuralClassifier, is_partial: bool) -> int:
     start = clf._nested("class_weight").get("start_epoch", 0)
+    if clf.class_weight is None:
+        return 0
     n_epochs = epochs_before_weights(start, clf.max_epochs)
     if n_epochs >= clf.max_epochs and not is_partial:
         raise ValueError(
@@ -234,7 +264,19 @@ def _epochs_before_weights(clf: BalancedNeuralClassifier, is_partial: bool) -> i
             f"{n_epochs} epochs, but max_epochs={clf.max_epochs}: they would never be "
             "used. Raise max_epochs, or give a fraction of them, such as 0.8."
         )
-    return n_epochs if clf.class_weight is not None else 0
+    if n_epochs and any(getattr(cb, "load_best", False) for cb in _callbacks(clf)):
+        raise ValueError(
+            f"class_weight__start_epoch={start!r} with a callback that has "
+            "load_best=True: whether the epoch that it restores had class weights is "
+            "not known. Use early_stopping=True, which keeps the best epoch too."
+        )
+    return n_epochs
+
+
+def _callbacks(clf: BalancedNeuralClassifier) -> list[Any]:
+    """Give the user's callbacks, of which some come with a name."""
+    given = clf.callbacks or []
+    return [item[1] if isinstance(item, tuple) else item for item in given]
 
 
 def _stops_early(clf: BalancedNeuralClassifier, rows: Rows) -> bool:

@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 from torch.utils.data import DataLoader
 
-from imbalnet.batches import Shuffle, TableRows, TensorBatches
+from imbalnet.batches import Shuffle, TableRows, TensorBatches, checked_epoch
 
 CONTAINERS = {"dense": np.asarray, "csr": sparse.csr_array}
 
@@ -90,3 +90,95 @@ def test_rows_feed_a_torch_data_loader(table):
     np.testing.assert_array_equal(features.numpy(), X)
     np.testing.assert_array_equal(codes.numpy(), y)
     assert weights.shape == (103,)
+
+
+class Scripted:
+    """Give what it is told to as an epoch."""
+
+    def __init__(self, drawn):
+        self.drawn = drawn
+
+    def epoch(self, batch_size):
+        del batch_size
+        return self.drawn
+
+
+READ_ONLY = np.array([2, 1, 0])
+READ_ONLY.flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        np.array([2, 1, 0]),
+        np.arange(3, dtype=np.uint8)[::-1],
+        READ_ONLY,
+        torch.tensor([2, 1, 0], dtype=torch.int32),
+        [2, 1, 0],
+        (2, np.int64(1), 0),
+        range(2, -1, -1),
+        list(torch.tensor([2, 1, 0])),
+    ],
+    ids=["array", "view", "read-only", "tensor", "list", "tuple", "range", "tensors"],
+)
+def test_an_epoch_may_be_row_numbers_of_any_kind(table, drawn):
+    X, y, weight = table
+    rows = TableRows(X, y, weight, index=np.array([7, 8, 9]), order=Scripted(drawn))
+    features = [X.tolist() for X, _, _ in TensorBatches(rows, batch_size=2)]
+    assert features == [X[[9, 8, 7]].tolist()]  # one row alone joins the others
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        [np.array([2, 1]), np.array([0, 1, 2])],
+        [[2, 1], [], [0, 1, 2]],
+        ((2, 1), (0, 1, 2)),
+        [torch.tensor([2, 1]), torch.tensor([0, 1, 2])],
+        [list(torch.tensor([2, 1])), [0, 1, 2]],
+    ],
+    ids=["arrays", "lists", "tuples", "tensors", "lists of tensors"],
+)
+def test_an_epoch_may_be_batches_of_any_kind(table, drawn):
+    X, y, weight = table
+    rows = TableRows(X, y, weight, index=np.array([7, 8, 9]), order=Scripted(drawn))
+    features = [X.tolist() for X, _, _ in TensorBatches(rows, batch_size=99)]
+    assert features == [X[[9, 8]].tolist(), X[[7, 8, 9]].tolist()]
+
+
+def test_an_epoch_of_one_matrix_is_its_rows():
+    epoch = checked_epoch(torch.tensor([[2, 1], [0, 2]]), 3, "Mine")
+    assert [batch.tolist() for batch in epoch] == [[2, 1], [0, 2]]
+
+
+def test_an_epoch_of_right_row_numbers_is_not_copied():
+    drawn = np.array([2, 1, 0])
+    assert checked_epoch(drawn, 3, "Mine") is drawn
+
+
+@pytest.mark.parametrize(
+    ("drawn", "message"),
+    [
+        ([0, 103], "sampler=Scripted drew row 103, but .* numbers 0 to 102: they"),
+        (np.array([0, -1]), "drew row -1, but .* the codes of bind"),
+        ([[0], [5, -7]], "drew row -7"),
+        (np.array([2**64 - 1], dtype=np.uint64), "drew row -1"),
+        ([], "drew no rows in an epoch of 103"),
+        ([[], []], "drew no rows in an epoch of 103"),
+        ([0.0, 1.0], r"integers from 0 to 102, .* dtype float64 and shape \(2,\)"),
+        (torch.tensor([0.5]), "dtype float32"),
+        ([torch.tensor(0.5)], "dtype float32"),
+        (np.ones(103, dtype=bool), "dtype bool"),
+        (["0"], "dtype <U1"),
+        ([[0, 1], [0.5]], "dtype float64"),
+        ([[0, 1], 2], "or as a list of batches of them: .* has no len"),
+        ([0, [1, 2]], "or as a list of batches of them"),
+        ([[[0]]], r"shape \(1, 1\)"),
+        (None, "'NoneType' object is not iterable"),
+        (3, "'int' object is not iterable"),
+    ],
+)
+def test_an_epoch_of_anything_else_is_named(table, drawn, message):
+    rows = TableRows(*table, order=Scripted(drawn))
+    with pytest.raises(ValueError, match=message):
+        next(iter(TensorBatches(rows, 10)))

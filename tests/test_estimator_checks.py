@@ -28,6 +28,12 @@ CONFIGURATIONS = {
     "float64 focal": {"dtype": "float64", "loss": "focal"},
     "float64 balanced": {"dtype": "float64", "class_weight": "balanced"},
     "float64 weighted sampler": {"dtype": "float64", "sampler": "weighted"},
+    "float64 ldam": {"dtype": "float64", "loss": "ldam"},
+    "float64 vector scaling, stratified": {
+        "dtype": "float64",
+        "loss": "vector_scaling",
+        "sampler": "stratified_batch",
+    },
     "float64 linear": {"dtype": "float64", "module": "linear"},
 }
 ESTIMATORS = {

@@ -7,7 +7,8 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback
+from sklearn.datasets import make_classification
+from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from imbalnet import BalancedNeuralClassifier
@@ -77,12 +78,15 @@ def test_losses_take_three_classes(loss, three_classes):
     assert (clf.predict(X) == y).mean() > 0.8
 
 
+@pytest.mark.parametrize("data", ["rare", "three_classes"])
 @pytest.mark.parametrize("sampler", [None, "weighted"])
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
 @pytest.mark.parametrize("loss", INVERTIBLE)
-def test_training_starts_at_the_effective_prior(loss, class_weight, sampler, rare):
+def test_training_starts_at_the_effective_prior(
+    loss, class_weight, sampler, data, request
+):
     """Of a linear model, which begins with all coefficients zero."""
-    X, y = rare
+    X, y = request.getfixturevalue(data)
     clf = classifier(
         module="linear",
         optimizer="adamw",
@@ -140,9 +144,31 @@ def test_logit_adjustment_and_weights_do_not_balance_twice(rare):
     )
 
 
-def test_losses_without_an_inverse_warn_of_a_target_prior(rare):
+def test_logit_adjustment_leaves_weights_that_the_user_gives(rare):
+    """They are meant: the prior of ``tau=1`` times these weights."""
+    clf = classifier(loss="logit_adjusted", class_weight={0: 1.0, 1: 3.0}).fit(*rare)
+    np.testing.assert_allclose(clf.effective_prior_, [0.25, 0.75])
+
+
+@pytest.mark.parametrize(
+    "params", [{"target_prior": "train"}, {"cost_matrix": [[0, 1], [9, 0]]}]
+)
+def test_losses_without_an_inverse_warn_where_probabilities_are_needed(params, rare):
     with pytest.warns(UserWarning, match="has no calibrated inverse"):
-        classifier(loss="ldam", target_prior="train").fit(*rare)
+        classifier(loss="ldam", **params).fit(*rare)
+
+
+@pytest.mark.parametrize("data", ["rare", "three_classes"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "logit_adjusted", "vector_scaling"])
+def test_coefficients_of_a_linear_model_give_its_log_odds(loss, data, request):
+    X, y = request.getfixturevalue(data)
+    clf = classifier(module="linear", loss=loss, max_epochs=30).fit(X, y)
+    scores = X @ clf.coef_.T + clf.intercept_
+    if len(clf.classes_) == 2:
+        np.testing.assert_allclose(scores[:, 0], clf.decision_function(X), atol=1e-6)
+    else:
+        gap = clf.decision_function(X) - scores  # the same for every class of a row
+        np.testing.assert_allclose(np.ptp(gap, axis=1), 0, atol=1e-6)
 
 
 class OwnLoss(Loss):
@@ -212,6 +238,12 @@ def test_ldam_takes_own_networks_of_cosines_only(rare):
         classifier(loss="ldam", module="linear").fit(*rare)
 
 
+def test_warm_start_to_cosines_is_an_error_that_names_the_loss(rare):
+    clf = classifier(warm_start=True).fit(*rare)
+    with pytest.raises(ValueError, match="loss='ldam' needs another last layer"):
+        clf.set_params(loss="ldam").fit(*rare)
+
+
 # -- the ranking loss ----------------------------------------------------------------
 
 
@@ -254,10 +286,25 @@ def test_ranking_loss_trains_linear_models_in_batches(rare):
 def test_ranking_loss_goes_past_its_warmup_in_partial_fit(rare):
     X, y = rare
     clf = classifier(loss="average_precision", max_epochs=4)
-    for _ in range(4):
+    for is_early in (True, True, False, False, False):
         clf.partial_fit(X, y, classes=[0, 1])
-    progress = [0.0, 0.25, 0.5, 0.75]
-    assert clf.net_.criterion_.progress == progress[-1]
+        assert clf.net_.criterion_.train().is_warming_up == is_early
+
+
+def test_ranking_loss_of_full_warmup_is_cross_entropy_in_partial_fit(rare):
+    X, y = rare
+    params = {"sampler": "stratified_batch", "max_epochs": 2}
+    plain = classifier(**params)
+    ranked = classifier(loss="average_precision", loss__warmup=1.0, **params)
+    for _ in range(4):
+        for clf in (plain, ranked):
+            clf.partial_fit(X, y, classes=[0, 1])
+    np.testing.assert_array_equal(plain.predict_proba(X), ranked.predict_proba(X))
+
+
+def test_ranking_loss_refuses_full_batches(rare):
+    with pytest.raises(ValueError, match="with all rows at once; use optimizer='auto'"):
+        classifier(loss="average_precision", optimizer="lbfgs").fit(*rare)
 
 
 # -- deferred weights ----------------------------------------------------------------
@@ -325,6 +372,78 @@ def test_deferred_weights_in_partial_fit_count_its_calls(rare):
         priors.append(clf.effective_prior_[1])
     np.testing.assert_allclose(priors[:2], clf.class_prior_[1])
     assert priors[2] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_deferred_weights_of_a_convex_problem_change_nothing(n_classes, seed):
+    """L-BFGS must forget the curvature of the problem without weights."""
+    X, y = make_classification(
+        300,
+        n_informative=5,
+        n_classes=n_classes,
+        weights=[0.8, 0.1][: n_classes - 1],
+        random_state=seed,
+    )
+    params = {"module": "linear", "class_weight": "balanced", "max_epochs": 30}
+    at_once = classifier(**params).fit(X, y)
+    deferred = classifier(**params, class_weight__start_epoch=0.5).fit(X, y)
+    np.testing.assert_allclose(
+        deferred.predict_proba(X), at_once.predict_proba(X), atol=1e-4
+    )
+
+
+def test_partial_fit_follows_a_changed_start(rare):
+    """Prior and training must agree on whether weights are in."""
+    X, y = rare
+    clf = classifier(class_weight="balanced", max_epochs=20).fit(X, y)
+    clf.set_params(class_weight__start_epoch=50, target_prior="train")
+    clf.partial_fit(X, y)
+    np.testing.assert_allclose(clf.effective_prior_, clf.class_prior_)
+    assert clf.net_.history[-1, "train_loss"] < clf.net_.history[-2, "train_loss"]
+    later = classifier(max_epochs=20).partial_fit(X, y, classes=[0, 1])
+    later.set_params(class_weight="balanced", class_weight__start_epoch=2)
+    priors = [later.partial_fit(X, y).effective_prior_[1] for _ in range(2)]
+    np.testing.assert_allclose(priors, [later.class_prior_[1], 0.5])
+
+
+def test_partial_fit_counts_from_the_epoch_that_was_kept(rare):
+    X, y = rare
+    clf = classifier(
+        class_weight="balanced",
+        class_weight__start_epoch=4,
+        early_stopping=True,
+        validation_fraction=0.3,
+        max_epochs=8,
+        callbacks=[Spoil()],
+    ).fit(X, y)
+    assert clf.best_iteration_ == 1
+    clf.set_params(callbacks=None).partial_fit(X, y)  # the second epoch: unweighted
+    np.testing.assert_allclose(clf.effective_prior_, clf.class_prior_)
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        EarlyStopping(monitor="train_loss", load_best=True),
+        ("stop", EarlyStopping(monitor="train_loss", load_best=True)),
+    ],
+)
+def test_deferred_weights_refuse_callbacks_that_restore_an_epoch(callback, rare):
+    clf = classifier(
+        class_weight="balanced", class_weight__start_epoch=2, callbacks=[callback]
+    )
+    with pytest.raises(ValueError, match="a callback that has load_best=True"):
+        clf.fit(*rare)
+
+
+def test_deferral_without_weights_is_nothing(rare):
+    """A grid over class_weight may hold None."""
+    X, y = rare
+    clf = classifier(class_weight__start_epoch=50).fit(X, y)
+    np.testing.assert_array_equal(
+        clf.predict_proba(X), classifier().fit(X, y).predict_proba(X)
+    )
 
 
 @pytest.mark.parametrize("start", [-1, 1.0, "half", None])

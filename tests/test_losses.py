@@ -15,6 +15,7 @@ from imbalnet.losses import (
     LOSSES,
     Asymmetric,
     AveragePrecision,
+    ClassShares,
     CrossEntropy,
     Focal,
     LogitAdjusted,
@@ -87,9 +88,14 @@ invertible = pytest.mark.parametrize("setting", INVERTIBLE)
 
 def make(name, params, shares=SHARES):
     loss = LOSSES[name](**params)
-    prior = torch.tensor(shares, dtype=torch.float64)
-    loss.bind(prior / prior.sum(), prior / prior.sum())
+    loss.bind(even_shares(shares))
     return loss
+
+
+def even_shares(shares):
+    """No sampler, no weights: all distributions are the data's."""
+    prior = torch.tensor(shares, dtype=torch.float64)
+    return ClassShares(*[prior / prior.sum()] * 3)
 
 
 def made(setting, shares=SHARES):
@@ -283,8 +289,8 @@ def test_log_posterior_inverts_the_conditional_risk(setting, is_weighted, proble
     weight = weights if is_weighted else np.ones(N_CLASSES)
     loss = made(setting).double()
     trained = effective_prior(prior, weight)
-    delivered = torch.tensor(prior)
-    loss.bind(delivered, torch.tensor(trained))
+    seen = torch.tensor(prior)
+    loss.bind(ClassShares(seen, seen, torch.tensor(trained)))
     logits = risk_minimisers(loss, posterior * weight)
     effective = loss.effective_prior(torch.tensor(trained)).numpy()
     found = loss.log_posterior(logits).numpy()
@@ -329,6 +335,17 @@ def test_constant_minimiser_stands_for_the_prior(setting):
     loss = make(name, params, prior.tolist())
     found = loss.log_posterior(constant_minimiser(loss, prior)).exp()
     torch.testing.assert_close(found, loss.effective_prior(prior), rtol=2e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5])
+def test_constant_minimiser_is_centred_where_that_means_the_same(gamma):
+    prior = torch.tensor([0.9, 0.08, 0.02])
+    loss = make("vector_scaling", {"gamma": gamma, "tau": 0.0}, (0.9, 0.08, 0.02))
+    z = constant_minimiser(loss, prior)
+    centre = z.mean() if gamma == 0 else z[0]
+    assert centre.item() == pytest.approx(0.0, abs=1e-12)
+    posterior = loss.log_posterior(z).exp()
+    torch.testing.assert_close(posterior.float(), prior, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -461,8 +478,30 @@ def test_average_precision_of_many_validation_rows_is_estimated(
     whole = loss(logits, target)
     monkeypatch.setattr("imbalnet.losses.ranking._VALIDATION_PAIRS", 400 * 2000)
     part = loss(logits, target)
-    assert (part > 0).sum() <= 400
+    assert (part > 0).sum() <= 200 * n_classes
     assert part.mean().item() == pytest.approx(whole.mean().item(), rel=0.05)
+
+
+def test_average_precision_of_validation_rows_keeps_the_rarest_class(monkeypatch):
+    monkeypatch.setattr("imbalnet.losses.ranking._VALIDATION_PAIRS", 400 * 5000)
+    target = torch.cat([torch.zeros(4500), torch.ones(480), torch.full((20,), 2.0)])
+    logits = torch.randn(5000, 3, generator=torch.Generator().manual_seed(0))
+    values = AveragePrecision().eval()(logits, target.long())
+    counted = torch.bincount(target[values > 0].long())
+    assert counted[2] == 20
+    assert counted[0] < 1000
+
+
+def test_average_precision_takes_many_classes(rng):
+    """Log odds of 300 classes, without a square of logits for every row."""
+    logits, target = draw(rng, 500, 300)
+    scores = softmax(logits.numpy(), axis=1)
+    value = AveragePrecision(temperature=1e-6, warmup=0.0)(logits, target).mean()
+    present = np.unique(target)
+    expected = np.mean(
+        [average_precision_score(target == c, scores[:, c]) for c in present]
+    )
+    assert value.item() == pytest.approx(1 - expected, abs=1e-6)
 
 
 def test_average_precision_without_positives_is_zero():
@@ -560,6 +599,14 @@ def test_asymmetric_of_two_classes_has_the_first_as_negative(rng):
     torch.testing.assert_close(loss(logits, target), focal(logits, target))
 
 
+def test_asymmetric_negative_class_is_the_most_frequent_as_the_rows_came():
+    """Not behind a sampler, which may make all classes equal."""
+    seen, even = torch.tensor([0.1, 0.05, 0.85]), torch.full((3,), 1 / 3)
+    loss = Asymmetric()
+    loss.bind(ClassShares(seen, even, even))
+    assert loss.negative == 2
+
+
 def test_ldam_margins_fall_with_the_fourth_root():
     loss = make("ldam", {"max_margin": 0.4}, (16, 1, 81, 256))
     expected = [0.2, 0.4, 0.4 / 3, 0.1]
@@ -587,7 +634,8 @@ def test_absent_class_is_treated_as_the_rarest(name, rng):
 def test_logit_adjustment_behind_balanced_weights_adjusts_nothing(rng):
     logits, target = draw(rng)
     loss = LogitAdjusted()
-    loss.bind(torch.tensor(SHARES), torch.full((4,), 0.25))
+    shares = torch.tensor(SHARES)
+    loss.bind(ClassShares(shares, shares, torch.full((4,), 0.25)))
     torch.testing.assert_close(loss(logits, target), CrossEntropy()(logits, target))
 
 

@@ -37,7 +37,7 @@ def watch(scores, **params):
     callback, net = BestEpoch(**params).initialize(), Net()
     callback.on_train_begin(net)
     for epoch, (precision, loss) in enumerate(scores, start=1):
-        net.module_.value, net.epochs_done_ = epoch, epoch - 1
+        net.module_.value, net.epochs_behind_ = epoch, epoch - 1
         net.history.append({"valid_average_precision": precision, "valid_loss": loss})
         callback.on_epoch_end(net)
         if net.stop_training:
@@ -100,7 +100,8 @@ def test_patience_does_not_count_before_the_last_phase():
 
 
 @pytest.mark.parametrize(
-    ("start", "expected"), [(0, 0), (3, 3), (np.int64(3), 3), (0.0, 0), (0.8, 24)]
+    ("start", "expected"),
+    [(0, 0), (3, 3), (np.int64(3), 3), (0.0, 0), (0.8, 24), (0.01, 1)],
 )
 def test_epochs_before_weights(start, expected):
     assert epochs_before_weights(start, max_epochs=30) == expected

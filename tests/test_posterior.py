@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from scipy.optimize import minimize
 from scipy.special import log_softmax
@@ -75,6 +77,8 @@ def test_shift_prior_leaves_a_class_that_the_source_lacks():
         ({"yes": 0.2, "no": 0.8}, [0.8, 0.2]),
         ([0.7, 0.3], [0.7, 0.3]),
         (np.array([0.7, 0.3]), [0.7, 0.3]),
+        (pd.Series({"yes": 0.2, "no": 0.8}), [0.8, 0.2]),
+        (pl.Series([0.7, 0.3]), [0.7, 0.3]),
     ],
 )
 def test_resolve_prior(target, expected):
@@ -93,6 +97,16 @@ def test_resolve_prior(target, expected):
         (np.array([0.2, 0.3, 0.5]), "or an array of these probabilities"),
         (0.2, "must be None, 'train'"),
         ([0.2, 0.2], "they sum to 0.4"),
+        ({"yes": "a", "no": 0.8}, "must be None, 'train'"),
+        (
+            pd.Series([0.2, 0.8]),
+            r"target_prior has the labels \[0, 1\], but must .* \['no', 'yes'\]",
+        ),
+        (
+            pd.Series([0.2, 0.3, 0.5], index=["yes", "no", "no"]),
+            r"target_prior must hold each label once.*\['yes', 'no', 'no'\]",
+        ),
+        (pd.DataFrame({"yes": [0.2], "no": [0.8]}), "must be None, 'train'"),
     ],
 )
 def test_resolve_prior_rejects(target, message):
@@ -556,6 +570,57 @@ def test_resolve_costs_may_name_absent_labels_but_not_leave_out_an_error():
     )
     with pytest.raises(ValueError, match=message):
         resolve_costs({("no", "yes"): 1, ("yes", "on"): 9}, CLASSES)
+
+
+def cost_frame(index, columns=None):
+    """Costs of two classes, of 10 times the true position + the predicted one."""
+    columns = index if columns is None else columns
+    costs = 10 * np.arange(len(index))[:, None] + np.arange(len(columns))
+    return pd.DataFrame(costs, index=index, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        (cost_frame(["no", "yes"]), [[0, 1], [10, 11]]),
+        (cost_frame(["yes", "no"]), [[11, 10], [1, 0]]),
+        (cost_frame(["yes", "no"], ["no", "yes"]), [[10, 11], [0, 1]]),
+        (cost_frame(["maybe", "no", "yes"]), [[11, 12], [21, 22]]),
+    ],
+    ids=["in order", "other order", "two orders", "absent label"],
+)
+def test_resolve_costs_orders_a_frame_by_its_labels(frame, expected):
+    assert resolve_costs(frame, CLASSES).tolist() == expected
+
+
+def test_resolve_costs_of_a_frame_of_positions_are_those_of_integer_labels():
+    frame = pd.DataFrame([[0, 1], [9, 0]])
+    assert resolve_costs(frame, np.array([0, 1])).tolist() == [[0, 1], [9, 0]]
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (cost_frame([0, 1]), r"'no', 'yes' once, but its index is 0, 1\."),
+        (cost_frame(["no", "yes"], [0, 1]), r"but its columns is 0, 1\."),
+        (cost_frame(["no"]), r"but its index is 'no'\."),
+        (cost_frame(["no", "yes", "no"]), r"but its index is 'no', 'yes', 'no'\."),
+        (
+            pl.DataFrame({"no": [0, 9], "yes": [1, 0]}),
+            r"but its index is not there\. .*cost_matrix\.to_numpy\(\)",
+        ),
+        (pd.DataFrame("a", CLASSES, CLASSES), "must hold 2 rows of 2 numbers"),
+    ],
+    ids=["no labels", "no columns", "a class less", "twice", "polars", "words"],
+)
+def test_resolve_costs_rejects_a_frame_without_the_labels(frame, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_costs(frame, CLASSES)
+
+
+def test_resolve_costs_takes_a_series_of_pairs():
+    costs = pd.Series({("yes", "no"): 9, ("no", "yes"): 1})
+    assert resolve_costs(costs, CLASSES).tolist() == [[0, 1], [9, 0]]
 
 
 def test_resolve_costs_lists_a_few_of_many_missing_pairs():

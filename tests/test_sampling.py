@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+import torch
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline
 from imblearn.under_sampling import RandomUnderSampler
@@ -21,7 +24,9 @@ from imbalnet.sampling import (
     Undersampler,
     WeightedSampler,
     build_sampler,
+    checked_rates,
 )
+from imbalnet.sampling import bound as checked_bind
 
 CODES = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [900, 90, 10]))
 COUNTS = np.bincount(CODES)
@@ -120,10 +125,12 @@ def test_sampler_power_half_takes_the_root_of_the_ratio(name):
     assert mass[0] / mass[2] == pytest.approx(np.sqrt(90), rel=0.02)
 
 
+@pytest.mark.parametrize("power", [2, -0.1, np.nan, "a", None, np.ones(2)])
 @pytest.mark.parametrize("name", TEMPERED)
-def test_sampler_rejects_power(name):
-    with pytest.raises(ValueError, match="sampler__power=2 must lie between 0 and 1"):
-        SAMPLERS[name](power=2)
+def test_sampler_rejects_power(name, power):
+    message = re.escape(f"sampler__power={power!r} must be a number that lies")
+    with pytest.raises(ValueError, match=message):
+        SAMPLERS[name](power=power)
 
 
 def test_weighted_sampler_draws_with_replacement():
@@ -275,6 +282,70 @@ def test_build_sampler_takes_an_index_sampler_class():
     sampler = bound(build_sampler(EveryOther, {"k": 4}))
     assert len(sampler.epoch(32)) == 250
     assert sampler.epoch_rows(COUNTS) == 1000
+
+
+class WithoutRates(IndexSampler):
+    def epoch(self, batch_size):
+        return np.arange(batch_size)
+
+
+@pytest.mark.parametrize(
+    ("cls", "missing"), [(IndexSampler, "epoch and rates"), (WithoutRates, "rates")]
+)
+def test_build_sampler_names_methods_that_a_class_lacks(cls, missing):
+    message = f"^sampler={cls.__name__} leaves {missing} to its subclasses; give a sub"
+    with pytest.raises(ValueError, match=message):
+        build_sampler(cls, {})
+
+
+def scripted_rates(rates):
+    """Make a user's own sampler that claims these rates."""
+    sampler = EveryOther()
+    sampler.rates = lambda counts, batch_size: rates
+    return sampler
+
+
+@all_cases
+def test_checked_rates_are_the_samplers_own(name, params):
+    sampler = checked_bind(SAMPLERS[name](**params), CODES, np.random.default_rng(0))
+    rates = checked_rates(sampler, COUNTS, 32)
+    np.testing.assert_array_equal(rates, sampler.rates(COUNTS, 32))
+
+
+@pytest.mark.parametrize("rates", [[2, 1, 0.5], (2, 1, 0.5), torch.tensor([2, 1, 0.5])])
+def test_checked_rates_may_be_of_any_kind(rates):
+    checked = checked_rates(scripted_rates(rates), COUNTS, 32)
+    assert checked.dtype == np.float64
+    assert checked.tolist() == [2.0, 1.0, 0.5]
+
+
+@pytest.mark.parametrize("rate", [0.0, np.nan, np.inf])
+def test_checked_rates_are_one_for_classes_without_rows(rate):
+    """Where own rates divide by the rows of a class."""
+    rates = checked_rates(scripted_rates([2.0, rate]), np.array([5, 0]), 32)
+    assert rates.tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [[1.0, 1.0], 1.0, [1.0, 1.0, 0.0], [1, 1, -1], [1, 1, np.inf], [1, 1, np.nan]]
+    + [None, "abc", [1, 1, "a"], np.ones((3, 1))],
+)
+def test_checked_rates_name_what_is_no_rate(rates):
+    message = r"sampler=EveryOther: rates must give each of the 3 classes a finite .*"
+    message += re.escape(f"but gave {rates!r}.")
+    with pytest.raises(ValueError, match=message):
+        checked_rates(scripted_rates(rates), COUNTS, 32)
+
+
+def test_bound_names_a_bind_without_return():
+    class Forgetful(EveryOther):
+        def bind(self, codes, rng):
+            super().bind(codes, rng)
+
+    message = r"sampler=Forgetful: bind must give the sampler \(return self\), .* None"
+    with pytest.raises(ValueError, match=message):
+        checked_bind(Forgetful(), CODES, np.random.default_rng(0))
 
 
 def test_build_sampler_refuses_an_index_sampler_instance():

@@ -144,6 +144,13 @@ def test_rows_outside_the_training_rows_are_named(draws):
         bound(Scripted, draws=draws).epoch(32)
 
 
+@pytest.mark.parametrize("draws", [[0.0, 1.0], [[0, 1], [0.5]], ["0"], [None]])
+def test_what_is_no_row_number_is_named(draws):
+    message = "sampler=Scripted must give an epoch as row numbers, integers from 0 to"
+    with pytest.raises(ValueError, match=message):
+        bound(Scripted, draws=draws).rates(COUNTS, 32)
+
+
 @pytest.mark.parametrize("draws", [[], [[], []]])
 def test_an_epoch_without_rows_is_named(draws):
     with pytest.raises(ValueError, match="sampler=Scripted drew no rows"):
@@ -170,6 +177,9 @@ def test_an_epoch_without_end_is_named(monkeypatch):
         (RandomSampler, {"size": 3}, "sampler__size is no parameter.*num_samples"),
         (RandomSampler, {"generator": None}, "sampler__generator is no parameter"),
         (Scripted, {"batch_size": 3, "draws": []}, "sampler__batch_size is no par"),
+        (Sampler, {}, "sampler=Sampler leaves __iter__ to its subclasses; give a sub"),
+        (Sampler, {"size": 3}, "sampler=Sampler leaves __iter__"),
+        (type("Mine", (Sampler,), {}), {}, "sampler=Mine leaves __iter__ to"),
     ],
 )
 def test_build_sampler_names_wrong_arguments(cls, params, message):

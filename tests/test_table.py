@@ -154,6 +154,13 @@ def test_rows_of_other_tables_have_no_frame(estimator, X):
     np.testing.assert_array_equal(features, np.eye(4)[[0, 2, 3]])
 
 
+def test_rows_of_a_frame_with_a_name_twice_have_no_frame(estimator, rng):
+    values = rng.normal(size=(4, 3))
+    rows = rows_of(estimator, pd.DataFrame(values, columns=["a", "b", "a"]), np.float64)
+    assert rows.frame is None
+    np.testing.assert_array_equal(rows.features(), values[[0, 2, 3]])
+
+
 def test_reweighted_rows_keep_the_frame(estimator, frame):
     assert rows_of(estimator, frame).reweighted(np.ones(3)).frame is frame
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 
 import mpmath
@@ -114,6 +115,21 @@ def test_pandas_series_goes_by_its_labels():
     np.testing.assert_allclose(weights, [1, 1 / 3, 1 / 2])
 
 
+def test_pandas_series_may_leave_labels_out_but_not_name_others_instead():
+    kwargs = {"classes": ["a", "b"]}
+    series = pd.Series({"b": 5.0})
+    assert class_weights([5, 5], series, **kwargs).tolist() == [1.0, 5.0]
+    with pytest.raises(ValueError, match=r"names the labels \[0, 1\], which do not"):
+        class_weights([5, 5], pd.Series([1.0, 5.0]), **kwargs)
+
+
+def test_pandas_series_must_hold_a_label_once():
+    series = pd.Series([1.0, 5.0, 2.0], index=[0, 1, 1])
+    message = r"class_weight must hold each label once, but its index is \[0, 1, 1\]"
+    with pytest.raises(ValueError, match=message):
+        class_weights([5, 5], series)
+
+
 def test_mapping_takes_labels_of_any_type():
     weights = class_weights([5, 5], {"fraud": 7.0}, classes=["fraud", "fine"])
     assert weights.tolist() == [7.0, 1.0]
@@ -157,6 +173,14 @@ def test_callable_may_divide_by_the_rows_of_a_class_without_any():
         ([1.0, np.nan], "finite weights of at least 0"),
         (["balanced", "balanced"], "use 'balanced', 'effective', a dict, an array"),
         ("balance", "class_weight='balance' is not known; use 'balanced'"),
+        ({0: 1, 1: "a"}, r"class_weight\[1\]='a' must be a number of at least 0"),
+        ({1: [2, 3]}, r"class_weight\[1\]=\[2, 3\] must be a number"),
+        ({0: None}, r"class_weight\[0\]=None must be a number"),
+        (pd.Series(["a", "b"]), r"class_weight\[0\]='a' must be a number"),
+        (
+            pd.DataFrame({0: [1.0], 1: [2.0]}),
+            r"class_weight\[0\]=0 .* must be a number",
+        ),
     ],
 )
 def test_class_weights_reject(class_weight, message):
@@ -164,17 +188,19 @@ def test_class_weights_reject(class_weight, message):
         class_weights([5, 5], class_weight)
 
 
+@pytest.mark.parametrize("value", [1.5, -0.1, np.nan, "a", None, np.ones(2)])
 @pytest.mark.parametrize("name", ["power", "beta"])
-def test_class_weights_reject_exponents_outside_the_unit_interval(name):
-    with pytest.raises(ValueError, match=f"class_weight__{name}=1.5"):
-        class_weights([5, 5], "effective", **{name: 1.5})
-
-
-@pytest.mark.parametrize("max_ratio", [0.5, -1, np.nan])
-def test_class_weights_reject_a_max_ratio_below_one(max_ratio):
-    message = f"class_weight__max_ratio={max_ratio!r} must be at least 1, or None"
+def test_class_weights_reject_what_is_no_share(name, value):
+    message = re.escape(f"class_weight__{name}={value!r} must be a number that lies")
     with pytest.raises(ValueError, match=message):
-        class_weights([5, 5], max_ratio=max_ratio)
+        class_weights([5, 5], "effective", **{name: value})
+
+
+@pytest.mark.parametrize("value", [0.5, -1, np.nan, np.inf, "10", [2.0]])
+def test_class_weights_reject_what_is_no_ratio(value):
+    start = f"class_weight__max_ratio={value!r} must be a finite number of at least 1."
+    with pytest.raises(ValueError, match=re.escape(f"{start} None sets no limit.")):
+        class_weights([5, 5], max_ratio=value)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ and reduces. What training with it makes of the class posterior is undone by
 ``log_posterior``.
 """
 
-from imbalnet.losses.base import Loss
+from imbalnet.losses.base import ClassShares, Loss
 from imbalnet.losses.build import LOSSES, build_loss
 from imbalnet.losses.cross_entropy import CriterionLoss, CrossEntropy
 from imbalnet.losses.focal import Asymmetric, Focal, Poly1, PolyFocal
@@ -19,6 +19,7 @@ __all__ = [
     "Asymmetric",
     "AveragePrecision",
     "BalancedSoftmax",
+    "ClassShares",
     "CriterionLoss",
     "CrossEntropy",
     "Focal",

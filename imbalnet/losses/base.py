@@ -4,12 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Real
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from imbalnet.parameters import checked_number
+
+
+@dataclass(frozen=True)
+class ClassShares:
+    """Class distributions of the training rows, each of shape (n_classes,).
+
+    Attributes
+    ----------
+    seen : Tensor
+        As the rows came.
+    delivered : Tensor
+        Behind the sampler, without class weights.
+    balanced : Tensor
+        The same with class weights that balance by name ("balanced", "effective").
+        Weights that the user gives as numbers are meant, and not in here.
+    """
+
+    seen: Tensor
+    delivered: Tensor
+    balanced: Tensor
 
 
 class Loss(nn.Module):
@@ -41,9 +63,6 @@ class Loss(nn.Module):
     takes_cosines = False
     warmup = 0.0
 
-    def __init__(self) -> None:
-        super().__init__()
-
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Give the loss of each row."""
         raise NotImplementedError
@@ -63,21 +82,17 @@ class Loss(nn.Module):
         """
         return logits.log_softmax(-1)
 
-    def bind(self, delivered: Tensor, trained: Tensor) -> None:
-        """Learn the class distribution of the training rows, before training starts.
-
-        Parameters
-        ----------
-        delivered : Tensor of shape (n_classes,)
-            Class distribution behind the sampler, without class weights.
-        trained : Tensor of shape (n_classes,)
-            The same with class weights.
-        """
-        del delivered, trained  # most losses are the same for all distributions
+    def bind(self, shares: ClassShares) -> None:
+        """Learn the class distributions, before training starts."""
+        del shares  # most losses are the same for all distributions
 
     def begin_epoch(self, progress: float) -> None:
         """Learn how far training is, from 0 at its start towards 1 at its end."""
         del progress
+
+    def logit_scale(self, n_classes: int) -> Tensor:
+        """Give the factor of each class' logit in a linear ``log_posterior``."""
+        return torch.ones(n_classes)
 
     def effective_prior(self, prior: Tensor) -> Tensor:
         """Give the prior that ``log_posterior`` holds for.
@@ -144,28 +159,6 @@ def log_excess(log_value: Tensor, threshold: Tensor | float, slope: float) -> Te
     return torch.where(is_above, above, log_value + math.log(slope))
 
 
-def checked_number(
-    name: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = False
-) -> float:
-    """Give a loss' parameter as a float.
-
-    Raises
-    ------
-    ValueError
-        If it is no number, not finite, below `low` (at it too, if `open_low`) or not
-        below `high`.
-    """
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    is_inside = is_number and math.isfinite(value) and low <= value < high
-    if is_inside and not (open_low and value == low):
-        return float(value)
-    bound = f"{'more than' if open_low else 'at least'} {low:g}"
-    above = "" if math.isinf(high) else f" and below {high:g}"
-    raise ValueError(
-        f"loss__{name}={value!r} must be a finite number of {bound}{above}."
-    )
-
-
 def class_values(name: str, value: Any, low: float) -> Tensor:
     """Give a parameter that is one number, or one a class, as a float64 tensor.
 
@@ -175,7 +168,9 @@ def class_values(name: str, value: Any, low: float) -> Tensor:
         If one is no number, not finite or below `low`.
     """
     if not isinstance(value, Sequence | Tensor) and not hasattr(value, "__array__"):
-        return torch.tensor(checked_number(name, value, low), dtype=torch.float64)
+        return torch.tensor(
+            checked_number(f"loss__{name}", value, low), dtype=torch.float64
+        )
     values = as_vector(name, value)
     if values.ndim != 1 or not bool(((values >= low) & values.isfinite()).all()):
         raise ValueError(

@@ -66,12 +66,20 @@ def _instantiate(factory: Any, params: dict[str, Any], name: str) -> Loss:
         )
     try:
         criterion = factory(reduction="none", **params)
-    except TypeError as error:
-        raise ValueError(
-            f"loss={name} could not be built with reduction='none', which its forward "
-            f"must support: {error}"
-        ) from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(_failure_message(name, params, str(error))) from error
     return criterion if isinstance(criterion, Loss) else CriterionLoss(criterion)
+
+
+def _failure_message(name: str, params: dict[str, Any], error: str) -> str:
+    given = ["reduction='none'"]
+    given += [f"loss__{key}={value!r}" for key, value in params.items()]
+    cure = ""
+    if "reduction" in error:
+        cure = " A criterion must support reduction='none', one value a row."
+    elif "torch Tensor" in error:
+        cure = " Give weights as a tensor, such as torch.tensor([1.0, 2.0])."
+    return f"loss={name} could not be built with {', '.join(given)}: {error}.{cure}"
 
 
 def _check_values(loss: Loss, name: str, n_classes: int) -> None:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet.losses.base import Loss, checked_number, full_precision, log_excess
+from imbalnet.losses.base import Loss, full_precision, log_excess
+from imbalnet.parameters import checked_number
 
 # Below this share of an output, what smoothing added cannot be told from it.
 SMALLEST_EXCESS = 1e-3
@@ -47,7 +48,9 @@ class CrossEntropy(Loss):
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        self.label_smoothing = checked_number("label_smoothing", label_smoothing, 0, 1)
+        self.label_smoothing = checked_number(
+            "loss__label_smoothing", label_smoothing, 0, 1
+        )
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Give the loss of each row."""
@@ -104,16 +107,23 @@ class CriterionLoss(Loss):
         return (log_eta + log_weight).log_softmax(-1)
 
     def class_factors(self, n_classes: int) -> Tensor:
-        """Give the criterion's own class weights (``weight`` in torch)."""
+        """Give the criterion's own class weights (``weight`` in torch).
+
+        An attribute of that name that holds no tensor of shape (n_classes,) is
+        something else.
+        """
         weight = getattr(self.criterion, "weight", None)
-        return torch.ones(n_classes) if weight is None else weight
+        if isinstance(weight, Tensor) and weight.shape == (n_classes,):
+            return weight
+        return torch.ones(n_classes)
 
 
 def _is_invertible(criterion: nn.Module) -> bool:
     if not isinstance(criterion, nn.CrossEntropyLoss):
         return False
-    has_weights = criterion.weight is None or bool((criterion.weight > 0).all())
-    return criterion.label_smoothing < 1 and has_weights
+    weight = getattr(criterion, "weight", None)
+    is_positive = not isinstance(weight, Tensor) or bool((weight > 0).all())
+    return criterion.label_smoothing < 1 and is_positive
 
 
 def unsmoothed(log_v: Tensor, smoothing: float) -> Tensor:

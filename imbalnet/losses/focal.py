@@ -15,16 +15,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imbalnet.losses.base import (
+    ClassShares,
     Loss,
     as_vector,
     check_length,
-    checked_number,
     class_values,
     full_precision,
     log_excess,
     log_softmax_and_complement,
     logit_against,
 )
+from imbalnet.parameters import checked_number
 
 _LOG_NEGLIGIBLE = -60.0  # log(1 - v) where r is 1 to float64's precision
 # Ratio at which the inverse of a margin stops to fall and follows the output.
@@ -79,7 +80,7 @@ class PolyFocal(Loss):
         alpha: float | Sequence[float] | None = None,
     ) -> None:
         super().__init__()
-        self.epsilon = checked_number("epsilon", epsilon, -1, open_low=True)
+        self.epsilon = checked_number("loss__epsilon", epsilon, -1, open_low=True)
         self.register_buffer("gamma", class_values("gamma", gamma, 0))
         self.register_buffer("alpha", _alpha_weights(alpha))
 
@@ -249,21 +250,21 @@ class Asymmetric(Loss):
         margin: float = 0.0,
     ) -> None:
         super().__init__()
-        self.gamma_positive = checked_number("gamma_positive", gamma_positive, 0)
-        self.gamma_negative = checked_number("gamma_negative", gamma_negative, 0)
-        self.margin = checked_number("margin", margin, 0, 1)
+        self.gamma_positive = checked_number("loss__gamma_positive", gamma_positive, 0)
+        self.gamma_negative = checked_number("loss__gamma_negative", gamma_negative, 0)
+        self.margin = checked_number("loss__margin", margin, 0, 1)
         self.is_calibrated = self.margin == 0
         self.register_buffer("negative", torch.tensor(0))
 
-    def bind(self, delivered: Tensor, trained: Tensor) -> None:
+    def bind(self, shares: ClassShares) -> None:
         """Take the most frequent of several classes for the negative one."""
-        del trained
-        self.negative = delivered.argmax() if len(delivered) > 2 else torch.tensor(0)
+        is_binary = len(shares.seen) == 2
+        self.negative = torch.tensor(0) if is_binary else shares.seen.argmax()
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Give the loss of each row."""
         against = logit_against(full_precision(logits), target)
-        gamma, margin = self._settings(target == self.negative, against)
+        gamma, margin = self._settings(target, against)
         log_v, rest = F.logsigmoid(-against), torch.sigmoid(against)
         costs = rest > margin
         # log q from log(1 - v), so that neither end loses its gradient
@@ -279,14 +280,15 @@ class Asymmetric(Loss):
         """Give the log of the class posterior that `logits` stand for."""
         log_v, log_rest = log_softmax_and_complement(logits)
         classes = torch.arange(logits.shape[-1], device=logits.device)
-        gamma, margin = self._settings(classes == self.negative, logits)
+        gamma, margin = self._settings(classes, logits)
         slope = _FLAT ** (1 / max(1.0, self.gamma_negative))
         log_q = torch.where(margin > 0, log_excess(log_rest, margin, slope), log_rest)
         log_s = torch.where(margin > 0, torch.log1p(-log_q.exp()), log_v)
         return _log_ratio(log_s, log_q, gamma, 0.0).log_softmax(-1)
 
-    def _settings(self, is_negative: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        is_negative = is_negative.to(like)
+    def _settings(self, codes: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Give exponent and margin of each class code, in the dtype of `like`."""
+        is_negative = (codes == self.negative.to(codes.device)).to(like)
         more = self.gamma_negative - self.gamma_positive
         return self.gamma_positive + more * is_negative, self.margin * is_negative
 

@@ -1,7 +1,8 @@
 """Losses that know the class distribution: logit adjustment and margins.
 
 The distribution is that of the rows as the sampler delivers them, for the additive
-terms with class weights: behind levers that balance, nothing is left to adjust.
+terms with class weights that balance by name: behind levers that balance, nothing is
+left to adjust. Weights that are given as numbers are meant, and stay.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imbalnet.losses.base import (
+    ClassShares,
     Loss,
-    checked_number,
     full_precision,
     shares_or_smallest,
 )
+from imbalnet.parameters import checked_number
 
 
 class VectorScaling(Loss):
@@ -46,9 +48,9 @@ class VectorScaling(Loss):
     Examples
     --------
     >>> import torch
-    >>> from imbalnet.losses import VectorScaling
-    >>> loss, shares = VectorScaling(gamma=0.0, tau=1.0), torch.tensor([0.9, 0.1])
-    >>> loss.bind(shares, shares)
+    >>> from imbalnet.losses import VectorScaling, ClassShares
+    >>> loss, prior = VectorScaling(gamma=0.0, tau=1.0), torch.tensor([0.9, 0.1])
+    >>> loss.bind(ClassShares(prior, prior, prior))
     >>> loss(torch.zeros(1, 2), torch.tensor([1]))  # -log 0.1
     tensor([2.3026])
     """
@@ -58,16 +60,16 @@ class VectorScaling(Loss):
 
     def __init__(self, gamma: float = 0.15, tau: float = 1.0) -> None:
         super().__init__()
-        self.gamma = checked_number("gamma", gamma, 0)
-        self.tau = checked_number("tau", tau, 0)
+        self.gamma = checked_number("loss__gamma", gamma, 0)
+        self.tau = checked_number("loss__tau", tau, 0)
         self.register_buffer("delta", torch.ones(()))
         self.register_buffer("iota", torch.zeros(()))
 
-    def bind(self, delivered: Tensor, trained: Tensor) -> None:
-        """Take scale and shift from the class distribution."""
-        shares = shares_or_smallest(delivered)
-        self.delta = (shares / shares.max()) ** self.gamma
-        self.iota = self.tau * shares_or_smallest(trained).log()
+    def bind(self, shares: ClassShares) -> None:
+        """Take scale and shift from the class distributions."""
+        delivered = shares_or_smallest(shares.delivered)
+        self.delta = (delivered / delivered.max()) ** self.gamma
+        self.iota = self.tau * shares_or_smallest(shares.balanced).log()
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Give the loss of each row."""
@@ -78,6 +80,10 @@ class VectorScaling(Loss):
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Give the log of the class posterior that `logits` stand for."""
         return (self.delta.to(logits) * logits).log_softmax(-1)
+
+    def logit_scale(self, n_classes: int) -> Tensor:
+        """Give the factor of each class' logit in ``log_posterior``."""
+        return self.delta.expand(n_classes)
 
     def effective_prior(self, prior: Tensor) -> Tensor:
         """Give the prior that ``log_posterior`` holds for, ``prior**(1 - tau)``."""
@@ -113,10 +119,11 @@ class LogitAdjusted(VectorScaling):
     Examples
     --------
     >>> import torch
-    >>> from imbalnet.losses import LogitAdjusted
-    >>> loss, shares = LogitAdjusted(tau=0.5), torch.tensor([0.81, 0.19])
-    >>> loss.bind(shares, shares)
-    >>> loss.effective_prior(shares)[0] / loss.effective_prior(shares)[1]
+    >>> from imbalnet.losses import LogitAdjusted, ClassShares
+    >>> loss, prior = LogitAdjusted(tau=0.5), torch.tensor([0.81, 0.19])
+    >>> loss.bind(ClassShares(prior, prior, prior))
+    >>> effective = loss.effective_prior(prior)
+    >>> effective[0] / effective[1]  # the root of 0.81 / 0.19
     tensor(2.0647)
     """
 
@@ -142,9 +149,9 @@ class BalancedSoftmax(LogitAdjusted):
     Examples
     --------
     >>> import torch
-    >>> from imbalnet.losses import BalancedSoftmax
-    >>> loss, shares = BalancedSoftmax(), torch.tensor([0.75, 0.25])
-    >>> loss.bind(shares, shares)
+    >>> from imbalnet.losses import BalancedSoftmax, ClassShares
+    >>> loss, prior = BalancedSoftmax(), torch.tensor([0.75, 0.25])
+    >>> loss.bind(ClassShares(prior, prior, prior))
     >>> loss(torch.zeros(1, 2), torch.tensor([1]))  # -log(1 / 4)
     tensor([1.3863])
     """
@@ -191,9 +198,9 @@ class LDAM(Loss):
     Examples
     --------
     >>> import torch
-    >>> from imbalnet.losses import LDAM
-    >>> loss, shares = LDAM(), torch.tensor([16 / 17, 1 / 17])
-    >>> loss.bind(shares, shares)
+    >>> from imbalnet.losses import LDAM, ClassShares
+    >>> loss, prior = LDAM(), torch.tensor([16 / 17, 1 / 17])
+    >>> loss.bind(ClassShares(prior, prior, prior))
     >>> loss.margins
     tensor([0.2500, 0.5000])
     """
@@ -204,15 +211,14 @@ class LDAM(Loss):
 
     def __init__(self, max_margin: float = 0.5, scale: float = 30.0) -> None:
         super().__init__()
-        self.max_margin = checked_number("max_margin", max_margin, 0)
-        self.scale = checked_number("scale", scale, 0, open_low=True)
+        self.max_margin = checked_number("loss__max_margin", max_margin, 0)
+        self.scale = checked_number("loss__scale", scale, 0, open_low=True)
         self.register_buffer("margins", torch.tensor(self.max_margin))
 
-    def bind(self, delivered: Tensor, trained: Tensor) -> None:
-        """Take the margins from the class distribution."""
-        del trained
-        shares = shares_or_smallest(delivered)
-        self.margins = self.max_margin * (shares.min() / shares) ** 0.25
+    def bind(self, shares: ClassShares) -> None:
+        """Take the margins from the class distribution without weights."""
+        delivered = shares_or_smallest(shares.delivered)
+        self.margins = self.max_margin * (delivered.min() / delivered) ** 0.25
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Give the loss of each row."""

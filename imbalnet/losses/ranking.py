@@ -6,11 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imbalnet.losses.base import Loss, checked_number, full_precision
+from imbalnet.losses.base import Loss, full_precision, log_softmax_and_complement
+from imbalnet.parameters import checked_number, checked_share
 
 # Pairs of rows that are compared at once, and in all for validation.
 _PAIRS_AT_ONCE = 2**22
 _VALIDATION_PAIRS = 2**26
+# Validation rows of a class that are ranked in any case.
+_FEWEST_RANKED = 200
 
 
 class AveragePrecision(Loss):
@@ -62,8 +65,10 @@ class AveragePrecision(Loss):
 
     def __init__(self, temperature: float = 1.0, warmup: float = 0.5) -> None:
         super().__init__()
-        self.temperature = checked_number("temperature", temperature, 0, open_low=True)
-        self.warmup = checked_number("warmup", warmup, 0, 1 + 1e-12)
+        self.temperature = checked_number(
+            "loss__temperature", temperature, 0, open_low=True
+        )
+        self.warmup = checked_share("loss__warmup", warmup)
         self.progress = 0.0
 
     def begin_epoch(self, progress: float) -> None:
@@ -73,7 +78,8 @@ class AveragePrecision(Loss):
     @property
     def is_warming_up(self) -> bool:
         """Whether training takes the cross entropy."""
-        return self.training and self.progress < self.warmup
+        is_early = self.progress < self.warmup or self.warmup == 1
+        return self.training and is_early
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Give the loss of each row."""
@@ -99,9 +105,14 @@ class AveragePrecision(Loss):
         """
         by_class = target.argsort(stable=True)
         ranked = by_class[target[by_class] == 1] if n_classes == 2 else by_class
-        if self.training:
+        if self.training or not len(ranked):
             return ranked
-        return ranked[:: 1 + len(ranked) * len(target) // _VALIDATION_PAIRS]
+        counts = torch.bincount(target[ranked], minlength=n_classes)
+        wanted = _VALIDATION_PAIRS / len(target) * counts / len(ranked)
+        step = (counts / wanted.clamp(min=_FEWEST_RANKED)).ceil().long().clamp(min=1)
+        code = target[ranked]
+        place = torch.arange(len(ranked), device=code.device)
+        return ranked[(place - (counts.cumsum(0) - counts)[code]) % step[code] == 0]
 
     def _missed(self, log_odds: Tensor, target: Tensor, rows: Tensor) -> Tensor:
         """Give one minus the precision at each of the `rows`."""
@@ -124,6 +135,5 @@ def _log_odds(logits: Tensor) -> Tensor:
     """Give ``log(v / (1 - v))`` of every class."""
     if logits.shape[-1] == 2:
         return logits - logits.flip(-1)
-    eye = torch.eye(logits.shape[-1], dtype=torch.bool, device=logits.device)
-    others = logits[:, None, :].masked_fill(eye, float("-inf")).logsumexp(-1)
-    return logits - others
+    log_v, log_rest = log_softmax_and_complement(logits)
+    return log_v - log_rest

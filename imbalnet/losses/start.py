@@ -10,7 +10,7 @@ from torch import Tensor
 from imbalnet.losses.base import Loss
 
 # More classes than this, and the problem is slow and badly conditioned to solve.
-_MOST_CLASSES = 100
+_MOST_CLASSES = 20
 _SMALLEST_SHARE = 1e-9
 
 
@@ -21,7 +21,7 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     the cross entropy these are the log priors; for other losses
     ``sum_c prior_c loss(z, c)`` is minimised, whatever the loss is. A ranking loss,
     which is indifferent to constants, starts at the log of its effective prior, and so
-    does any loss of more than 100 classes.
+    does any loss of more than 20 classes.
 
     Parameters
     ----------
@@ -33,20 +33,25 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     Returns
     -------
     Tensor of float64, shape (n_classes,)
-        The first one is 0.
+        Their mean is 0, or, for losses that see more than differences of logits, the
+        first one.
     """
     shares = loss.effective_prior(prior.double()).clamp(min=_SMALLEST_SHARE)
     start = shares.log() - shares[0].log()
-    if loss.is_ranking or len(prior) > _MOST_CLASSES:
-        return start
-    found = _minimise(copy.deepcopy(loss).double(), prior.double(), start)
-    return found if bool(torch.isfinite(found).all()) else start
+    if not loss.is_ranking and len(prior) <= _MOST_CLASSES:
+        found = _minimise(copy.deepcopy(loss).double(), prior.double(), start)
+        start = found if bool(torch.isfinite(found).all()) else start
+    centred = start - start.mean()
+    means_the_same = torch.allclose(
+        loss.log_posterior(centred), loss.log_posterior(start)
+    )
+    return centred if means_the_same else start
 
 
 @torch.enable_grad()
 def _minimise(loss: Loss, prior: Tensor, start: Tensor) -> Tensor:
     n_classes = len(prior)
-    free = start[1:].clone().requires_grad_()  # losses see differences of logits
+    free = start[1:].clone().requires_grad_()  # one logit may be fixed
     solver = torch.optim.LBFGS(
         [free],
         max_iter=500,

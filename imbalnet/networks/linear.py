@@ -71,13 +71,9 @@ class LinearModel(nn.Module):
 
     @torch.no_grad()
     def initialize_output(self, logits: Tensor) -> None:
-        """Start at `logits`, of shape (out_features,), whatever the features.
-
-        Several classes' intercepts sum to 0, as scikit-learn's do.
-        """
+        """Start at `logits`, of shape (out_features,), whatever the features."""
         single = len(self.output.bias) == 1
-        centred = logits[1:] - logits[:1] if single else logits - logits.mean()
-        self.output.bias.copy_(centred)
+        self.output.bias.copy_(logits[1:] - logits[:1] if single else logits)
 
     @torch.no_grad()
     def coefficients(self) -> tuple[NDArray, NDArray]:

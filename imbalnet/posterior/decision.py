@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from imbalnet.parameters import values_by_label
 from imbalnet.posterior._checks import checked_probabilities
 
 
@@ -148,10 +149,11 @@ def resolve_costs(cost_matrix: Any, classes: NDArray) -> NDArray[np.float64] | N
 
     Parameters
     ----------
-    cost_matrix : array-like of shape (n_classes, n_classes), dict or None
+    cost_matrix : array-like of shape (n_classes, n_classes), dict, data frame or None
         An array-like is in the order of `classes`: true classes down, predicted ones
-        across. A dict maps (true label, predicted label) to a cost; a right prediction
-        that it leaves out costs 0.
+        across. A frame goes by its labels instead: its index holds the true ones, its
+        columns the predicted ones. A dict maps (true label, predicted label) to a cost;
+        a right prediction that it leaves out costs 0.
     classes : ndarray of shape (n_classes,)
 
     Returns
@@ -163,8 +165,8 @@ def resolve_costs(cost_matrix: Any, classes: NDArray) -> NDArray[np.float64] | N
     Raises
     ------
     ValueError
-        If an array-like has another shape, if a dict leaves out an error, or if a cost
-        is not a finite number.
+        If an array-like has another shape, if a dict leaves out an error or a frame a
+        class, if a frame has no labels, or if a cost is not a finite number.
 
     Examples
     --------
@@ -176,9 +178,30 @@ def resolve_costs(cost_matrix: Any, classes: NDArray) -> NDArray[np.float64] | N
     """
     if cost_matrix is None:
         return None
-    if isinstance(cost_matrix, Mapping):
-        cost_matrix = _from_mapping(cost_matrix, classes.tolist())
+    labels = classes.tolist()
+    if hasattr(cost_matrix, "columns"):
+        cost_matrix = _from_frame(cost_matrix, labels)
+    elif (of_pair := values_by_label("cost_matrix", cost_matrix)) is not None:
+        cost_matrix = _from_mapping(of_pair, labels)
     return _checked_costs(cost_matrix, len(classes))
+
+
+def _from_frame(frame: Any, labels: list) -> NDArray:
+    """Bring a frame to the order of the labels; other labels may be there, too."""
+    positions = []
+    for axis in ("index", "columns"):
+        found = list(getattr(frame, axis, ()))  # polars' frames have no index
+        position_of = {label: position for position, label in enumerate(found)}
+        missing = [label for label in labels if label not in position_of]
+        if missing or len(position_of) < len(found):
+            raise ValueError(
+                "cost_matrix is a frame, whose index must hold the true labels and its "
+                f"columns the predicted ones, each of {_listed(labels)} once, but its "
+                f"{axis} is {_listed(found) or 'not there'}. If it is in the order of "
+                "classes_, give cost_matrix.to_numpy()."
+            )
+        positions.append([position_of[label] for label in labels])
+    return frame.to_numpy()[np.ix_(*positions)]
 
 
 def _from_mapping(costs: Mapping[Any, float], labels: list) -> list[list[float]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
+from imbalnet.parameters import values_by_label
 from imbalnet.posterior._checks import (
     as_given,
     checked_prior,
@@ -57,7 +57,9 @@ def resolve_prior(
     Parameters
     ----------
     target_prior : {"train", "uniform"}, dict, array-like of shape (n_classes,) or None
-        An array-like, as of :func:`estimate_prior`, is in the order of `classes`.
+        A dict maps each label to its probability; a pandas Series counts as one, its
+        index being the labels. An array-like, as of :func:`estimate_prior`, is in the
+        order of `classes`.
     classes : ndarray of shape (n_classes,)
     class_prior : ndarray of shape (n_classes,)
         What "train" stands for.
@@ -65,7 +67,8 @@ def resolve_prior(
     Raises
     ------
     ValueError
-        If a dict or an array-like does not give each class a probability, summing to 1.
+        If a dict, a Series or an array-like does not give each class a probability,
+        summing to 1, or if the first two name other labels.
     """
     if target_prior is None:
         return None
@@ -83,9 +86,13 @@ def resolve_prior(
 
 
 def _one_a_class(target_prior: Any, labels: list) -> NDArray[np.float64]:
-    values = target_prior
-    if isinstance(target_prior, Mapping) and set(target_prior) == set(labels):
-        values = [target_prior[label] for label in labels]
+    of_label = values_by_label("target_prior", target_prior)
+    if of_label is not None and set(of_label) != set(labels):
+        raise ValueError(
+            f"target_prior has the labels {list(of_label)}, but must give a probability"
+            f" for each of the classes {labels}, and for no others."
+        )
+    values = target_prior if of_label is None else [of_label[c] for c in labels]
     try:
         prior = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):

@@ -9,7 +9,7 @@ from typing import Any
 from torch.utils.data import Sampler, WeightedRandomSampler
 
 from imbalnet.parameters import accepted_names, reject_unknown
-from imbalnet.sampling.base import IndexSampler
+from imbalnet.sampling.base import IndexSampler, bound, checked_rates
 from imbalnet.sampling.batch import BalancedBatchSampler, StratifiedBatchSampler
 from imbalnet.sampling.index import Oversampler, Undersampler, WeightedSampler
 from imbalnet.sampling.resampling import build_resampler, resample
@@ -24,7 +24,9 @@ __all__ = [
     "TorchSampler",
     "Undersampler",
     "WeightedSampler",
+    "bound",
     "build_sampler",
+    "checked_rates",
     "resample",
 ]
 
@@ -56,8 +58,9 @@ def build_sampler(sampler: Any, params: dict[str, Any]) -> Any:
     Raises
     ------
     ValueError
-        If a parameter is unknown or missing, if a step of a pipeline is no sampler, or
-        for a class where an instance belongs and an instance where a class does.
+        If a parameter is unknown or missing, if a class lacks what makes it a sampler,
+        if a step of a pipeline is none, or for a class where an instance belongs and an
+        instance where a class does.
     """
     if sampler is None:
         reject_unknown("sampler", "sampler=None", params, ())
@@ -75,13 +78,23 @@ def build_sampler(sampler: Any, params: dict[str, Any]) -> Any:
 
 def _from_class(cls: type, params: dict[str, Any]) -> IndexSampler:
     if issubclass(cls, IndexSampler):
+        _check_methods(cls, sorted(cls.__abstractmethods__))
         _check_arguments(cls, params, given=())
         return cls(**params)
     if issubclass(cls, Sampler):
+        _check_methods(cls, ["__iter__"] if cls.__iter__ is Sampler.__iter__ else [])
         _check_arguments(cls, params, given=CONTRACT)
         return TorchSampler(cls, **params)
     name = cls.__name__
     raise ValueError(f"sampler={name} is a class; give an instance: sampler={name}().")
+
+
+def _check_methods(cls: type, missing: list[str]) -> None:
+    if missing:
+        raise ValueError(
+            f"sampler={cls.__name__} leaves {' and '.join(missing)} to its subclasses; "
+            "give a subclass that defines that."
+        )
 
 
 def _check_arguments(cls: type, params: dict[str, Any], given: Collection[str]) -> None:

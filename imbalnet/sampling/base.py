@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from imbalnet.batches import EpochRows
+from imbalnet.batches import EpochRows, Shuffle
+from imbalnet.parameters import checked_share
 
 
 class IndexSampler(ABC):
@@ -35,13 +36,11 @@ class IndexSampler(ABC):
     Raises
     ------
     ValueError
-        If `power` lies outside [0, 1].
+        If `power` is no number between 0 and 1.
     """
 
     def __init__(self, power: float = 1.0) -> None:
-        if not 0.0 <= power <= 1.0:
-            raise ValueError(f"sampler__power={power!r} must lie between 0 and 1.")
-        self.power = power
+        self.power = checked_share("sampler__power", power)
 
     def bind(
         self, codes: NDArray[np.integer], rng: np.random.Generator
@@ -65,10 +64,10 @@ class IndexSampler(ABC):
 
         Returns
         -------
-        ndarray of shape (n_drawn,) or list of ndarray
-            Numbers between 0 and the number of training rows, to be cut into batches
-            in this order (:func:`imbalnet.batches.batch_sizes` tells where); a list
-            holds the batches themselves.
+        array-like of shape (n_drawn,) or list of array-like
+            Integers from 0 to below the number of training rows, to be cut into batches
+            in this order (:func:`imbalnet.batches.batch_sizes` tells where); a list of
+            arrays holds the batches themselves.
         """
 
     @abstractmethod
@@ -86,7 +85,7 @@ class IndexSampler(ABC):
         Returns
         -------
         ndarray of shape (n_classes,)
-            1 for classes without rows.
+            Above 0; what it gives classes without rows means nothing.
         """
 
     def epoch_rows(self, counts: NDArray) -> int:
@@ -103,6 +102,72 @@ class IndexSampler(ABC):
             As many as there are, unless a subclass says otherwise.
         """
         return round(counts.sum())
+
+
+def bound(
+    sampler: IndexSampler, codes: NDArray[np.integer], rng: np.random.Generator
+) -> IndexSampler:
+    """Bind a sampler to the training rows.
+
+    Parameters
+    ----------
+    sampler : IndexSampler
+    codes : ndarray of shape (n_rows,)
+        Class codes of the training rows.
+    rng : numpy.random.Generator
+        Of the draws.
+
+    Raises
+    ------
+    ValueError
+        If its ``bind`` does not give a sampler.
+    """
+    given = sampler.bind(codes, rng)
+    if not isinstance(given, IndexSampler):
+        raise ValueError(
+            f"sampler={type(sampler).__name__}: bind must give the sampler (return "
+            f"self), but gave {given!r}."
+        )
+    return given
+
+
+def checked_rates(
+    sampler: IndexSampler | Shuffle, counts: NDArray, batch_size: int
+) -> NDArray[np.float64]:
+    """Give a sampler's rates, 1 for classes without rows.
+
+    Parameters
+    ----------
+    sampler : {IndexSampler, Shuffle}
+    counts : ndarray of shape (n_classes,)
+        See :meth:`IndexSampler.rates`.
+    batch_size : int
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+
+    Raises
+    ------
+    ValueError
+        If a rate of a class with rows is not finite and above 0, or if there is not one
+        for each class.
+    """
+    given = sampler.rates(counts, batch_size)
+    try:
+        rates = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        rates = np.empty(0)
+    is_one_each = rates.shape == counts.shape
+    if is_one_each:
+        rates = np.where(counts > 0, rates, 1.0)
+    if not is_one_each or not np.all(np.isfinite(rates) & (rates > 0)):
+        raise ValueError(
+            f"sampler={type(sampler).__name__}: rates must give each of the "
+            f"{len(counts)} classes a finite number above 0, the draws of a row of it in"
+            f" an epoch, but gave {given!r}."
+        )
+    return rates
 
 
 class RowQueue:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import operator
-from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
@@ -13,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from imbalnet.batches import EpochRows
+from imbalnet.batches import EpochRows, checked_epoch
 from imbalnet.runtime import seeded_torch
 from imbalnet.sampling.base import IndexSampler, per_row
 
@@ -126,32 +124,14 @@ class _Source:
     def _drawn(self) -> EpochRows:
         limit = max(_LONGEST_EPOCH, 10 * len(self.adapter.codes))
         drawn = list(islice(iter(self.sampler), limit + 1))
-        is_batched = bool(drawn) and np.ndim(drawn[0]) > 0
-        if is_batched:
-            drawn = [batch for batch in drawn if len(batch)]
-        if not 0 < len(drawn) <= limit:
+        name, n_rows = self.adapter.factory.__name__, len(self.adapter.codes)
+        if len(drawn) > limit:
             raise ValueError(
-                f"sampler={self.adapter.factory.__name__} drew "
-                f"{'no rows' if not drawn else f'more than {limit} times'} in an "
-                f"epoch of {len(self.adapter.codes)} training rows; its __iter__ must "
-                "yield one epoch of row numbers, and end."
+                f"sampler={name} drew more than {limit} times in an epoch of {n_rows} "
+                "training rows; its __iter__ must yield one epoch of row numbers, and "
+                "end."
             )
-        if is_batched:
-            return [self._row_numbers(batch) for batch in drawn]
-        return self._row_numbers(drawn)
-
-    def _row_numbers(self, drawn: Iterable[Any]) -> NDArray[np.intp]:
-        n_rows = len(self.adapter.codes)
-        rows = np.fromiter(map(operator.index, drawn), dtype=np.intp)
-        outside = rows[(rows < 0) | (rows >= n_rows)]
-        if len(outside):
-            raise ValueError(
-                f"sampler={self.adapter.factory.__name__} drew row {outside[0]}, but "
-                f"the training rows have the numbers 0 to {n_rows - 1}: they are "
-                "counted behind the validation split. Build the sampler from the "
-                "labels or the data_source that its __init__ is given."
-            )
-        return rows
+        return checked_epoch(drawn, n_rows, name)
 
     def _seed(self) -> int:
         return int(self.rng.integers(2**31))
