@@ -78,18 +78,20 @@ class BalancedNeuralClassifier(
         an instance, is built once the training rows are known, see
         :class:`imbalnet.sampling.TorchSampler`.
 
-    target_prior : {"train", "uniform"}, dict, array-like or None, default=None
+    target_prior : {"train", "uniform"}, dict, Series, array-like or None, default=None
         Class distribution that probabilities are given for. None is the one that the
         network was trained under (with weights or a sampler not the data's), "train"
         that of the training data, "uniform" makes the prediction minimise the balanced
-        error, a dict (label to probability) or an array in the order of ``classes_`` is
-        the base rate of the place of use. Read at prediction time: changing it needs no
-        refit.
+        error, a dict or a pandas Series (label to probability) or an array in the order
+        of ``classes_`` is the base rate of the place of use. Read at prediction time:
+        changing it needs no refit.
 
-    cost_matrix : array-like of shape (n_classes, n_classes), dict or None, default=None
+    cost_matrix : array-like of shape (n_classes, n_classes), dict, data frame or \
+            None, default=None
         Makes ``predict`` choose the class of the lowest expected cost.
         ``cost_matrix[i, j]`` is what predicting class j costs where i is true; a dict
-        maps (true label, predicted label) to the cost. Costs are weighed with
+        maps (true label, predicted label) to the cost, a data frame has true labels in
+        its index and predicted ones in its columns. Costs are weighed with
         probabilities under `target_prior`, under the training data's where it is None.
         Read at prediction time.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbalnet.batches import EpochOrder, Shuffle
-from imbalnet.sampling import IndexSampler, resample
+from imbalnet.sampling import IndexSampler, bound, checked_rates, resample
 from imbalnet.splitting import stratified_split
 from imbalnet.table import Rows, frame_matrix, is_frame
 from imbalnet.weighting import ClassWeight, class_weights
@@ -160,38 +160,32 @@ def plan_training(
     defers_weights : bool, default=False
         Whether the first epochs train without class weights.
     """
-    seen = rows.counts(len(classes))
+    n_classes = len(classes)
+    seen = rows.counts(n_classes)
     if sampler is not None and not isinstance(sampler, IndexSampler):
         rows, sampler = _resampled(rows, sampler, classes, seed), None
     codes = rows.of(rows.codes)
     one_batch = batch_size == "auto" and (full_batch or len(codes) <= FULL_BATCH_ROWS)
     order = _order(sampler, codes, seed)
-    counted = rows.counts(len(classes))
-    n_rows = np.bincount(codes, minlength=len(classes))
+    counted, n_rows = rows.counts(n_classes), np.bincount(codes, minlength=n_classes)
     size = _batch_size(batch_size, order.epoch_rows(n_rows), one_batch)
     # a draw goes by rows, a weight by weights
-    rates = order.rates(counted if one_batch else n_rows, size)
-    delivered = counted * rates
+    rates = checked_rates(order, counted if one_batch else n_rows, size)
     n_drawn = np.asarray(n_rows * (1.0 if one_batch else rates), dtype=np.float64)
-    counts = ClassCounts(seen, delivered, n_drawn).plus(earlier)
+    counts = ClassCounts(seen, counted * rates, n_drawn).plus(earlier)
     weights = class_weights(
         counts.delivered, class_weight, classes=classes, **weight_params
     )
-    even = np.ones(len(classes))
-    in_batch = rates if one_batch else even
-
-    def weighed(class_factor: NDArray) -> Rows:
-        norm = counts.delivered @ class_factor / counts.drawn.sum()
-        return _weighed(rows, class_factor * in_batch, norm)
-
+    in_batch = rates if one_batch else 1.0
+    early = _loss_weights(rows, np.ones(n_classes), counts, in_batch)
     return TrainingPlan(
-        rows=weighed(weights),
+        rows=rows.reweighted(_loss_weights(rows, weights, counts, in_batch)),
         order=None if one_batch else order,
         batch_size=len(codes) if one_batch else size,
         class_counts=counts,
         class_weight=weights,
-        loss_factor=weights * delivered / np.where(seen > 0, seen, 1.0),
-        early_weight=weighed(even).weight if defers_weights else None,
+        loss_factor=weights * counted * rates / np.where(seen > 0, seen, 1.0),
+        early_weight=rows.reweighted(early).weight if defers_weights else None,
     )
 
 
@@ -201,10 +195,13 @@ def _batch_size(batch_size: int | str, epoch_rows: int, one_batch: bool) -> int:
     return _auto_batch_size(epoch_rows) if batch_size == "auto" else int(batch_size)
 
 
-def _weighed(rows: Rows, class_factor: NDArray, norm: float) -> Rows:
+def _loss_weights(
+    rows: Rows, class_weight: NDArray, counts: ClassCounts, in_batch: Any
+) -> NDArray[np.float64]:
     """Give rows their loss weights; in one batch the rates are among the factors."""
-    weight = rows.of(rows.weight) * class_factor[rows.of(rows.codes)]
-    return rows.reweighted(weight / norm if norm > 0 else weight)
+    norm = counts.delivered @ class_weight / counts.drawn.sum()
+    factor = class_weight * in_batch / (norm if norm > 0 else 1.0)
+    return rows.of(rows.weight) * factor[rows.of(rows.codes)]
 
 
 def _resampled(rows: Rows, resampler: Any, classes: NDArray, seed: int) -> Rows:
@@ -224,7 +221,7 @@ def _order(
     sampler: IndexSampler | None, codes: NDArray[np.intp], seed: int
 ) -> Shuffle | IndexSampler:
     rng = np.random.default_rng(seed)
-    return Shuffle(len(codes), rng) if sampler is None else sampler.bind(codes, rng)
+    return Shuffle(len(codes), rng) if sampler is None else bound(sampler, codes, rng)
 
 
 def _auto_batch_size(epoch_rows: int) -> int:

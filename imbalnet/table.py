@@ -31,8 +31,7 @@ class Rows:
     index : ndarray of int
         The table's rows that are meant.
     frame : pandas.DataFrame or None
-        What X was made from, if that was one: it knows names and categories. None
-        where two columns share a name, which resamplers cannot take.
+        What X was made from, if that was one: it knows names and categories.
     """
 
     X: Any
@@ -98,7 +97,8 @@ def as_matrix(estimator: Any, X: Any, dtype: type, *, reset: bool) -> Any:
     ----------
     estimator : estimator
         Gets ``n_features_in_`` and ``feature_names_in_`` if `reset`, otherwise they
-        are compared.
+        are compared. A frame in which two columns share a name counts as one without
+        names, which scikit-learn from 1.9 and resamplers would refuse.
     X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
     dtype : {numpy.float32, numpy.float64}
     reset : bool
@@ -113,6 +113,7 @@ def as_matrix(estimator: Any, X: Any, dtype: type, *, reset: bool) -> Any:
     ValueError
         Naming the columns of a frame that are not numeric or have gaps.
     """
+    X = _numbered(X)
     _reject_times(X)
     try:
         with np.errstate(over="ignore"):  # what overflows is said to be too large
@@ -124,6 +125,13 @@ def as_matrix(estimator: Any, X: Any, dtype: type, *, reset: bool) -> Any:
         if hint is None:
             raise
         raise ValueError(f"{hint} ({error})") from error
+
+
+def _numbered(X: Any) -> Any:
+    """Give numbers for names to the columns of a frame of which two share a name."""
+    if is_frame(X) and not X.columns.is_unique:
+        return X.set_axis(range(X.shape[1]), axis=1)
+    return X
 
 
 def _reject_times(X: Any) -> None:
@@ -295,10 +303,10 @@ def read_rows(
     classes : ndarray of shape (n_classes,)
     """
     labels = as_labels(y)
+    X = _numbered(X)
     frame = X if is_frame(X) else None
     X = as_matrix(estimator, X, dtype, reset=reset)
-    is_of_sparse_columns = sparse.issparse(X)
-    if is_of_sparse_columns or (frame is not None and not frame.columns.is_unique):
+    if sparse.issparse(X):  # of sparse columns
         frame = None
     check_consistent_length(X, labels)
     weight = as_weights(sample_weight, X)

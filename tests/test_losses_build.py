@@ -63,7 +63,7 @@ def test_a_module_whose_weight_is_a_number_is_a_loss():
 def test_weights_that_are_no_tensor_are_named_with_the_cure(criterion, weight):
     message = (
         rf"loss={criterion.__name__} could not be built with reduction='none', "
-        r"loss__weight=.*: cannot assign .* Give weights as a tensor, such as torch\.ten"
+        r"loss__weight=.*: cannot assign .* Give weights as a tensor, such as torch\."
     )
     with pytest.raises(ValueError, match=message) as raised:
         build_loss(criterion, {"weight": weight}, 2)

@@ -328,8 +328,18 @@ def test_checked_rates_are_one_for_classes_without_rows(rate):
 
 @pytest.mark.parametrize(
     "rates",
-    [[1.0, 1.0], 1.0, [1.0, 1.0, 0.0], [1, 1, -1], [1, 1, np.inf], [1, 1, np.nan]]
-    + [None, "abc", [1, 1, "a"], np.ones((3, 1))],
+    [
+        [1.0, 1.0],
+        1.0,
+        [1.0, 1.0, 0.0],
+        [1.0, 1.0, -1.0],
+        [1.0, 1.0, np.inf],
+        [1.0, 1.0, np.nan],
+        [1.0, 1.0, "a"],
+        np.ones((3, 1)),
+        "abc",
+        None,
+    ],
 )
 def test_checked_rates_name_what_is_no_rate(rates):
     message = r"sampler=EveryOther: rates must give each of the 3 classes a finite .*"

@@ -334,3 +334,16 @@ def test_rows_are_those_of_the_index(frame):
     rows = rows_of(frame)
     some = Rows(rows.X, rows.codes, rows.weight, np.array([5, 350]), rows.frame)
     assert some.features().index.tolist() == [5, 350]
+
+
+def test_categories_are_found_in_a_frame_with_a_name_twice(frame):
+    twice = frame.set_axis(["size", "size", "place", "is_new"], axis=1)
+    rows, _ = read_rows(
+        BaseEstimator(), twice, CODES, None, classes=None, dtype=np.float64, reset=True
+    )
+    sampler = SMOTENC(categorical_features="auto", random_state=0)
+    X, codes, _ = resample(
+        sampler, rows.features(), rows.codes, rows.weight, np.arange(3), 0
+    )
+    assert np.bincount(codes).tolist() == [300] * 3
+    assert set(X[2]) == set(frame["place"])

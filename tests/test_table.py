@@ -154,11 +154,20 @@ def test_rows_of_other_tables_have_no_frame(estimator, X):
     np.testing.assert_array_equal(features, np.eye(4)[[0, 2, 3]])
 
 
-def test_rows_of_a_frame_with_a_name_twice_have_no_frame(estimator, rng):
-    values = rng.normal(size=(4, 3))
-    rows = rows_of(estimator, pd.DataFrame(values, columns=["a", "b", "a"]), np.float64)
-    assert rows.frame is None
-    np.testing.assert_array_equal(rows.features(), values[[0, 2, 3]])
+@pytest.mark.parametrize("names", [["a", "b", "a"], [0, 1, 0]])
+def test_a_frame_with_a_name_twice_counts_as_one_without_names(estimator, names, rng):
+    frame = pd.DataFrame(rng.integers(0, 2, size=(4, 3)))
+    frame[2] = frame[2].astype("category")
+    values = frame.to_numpy()
+    frame.columns = names
+    rows = rows_of(estimator, frame)
+    assert not hasattr(estimator, "feature_names_in_")
+    assert frame.columns.tolist() == names
+    assert rows.frame.columns.tolist() == [0, 1, 2]
+    assert rows.features().dtypes.astype(str).tolist() == ["float32"] * 2 + ["category"]
+    np.testing.assert_array_equal(rows.X, values)
+    X = as_matrix(estimator, frame, np.float32, reset=False)
+    np.testing.assert_array_equal(X, values)
 
 
 def test_reweighted_rows_keep_the_frame(estimator, frame):

@@ -179,7 +179,7 @@ def test_callable_may_divide_by_the_rows_of_a_class_without_any():
         (pd.Series(["a", "b"]), r"class_weight\[0\]='a' must be a number"),
         (
             pd.DataFrame({0: [1.0], 1: [2.0]}),
-            r"class_weight\[0\]=0 .* must be a number",
+            r"class_weight\[0\]=0  .*\n.* must be a number",
         ),
     ],
 )

@@ -14,9 +14,10 @@ it is shown, and promised nothing.
 The network is ``module__hidden_sizes=(64, 64), learning_rate=0.002``, with the other
 parameters at their defaults but for the epochs: 15, or as many as draw the same number
 of rows, where a sampler makes an epoch longer or shorter than the data. The epoch of
-the best validation score is kept, and none is cut off by patience. The folder of ``--output`` receives every
-fit (``honest_raw.csv``: a run that was interrupted goes on there; delete it to start
-afresh) and the combinations with their ratios (``honest.csv``).
+the best validation score is kept, and none is cut off by patience. The folder of
+``--output`` receives every fit (``honest_raw.csv``: a run that was interrupted goes on
+there; delete it to start afresh) and the combinations with their ratios
+(``honest.csv``).
 
 The Platt columns are a diagnosis, and no part of the promise. They rescale the log odds
 by a slope and an intercept fitted to further rows: what that repairs was a

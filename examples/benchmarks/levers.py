@@ -12,7 +12,7 @@ labels in the column ``target``. What is compared are differences to plain cross
 on the same split: their mean over the splits, then over the tables, with the standard
 error over the tables. The folder of ``--output`` receives every fit
 (``levers_raw.csv``: a run that was interrupted goes on there; delete it to start
-afresh) and the table (``levers.csv``).
+afresh) and the table (``levers.csv``; ``levers_table.csv`` is for reading).
 
 "balanced_softmax" is left out because it is "logit_adjusted" with ``tau=1``. Where the
 rarer class has 0.3 rows or more for each of the other, there is nothing for
@@ -288,16 +288,21 @@ def summarise(raw: pd.DataFrame) -> pd.DataFrame:
 # -- output --------------------------------------------------------------------------
 
 
-def print_table(table: pd.DataFrame) -> None:
+def formatted(table: pd.DataFrame) -> pd.DataFrame:
+    """Give the table as it is printed, and shown in the documentation."""
     shown = pd.DataFrame({"AP": table["average_precision"].map("{:.3f}".format)})
-    for metric in METRICS:
+    for metric, (title, _) in METRICS.items():
         delta, error = table[f"{metric}_delta"], table[f"{metric}_se"]
         pairs = zip(delta, error, strict=True)
-        shown[f"d {metric}"] = [f"{d:+.4f} ± {e:.4f}" for d, e in pairs]
+        shown[f"Δ {title}"] = [f"{d:+.4f} ± {e:.4f}" for d, e in pairs]
     ahead, behind = (table[f"average_precision_{end}"] for end in ("wins", "losses"))
-    shown.insert(2, "wins", ahead.astype(str) + "/" + behind.astype(str))
+    shown.insert(2, "wins / losses", ahead.astype(str) + " / " + behind.astype(str))
     shown["fit [s]"] = table["seconds"].map("{:.2f}".format)
-    print("\n" + shown.set_index(table["lever"].rename(None)).to_string())
+    return shown.set_index(table["lever"].rename("lever"))
+
+
+def print_table(table: pd.DataFrame) -> None:
+    print("\n" + formatted(table).rename_axis(None).to_string())
     print(
         f"""
 Differences to {BASELINE!r}: mean over the tables ± standard error; wins/losses counts
@@ -339,9 +344,9 @@ def draw(table: pd.DataFrame) -> Any:
 
 
 def draw_panel(ax: Any, table: pd.DataFrame, places: pd.Series, metric: str) -> None:
-    """Draw one metric; an uncalibrated loss that lies far out becomes a number."""
+    """Draw one metric; a lever that lies far out becomes a number."""
     delta, error = table[f"{metric}_delta"], table[f"{metric}_se"].fillna(0.0)
-    reach = 1.08 * (delta.abs() + error)[table["is_calibrated"]].max()
+    reach = 1.2 * (delta.abs() + error).quantile(0.85)
     ax.axvline(0, color="0.5", linewidth=1)
     for kind, is_calibrated in itertools.product(STYLES, (True, False)):
         is_shown = (table["kind"] == kind) & (table["is_calibrated"] == is_calibrated)
@@ -387,6 +392,7 @@ def main() -> None:
     chosen = raw["set"].isin(args.sets) & (raw["split"] < args.splits)
     table = summarise(raw[chosen & raw["lever"].isin(list(KINDS))])
     table.to_csv(args.output / "levers.csv", index=False, float_format="%.5g")
+    formatted(table).to_csv(args.output / "levers_table.csv")
     print_table(table)
 
 

@@ -164,8 +164,8 @@ def checked_rates(
     if not is_one_each or not np.all(np.isfinite(rates) & (rates > 0)):
         raise ValueError(
             f"sampler={type(sampler).__name__}: rates must give each of the "
-            f"{len(counts)} classes a finite number above 0, the draws of a row of it in"
-            f" an epoch, but gave {given!r}."
+            f"{len(counts)} classes a finite number above 0, how often an epoch draws "
+            f"a row of it in expectation, but gave {given!r}."
         )
     return rates
 
