@@ -145,8 +145,8 @@ def _check_net_parameters(clf: BalancedNeuralClassifier) -> None:
     reject_unknown("net", "the skorch net", given, known)
     if isinstance(clf.sampler, str | type) and "net__iterator_train" in vars(clf):
         raise ValueError(
-            f"sampler={clf.sampler!r} sets the order of imbalnet's own batches, but "
-            "net__iterator_train brings another iterator; use that iterator's own "
+            f"sampler={_name(clf.sampler)} sets the order of imbalnet's own batches, "
+            "but net__iterator_train brings another iterator; use that iterator's own "
             "sampler, or an imbalanced-learn object as sampler."
         )
 

@@ -380,13 +380,11 @@ def reference(name, params, shares, row, code):
         value = params.get(key, default)
         return value[code] if isinstance(value, list) else value
 
-    v = softmax_of(z)
-    p = v[code]
+    p = softmax_of(z)[code]
     if name == "cross_entropy":
         eps = params.get("label_smoothing", 0)
-        q = [eps / mpmath.mpf(len(v))] * len(v)
-        q[code] += 1 - eps
-        return -mpmath.fsum(a * log(b) for a, b in zip(q, v, strict=True))
+        logs = [log(v) for v in softmax_of(z)]
+        return -(1 - eps) * logs[code] - eps * mpmath.fsum(logs) / len(logs)
     if name in ("focal", "poly_focal"):
         gamma, epsilon = of("gamma", 2.0), of("epsilon", 1.0)
         epsilon = 0 if name == "focal" else epsilon

@@ -26,7 +26,8 @@ class VectorScaling(Loss):
     ``-log softmax(delta * z + iota)_t`` with ``delta_c = (share_c / largest share)
     ** gamma`` and ``iota_c = tau * log(share_c)`` [1]_. The shift works from the
     start of training, the scale towards its end. ``log_posterior`` is
-    ``log_softmax(delta * z)``; it holds for the effective prior ``prior**(1 - tau)``.
+    ``log_softmax(delta * z)``; it holds for the effective prior ``prior**(1 - tau)``,
+    times class weights that are given as numbers.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ class VectorScaling(Loss):
         return self.delta.expand(n_classes)
 
     def effective_prior(self, prior: Tensor) -> Tensor:
-        """Give the prior that ``log_posterior`` holds for, ``prior**(1 - tau)``."""
+        """Give the prior that ``log_posterior`` holds for, ``prior * shares**-tau``."""
         mass = prior * torch.exp(-self.iota.to(prior))
         return mass / mass.sum()
 
@@ -100,7 +101,7 @@ class LogitAdjusted(VectorScaling):
 
     The network learns what the class shares do not explain [1]_: with ``tau=1`` its
     softmax is the posterior of balanced classes. The effective prior is
-    ``prior**(1 - tau)``.
+    ``prior**(1 - tau)``, times class weights that are given as numbers.
 
     Parameters
     ----------
