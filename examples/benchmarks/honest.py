@@ -17,7 +17,7 @@ of rows, where a sampler makes an epoch longer or shorter than the data. The epo
 the best validation score is kept, and none is cut off by patience. The folder of
 ``--output`` receives every fit (``honest_raw.csv``: a run that was interrupted goes on
 there; delete it to start afresh) and the combinations with their ratios
-(``honest.csv``).
+(``honest.csv``; ``honest_table.csv`` is for reading).
 
 The Platt columns are a diagnosis, and no part of the promise. They rescale the log odds
 by a slope and an intercept fitted to further rows: what that repairs was a
@@ -202,6 +202,20 @@ def against_plain(raw: pd.DataFrame, n_rows: int) -> pd.DataFrame:
     return table
 
 
+def formatted(table: pd.DataFrame) -> pd.DataFrame:
+    """Give the table as the documentation shows it."""
+    columns = {
+        "ece": "calibration error",
+        "ratio": "log-loss / that of plain cross entropy",
+        "mean_ratio": "mean probability / base rate",
+    }
+    digits = {"ece": "{:.4f}", "ratio": "{:.3f}", "mean_ratio": "{:.3f}"}
+    shown = table[list(columns)].copy()
+    for name in columns:
+        shown[name] = table[name].map(digits[name].format)
+    return shown.rename(columns=columns)
+
+
 def print_rows(table: pd.DataFrame) -> None:
     columns = ["ece", "platt_ece", "distance", "ratio", "platt_ratio", "mean_ratio"]
     print(table[columns].round(4).reset_index().to_string(index=False))
@@ -243,6 +257,7 @@ def main() -> None:
     raw = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=[*KEY, "rows"])
     table = against_plain(run(jobs_for(args.rows, raw), path, args.jobs), args.rows)
     table.to_csv(args.output / "honest.csv", float_format="%.5g")
+    formatted(table).to_csv(args.output / "honest_table.csv")
     broken = report(table)
     if len(broken):
         print_rows(broken.sort_values("ratio", ascending=False))
