@@ -187,14 +187,16 @@ class ImbalanceNet(NeuralNetClassifier):
             self.initialize()
         self.was_interrupted = False
         self.epochs_behind_ = self.epochs_before
+        n_earlier = len(self.history)
         self.notify("on_train_begin", X=X, y=y)
         try:
             self.fit_loop(X, y, **fit_params)
         except KeyboardInterrupt:
             self.was_interrupted = not self._has_interrupting_callback()
         self.notify("on_train_end", X=X, y=y)
-        kept = self.best_epoch()
-        self.epochs_behind_ -= 0 if kept is None else len(self.history) - kept
+        # an epoch that was interrupted counts: its steps are in the weights
+        kept = self.best_epoch() or len(self.history)
+        self.epochs_behind_ = self.epochs_before + kept - n_earlier
         return self
 
     def best_epoch(self) -> int | None:
@@ -418,9 +420,13 @@ def unchanged_on_failure(net: ImbalanceNet) -> Iterator[None]:
     before = {name: getattr(net, name) for name in _KEPT}
     states = copy.deepcopy((net.module_.state_dict(), net.optimizer_.state_dict()))
     n_epochs = len(net.history)
+    watchers = [cb for _, cb in net.callbacks_ if isinstance(cb, BestEpoch)]
+    chosen = [(watcher, dict(vars(watcher))) for watcher in watchers]
     try:
         yield
     except BaseException:
+        for watcher, attributes in chosen:
+            watcher.__dict__.update(attributes)
         for name, value in before.items():
             setattr(net, name, value)
         net.module_.load_state_dict(states[0])

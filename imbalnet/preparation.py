@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -189,7 +190,13 @@ def plan_training(
     )
 
 
-def _batch_size(batch_size: int | str, epoch_rows: int, one_batch: bool) -> int:
+def _batch_size(batch_size: int | str, epoch_rows: Any, one_batch: bool) -> int:
+    if not isinstance(epoch_rows, Integral) or epoch_rows < 1:
+        raise ValueError(
+            f"sampler: epoch_rows must give the number of rows that an epoch draws, an "
+            f"integer of at least 1, but gave {epoch_rows!r}."
+        )
+    epoch_rows = int(epoch_rows)
     if one_batch:
         return epoch_rows
     return _auto_batch_size(epoch_rows) if batch_size == "auto" else int(batch_size)

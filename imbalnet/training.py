@@ -77,7 +77,8 @@ class _Run:
 
         With deferred weights that depends on when it came.
         """
-        weighted = net.epochs_behind_ > self.phases.unweighted
+        late = self.phases.unweighted
+        weighted = late == 0 or net.epochs_behind_ > late
         prior = torch.from_numpy(self.prior(weighted=weighted))
         return self.loss.effective_prior(prior).cpu().numpy()
 
@@ -155,6 +156,8 @@ def _settle(
     valid = given
     if given is None and not is_partial and _stops_early(clf, rows):
         rows, valid = hold_out(rows, clf.validation_fraction, clf.classes_, split_seed)
+    monitor = _monitor(clf, valid)
+    _reject_restoring_callbacks(clf, monitor, unweighted)
     in_parts = is_partial or sparse.issparse(rows.X)
     earlier = clf._class_counts if goes_on and is_partial else None
     run = _Run(
@@ -162,7 +165,7 @@ def _settle(
         rows=rows,
         valid=valid,
         plan=_plan(clf, loss, rows, seeds[1], earlier, in_parts, unweighted),
-        monitor=_monitor(clf, valid),
+        monitor=monitor,
         phases=Phases(
             planned=clf.max_epochs,
             unweighted=unweighted,
@@ -264,19 +267,30 @@ def _epochs_before_weights(clf: BalancedNeuralClassifier, is_partial: bool) -> i
             f"{n_epochs} epochs, but max_epochs={clf.max_epochs}: they would never be "
             "used. Raise max_epochs, or give a fraction of them, such as 0.8."
         )
-    if n_epochs and any(getattr(cb, "load_best", False) for cb in _callbacks(clf)):
-        raise ValueError(
-            f"class_weight__start_epoch={start!r} with a callback that has "
-            "load_best=True: whether the epoch that it restores had class weights is "
-            "not known. Use early_stopping=True, which keeps the best epoch too."
-        )
     return n_epochs
 
 
-def _callbacks(clf: BalancedNeuralClassifier) -> list[Any]:
-    """Give the user's callbacks, of which some come with a name."""
-    given = clf.callbacks or []
-    return [item[1] if isinstance(item, tuple) else item for item in given]
+def _reject_restoring_callbacks(
+    clf: BalancedNeuralClassifier, monitor: str | None, unweighted: int
+) -> None:
+    """Raise where a callback restores an epoch that must be known."""
+    given = clf.callbacks or []  # some come with a name
+    callbacks = [item[1] if isinstance(item, tuple) else item for item in given]
+    names = [type(cb).__name__ for cb in callbacks if getattr(cb, "load_best", False)]
+    if not names or (monitor is None and not unweighted):
+        return
+    if monitor is not None:
+        rival = (
+            "early stopping keeps its own best epoch; set load_best=False, or "
+            "early_stopping=False"
+        )
+    else:
+        rival = (
+            "whether the epoch that it restores had class weights "
+            "(class_weight__start_epoch) is not known; set load_best=False, and "
+            "early_stopping=True to keep the best epoch"
+        )
+    raise ValueError(f"callbacks has {names[0]}(load_best=True), but {rival}.")
 
 
 def _stops_early(clf: BalancedNeuralClassifier, rows: Rows) -> bool:

@@ -433,7 +433,66 @@ def test_deferred_weights_refuse_callbacks_that_restore_an_epoch(callback, rare)
     clf = classifier(
         class_weight="balanced", class_weight__start_epoch=2, callbacks=[callback]
     )
-    with pytest.raises(ValueError, match="a callback that has load_best=True"):
+    with pytest.raises(ValueError, match=r"load_best=True\), but whether"):
+        clf.fit(*rare)
+
+
+class Interrupt(Callback):
+    """Stop training as Ctrl-C does, in the midst of an epoch or behind it."""
+
+    def __init__(self, epoch, where):
+        self.epoch, self.where = epoch, where
+
+    def on_batch_end(self, net, training=None, **kwargs):
+        if training and self.where == "batch" and len(net.history) == self.epoch:
+            raise KeyboardInterrupt
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.where == "epoch" and len(net.history) == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.filterwarnings("ignore:Training was interrupted")
+@pytest.mark.parametrize("stops_early", [False, True])
+@pytest.mark.parametrize("where", ["batch", "epoch"])
+@pytest.mark.parametrize(
+    ("start", "epoch", "weighted"),
+    [(0, 1, True), (0, 3, True), (2, 1, False), (2, 2, False), (2, 3, True)],
+)
+def test_interrupted_run_knows_what_it_trained_under(
+    start, epoch, weighted, where, stops_early, rare
+):
+    """The epoch that was begun counts, or the best one where there is one."""
+    X, y = rare
+    clf = classifier(
+        class_weight="balanced",
+        class_weight__start_epoch=start,
+        early_stopping=stops_early,
+        validation_fraction=0.3,
+        callbacks=[Interrupt(epoch, where)],
+    ).fit(X, y)
+    if stops_early:
+        weighted = clf.best_iteration_ > start or start == 0
+    expected = [0.5, 0.5] if weighted else clf.class_prior_
+    np.testing.assert_allclose(clf.effective_prior_, expected)
+
+
+def test_weights_without_deferral_are_known_behind_skorchs_early_stopping(rare):
+    clf = classifier(
+        class_weight="balanced",
+        early_stopping=True,
+        validation_fraction=0.3,
+        max_epochs=8,
+        callbacks=[Spoil(), EarlyStopping(monitor="valid_loss", patience=2)],
+    ).fit(*rare)
+    assert clf.best_iteration_ == 1
+    np.testing.assert_allclose(clf.effective_prior_, [0.5, 0.5])
+
+
+def test_early_stopping_and_a_restoring_callback_exclude_each_other(rare):
+    callback = EarlyStopping(monitor="valid_loss", load_best=True)
+    clf = classifier(early_stopping=True, validation_fraction=0.3, callbacks=[callback])
+    with pytest.raises(ValueError, match="early stopping keeps its own best epoch"):
         clf.fit(*rare)
 
 
@@ -513,3 +572,19 @@ def test_wrong_costs_are_an_error_before_training(costs, rare):
     with pytest.raises(ValueError, match="cost_matrix"):
         clf.fit(*rare)
     assert not hasattr(clf, "net_")
+
+
+# -- on a GPU ------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gpu_trains_every_loss_as_the_cpu_does(loss, three_classes):
+    """With validation rows, whose posterior is computed beside the GPU."""
+    X, y = three_classes
+    params = {"loss": loss, "early_stopping": True, "validation_fraction": 0.3}
+    on_gpu, on_cpu = (
+        classifier(device=device, **params).fit(X, y).predict_proba(X)
+        for device in ("cuda", "cpu")
+    )
+    assert abs(on_gpu - on_cpu).mean() < 0.05

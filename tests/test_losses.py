@@ -256,7 +256,7 @@ def risk_minimisers(loss, mass):
         total.backward()
         return total
 
-    for _ in range(3):  # each from a fresh guess of the curvature
+    for _ in range(2):  # each from a fresh guess of the curvature
         solver = torch.optim.LBFGS(
             [free],
             max_iter=1000,

@@ -188,3 +188,13 @@ def test_weights_of_chunks_are_normalised_over_all_of_them():
     weight = second.rows.of(second.rows.weight)
     np.testing.assert_allclose(weight, second.class_weight[0])
     assert second.class_weight[0] == pytest.approx(1300 / (2 * 1200))
+
+
+@pytest.mark.parametrize("given", [None, "a", 0, 300.5])
+def test_epoch_rows_of_an_own_sampler_are_checked(given, rows):
+    class Own(SAMPLERS["weighted"]):
+        def epoch_rows(self, counts):
+            return given
+
+    with pytest.raises(ValueError, match="epoch_rows must give the number of rows"):
+        plan(rows, Own())

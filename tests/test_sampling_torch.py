@@ -14,7 +14,7 @@ from torch.utils.data import (
 )
 
 from imbalnet.batches import TableRows, TensorBatches
-from imbalnet.sampling import build_sampler
+from imbalnet.sampling import TorchSampler, build_sampler
 
 CODES = np.repeat([0, 1], [270, 30])
 COUNTS = np.array([270, 30])
@@ -197,3 +197,17 @@ def test_build_sampler_names_wrong_arguments(cls, params, message):
 def test_build_sampler_refuses_an_instance(sampler, cure):
     with pytest.raises(ValueError, match=cure):
         build_sampler(sampler, {})
+
+
+@pytest.mark.parametrize("given", [None, 5])
+def test_torch_sampler_without_an_iterator_is_named(given):
+    class NoRows(Sampler):
+        def __init__(self, labels):
+            self.labels = labels
+
+        def __iter__(self):
+            return given
+
+    sampler = TorchSampler(NoRows).bind(np.repeat([0, 1], 5), np.random.default_rng(0))
+    with pytest.raises(ValueError, match="sampler=NoRows: its __iter__ must give"):
+        sampler.epoch(2)

@@ -204,6 +204,7 @@ class Asymmetric(Loss):
     ``-q**gamma_negative * log(1 - q)`` with ``q = max(1 - v - margin, 0)`` [1]_. Of two
     classes the second is positive. Of several the most frequent one is negative, and
     all others are positive: the single-label form of the paper's multi-label loss.
+    (In ``partial_fit`` the most frequent one of the rows so far.)
 
     Without a margin the inverse is the focal loss' with one exponent a class. A margin
     has none over the whole range (``is_calibrated`` is False): negatives beyond it are

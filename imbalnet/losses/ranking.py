@@ -12,8 +12,9 @@ from imbalnet.parameters import checked_number, checked_share
 # Pairs of rows that are compared at once, and in all for validation.
 _PAIRS_AT_ONCE = 2**22
 _VALIDATION_PAIRS = 2**26
-# Validation rows of a class that are ranked in any case.
-_FEWEST_RANKED = 200
+# Validation rows of a class that are ranked as far as the pairs allow, and in any case.
+_ENOUGH_RANKED = 200
+_FEWEST_RANKED = 20
 
 
 class AveragePrecision(Loss):
@@ -108,8 +109,10 @@ class AveragePrecision(Loss):
         if self.training or not len(ranked):
             return ranked
         counts = torch.bincount(target[ranked], minlength=n_classes)
-        wanted = _VALIDATION_PAIRS / len(target) * counts / len(ranked)
-        step = (counts / wanted.clamp(min=_FEWEST_RANKED)).ceil().long().clamp(min=1)
+        allowed = _VALIDATION_PAIRS / len(target)  # rows that may be ranked
+        fewest = max(_FEWEST_RANKED, min(_ENOUGH_RANKED, allowed / n_classes))
+        wanted = (allowed * counts / len(ranked)).clamp(min=fewest)
+        step = (counts / wanted).ceil().long().clamp(min=1)
         code = target[ranked]
         place = torch.arange(len(ranked), device=code.device)
         return ranked[(place - (counts.cumsum(0) - counts)[code]) % step[code] == 0]

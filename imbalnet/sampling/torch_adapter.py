@@ -123,8 +123,14 @@ class _Source:
 
     def _drawn(self) -> EpochRows:
         limit = max(_LONGEST_EPOCH, 10 * len(self.adapter.codes))
-        drawn = list(islice(iter(self.sampler), limit + 1))
         name, n_rows = self.adapter.factory.__name__, len(self.adapter.codes)
+        draws = self.sampler.__iter__()
+        if not hasattr(draws, "__next__"):
+            raise ValueError(
+                f"sampler={name}: its __iter__ must give an iterator over row numbers, "
+                f"but gave {draws!r}."
+            )
+        drawn = list(islice(draws, limit + 1))
         if len(drawn) > limit:
             raise ValueError(
                 f"sampler={name} drew more than {limit} times in an epoch of {n_rows} "
