@@ -82,6 +82,11 @@ NO_INVERSE = {
 INVERTIBLE = [setting for setting in SETTINGS if setting not in NO_INVERSE]
 
 
+# What has one number for each of four classes.
+A_CLASS = [
+    s for s, (_, params) in SETTINGS.items() if list in map(type, params.values())
+]
+
 all_settings = pytest.mark.parametrize("setting", SETTINGS)
 invertible = pytest.mark.parametrize("setting", INVERTIBLE)
 
@@ -357,10 +362,16 @@ def test_constant_minimiser_leaves_the_loss_alone(name):
     assert all(torch.equal(v, before[k]) for k, v in loss.state_dict().items())
 
 
-def test_constant_minimiser_of_many_classes_is_the_effective_prior():
-    prior = torch.rand(500, dtype=torch.float64)
-    z = constant_minimiser(Focal(), prior / prior.sum())
-    torch.testing.assert_close(z.softmax(-1), prior / prior.sum())
+@pytest.mark.parametrize("n_classes", [21, 500])
+@pytest.mark.parametrize("setting", [s for s in INVERTIBLE if s not in A_CLASS])
+def test_constant_minimiser_of_many_classes_stands_for_the_prior(
+    setting, n_classes, rng
+):
+    shares = 1 / np.arange(1, n_classes + 1)
+    loss = made(setting, rng.permutation(shares / shares.sum()).tolist())
+    prior = torch.tensor(shares / shares.sum())
+    found = loss.log_posterior(constant_minimiser(loss, prior)).exp()
+    torch.testing.assert_close(found, loss.effective_prior(prior), rtol=1e-3, atol=1e-6)
 
 
 # -- against references --------------------------------------------------------------

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from imbalnet.losses.base import Loss
 
-# More classes than this, and the problem is slow and badly conditioned to solve.
+# More classes than this, and the risk is slow and badly conditioned to minimise.
 _MOST_CLASSES = 20
 _SMALLEST_SHARE = 1e-9
+_STEPS = 500
 
 
 def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
@@ -19,9 +20,10 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
 
     An output layer that starts there gives rare classes no flood of false alarms. For
     the cross entropy these are the log priors; for other losses
-    ``sum_c prior_c loss(z, c)`` is minimised, whatever the loss is. A ranking loss,
-    which is indifferent to constants, starts at the log of its effective prior, and so
-    does any loss of more than 20 classes.
+    ``sum_c prior_c loss(z, c)`` is minimised, whatever the loss is. With more than 20
+    classes the inverse link is solved for the effective prior instead, which is the
+    same; a loss that has none starts at the log of that prior there, and so does any
+    ranking loss, which is indifferent to constants.
 
     Parameters
     ----------
@@ -38,14 +40,29 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     """
     shares = loss.effective_prior(prior.double()).clamp(min=_SMALLEST_SHARE)
     start = shares.log() - shares[0].log()
-    if not loss.is_ranking and len(prior) <= _MOST_CLASSES:
+    found = start
+    if len(prior) <= _MOST_CLASSES and not loss.is_ranking:
         found = _minimise(copy.deepcopy(loss).double(), prior.double(), start)
-        start = found if bool(torch.isfinite(found).all()) else start
+    elif loss.is_calibrated:
+        found = _solve_inverse(loss, shares.log())
+    start = found if bool(torch.isfinite(found).all()) else start
     centred = start - start.mean()
     means_the_same = torch.allclose(
         loss.log_posterior(centred), loss.log_posterior(start)
     )
     return centred if means_the_same else start
+
+
+def _solve_inverse(loss: Loss, log_posterior: Tensor) -> Tensor:
+    """Find logits that stand for a posterior, by a damped fixed point."""
+    logits, step, last = log_posterior, 1.0, float("inf")
+    for _ in range(_STEPS):
+        gap = log_posterior - loss.log_posterior(logits)
+        size = gap.abs().max().item()
+        if size > last:
+            step /= 2
+        logits, last = logits + step * gap, size
+    return logits
 
 
 @torch.enable_grad()
