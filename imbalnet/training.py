@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,7 @@ def train(
     offset = clf.offset_ if goes_on and is_partial else np.zeros(len(clf.classes_))
     with torch_threads(clf.n_threads or 1):
         net = clf.net_ if goes_on else _new_net(clf, run)
-        with unchanged_on_failure(net):
+        with unchanged_on_failure(net) if goes_on else nullcontext():
             if goes_on:
                 _resume(net, clf, run)
             train_net(
