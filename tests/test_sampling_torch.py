@@ -13,6 +13,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
+from imbalnet import BalancedNeuralClassifier
 from imbalnet.batches import TableRows, TensorBatches
 from imbalnet.sampling import TorchSampler, build_sampler
 
@@ -106,7 +107,8 @@ def test_rates_of_batches_are_their_shares():
 
 def test_rates_of_a_class_that_is_never_drawn_are_small_but_there():
     sampler = bound(Scripted, draws=range(10))
-    rates = sampler.rates(COUNTS, 32)
+    with pytest.warns(UserWarning, match="drew no row of the classes"):
+        rates = sampler.rates(COUNTS, 32)
     np.testing.assert_allclose(rates, [10 / 270, 0.5 / 20 / 30])
 
 
@@ -211,3 +213,21 @@ def test_torch_sampler_without_an_iterator_is_named(given):
     sampler = TorchSampler(NoRows).bind(np.repeat([0, 1], 5), np.random.default_rng(0))
     with pytest.raises(ValueError, match="sampler=NoRows: its __iter__ must give"):
         sampler.epoch(2)
+
+
+def test_torch_sampler_that_leaves_a_class_out_warns_the_caller(rare):
+    """At the line that calls fit."""
+
+    class Negatives(Sampler):
+        def __init__(self, labels):
+            self.rows = np.flatnonzero(labels == 0).tolist()
+
+        def __iter__(self):
+            return iter(self.rows)
+
+    clf = BalancedNeuralClassifier(sampler=Negatives, max_epochs=1)
+    with pytest.warns(
+        UserWarning, match=r"drew no row of .* the codes \[1\]"
+    ) as caught:
+        clf.fit(*rare)
+    assert caught[0].filename == __file__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from itertools import islice
 from typing import Any
 
@@ -37,7 +38,7 @@ class TorchSampler(IndexSampler):
 
     Its rates are not known, so they are measured: a second instance, of another seed,
     draws some epochs. ``effective_prior_`` is an estimate then. A class that was never
-    drawn counts as half a draw.
+    drawn counts as half a draw, with a warning.
 
     Parameters
     ----------
@@ -91,7 +92,19 @@ class TorchSampler(IndexSampler):
             drawn += np.bincount(self.codes[rows], minlength=n_classes)
             n_epochs += 1
         there = np.bincount(self.codes, minlength=n_classes)
+        self._warn_of_left_out(np.flatnonzero((drawn == 0) & (there > 0)), drawn.sum())
         return per_row(np.maximum(drawn, 0.5) / n_epochs, there)
+
+    def _warn_of_left_out(self, codes: NDArray[np.intp], n_drawn: float) -> None:
+        if not len(codes):
+            return
+        warnings.warn(
+            f"sampler={self.factory.__name__} drew no row of the classes at positions "
+            f"{codes.tolist()} of classes_, in {n_drawn:.0f} draws: the network learns "
+            "nothing of them. Let it draw every class.",
+            UserWarning,
+            stacklevel=10,
+        )
 
 
 class _Source:
