@@ -320,7 +320,8 @@ def train_net(
         rows.X, rows.codes, rows.weight, rows.index, order=plan.order, **place
     )
     if plan.early_weight is not None:
-        train_rows.early_weight = torch.as_tensor(plan.early_weight, **place)
+        early = torch.as_tensor(plan.early_weight, **place)
+        train_rows.phase_weights = early, train_rows.weight
     valid_rows = None
     if valid is not None:
         table = train_rows.table if valid.X is rows.X else valid.X

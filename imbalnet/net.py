@@ -32,19 +32,17 @@ class NetRows(TableRows, SkorchDataset):
     """Table rows that skorch's callbacks know for a dataset.
 
     ``score_weight`` are the sample weights alone, by which validation rows are scored;
-    ``early_weight`` are loss weights without class weights, for epochs that train
-    without them.
+    ``phase_weights`` are the loss weights without class weights and with them, where
+    some epochs train without.
     """
 
     score_weight: NDArray | None = None
-    early_weight: Tensor | None = None
+    phase_weights: tuple[Tensor, Tensor] | None = None
 
     def use_class_weights(self, is_used: bool) -> None:
-        """Train with the final weights, or with those without class weights."""
-        if not hasattr(self, "final_weight"):
-            self.final_weight = self.weight
-        early = self.final_weight if self.early_weight is None else self.early_weight
-        self.weight = self.final_weight if is_used else early
+        """Choose between the loss weights of the phases, where there are two."""
+        if self.phase_weights is not None:
+            self.weight = self.phase_weights[is_used]
 
 
 class ImbalanceNet(NeuralNetClassifier):

@@ -178,7 +178,10 @@ def plan_training(
         counts.delivered, class_weight, classes=classes, **weight_params
     )
     in_batch = rates if one_batch else 1.0
-    early = _loss_weights(rows, np.ones(n_classes), counts, in_batch)
+    early = None
+    if defers_weights:
+        even = _loss_weights(rows, np.ones(n_classes), counts, in_batch)
+        early = rows.reweighted(even).weight
     return TrainingPlan(
         rows=rows.reweighted(_loss_weights(rows, weights, counts, in_batch)),
         order=None if one_batch else order,
@@ -186,7 +189,7 @@ def plan_training(
         class_counts=counts,
         class_weight=weights,
         loss_factor=weights * counted * rates / np.where(seen > 0, seen, 1.0),
-        early_weight=rows.reweighted(early).weight if defers_weights else None,
+        early_weight=early,
     )
 
 

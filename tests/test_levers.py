@@ -329,37 +329,31 @@ class Spoil(Callback):
     """Make every epoch but the first useless."""
 
     def on_epoch_end(self, net, **kwargs):
-        if len(net.history) >= 1:
-            with torch.no_grad():
-                for parameter in net.module_.parameters():
-                    parameter.zero_()
+        with torch.no_grad():
+            for parameter in net.module_.parameters():
+                parameter.zero_()
+
+
+def spoiled(**params):
+    """Balance with early stopping, where the first epoch is the one that is kept."""
+    return classifier(
+        class_weight="balanced",
+        early_stopping=True,
+        validation_fraction=0.3,
+        **{"callbacks": [Spoil()], "max_epochs": 8, **params},
+    )
 
 
 def test_deferred_weights_do_not_count_where_an_earlier_epoch_is_kept(rare):
     """The weights of epoch 1 were trained without: their prior is the data's."""
     X, y = rare
-    clf = classifier(
-        class_weight="balanced",
-        class_weight__start_epoch=2,
-        early_stopping=True,
-        validation_fraction=0.3,
-        max_epochs=5,
-        callbacks=[Spoil()],
-    ).fit(X, y)
+    clf = spoiled(class_weight__start_epoch=2, max_epochs=5).fit(X, y)
     assert clf.best_iteration_ == 1
     np.testing.assert_allclose(clf.effective_prior_, clf.class_prior_)
 
 
 def test_patience_waits_for_deferred_weights(rare):
-    clf = classifier(
-        class_weight="balanced",
-        class_weight__start_epoch=4,
-        early_stopping=True,
-        validation_fraction=0.3,
-        patience=1,
-        max_epochs=8,
-        callbacks=[Spoil()],
-    ).fit(*rare)
+    clf = spoiled(class_weight__start_epoch=4, patience=1).fit(*rare)
     assert clf.n_iter_ >= 5
 
 
@@ -409,14 +403,7 @@ def test_partial_fit_follows_a_changed_start(rare):
 
 def test_partial_fit_counts_from_the_epoch_that_was_kept(rare):
     X, y = rare
-    clf = classifier(
-        class_weight="balanced",
-        class_weight__start_epoch=4,
-        early_stopping=True,
-        validation_fraction=0.3,
-        max_epochs=8,
-        callbacks=[Spoil()],
-    ).fit(X, y)
+    clf = spoiled(class_weight__start_epoch=4).fit(X, y)
     assert clf.best_iteration_ == 1
     clf.set_params(callbacks=None).partial_fit(X, y)  # the second epoch: unweighted
     np.testing.assert_allclose(clf.effective_prior_, clf.class_prior_)
@@ -478,13 +465,8 @@ def test_interrupted_run_knows_what_it_trained_under(
 
 
 def test_weights_without_deferral_are_known_behind_skorchs_early_stopping(rare):
-    clf = classifier(
-        class_weight="balanced",
-        early_stopping=True,
-        validation_fraction=0.3,
-        max_epochs=8,
-        callbacks=[Spoil(), EarlyStopping(monitor="valid_loss", patience=2)],
-    ).fit(*rare)
+    callbacks = [Spoil(), EarlyStopping(monitor="valid_loss", patience=2)]
+    clf = spoiled(callbacks=callbacks).fit(*rare)
     assert clf.best_iteration_ == 1
     np.testing.assert_allclose(clf.effective_prior_, [0.5, 0.5])
 
