@@ -36,9 +36,8 @@ from imbalnet.table import Rows
 if TYPE_CHECKING:
     from imbalnet.classifier import BalancedNeuralClassifier
 
-# Rows in a batch of prediction, and in the sample that a network looks at first.
-_PREDICT_ROWS = 8192
-_FIRST_LOOK_ROWS = 2**17
+# Rows in the sample that a network looks at first.
+_FIRST_LOOK_ROWS = 2**16
 
 # What the estimator itself gives to skorch, so that net__* cannot.
 _OWN_NET_PARAMETERS = {
@@ -187,11 +186,9 @@ def build_net(
     """
     device = resolve_device(clf.device, _torch_dtype(rows))
     optimizer = optimizer_of(clf, in_parts)
-    weight_sum = rows.of(rows.weight).sum()
+    weight_sum = rows.weight_sum
     module = module_of(clf)
     start = constant_minimiser(loss, torch.from_numpy(prior))
-    net_params = clf._nested("net")
-    net_params.setdefault("iterator_valid__batch_size", _PREDICT_ROWS)
     with seeded_torch(seed, device):
         return ImbalanceNet(
             module,
@@ -216,7 +213,7 @@ def build_net(
             dtype=_torch_dtype(rows),
             compile=clf.compile,
             first_look=partial(_first_look, clf=clf, rows=rows, loss=loss, start=start),
-            **net_params,
+            **clf._nested("net"),
         ).initialize()
 
 
@@ -269,18 +266,16 @@ def _torch_dtype(rows: Rows) -> torch.dtype:
 
 def _seen(rows: Rows) -> tuple[Any, NDArray, NDArray]:
     """Give features, codes and weights of the rows, of a sample where they are many."""
-    index = rows.index
-    if len(index) > _FIRST_LOOK_ROWS:
-        chosen = torch.randperm(len(index))[:_FIRST_LOOK_ROWS].numpy()
-        index = index[np.sort(chosen)]
-    if len(index) == rows.X.shape[0]:  # no copy
-        return rows.X, rows.codes, rows.weight
+    if len(rows) <= _FIRST_LOOK_ROWS:
+        return rows.of(rows.X), rows.of(rows.codes), rows.of(rows.weight)
+    some = torch.randint(len(rows), (_FIRST_LOOK_ROWS,)).unique().numpy()
+    index = some if rows.index is None else rows.index[some]
     return rows.X[index], rows.codes[index], rows.weight[index]
 
 
 def _check_output(module: nn.Module, clf: BalancedNeuralClassifier, rows: Rows) -> None:
     parameter = next(module.parameters(), torch.empty(0))
-    two = rows.X[rows.index[:2]]
+    two = rows.X[:2]
     batch = two.toarray() if sparse.issparse(two) else two
     module.eval()
     shape = tuple(module(torch.as_tensor(batch, device=parameter.device)).shape)
@@ -325,7 +320,7 @@ def train_net(
     valid_rows = None
     if valid is not None:
         table = train_rows.table if valid.X is rows.X else valid.X
-        weight = valid.weight * plan.loss_factor[valid.codes]
+        weight = valid.weighted_by_class(plan.loss_factor).weight
         valid_rows = NetRows(table, valid.codes, weight, valid.index, **place)
         valid_rows.score_weight = valid.of(valid.weight)
     net.set_params(
@@ -367,7 +362,7 @@ def resume(
         net.lr = resolve_learning_rate(
             clf.learning_rate, optimizer, is_linear=is_linear, is_full_batch=False
         )
-        weight_sum = rows.of(rows.weight).sum()
+        weight_sum = rows.weight_sum
         net.weight_decay = resolve_weight_decay(clf.weight_decay, optimizer, weight_sum)
         net.initialize_optimizer()
     if not is_partial:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,8 +14,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 Batch = tuple[Tensor, Tensor, Tensor]
+PreparedBatch = tuple[Tensor, Tensor, Tensor, Tensor]
 # Row numbers, or the batches of them; users' own may be any kind of integers.
-EpochRows = NDArray[np.intp] | list[NDArray[np.intp]]
+EpochRows = NDArray[np.integer] | list[NDArray[np.integer]]
+
+# Values of a block of batches: 2 MiB in float32, and 64 MiB.
+_CPU_BLOCK_VALUES = 2**19
+_GPU_BLOCK_VALUES = 2**24
 
 
 class EpochOrder(Protocol):
@@ -31,10 +36,12 @@ class Shuffle:
     def __init__(self, n_rows: int, rng: np.random.Generator) -> None:
         self.n_rows, self.rng = n_rows, rng
 
-    def epoch(self, batch_size: int) -> NDArray[np.intp]:
+    def epoch(self, batch_size: int) -> NDArray[np.integer]:
         """Give row numbers, to be cut into batches in this order."""
         del batch_size
-        return self.rng.permutation(self.n_rows)
+        rows = np.arange(self.n_rows, dtype=index_dtype(self.n_rows))
+        self.rng.shuffle(rows)
+        return rows
 
     def epoch_rows(self, counts: NDArray) -> int:
         """Give how many rows an epoch has."""
@@ -47,10 +54,16 @@ class Shuffle:
         return np.ones(len(counts))
 
 
-class TableRows(Dataset):
-    """Rows of a table that lies on the device as a whole; the split is an index.
+def index_dtype(n_rows: int) -> type[np.signedinteger]:
+    """Give the smaller type that holds row numbers; torch takes both for an index."""
+    return np.int32 if n_rows < 2**31 else np.int64
 
-    A sparse table stays in main memory and becomes dense batch by batch.
+
+class TableRows(Dataset):
+    """Rows of a table; the split is an index.
+
+    A dense table lies on the device as a whole, where it fits. A sparse one, and one
+    that is not `resident`, stay in main memory and follow block by block.
 
     Parameters
     ----------
@@ -68,6 +81,8 @@ class TableRows(Dataset):
         stand.
     dtype, device
         Of the batches.
+    resident : bool, default=True
+        Whether a dense table goes to the device as a whole.
     """
 
     def __init__(
@@ -80,53 +95,96 @@ class TableRows(Dataset):
         order: EpochOrder | None = None,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        resident: bool = True,
     ) -> None:
         self.dtype, self.device = dtype, torch.device(device)
-        self.table: Any = table if sparse.issparse(table) else self._on_device(table)
-        self.codes = torch.as_tensor(codes, dtype=torch.int64, device=device)
-        self.weight = torch.as_tensor(weight, dtype=dtype, device=device)
+        self.resident = resident and not sparse.issparse(table)
+        home = self.device if self.resident else torch.device("cpu")
+        self.table: Any = table
+        if not sparse.issparse(table):
+            self.table = as_tensor(table, dtype=dtype, device=home)
+        self.codes = as_tensor(codes, device=home)
+        self.weight = as_tensor(weight, dtype=dtype, device=home)
         self.order = order
-        rows = np.arange(table.shape[0]) if index is None else index
-        self.index = torch.as_tensor(rows, dtype=torch.int64, device=device)
-
-    def _on_device(self, values: Any) -> Tensor:
-        with warnings.catch_warnings():
-            # a read-only array (joblib's memory map): nothing here writes to it
-            warnings.filterwarnings("ignore", "The given NumPy array is not writ")
-            return torch.as_tensor(values, dtype=self.dtype, device=self.device)
+        self.index = None
+        if index is not None and len(index) < table.shape[0]:
+            self.index = as_tensor(index, device=home)
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.codes) if self.index is None else len(self.index)
 
     def __getitem__(self, i: int) -> Batch:
         X, y, weight = self.take(torch.tensor([i]))
         return X[0], y[0], weight[0]
 
-    def take(self, positions: Tensor) -> Batch:
-        """Gather the rows at `positions` (numbers within this set) as one batch."""
-        rows = self.index[positions.to(self.device)]
-        return self._features(rows), self.codes[rows], self.weight[rows]
+    def take(self, positions: Tensor | slice) -> Batch:
+        """Gather the rows at `positions` (numbers within this set) on the device.
 
-    def _features(self, rows: Tensor) -> Tensor:
+        A slice of all the table's rows is no copy.
+        """
+        rows = self._table_rows(positions)
+        return (
+            self._features(rows),
+            self._to_device(_at(self.codes, rows)).long(),
+            self._to_device(_at(self.weight, rows)),
+        )
+
+    def features(self, positions: Tensor | slice) -> Tensor:
+        """Gather the features alone; see :meth:`take`."""
+        return self._features(self._table_rows(positions))
+
+    def _table_rows(self, positions: Tensor | slice) -> Tensor | slice:
+        if isinstance(positions, Tensor):
+            positions = positions.to(self.codes.device)
+        if self.index is None:
+            return positions
+        return _at(self.index, positions)
+
+    def _features(self, rows: Tensor | slice) -> Tensor:
         if sparse.issparse(self.table):
-            return self._on_device(self.table[rows.cpu().numpy()].toarray())
-        return self.table.index_select(0, rows)
+            chosen = rows.numpy() if isinstance(rows, Tensor) else rows
+            dense = torch.from_numpy(self.table[chosen].toarray())
+            return self._to_device(dense.to(self.dtype))
+        return self._to_device(_at(self.table, rows))
+
+    def _to_device(self, values: Tensor) -> Tensor:
+        """Bring a block over; from pinned memory, while the device goes on working."""
+        if self.device.type == "cuda" and values.device.type == "cpu":
+            return values.pin_memory().to(self.device, non_blocking=True)
+        return values.to(self.device)
 
     @property
     def X(self) -> Any:  # noqa: N802
         """The features, gathered on each access; for skorch callbacks."""
         if sparse.issparse(self.table):
-            return self.table[self.index.cpu().numpy()]
-        return self._features(self.index)
+            return self.table if self.index is None else self.table[self.index.numpy()]
+        return self.features(slice(None))
 
     @property
     def y(self) -> Tensor:
         """The class codes, gathered on each access."""
-        return self.codes[self.index]
+        return _at(self.codes, self._table_rows(slice(None))).long()
+
+
+def as_tensor(
+    values: Any, device: torch.device | str, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Give a tensor that shares memory with `values` where dtype and device fit."""
+    with warnings.catch_warnings():
+        # a read-only array (joblib's memory map): nothing here writes to it
+        warnings.filterwarnings("ignore", "The given NumPy array is not writ")
+        return torch.as_tensor(values, dtype=dtype, device=device)
+
+
+def _at(values: Tensor, rows: Tensor | slice) -> Tensor:
+    return values[rows] if isinstance(rows, slice) else values.index_select(0, rows)
 
 
 class TensorBatches:
     """Cut an epoch into batches without a per-row step.
+
+    Rows are gathered block by block, a block holding as many batches as fit the
+    processor's cache (on a GPU, as keep it busy), and a batch is a slice of its block.
 
     Parameters
     ----------
@@ -148,16 +206,65 @@ class TensorBatches:
         self.rows, self.batch_size = rows, batch_size
 
     def __iter__(self) -> Iterator[Batch]:
-        order = self.rows.order
-        n_rows = len(self.rows)
+        for block, sizes in self._blocks():
+            yield from _cut(block, sizes)
+
+    def prepared(
+        self, prepare: Callable[[Tensor], Tensor] | None
+    ) -> Iterator[PreparedBatch]:
+        """Yield batches of which more is done, block by block.
+
+        Parameters
+        ----------
+        prepare : callable or None
+            Turns features into what the batches shall hold.
+
+        Yields
+        ------
+        (prepared, codes, weight, share) : tuple of Tensor
+            ``share`` is the weight divided by the size of the batch.
+        """
+        for (X, codes, weight), sizes in self._blocks():
+            X = X if prepare is None else prepare(X)
+            yield from _cut((X, codes, weight, _shares(weight, sizes)), sizes)
+
+    def _blocks(self) -> Iterator[tuple[Batch, list[int]]]:
+        """Yield rows, and the sizes of the batches that they are cut into."""
+        positions, sizes = self._epoch()
+        stop = 0
+        for part in self._grouped(sizes):
+            start, stop = stop, stop + sum(part)
+            chosen = slice(start, stop)
+            rows = chosen if positions is None else positions[chosen]
+            yield self.rows.take(rows), part
+
+    def _epoch(self) -> tuple[Tensor | None, list[int]]:
+        """Give the positions of the epoch's rows, None as they stand, and the sizes."""
+        order, n_rows = self.rows.order, len(self.rows)
         if order is None:
-            drawn: EpochRows = np.arange(n_rows)
-        else:
-            drawn = order.epoch(self.batch_size)
-            drawn = checked_epoch(drawn, n_rows, type(order).__name__)
+            return None, batch_sizes(n_rows, self.batch_size)
+        drawn = order.epoch(self.batch_size)
+        drawn = checked_epoch(drawn, n_rows, type(order).__name__)
         flat, sizes = _flattened(drawn, self.batch_size)
-        for batch in torch.from_numpy(flat).to(self.rows.device).split(sizes):
-            yield self.rows.take(batch)
+        return torch.from_numpy(flat).to(self.rows.codes.device), sizes
+
+    def _grouped(self, sizes: list[int]) -> Iterator[list[int]]:
+        on_cpu = self.rows.device.type == "cpu"
+        values = _CPU_BLOCK_VALUES if on_cpu else _GPU_BLOCK_VALUES
+        n_batches = max(1, values // (self.rows.table.shape[1] * max(sizes)))
+        for start in range(0, len(sizes), n_batches):
+            yield sizes[start : start + n_batches]
+
+
+def _cut(block: tuple[Tensor, ...], sizes: list[int]) -> Iterator[Any]:
+    return zip(*(column.split(sizes) for column in block), strict=True)
+
+
+def _shares(weight: Tensor, sizes: list[int]) -> Tensor:
+    if min(sizes) == max(sizes):
+        return weight / sizes[0]
+    lengths = torch.tensor(sizes, device=weight.device)
+    return weight / lengths.repeat_interleave(lengths, output_size=len(weight))
 
 
 def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
@@ -241,7 +348,7 @@ def _row_numbers(drawn: Any) -> EpochRows:
     return _integers(drawn)
 
 
-def _integers(values: Any) -> NDArray[np.intp]:
+def _integers(values: Any) -> NDArray[np.integer]:
     if isinstance(values, list | tuple) and values and isinstance(values[0], Tensor):
         values = torch.stack(list(values))  # NumPy would take them one by one
     if isinstance(values, Tensor):
@@ -251,7 +358,8 @@ def _integers(values: Any) -> NDArray[np.intp]:
         raise ValueError(
             f"it gave values of dtype {numbers.dtype} and shape {numbers.shape}"
         )
-    return np.require(numbers, np.intp, ["C", "W"])  # torch takes no other views
+    signed = numbers.dtype if numbers.dtype in (np.int32, np.int64) else np.int64
+    return np.require(numbers, signed, ["C", "W"])  # torch takes no other views
 
 
 def _flattened(drawn: EpochRows, batch_size: int) -> tuple[NDArray, list[int]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags, column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -21,18 +21,19 @@ from torch.utils.data import Sampler
 from imbalnet.assembly import optimizer_of
 from imbalnet.fitted import FittedNetworkMixin
 from imbalnet.losses import LOSSES
+from imbalnet.net import posterior_mean
 from imbalnet.networks import NETWORKS
 from imbalnet.optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet.parameters import NestedParametersMixin
 from imbalnet.posterior import (
     cheapest_class,
+    prior_shift,
     resolve_costs,
     resolve_prior,
-    shift_prior,
 )
-from imbalnet.runtime import restored_on_failure, torch_threads
+from imbalnet.runtime import restored_on_failure
 from imbalnet.sampling import SAMPLERS, IndexSampler
-from imbalnet.table import as_matrix, read_rows, read_validation_rows
+from imbalnet.table import matrix_blocks, read_rows, read_validation_rows
 from imbalnet.training import Trained, train
 
 
@@ -570,18 +571,17 @@ class BalancedNeuralClassifier(
         """Give log probabilities under a prior, by default ``self.target_prior``."""
         check_is_fitted(self)
         target_prior = self.target_prior if target_prior is None else target_prior
-        X = as_matrix(self, X, self._net_dtype(), reset=False)
-        with torch_threads(self.n_threads or 1):
-            log_posterior = self.net_.predict_log_posterior(X)
         target = resolve_prior(target_prior, self.classes_, self.class_prior_)
-        source = self.effective_prior_
-        log_posterior = shift_prior(
-            log_posterior + self.offset_, source, source if target is None else target
-        )
-        if log_posterior.ndim == 3:  # (rows, members, classes)
-            n_members = log_posterior.shape[1]
-            return logsumexp(log_posterior, axis=1) - np.log(n_members)
-        return log_posterior
+        shift = self.offset_
+        if target is not None:
+            shift = shift + prior_shift(self.effective_prior_, target)
+        finish = partial(posterior_mean, shift=shift)
+        dtype = self._net_dtype()
+        parts = [
+            self.net_.predict_log_posterior(block, finish, self.n_threads)
+            for block in matrix_blocks(self, X, dtype)
+        ]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     # -- what scikit-learn asks --------------------------------------------------------
 

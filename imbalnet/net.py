@@ -5,25 +5,38 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet.batches import Batch, TableRows, TensorBatches
+from imbalnet.batches import Batch, TableRows, TensorBatches, as_tensor
 from imbalnet.losses import Loss
 from imbalnet.metrics import macro_average_precision
 from imbalnet.monitoring import BestEpoch, Phases
+from imbalnet.runtime import prediction_threads, torch_threads, use_one_thread
 
 # In multiples of this many rows, a matrix product treats each of them the same.
 _SAME_KERNEL_ROWS = 64
+
+# Values that a layer gives in prediction: 1 MiB in float32.
+_CPU_PREDICT_VALUES = 2**18
+_GPU_PREDICT_ROWS = 2**16
+
+# Optimisers whose step never asks for the loss.
+_PLAIN_OPTIMIZERS = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
+
+_SUMS_AT_ONCE = 1024
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -117,6 +130,9 @@ class ImbalanceNet(NeuralNetClassifier):
         super().initialize_module()
         self.epochs_behind_ = 0
         self.module_.to(dtype=self.dtype, device=self.device)
+        if "batch_size" not in self.get_params_for("iterator_valid"):
+            rows = rows_at_once(self.module_, torch.device(self.device))
+            self.iterator_valid__batch_size = rows
         first_look, self.first_look = self.first_look, None  # it holds the data
         if first_look is not None:
             first_look(self.module_)
@@ -134,6 +150,7 @@ class ImbalanceNet(NeuralNetClassifier):
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Any:
         """Build the optimiser; weight decay goes to the matrices only."""
+        self.penalised_ = self._penalised()
         if hasattr(self, "optimizer__param_groups"):
             return super().initialize_optimizer(triggered_directly)
         kwargs = {"lr": self.lr, **self.get_params_for("optimizer")}
@@ -157,6 +174,11 @@ class ImbalanceNet(NeuralNetClassifier):
         if self._optimizer_decays() or not self.weight_decay:
             return []
         return [p for _, p in self.get_all_learnable_params() if p.ndim > 1]
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of the network's parameters."""
+        return sum(p.numel() for p in self.module_.parameters())
 
     # -- training ----------------------------------------------------------------
 
@@ -213,9 +235,9 @@ class ImbalanceNet(NeuralNetClassifier):
         fit_params.pop("_routing_method", None)
         rows_train, rows_valid = self.get_split_datasets(X, y)
         datasets = {"dataset_train": rows_train, "dataset_valid": rows_valid}
-        batches = self.get_iterator(rows_train, training=True)
         self.stop_training = False
         self.batches_are_watched = self._has_batch_callback()
+        batches = self.get_iterator(rows_train, training=True)
         for _ in range(self.max_epochs if epochs is None else epochs):
             self._begin_epoch(rows_train)
             self.notify("on_epoch_begin", **datasets)
@@ -243,15 +265,43 @@ class ImbalanceNet(NeuralNetClassifier):
 
     def _train_epoch(self, batches: Any) -> None:
         self._set_training(True)
-        total = torch.zeros((), dtype=self.dtype, device=self.device)
-        n_rows = 0
+        is_plain = type(self.optimizer_) in _PLAIN_OPTIMIZERS and not self.penalised_
+        is_watched = self.batches_are_watched
+        if is_plain and not is_watched and isinstance(batches, TensorBatches):
+            loss = self._train_in_a_loop(batches)
+        else:
+            loss = self._train_in_steps(batches)
+        self._record_train_loss(loss)
+
+    def _train_in_a_loop(self, batches: TensorBatches) -> float:
+        """Train as by hand: the steps of skorch, with nothing around them.
+
+        The network's fixed first layers (``prepare``) are left to whole blocks of
+        batches, unless the network is compiled.
+        """
+        module, optimizer = self.module_, self.optimizer_
+        prepare = None if self.compile else getattr(module, "prepare", None)
+        forward = module if prepare is None else module.body
+        mean = LossMean()
+        for X, y, weight, share in batches.prepared(prepare):
+            optimizer.zero_grad()
+            losses = self.loss_per_row(_two_columns(forward(X)), y)
+            losses.backward(share.to(losses.dtype))  # of the weighted mean
+            optimizer.step()
+            mean.add(losses.detach(), weight)
+        return mean.result()
+
+    def _train_in_steps(self, batches: Any) -> float:
+        """Train as skorch does: a closure for the optimiser, calls to callbacks."""
+        losses, sizes = [], []
         for batch in batches:
             self.notify("on_batch_begin", batch=batch[:2], training=True)
             step = self.train_step(batch)
-            total += step["loss"].detach() * len(batch[1])
-            n_rows += len(batch[1])
+            losses.append(step["loss"])
+            sizes.append(len(batch[1]))
             self.notify("on_batch_end", batch=batch[:2], training=True, **step)
-        self._record_train_loss(total.item() / n_rows)
+        loss = torch.stack(losses).cpu().double().numpy()
+        return float(np.average(loss, weights=sizes))
 
     def _record_train_loss(self, loss: float) -> None:
         if not np.isfinite(loss):
@@ -295,10 +345,10 @@ class ImbalanceNet(NeuralNetClassifier):
         X, y, weight = (values.to(self.device) for values in batch)
         logits = self.infer(X)
         loss = (weight * self.loss_per_row(logits, y)).mean()
-        for matrix in self._penalised():
+        for matrix in self.penalised_:
             loss = loss + 0.5 * self.weight_decay * matrix.square().sum()
         loss.backward()
-        return {"loss": loss, "y_pred": logits.detach()}
+        return {"loss": loss.detach(), "y_pred": logits.detach()}
 
     def loss_per_row(self, logits: Tensor, y: Tensor) -> Tensor:
         """Give the loss of each row; an ensemble's is the mean of its members'."""
@@ -313,8 +363,10 @@ class ImbalanceNet(NeuralNetClassifier):
     def _validate(self, rows: NetRows) -> None:
         """Record loss and average precision of the validation rows."""
         self._set_training(False)
-        parts = [self._validation_part(batch) for batch in self.get_iterator(rows)]
-        logits, y, weight = (torch.cat(column) for column in zip(*parts, strict=True))
+        together = RowsInOne(len(rows))
+        for batch in self.get_iterator(rows):
+            together.add(*self._validation_part(batch))
+        logits, y, weight = together.columns
         if not torch.isfinite(logits).all():
             raise self._divergence("The validation outputs became NaN or infinite")
         loss = (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
@@ -339,9 +391,7 @@ class ImbalanceNet(NeuralNetClassifier):
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         """Give logits of shape (batch, n_classes) or (batch, members, n_classes)."""
-        logits = self.module_(x)
-        # one column z for two classes stands for the logits (0, z)
-        return F.pad(logits, (1, 0)) if logits.shape[-1] == 1 else logits
+        return _two_columns(self.module_(x))
 
     def evaluation_step(self, batch: Batch, training: bool = False) -> Tensor:
         """Give the logits of a batch for prediction."""
@@ -358,36 +408,166 @@ class ImbalanceNet(NeuralNetClassifier):
         rows, which sum in another order.
         """
         missing = -len(X) % _SAME_KERNEL_ROWS
+        if not missing:
+            return self.infer(X)
         return self.infer(F.pad(X, (0, 0, 0, missing)))[: len(X)]
 
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Give the log posteriors that `logits` stand for under the trained prior."""
         criterion = self.criterion_
-        if logits.device != torch.device(self.device):  # what the loss holds is small
+        if logits.device.type != torch.device(self.device).type:  # Apple's GPUs
             criterion = copy.deepcopy(criterion).to(logits.device)
         return criterion.log_posterior(logits)
 
-    def predict_log_posterior(self, X: Any) -> NDArray[np.float64]:
+    def predict_log_posterior(
+        self,
+        X: Any,
+        finish: Callable[[Tensor], Tensor] | None = None,
+        n_threads: int | None = 1,
+    ) -> NDArray[np.float64]:
         """Give log posteriors under the trained prior, in float64.
 
         Parameters
         ----------
-        X : {ndarray, CSR matrix} of shape (n_rows, n_features)
+        X : {ndarray, CSR matrix, TableRows} of shape (n_rows, n_features)
+            Not copied as a whole.
+        finish : callable or None, default=None
+            Applied to the log posteriors of some rows.
+        n_threads : int or None, default=1
+            Threads that share the rows on a CPU, see
+            :func:`~imbalnet.runtime.prediction_threads`; the bits do not depend on it.
 
         Returns
         -------
         ndarray of shape (n_rows, n_classes) or (n_rows, members, n_classes)
         """
-        parts = [
-            self.log_posterior(logits.double()).numpy()
-            for logits in self.forward_iter(X)
-        ]
-        return np.concatenate(parts)
+        self.check_is_fitted()
+        self._set_training(False)
+        step = self.get_params_for("iterator_valid")["batch_size"]
+        n_rows = len(X) if isinstance(X, TableRows) else X.shape[0]
+        n_threads = prediction_threads(n_threads, n_rows * self.n_parameters)
+        first, *others = (slice(i, i + step) for i in range(0, n_rows, step))
+        with torch_threads(1):
+            part = self._log_posterior_of(X, finish, first)
+            result = np.empty((n_rows, *part.shape[1:]))
+            result[first] = part
+
+            def fill(rows: slice) -> None:
+                result[rows] = self._log_posterior_of(X, finish, rows)
+
+            self._for_each(fill, others, n_threads)
+        return result
+
+    def _for_each(
+        self, task: Callable[[slice], None], slices: list[slice], n_threads: int
+    ) -> None:
+        on_cpu = torch.device(self.device).type == "cpu"
+        if n_threads > 1 and len(slices) > 1 and on_cpu and not self.compile:
+            with ThreadPoolExecutor(n_threads, initializer=use_one_thread) as pool:
+                list(pool.map(task, slices))  # raises what the tasks raised
+        else:
+            for rows in slices:
+                task(rows)
+
+    @torch.inference_mode()
+    def _log_posterior_of(
+        self, X: Any, finish: Callable[[Tensor], Tensor] | None, rows: slice
+    ) -> NDArray[np.float64]:
+        if isinstance(X, TableRows):
+            part = X.features(rows)
+        else:
+            dense = X[rows].toarray() if sparse.issparse(X) else X[rows]
+            part = as_tensor(dense, dtype=self.dtype, device=self.device)
+        logits = self._infer_alike(part)
+        if logits.device.type == "mps":
+            logits = logits.cpu()  # for float64
+        log_posterior = self.log_posterior(logits.double())
+        log_posterior = log_posterior if finish is None else finish(log_posterior)
+        return log_posterior.cpu().numpy()
 
     def predict_proba(self, X: Any) -> NDArray:
         """Give class probabilities under the trained prior, for skorch's callbacks."""
-        data = X.X if isinstance(X, TableRows) else X
-        return _mean_over_members(np.exp(self.predict_log_posterior(data)))
+        return _mean_over_members(np.exp(self.predict_log_posterior(X)))
+
+
+class LossMean:
+    """Mean of weight * loss over an epoch's rows, with one synchronisation."""
+
+    def __init__(self) -> None:
+        self.n_rows = 0
+        self.sums: list[Tensor] = []
+        self.free: list[Tensor] = []
+
+    def add(self, losses: Tensor, weight: Tensor) -> None:
+        """Take the rows of one batch."""
+        if not self.free:
+            self.sums.append(losses.new_zeros(_SUMS_AT_ONCE))
+            self.free = list(self.sums[-1].unbind())
+        torch.dot(losses, weight.to(losses.dtype), out=self.free.pop())
+        self.n_rows += len(losses)
+
+    def result(self) -> float:
+        """Wait for the device, and give the mean."""
+        return torch.cat(self.sums).cpu().double().sum().item() / self.n_rows
+
+
+class RowsInOne:
+    """Concatenates what comes batch by batch, into memory taken once.
+
+    Small pieces that stay, between the large ones of each batch that go, keep the
+    allocator from using those again.
+    """
+
+    def __init__(self, n_rows: int) -> None:
+        self.n_rows, self.stop = n_rows, 0
+        self.columns: tuple[Tensor, ...] = ()
+
+    def add(self, *columns: Tensor) -> None:
+        """Take some rows of each column."""
+        if not self.columns:
+            self.columns = tuple(
+                part.new_empty((self.n_rows, *part.shape[1:])) for part in columns
+            )
+        start, self.stop = self.stop, self.stop + len(columns[0])
+        for whole, part in zip(self.columns, columns, strict=True):
+            whole[start : self.stop] = part
+
+
+def rows_at_once(module: nn.Module, device: torch.device) -> int:
+    """Give how many rows go through a network that does not train.
+
+    On a CPU so many that what a layer gives stays in the processor's cache.
+    """
+    if device.type != "cpu":
+        return _GPU_PREDICT_ROWS
+    widths = [max(p.shape) for p in module.parameters() if p.ndim > 1]
+    blocks = _CPU_PREDICT_VALUES // (_SAME_KERNEL_ROWS * max(widths, default=1))
+    return int(np.clip(blocks, 8, 128)) * _SAME_KERNEL_ROWS
+
+
+def _two_columns(output: Tensor) -> Tensor:
+    """Turn one column z for two classes into the logits (0, z)."""
+    return F.pad(output, (1, 0)) if output.shape[-1] == 1 else output
+
+
+def posterior_mean(log_posterior: Tensor, shift: NDArray) -> Tensor:
+    """Shift log posteriors, member by member, and average the members' probabilities.
+
+    Parameters
+    ----------
+    log_posterior : Tensor of shape (n_rows, n_classes) or (n_rows, members, n_classes)
+    shift : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    Tensor of shape (n_rows, n_classes)
+    """
+    if shift.any():
+        added = torch.as_tensor(shift, device=log_posterior.device)
+        log_posterior = (log_posterior + added).log_softmax(-1)
+    if log_posterior.ndim == 2:
+        return log_posterior
+    return log_posterior.logsumexp(1) - math.log(log_posterior.shape[1])
 
 
 def _mean_over_members(probabilities: Any) -> Any:

@@ -7,7 +7,7 @@ weights, nor samplers, nor synthetic rows know anything of them.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -54,9 +54,7 @@ def hold_out(
             UserWarning,
             stacklevel=6,
         )
-    return replace(rows, index=rows.index[train]), replace(
-        rows, index=rows.index[valid]
-    )
+    return rows.subset(train), rows.subset(valid)
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ class TrainingPlan:
     class_counts: ClassCounts
     class_weight: NDArray[np.float64]
     loss_factor: NDArray[np.float64]
-    early_weight: NDArray[np.float64] | None
+    early_weight: NDArray[np.floating] | None
 
 
 def plan_training(
@@ -180,10 +178,9 @@ def plan_training(
     in_batch = rates if one_batch else 1.0
     early = None
     if defers_weights:
-        even = _loss_weights(rows, np.ones(n_classes), counts, in_batch)
-        early = rows.reweighted(even).weight
+        early = _loss_weights(rows, np.ones(n_classes), counts, in_batch).weight
     return TrainingPlan(
-        rows=rows.reweighted(_loss_weights(rows, weights, counts, in_batch)),
+        rows=_loss_weights(rows, weights, counts, in_batch),
         order=None if one_batch else order,
         batch_size=len(codes) if one_batch else size,
         class_counts=counts,
@@ -207,31 +204,33 @@ def _batch_size(batch_size: int | str, epoch_rows: Any, one_batch: bool) -> int:
 
 def _loss_weights(
     rows: Rows, class_weight: NDArray, counts: ClassCounts, in_batch: Any
-) -> NDArray[np.float64]:
+) -> Rows:
     """Give rows their loss weights; in one batch the rates are among the factors."""
     norm = counts.delivered @ class_weight / counts.drawn.sum()
     factor = class_weight * in_batch / (norm if norm > 0 else 1.0)
-    return rows.of(rows.weight) * factor[rows.of(rows.codes)]
+    return rows.weighted_by_class(factor)
 
 
 def _resampled(rows: Rows, resampler: Any, classes: NDArray, seed: int) -> Rows:
     X, codes, weight = resample(
         resampler,
         rows.features(),
-        rows.of(rows.codes),
+        rows.of(rows.codes).astype(np.intp),
         rows.of(rows.weight),
         classes,
         seed,
     )
     X = frame_matrix(X, rows.X.dtype) if is_frame(X) else X
-    return Rows(X, codes, weight, np.arange(len(codes)))
+    return Rows(X, codes, weight)
 
 
 def _order(
-    sampler: IndexSampler | None, codes: NDArray[np.intp], seed: int
+    sampler: IndexSampler | None, codes: NDArray[np.integer], seed: int
 ) -> Shuffle | IndexSampler:
     rng = np.random.default_rng(seed)
-    return Shuffle(len(codes), rng) if sampler is None else bound(sampler, codes, rng)
+    if sampler is None:
+        return Shuffle(len(codes), rng)
+    return bound(sampler, codes.astype(np.intp), rng)
 
 
 def _auto_batch_size(epoch_rows: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +11,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from joblib import cpu_count
 
 # Torch's default generators belong to the process, so only one fit at a time may
 # seed them; fits in other threads (joblib's threading backend) wait for it.
 _GENERATOR_LOCK = threading.RLock()
+
+# Rows times parameters, from which several threads pay, and how many pay in training.
+_LARGE_STEP = 2**27
+_LARGE_PREDICTION = 2**26
+_MOST_THREADS = 4
 
 _MAX_SEED = 2**31 - 1
 
@@ -73,15 +81,114 @@ def restored_on_failure(estimator: Any) -> Iterator[None]:
         raise
 
 
+def available_threads() -> int:
+    """Give how many threads may compute at once.
+
+    One in the threads and processes of a pool, whose other workers are busy too;
+    otherwise as many as torch (``OMP_NUM_THREADS``, which joblib sets for its
+    processes), the processor affinity and a container's limits allow.
+    """
+    is_thread = threading.current_thread() is not threading.main_thread()
+    is_process = multiprocessing.parent_process() is not None
+    if is_thread or (is_process and "OMP_NUM_THREADS" not in os.environ):
+        return 1
+    return min(torch.get_num_threads(), cpu_count())
+
+
+def training_threads(n_threads: int | None, products: int) -> int:
+    """Give the threads that a training step is computed with.
+
+    They wait for each other many times a step. Where a step is small that is slower
+    than one thread, and by far slower where other processes want the cores: so None is
+    one thread, and for large steps leaves one core free.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        What the user wants.
+    products : int
+        Rows of a batch times parameters of the network.
+    """
+    if n_threads is not None:
+        return n_threads
+    if products < _LARGE_STEP:
+        return 1
+    return max(1, min(available_threads() - 1, _MOST_THREADS))
+
+
+def prediction_threads(n_threads: int | None, products: int) -> int:
+    """Give the threads that share the rows of a prediction.
+
+    They do not wait for each other, so that None is one for each core, unless there is
+    little to do.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        What the user wants.
+    products : int
+        Rows times parameters of the network.
+    """
+    if n_threads is not None:
+        return n_threads
+    return 1 if products < _LARGE_PREDICTION else available_threads()
+
+
+class _LentThreads(threading.local):
+    """Torch's numbers of threads before the blocks that this thread is in."""
+
+    def __init__(self) -> None:
+        self.before: list[int] = []
+
+
+class _ThreadLender:
+    """Sets torch's number of threads, and puts it back.
+
+    Torch keeps one number a thread, and one that new threads begin with; setting the
+    first sets the second. A thread that begins while others run a block takes their
+    number for its own, so what it goes back to is theirs from before.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.lent = _LentThreads()
+        self.n_outermost = 0
+        self.process_before = 0
+
+    def lend(self, n_threads: int) -> None:
+        with self.lock:
+            if self.lent.before:
+                before = torch.get_num_threads()
+            else:
+                if self.n_outermost == 0:
+                    self.process_before = torch.get_num_threads()
+                before = self.process_before
+                self.n_outermost += 1
+            self.lent.before.append(before)
+            torch.set_num_threads(n_threads)
+
+    def take_back(self) -> None:
+        with self.lock:
+            torch.set_num_threads(self.lent.before.pop())
+            self.n_outermost -= not self.lent.before
+
+
+_LENDER = _ThreadLender()
+
+
 @contextmanager
 def torch_threads(n_threads: int) -> Iterator[None]:
     """Run a block with ``n_threads`` of torch's intra-operation threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
+    _LENDER.lend(n_threads)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        _LENDER.take_back()
+
+
+def use_one_thread() -> None:
+    """Let the thread that calls this compute on its own."""
+    torch.set_num_threads(1)
 
 
 @contextmanager

@@ -41,7 +41,8 @@ def stratified_split(
             continue
         held_out = int(np.clip(round(count * fraction), 1, count - 1))
         rows = np.flatnonzero(codes == code)
-        valid.append(rng.permutation(rows)[:held_out])
+        rng.shuffle(rows)
+        valid.append(rows[:held_out].copy())  # lets go of the others
     held = np.zeros(len(codes), dtype=bool)
     held[np.concatenate([*valid, np.empty(0, dtype=np.intp)]).astype(np.intp)] = True
     return np.flatnonzero(~held), np.flatnonzero(held), np.array(unsplit, dtype=np.intp)

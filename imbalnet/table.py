@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,42 +18,76 @@ from sklearn.utils import (
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+# Rows of a block in prediction.
+_BLOCK_ROWS = 2**16
+
 
 @dataclass(frozen=True)
 class Rows:
     """Rows of a table; the table may hold more of them than ``index`` names.
 
+    Arrays of the length of a large table are what ``fit`` spends memory on, so they
+    are few and small: no row numbers where all rows are meant, no ones for weights.
+
     Attributes
     ----------
     X : {ndarray, CSR matrix} of shape (n_table_rows, n_features)
     codes : ndarray of shape (n_table_rows,)
-        Class codes.
+        Class codes, of one byte where that is enough.
     weight : ndarray of shape (n_table_rows,)
-    index : ndarray of int
-        The table's rows that are meant.
+    index : ndarray of int or None
+        The table's rows that are meant; None is all.
     frame : pandas.DataFrame or None
         What X was made from, if that was one: it knows names and categories.
     """
 
     X: Any
-    codes: NDArray[np.intp]
-    weight: NDArray[np.float64]
-    index: NDArray[np.intp]
+    codes: NDArray[np.integer]
+    weight: NDArray[np.floating]
+    index: NDArray[np.integer] | None = None
     frame: Any = None
 
-    def of(self, values: NDArray) -> NDArray:
-        """Take the entries of `values` that belong to these rows."""
-        return values[self.index]
+    def __len__(self) -> int:
+        return len(self.codes) if self.index is None else len(self.index)
 
-    def reweighted(self, weight: NDArray) -> Rows:
-        """Give the same rows other weights, of shape (len(index),)."""
-        weights = np.zeros(len(self.codes))
-        weights[self.index] = weight
-        return replace(self, weight=weights)
+    def of(self, values: Any) -> Any:
+        """Take the entries of `values` that belong to these rows."""
+        return values if self.index is None else values[self.index]
+
+    def subset(self, positions: NDArray[np.intp]) -> Rows:
+        """Give the rows at `positions` within these rows."""
+        index = positions if self.index is None else self.index[positions]
+        small: type = np.int32 if len(self.codes) < 2**31 else np.int64
+        return replace(self, index=index.astype(small, copy=False))
+
+    def weighted_by_class(self, factor: NDArray[np.float64]) -> Rows:
+        """Give the same rows their weight times the factor of their class.
+
+        Parameters
+        ----------
+        factor : ndarray of shape (n_classes,)
+        """
+        factor = factor.astype(self.X.dtype)
+        if self.is_unweighted and np.ptp(factor) == 0:
+            weight = np.broadcast_to(factor[0] * self.weight[0], len(self.codes))
+            return replace(self, weight=weight)
+        weight = factor[self.codes]
+        return replace(self, weight=np.multiply(weight, self.weight, out=weight))
+
+    @property
+    def weight_sum(self) -> float:
+        """Sum of the rows' weights."""
+        return len(self) * 1.0 if self.is_unweighted else self.of(self.weight).sum()
+
+    @property
+    def is_unweighted(self) -> bool:
+        """Whether nobody gave weights, so that they are one number, repeated."""
+        return self.weight.strides == (0,)
 
     def counts(self, n_classes: int) -> NDArray[np.float64]:
         """Sum the weights of each class."""
-        counts = np.bincount(self.of(self.codes), self.of(self.weight), n_classes)
+        weight = None if self.is_unweighted else self.of(self.weight)
+        counts = np.bincount(self.of(self.codes), weight, n_classes)
         return counts.astype(np.float64)
 
     def features(self) -> Any:
@@ -62,8 +97,8 @@ class Rows:
         dtype category, which keep their categories.
         """
         if self.frame is None:
-            return self.X[self.index]
-        frame = self.frame.iloc[self.index]
+            return self.of(self.X)
+        frame = self.frame if self.index is None else self.frame.iloc[self.index]
         dtypes = zip(frame.columns, frame.dtypes, strict=True)
         numbers = [name for name, dtype in dtypes if str(dtype) != "category"]
         return frame.astype(dict.fromkeys(numbers, self.X.dtype))
@@ -125,6 +160,41 @@ def as_matrix(estimator: Any, X: Any, dtype: type, *, reset: bool) -> Any:
         if hint is None:
             raise
         raise ValueError(f"{hint} ({error})") from error
+
+
+def matrix_blocks(estimator: Any, X: Any, dtype: type) -> Iterator[Any]:
+    """Validate features block by block, so that no copy of the whole is made.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its ``n_features_in_`` and ``feature_names_in_`` are compared.
+    X, dtype
+        See :func:`as_matrix`.
+
+    Yields
+    ------
+    {ndarray, CSR matrix} of shape (n_block_rows, n_features)
+
+    Raises
+    ------
+    ValueError
+        See :func:`as_matrix`; behind the blocks that have no fault.
+    """
+    n_rows = X.shape[0] if _is_cut_by_rows(X) else 0
+    if n_rows <= _BLOCK_ROWS:
+        yield as_matrix(estimator, X, dtype, reset=False)
+        return
+    for start in range(0, n_rows, _BLOCK_ROWS):
+        stop = start + _BLOCK_ROWS
+        block = X.iloc[start:stop] if hasattr(X, "iloc") else X[start:stop]
+        yield as_matrix(estimator, block, dtype, reset=False)
+
+
+def _is_cut_by_rows(X: Any) -> bool:
+    if sparse.issparse(X):
+        return X.format == "csr"
+    return (isinstance(X, np.ndarray) and X.ndim == 2) or hasattr(X, "columns")
 
 
 def _numbered(X: Any) -> Any:
@@ -243,6 +313,8 @@ def as_weights(sample_weight: Any, X: Any) -> NDArray[np.float64]:
         If a weight is negative, missing or infinite, if the length is wrong, or if
         all are zero.
     """
+    if sample_weight is None:
+        return np.broadcast_to(1.0, X.shape[0])
     weight = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
@@ -253,7 +325,7 @@ def as_weights(sample_weight: Any, X: Any) -> NDArray[np.float64]:
     return weight
 
 
-def as_codes(labels: NDArray, classes: NDArray, name: str = "y") -> NDArray[np.intp]:
+def as_codes(labels: NDArray, classes: NDArray, name: str = "y") -> NDArray[np.integer]:
     """Turn labels into positions in the sorted `classes`.
 
     Raises
@@ -261,13 +333,16 @@ def as_codes(labels: NDArray, classes: NDArray, name: str = "y") -> NDArray[np.i
     ValueError
         Naming the labels that are not among the classes.
     """
-    unknown = np.setdiff1d(labels, classes)
+    codes = np.searchsorted(classes, labels)
+    codes[codes == len(classes)] = 0
+    codes = codes.astype(np.uint8 if len(classes) <= 256 else np.intp)
+    unknown = np.unique(labels[classes[codes] != labels])
     if len(unknown):
         raise ValueError(
             f"{name} has labels that are not in classes_: {unknown.tolist()}; known "
             f"are {classes.tolist()}."
         )
-    return np.searchsorted(classes, labels)
+    return codes
 
 
 def read_rows(
@@ -310,15 +385,18 @@ def read_rows(
         frame = None
     check_consistent_length(X, labels)
     weight = as_weights(sample_weight, X)
-    index = np.flatnonzero(weight)
-    classes = _sorted_labels(labels[index]) if classes is None else classes
+    index = None if weight.all() else np.flatnonzero(weight)
+    used = labels if index is None else labels[index]
+    classes = _sorted_labels(used) if classes is None else classes
     if len(classes) < 2:
         raise ValueError(
             f"{type(estimator).__name__} needs rows of at least two classes, but y "
             f"(without rows of sample_weight 0) has one class: {classes.tolist()}."
         )
-    codes = np.zeros(len(labels), dtype=np.intp)
-    codes[index] = as_codes(labels[index], classes)
+    codes = as_codes(used, classes)
+    if index is not None:
+        codes, of_used = np.zeros(len(labels), dtype=codes.dtype), codes
+        codes[index] = of_used
     return Rows(X, codes, weight, index, frame), classes
 
 
@@ -344,4 +422,4 @@ def read_validation_rows(
     X = as_matrix(estimator, X, dtype, reset=False)
     check_consistent_length(X, labels)
     codes = as_codes(labels, classes, "y_val")
-    return Rows(X, codes, np.ones(len(codes)), np.arange(len(codes)))
+    return Rows(X, codes, as_weights(None, X))

@@ -23,10 +23,10 @@ from imbalnet.assembly import (
 )
 from imbalnet.losses import ClassShares, Loss, build_loss
 from imbalnet.monitoring import Phases, choose_monitor, epochs_before_weights
-from imbalnet.net import ImbalanceNet, unchanged_on_failure
+from imbalnet.net import ImbalanceNet, NetRows, unchanged_on_failure
 from imbalnet.posterior import effective_prior, fit_offset, shift_prior
 from imbalnet.preparation import ClassCounts, TrainingPlan, hold_out, plan_training
-from imbalnet.runtime import spawn_seeds, torch_threads
+from imbalnet.runtime import spawn_seeds, torch_threads, training_threads
 from imbalnet.sampling import build_sampler
 from imbalnet.table import Rows
 
@@ -111,23 +111,25 @@ def train(
     run = _settle(clf, rows, given, goes_on=goes_on, is_partial=is_partial)
     class_prior = effective_prior(run.plan.class_counts.seen)
     offset = clf.offset_ if goes_on and is_partial else np.zeros(len(clf.classes_))
-    with torch_threads(clf.n_threads or 1):
+    with torch_threads(1):
         net = clf.net_ if goes_on else _new_net(clf, run)
-        with unchanged_on_failure(net) if goes_on else nullcontext():
-            if goes_on:
-                _resume(net, clf, run)
-            train_net(
-                net,
-                run.plan,
-                run.valid,
-                epochs=1 if is_partial else clf.max_epochs,
-                epochs_before=net.epochs_behind_ if goes_on and is_partial else 0,
-                phases=run.phases,
-                seed=run.draw_seed,
-            )
-            effective = run.effective_prior(net)
-            if run.valid is not None:
-                offset = _offset(net, run.valid, effective, class_prior)
+    n_threads = training_threads(clf.n_threads, run.plan.batch_size * net.n_parameters)
+    keeping = unchanged_on_failure(net) if goes_on else nullcontext()
+    with torch_threads(n_threads), keeping:
+        if goes_on:
+            _resume(net, clf, run)
+        train_net(
+            net,
+            run.plan,
+            run.valid,
+            epochs=1 if is_partial else clf.max_epochs,
+            epochs_before=net.epochs_behind_ if goes_on and is_partial else 0,
+            phases=run.phases,
+            seed=run.draw_seed,
+        )
+        effective = run.effective_prior(net)
+        if run.valid is not None:
+            offset = _offset(net, run.valid, effective, class_prior)
     return Trained(
         net,
         run.plan.class_counts,
@@ -297,7 +299,7 @@ def _reject_restoring_callbacks(
 def _stops_early(clf: BalancedNeuralClassifier, rows: Rows) -> bool:
     if clf.early_stopping == "auto":
         solves = optimizer_of(clf, sparse.issparse(rows.X)) == "lbfgs"
-        return len(rows.index) > _EARLY_STOPPING_ROWS and not solves
+        return len(rows) > _EARLY_STOPPING_ROWS and not solves
     return bool(clf.early_stopping)
 
 
@@ -353,6 +355,15 @@ def _offset(
     codes = valid.of(valid.codes)
     shares = effective_prior(valid.counts(len(class_prior)))
     to_training = class_prior / np.where(shares > 0, shares, 1.0)
-    log_posterior = net.predict_log_posterior(valid.X[valid.index])
+    rows = NetRows(
+        valid.X,
+        valid.codes,
+        valid.weight,
+        valid.index,
+        dtype=net.dtype,
+        device=net.device,
+        resident=False,
+    )
+    log_posterior = net.predict_log_posterior(rows)
     log_posterior = shift_prior(log_posterior, effective, class_prior)
     return fit_offset(log_posterior, codes, valid.of(valid.weight) * to_training[codes])

@@ -70,8 +70,10 @@ def test_rows_take_a_read_only_table_without_a_warning(table):
         assert TableRows(X, y, weight).table.data_ptr() == X.ctypes.data
 
 
-def test_a_sparse_table_becomes_dense_batch_by_batch(table, monkeypatch):
+def test_a_sparse_table_becomes_dense_block_by_block(table, monkeypatch):
+    """A block holds as many batches of 25 x 4 values as 250 values hold: two."""
     X, y, weight = table
+    monkeypatch.setattr("imbalnet.batches._CPU_BLOCK_VALUES", 250)
     dense = []
     original = sparse.csr_array.toarray
     monkeypatch.setattr(
@@ -80,7 +82,7 @@ def test_a_sparse_table_becomes_dense_batch_by_batch(table, monkeypatch):
         lambda self, *args: dense.append(self.shape[0]) or original(self, *args),
     )
     list(TensorBatches(TableRows(sparse.csr_array(X), y, weight), 25))
-    assert dense == [25, 25, 25, 25, 3]
+    assert dense == [50, 50, 3]
 
 
 def test_rows_feed_a_torch_data_loader(table):

@@ -43,13 +43,8 @@ class Watch(Callback):
         self.start.append(net.log_posterior(logits.double()).exp().detach().numpy())
 
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        rows = dataset_train
-        self.weights.append(
-            [
-                rows.weight[rows.index][rows.y == code].unique().tolist()
-                for code in (0, 1)
-            ]
-        )
+        _, codes, weight = dataset_train.take(slice(None))
+        self.weights.append([weight[codes == c].unique().tolist() for c in (0, 1)])
 
     def on_batch_begin(self, net, batch=None, training=None, **kwargs):
         if training:

@@ -143,9 +143,10 @@ def test_linear_is_logistic_regression_on_many_rows_too(rng):
     np.testing.assert_allclose(clf.fit(X, y).coef_, reference.coef_, rtol=1e-4)
 
 
-def test_linear_on_a_sparse_table_works_batch_by_batch(rare, monkeypatch):
+def test_linear_on_a_sparse_table_works_block_by_block(rare, monkeypatch):
     X, y = rare
     X = X * (X > 0.5)
+    monkeypatch.setattr("imbalnet.batches._CPU_BLOCK_VALUES", 100 * X.shape[1])
     sizes = []
     original = sparse.csr_matrix.toarray
     monkeypatch.setattr(

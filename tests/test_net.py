@@ -135,21 +135,26 @@ def test_callbacks_that_nobody_asked_for_hear_no_batches(net, rng, monkeypatch):
 
 def test_fit_and_predict_do_not_copy_a_float32_matrix(monkeypatch, rng):
     """The table that batches are gathered from is the user's own memory."""
-    X = np.ascontiguousarray(rng.normal(size=(300, 4)), dtype=np.float32)
-    y = np.arange(300) % 5 == 0
-    tables = []
-    original = NetRows.__init__
+    X = np.ascontiguousarray(rng.normal(size=(3000, 4)), dtype=np.float32)
+    y = np.arange(3000) % 5 == 0
+    tables, chunks = [], []
+    build, infer = NetRows.__init__, ImbalanceNet._infer_alike
 
-    def remember(self, table, *args, **kwargs):
-        original(self, table, *args, **kwargs)
+    def remember_table(self, table, *args, **kwargs):
+        build(self, table, *args, **kwargs)
         tables.append(self.table.data_ptr())
 
-    monkeypatch.setattr(NetRows, "__init__", remember)
+    def remember_chunk(self, chunk):
+        chunks.append((chunk.data_ptr() - X.ctypes.data) / X[0].nbytes)
+        return infer(self, chunk)
+
+    monkeypatch.setattr(NetRows, "__init__", remember_table)
     clf = BalancedNeuralClassifier(
-        max_epochs=1, early_stopping=True, validation_fraction=0.4
+        max_epochs=1, early_stopping=True, net__iterator_valid__batch_size=1024
     )
     clf.fit(X, y)
-    assert tables[:2] == [X.ctypes.data] * 2  # training and validation rows
-    tables.clear()
+    # training rows, validation rows, and these again for the offset
+    assert tables == [X.ctypes.data] * 3
+    monkeypatch.setattr(ImbalanceNet, "_infer_alike", remember_chunk)
     clf.predict_proba(X)
-    assert tables == [X.ctypes.data]
+    assert chunks == [0, 1024, 2048]  # rows of X where they lie

@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from imbalnet.table import (
+    Rows,
     as_codes,
     as_labels,
     as_matrix,
@@ -170,8 +171,21 @@ def test_a_frame_with_a_name_twice_counts_as_one_without_names(estimator, names,
     np.testing.assert_array_equal(X, values)
 
 
-def test_reweighted_rows_keep_the_frame(estimator, frame):
-    assert rows_of(estimator, frame).reweighted(np.ones(3)).frame is frame
+def test_weights_by_class_are_factors(estimator, frame):
+    rows = rows_of(estimator, frame)
+    weighted = rows.weighted_by_class(np.array([10.0, 100.0]))
+    assert weighted.weight.tolist() == [10, 0, 20, 100]
+    assert weighted.weight.dtype == np.float32
+    assert weighted.frame is frame
+
+
+def test_weights_that_nobody_gave_take_no_memory():
+    X = np.zeros((4, 1))
+    rows = Rows(X, np.array([0, 1, 0, 1]), as_weights(None, X))
+    assert rows.weight_sum == 4
+    assert rows.weighted_by_class(np.array([2.0, 2.0])).weight.strides == (0,)
+    weight = rows.weighted_by_class(np.array([2.0, 3.0])).weight
+    assert weight.tolist() == [2, 3, 2, 3]
 
 
 @pytest.mark.parametrize(

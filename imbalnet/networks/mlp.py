@@ -84,7 +84,15 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the logits of a batch."""
-        return self.output(self.hidden(self.input(x)))
+        return self.body(self.prepare(x))
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Standardise rows: what needs no gradient, and may be done for many."""
+        return self.input(x)
+
+    def body(self, z: Tensor) -> Tensor:
+        """Give the logits of rows that are prepared."""
+        return self.output(self.hidden(z))
 
     @torch.no_grad()
     def initialize_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
 
-_CHUNK_ELEMENTS = 2**21
+_CHUNK_ELEMENTS = 2**18
 _FAR = 1e15
 _EPS = np.finfo(np.float64).eps
 
@@ -49,6 +49,7 @@ class Standardize(nn.Module):
     deviation: Tensor
     scale: Tensor
     weight_sum: Tensor
+    one: Tensor
 
     def __init__(self, in_features: int, clip: float | None = None) -> None:
         if clip is not None and not clip > 0:
@@ -59,14 +60,16 @@ class Standardize(nn.Module):
         self.register_buffer("deviation", torch.ones(in_features))
         self.register_buffer("scale", torch.ones(in_features))  # 1 where it is 0
         self.register_buffer("weight_sum", torch.zeros(()))
+        self.register_buffer("one", torch.ones(()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardise a batch."""
-        z = (x - self.mean) / self.scale
+        z = (x - self.mean).div_(self.scale)
         if self.clip is None:
             return z
-        z = z.clamp(-_FAR, _FAR)  # whose square has a float32
-        return z * torch.rsqrt(1 + (z / self.clip) ** 2)
+        z.clamp_(-_FAR, _FAR)  # whose square has a float32
+        bend = torch.addcmul(self.one, z, z, value=self.clip**-2).rsqrt_()
+        return z * bend if z.requires_grad else z.mul_(bend)
 
     def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
         """Take mean and deviation of each column from the training rows.
@@ -131,7 +134,8 @@ def _dense_chunks(X: Any, weight: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
     for start in range(0, X.shape[0], step):
         rows = X[start : start + step]
         rows = rows.toarray() if sparse.issparse(rows) else rows
-        yield rows.astype(np.float64), weight[start : start + step]
+        # one number, repeated, takes another product
+        yield rows.astype(np.float64), np.array(weight[start : start + step])
 
 
 def _as_numpy(values: Tensor) -> NDArray:

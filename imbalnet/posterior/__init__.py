@@ -11,6 +11,7 @@ from imbalnet.posterior.estimation import estimate_prior
 from imbalnet.posterior.offset import fit_offset
 from imbalnet.posterior.prior import (
     effective_prior,
+    prior_shift,
     resolve_prior,
     shift_prior,
     shift_probabilities,
@@ -22,6 +23,7 @@ __all__ = [
     "effective_prior",
     "estimate_prior",
     "fit_offset",
+    "prior_shift",
     "resolve_costs",
     "resolve_prior",
     "shift_prior",

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 
+# Log posteriors that are shifted at once: 1 MiB.
+_BLOCK_VALUES = 2**17
+
 
 def fit_offset(
     log_posterior: NDArray,
@@ -50,19 +53,33 @@ def fit_offset(
     log_posterior = log_posterior[..., present]
     members = log_posterior.reshape(len(codes), -1, len(present))
     weight = sample_weight * sample_weight.sum() / np.square(sample_weight).sum()
-    rows = np.arange(len(codes))
+    step = max(1, _BLOCK_VALUES // members[0].size)
+    blocks = [slice(start, start + step) for start in range(0, len(codes), step)]
 
     def objective(offset: NDArray) -> tuple[float, NDArray]:
-        shifted = log_softmax(members + offset, axis=-1)  # (rows, members, classes)
-        log_target = shifted[rows, :, codes]
-        share = softmax(log_target, axis=1)  # what each member answers for
-        log_loss = np.log(members.shape[1]) - logsumexp(log_target, axis=1)
-        residual = np.einsum("nm,nmc->nc", share, np.exp(shifted))
-        residual[rows, codes] -= 1.0
-        penalty = 0.5 * np.square(offset / scale).sum()
-        return weight @ log_loss + penalty, weight @ residual + offset / scale**2
+        value = 0.5 * np.square(offset / scale).sum()
+        gradient = offset / scale**2
+        for rows in blocks:
+            loss, residual = _loss_and_gradient(members[rows] + offset, codes[rows])
+            value += weight[rows] @ loss
+            gradient = gradient + weight[rows] @ residual
+        return value, gradient
 
     start = np.zeros(len(present))
     fitted = minimize(objective, start, jac=True, method="L-BFGS-B").x
     offset[present] = fitted - fitted.mean()
     return offset
+
+
+def _loss_and_gradient(
+    members: NDArray, codes: NDArray[np.integer]
+) -> tuple[NDArray, NDArray]:
+    """Give the rows' log losses, and their gradients by the log posteriors' offsets."""
+    rows = np.arange(len(codes))
+    shifted = log_softmax(members, axis=-1)  # (rows, members, classes)
+    log_target = shifted[rows, :, codes]
+    share = softmax(log_target, axis=1)  # what each member answers for
+    log_loss = np.log(members.shape[1]) - logsumexp(log_target, axis=1)
+    residual = np.einsum("nm,nmc->nc", share, np.exp(shifted))
+    residual[rows, codes] -= 1.0
+    return log_loss, residual

@@ -141,13 +141,30 @@ def shift_prior(
     >>> np.exp(shift_prior(balanced, [0.5, 0.5], [0.9, 0.1])).round(3).tolist()
     [[0.9, 0.1]]
     """
+    shift = prior_shift(source_prior, target_prior)
+    return log_softmax(np.asarray(log_posterior, dtype=np.float64) + shift, axis=-1)
+
+
+def prior_shift(
+    source_prior: ArrayLike, target_prior: ArrayLike
+) -> NDArray[np.float64]:
+    """Give what :func:`shift_prior` adds to the log posteriors of each class.
+
+    Parameters
+    ----------
+    source_prior, target_prior : array-like of shape (n_classes,)
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        ``log target_c - log source_c``, and 0 for a class that the source lacks.
+    """
     source = np.asarray(source_prior, dtype=np.float64)
     target = np.asarray(target_prior, dtype=np.float64)
     known = source > 0
     with np.errstate(divide="ignore"):
         shift = np.log(target) - np.log(np.where(known, source, 1.0))
-    shift = np.where(known, shift, 0.0)
-    return log_softmax(np.asarray(log_posterior, dtype=np.float64) + shift, axis=-1)
+    return np.where(known, shift, 0.0)
 
 
 def shift_probabilities(
