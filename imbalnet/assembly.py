@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from scipy import sparse
 from skorch import NeuralNet
 from torch import nn
 
+from imbalnet.batches import as_tensor
 from imbalnet.losses import LOSSES, Loss, constant_minimiser
 from imbalnet.monitoring import BestEpoch, CosineSchedule, Phases
 from imbalnet.net import ImbalanceNet, NetRows
@@ -30,11 +32,19 @@ from imbalnet.optimizers import (
 from imbalnet.parameters import accepted_names, reject_unknown, split_nested
 from imbalnet.posterior import resolve_costs, resolve_prior
 from imbalnet.preparation import TrainingPlan
-from imbalnet.runtime import resolve_device, seeded_torch
+from imbalnet.runtime import (
+    check_bfloat16,
+    free_memory,
+    resolve_device,
+    seeded_torch,
+)
 from imbalnet.table import Rows
 
 if TYPE_CHECKING:
     from imbalnet.classifier import BalancedNeuralClassifier
+
+# How much of a device's free memory a table may take: the network needs some too.
+_SHARE_OF_FREE_MEMORY = 0.8
 
 # Rows in the sample that a network looks at first.
 _FIRST_LOOK_ROWS = 2**16
@@ -132,6 +142,14 @@ def optimizer_of(
     return resolve_optimizer(clf.optimizer, is_linear=is_linear, in_parts=in_parts)
 
 
+def feature_dtype(clf: BalancedNeuralClassifier, *, goes_on: bool) -> type[np.floating]:
+    """Give the precision of the features: of the net that is there, or that will be."""
+    if goes_on:
+        return np.float64 if clf.net_.dtype is torch.float64 else np.float32
+    is_double = clf.dtype == "float64" or optimizer_of(clf) == "lbfgs"
+    return np.float64 if is_double else np.float32
+
+
 def _is_effective(clf: BalancedNeuralClassifier) -> bool:
     return isinstance(clf.class_weight, str) and clf.class_weight == "effective"
 
@@ -184,7 +202,11 @@ def build_net(
     seed : int
         Of the initialisation.
     """
-    device = resolve_device(clf.device, _torch_dtype(rows))
+    dtype = _torch_dtype(rows)
+    device = resolve_device(clf.device, dtype)
+    is_mixed = clf.dtype == "bfloat16" and dtype is torch.float32
+    if is_mixed:
+        check_bfloat16(device)
     optimizer = optimizer_of(clf, in_parts)
     weight_sum = rows.weight_sum
     module = module_of(clf)
@@ -210,7 +232,8 @@ def build_net(
             callbacks=_callbacks(clf, optimizer, monitor, phases),
             verbose=clf.verbose,
             device=device,
-            dtype=_torch_dtype(rows),
+            dtype=dtype,
+            is_mixed=is_mixed,
             compile=clf.compile,
             first_look=partial(_first_look, clf=clf, rows=rows, loss=loss, start=start),
             **clf._nested("net"),
@@ -309,13 +332,14 @@ def train_net(
     seed: int,
 ) -> None:
     """Train a net on a plan; validation rows weigh what training rows do."""
-    place = {"dtype": net.dtype, "device": net.device}
     rows = plan.rows
+    resident = sparse.issparse(rows.X) or _fits(rows.X, net)
+    place = {"dtype": net.dtype, "device": net.device, "resident": resident}
     train_rows = NetRows(
         rows.X, rows.codes, rows.weight, rows.index, order=plan.order, **place
     )
     if plan.early_weight is not None:
-        early = torch.as_tensor(plan.early_weight, **place)
+        early = as_tensor(plan.early_weight, train_rows.weight.device, dtype=net.dtype)
         train_rows.phase_weights = early, train_rows.weight
     valid_rows = None
     if valid is not None:
@@ -331,6 +355,28 @@ def train_net(
     )
     with _generator_context(net, seed):
         net.partial_fit((train_rows, valid_rows))
+
+
+def _fits(X: NDArray, net: ImbalanceNet) -> bool:
+    """Tell whether a table fits on the device, and say so where it does not.
+
+    Warns
+    -----
+    UserWarning
+    """
+    device = torch.device(net.device)
+    n_bytes = X.size * net.dtype.itemsize
+    free = free_memory(device)
+    if free is None or n_bytes <= _SHARE_OF_FREE_MEMORY * free:
+        return True
+    warnings.warn(
+        f"X has {n_bytes / 1e9:.1f} GB, but {device} has {free / 1e9:.1f} GB free: the "
+        "batches come from main memory, which takes longer. Free memory there, or take "
+        "a device with more, to train without copies.",
+        UserWarning,
+        stacklevel=6,
+    )
+    return False
 
 
 def resume(

@@ -18,10 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.utils.data import Sampler
 
-from imbalnet.assembly import optimizer_of
+from imbalnet.assembly import feature_dtype
 from imbalnet.fitted import FittedNetworkMixin
 from imbalnet.losses import LOSSES
-from imbalnet.net import posterior_mean
 from imbalnet.networks import NETWORKS
 from imbalnet.optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet.parameters import NestedParametersMixin
@@ -31,6 +30,7 @@ from imbalnet.posterior import (
     resolve_costs,
     resolve_prior,
 )
+from imbalnet.reduction import posterior_mean
 from imbalnet.runtime import restored_on_failure
 from imbalnet.sampling import SAMPLERS, IndexSampler
 from imbalnet.table import matrix_blocks, read_rows, read_validation_rows
@@ -141,16 +141,21 @@ class BalancedNeuralClassifier(
     device : str, default="auto"
         "auto" takes a GPU if there is one; otherwise a torch device such as "cpu".
 
-    dtype : {"float32", "float64"}, default="float32"
-        Of features and network. "lbfgs" works in float64 in any case: its line search
-        compares losses that float32 cannot tell apart.
+    dtype : {"float32", "float64", "bfloat16"}, default="float32"
+        Of features and network. With "bfloat16" features, weights and loss are float32,
+        and the network multiplies in bfloat16 (torch's autocast), where the device can.
+        "lbfgs" works in float64 in any case: its line search compares losses that
+        float32 cannot tell apart.
 
     n_threads : int or None, default=None
-        Torch threads in ``fit`` and in prediction; None is one, which is fastest for
-        small networks and gives the same bits however many jobs run.
+        Processor threads. In ``fit`` None is one, which is fastest for small networks
+        and steady beside other processes; for large steps (batch size times parameters
+        above 134 million) all cores but one, 4 at most. In prediction None is one for
+        each core. In the workers of a pool, such as joblib's, None is one, or what
+        ``OMP_NUM_THREADS`` leaves.
 
     compile : bool, default=False
-        Whether to use ``torch.compile``.
+        Whether to use ``torch.compile``, which needs seconds to compile first.
 
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights that are there, with the validation
@@ -296,7 +301,7 @@ class BalancedNeuralClassifier(
         "patience": [Interval(Integral, 1, None, closed="left")],
         "monitor": [StrOptions({"average_precision", "loss"})],
         "device": [str, torch.device],
-        "dtype": [StrOptions({"float32", "float64"})],
+        "dtype": [StrOptions({"float32", "float64", "bfloat16"})],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "compile": ["boolean"],
         "warm_start": ["boolean"],
@@ -404,7 +409,7 @@ class BalancedNeuralClassifier(
         """
         with restored_on_failure(self):
             goes_on = self.warm_start and hasattr(self, "net_")
-            dtype = self._working_dtype(goes_on)
+            dtype = feature_dtype(self, goes_on=goes_on)
             rows, self.classes_ = read_rows(
                 self,
                 X,
@@ -461,7 +466,7 @@ class BalancedNeuralClassifier(
                 y,
                 sample_weight,
                 classes=self._all_classes(classes),
-                dtype=self._working_dtype(goes_on),
+                dtype=feature_dtype(self, goes_on=goes_on),
                 reset=not goes_on,
             )
             self._learn(train(self, rows, None, goes_on=goes_on, is_partial=True))
@@ -482,13 +487,6 @@ class BalancedNeuralClassifier(
                 f"which had {self.classes_.tolist()}."
             )
         return given
-
-    def _working_dtype(self, goes_on: bool) -> type[np.floating]:
-        """Give the precision of features and network; linear models take float64."""
-        if goes_on:
-            return self._net_dtype()
-        needs_float64 = optimizer_of(self) == "lbfgs"
-        return np.float64 if needs_float64 else np.dtype(self.dtype).type
 
     def _learn(self, trained: Trained) -> None:
         self.net_ = trained.net
@@ -563,10 +561,6 @@ class BalancedNeuralClassifier(
             return log_posterior[:, 1] - log_posterior[:, 0]
         return log_posterior
 
-    def _net_dtype(self) -> type[np.floating]:
-        """Give the precision of the network that is there."""
-        return np.float64 if self.net_.dtype is torch.float64 else np.float32
-
     def _log_posterior(self, X: Any, target_prior: Any = None) -> NDArray[np.float64]:
         """Give log probabilities under a prior, by default ``self.target_prior``."""
         check_is_fitted(self)
@@ -576,7 +570,7 @@ class BalancedNeuralClassifier(
         if target is not None:
             shift = shift + prior_shift(self.effective_prior_, target)
         finish = partial(posterior_mean, shift=shift)
-        dtype = self._net_dtype()
+        dtype = feature_dtype(self, goes_on=True)
         parts = [
             self.net_.predict_log_posterior(block, finish, self.n_threads)
             for block in matrix_blocks(self, X, dtype)

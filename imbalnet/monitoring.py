@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from skorch.callbacks import Callback
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 # Average precision over fewer positives than this jumps with single rows.
@@ -199,7 +200,11 @@ class BestEpoch(Callback):
 
 
 def _state_of(net: Any) -> dict[str, Any]:
+    return {"module": _copied(net.module_), "criterion": _copied(net.criterion_)}
+
+
+def _copied(module: nn.Module) -> dict[str, Any]:
     return {
-        "module": copy.deepcopy(net.module_.state_dict()),
-        "criterion": copy.deepcopy(net.criterion_.state_dict()),
+        name: value.clone() if isinstance(value, Tensor) else copy.deepcopy(value)
+        for name, value in module.state_dict().items()
     }

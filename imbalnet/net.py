@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,6 +23,7 @@ from imbalnet.batches import Batch, TableRows, TensorBatches, as_tensor
 from imbalnet.losses import Loss
 from imbalnet.metrics import macro_average_precision
 from imbalnet.monitoring import BestEpoch, Phases
+from imbalnet.reduction import LossMean, RowsInOne, mean_over_members
 from imbalnet.runtime import prediction_threads, torch_threads, use_one_thread
 
 # In multiples of this many rows, a matrix product treats each of them the same.
@@ -35,8 +35,6 @@ _GPU_PREDICT_ROWS = 2**16
 
 # Optimisers whose step never asks for the loss.
 _PLAIN_OPTIMIZERS = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
-
-_SUMS_AT_ONCE = 1024
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -77,6 +75,9 @@ class ImbalanceNet(NeuralNetClassifier):
         (L-BFGS) minimise ``0.5 * weight_decay * |W|**2`` beside the loss.
     dtype : torch.dtype, default=torch.float32
         Of parameters and features.
+    is_mixed : bool, default=False
+        Whether the network computes in bfloat16 what may be (torch's autocast); its
+        outputs, and so the loss, are in `dtype`.
     first_look : callable or None, default=None
         Called once with the new module, before the optimiser sees its parameters.
     phases : Phases or None, default=None
@@ -96,6 +97,7 @@ class ImbalanceNet(NeuralNetClassifier):
         criterion: Loss,
         weight_decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
+        is_mixed: bool = False,
         first_look: Callable[[nn.Module], None] | None = None,
         phases: Phases | None = None,
         epochs_before: int = 0,
@@ -114,6 +116,7 @@ class ImbalanceNet(NeuralNetClassifier):
         )
         self.weight_decay = weight_decay
         self.dtype = dtype
+        self.is_mixed = is_mixed
         self.first_look = first_look
         self.phases = phases
         self.epochs_before = epochs_before
@@ -285,7 +288,7 @@ class ImbalanceNet(NeuralNetClassifier):
         mean = LossMean()
         for X, y, weight, share in batches.prepared(prepare):
             optimizer.zero_grad()
-            losses = self.loss_per_row(_two_columns(forward(X)), y)
+            losses = self.loss_per_row(self._logits(forward, X), y)
             losses.backward(share.to(losses.dtype))  # of the weighted mean
             optimizer.step()
             mean.add(losses.detach(), weight)
@@ -373,7 +376,7 @@ class ImbalanceNet(NeuralNetClassifier):
         log_posterior = self.log_posterior(logits.cpu().double())
         score = macro_average_precision(
             y.cpu().numpy(),
-            _mean_over_members(log_posterior.exp()).numpy(),
+            mean_over_members(log_posterior.exp()).numpy(),
             rows.score_weight,
         )
         self._record_loss("valid_loss", loss.item())
@@ -391,7 +394,16 @@ class ImbalanceNet(NeuralNetClassifier):
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         """Give logits of shape (batch, n_classes) or (batch, members, n_classes)."""
-        return _two_columns(self.module_(x))
+        return self._logits(self.module_, x)
+
+    def _logits(self, forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        if self.is_mixed:
+            with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+                output = forward(x).to(self.dtype)
+        else:
+            output = forward(x)
+        # one column z for two classes stands for the logits (0, z)
+        return F.pad(output, (1, 0)) if output.shape[-1] == 1 else output
 
     def evaluation_step(self, batch: Batch, training: bool = False) -> Tensor:
         """Give the logits of a batch for prediction."""
@@ -487,50 +499,7 @@ class ImbalanceNet(NeuralNetClassifier):
 
     def predict_proba(self, X: Any) -> NDArray:
         """Give class probabilities under the trained prior, for skorch's callbacks."""
-        return _mean_over_members(np.exp(self.predict_log_posterior(X)))
-
-
-class LossMean:
-    """Mean of weight * loss over an epoch's rows, with one synchronisation."""
-
-    def __init__(self) -> None:
-        self.n_rows = 0
-        self.sums: list[Tensor] = []
-        self.free: list[Tensor] = []
-
-    def add(self, losses: Tensor, weight: Tensor) -> None:
-        """Take the rows of one batch."""
-        if not self.free:
-            self.sums.append(losses.new_zeros(_SUMS_AT_ONCE))
-            self.free = list(self.sums[-1].unbind())
-        torch.dot(losses, weight.to(losses.dtype), out=self.free.pop())
-        self.n_rows += len(losses)
-
-    def result(self) -> float:
-        """Wait for the device, and give the mean."""
-        return torch.cat(self.sums).cpu().double().sum().item() / self.n_rows
-
-
-class RowsInOne:
-    """Concatenates what comes batch by batch, into memory taken once.
-
-    Small pieces that stay, between the large ones of each batch that go, keep the
-    allocator from using those again.
-    """
-
-    def __init__(self, n_rows: int) -> None:
-        self.n_rows, self.stop = n_rows, 0
-        self.columns: tuple[Tensor, ...] = ()
-
-    def add(self, *columns: Tensor) -> None:
-        """Take some rows of each column."""
-        if not self.columns:
-            self.columns = tuple(
-                part.new_empty((self.n_rows, *part.shape[1:])) for part in columns
-            )
-        start, self.stop = self.stop, self.stop + len(columns[0])
-        for whole, part in zip(self.columns, columns, strict=True):
-            whole[start : self.stop] = part
+        return mean_over_members(np.exp(self.predict_log_posterior(X)))
 
 
 def rows_at_once(module: nn.Module, device: torch.device) -> int:
@@ -543,35 +512,6 @@ def rows_at_once(module: nn.Module, device: torch.device) -> int:
     widths = [max(p.shape) for p in module.parameters() if p.ndim > 1]
     blocks = _CPU_PREDICT_VALUES // (_SAME_KERNEL_ROWS * max(widths, default=1))
     return int(np.clip(blocks, 8, 128)) * _SAME_KERNEL_ROWS
-
-
-def _two_columns(output: Tensor) -> Tensor:
-    """Turn one column z for two classes into the logits (0, z)."""
-    return F.pad(output, (1, 0)) if output.shape[-1] == 1 else output
-
-
-def posterior_mean(log_posterior: Tensor, shift: NDArray) -> Tensor:
-    """Shift log posteriors, member by member, and average the members' probabilities.
-
-    Parameters
-    ----------
-    log_posterior : Tensor of shape (n_rows, n_classes) or (n_rows, members, n_classes)
-    shift : ndarray of shape (n_classes,)
-
-    Returns
-    -------
-    Tensor of shape (n_rows, n_classes)
-    """
-    if shift.any():
-        added = torch.as_tensor(shift, device=log_posterior.device)
-        log_posterior = (log_posterior + added).log_softmax(-1)
-    if log_posterior.ndim == 2:
-        return log_posterior
-    return log_posterior.logsumexp(1) - math.log(log_posterior.shape[1])
-
-
-def _mean_over_members(probabilities: Any) -> Any:
-    return probabilities.mean(1) if probabilities.ndim == 3 else probabilities
 
 
 # What further training may change in a net, beside weights and history.

@@ -69,6 +69,31 @@ def _is_available(device: torch.device) -> bool:
     return True
 
 
+def free_memory(device: torch.device) -> int | None:
+    """Give the bytes that are free on a GPU; None where main memory is all there is."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
+def check_bfloat16(device: torch.device) -> None:
+    """Raise if the device does not compute in bfloat16.
+
+    Raises
+    ------
+    ValueError
+    """
+    if device.type == "cuda":
+        is_supported = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        is_supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    else:
+        is_supported = True  # or torch says so
+    if not is_supported:
+        raise ValueError(
+            f"dtype='bfloat16' is not supported by this machine's device {device}; use "
+            "dtype='float32'."
+        )
+
+
 @contextmanager
 def restored_on_failure(estimator: Any) -> Iterator[None]:
     """Leave an estimator's attributes as they were if the block fails."""

@@ -36,3 +36,26 @@ def test_sample_weights_count(rng):
     assert macro_average_precision(codes, scores, weight) == pytest.approx(
         macro_average_precision(codes.repeat(weight), scores.repeat(weight, axis=0))
     )
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("decimals", [1, 15], ids=["ties", "no ties"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_average_precision_is_that_of_scikit_learn(seed, decimals, weighted):
+    """Also with ties, and with weights of 0."""
+    rng = np.random.default_rng(seed)
+    y, positive = rng.integers(0, 2, 200), rng.random(200).round(decimals)
+    scores = np.column_stack([1 - positive, positive])
+    weight = rng.integers(0, 3, 200) if weighted else None
+    expected = average_precision_score(y, positive, sample_weight=weight)
+    found = macro_average_precision(y, scores, weight)
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_average_precision_without_positives_is_zero():
+    assert macro_average_precision(np.zeros(3, dtype=int), np.ones((3, 2))) == 0
+
+
+def test_average_precision_refuses_scores_that_have_no_rank():
+    with pytest.raises(ValueError, match="scores hold NaN"):
+        macro_average_precision(np.array([0, 1]), np.array([[0.1, np.nan]] * 2))

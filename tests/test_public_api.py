@@ -23,6 +23,7 @@ LAYERS = {
         "optimizers",
         "parameters",
         "posterior",
+        "reduction",
         "runtime",
         "splitting",
         "table",

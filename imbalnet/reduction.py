@@ -1,0 +1,80 @@
+"""From batches to the whole, and from members to one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+_SUMS_AT_ONCE = 64
+
+
+class LossMean:
+    """Mean of weight * loss over an epoch's rows, with one synchronisation."""
+
+    def __init__(self) -> None:
+        self.n_rows = 0
+        self.sums: list[Tensor] = []
+        self.free: list[Tensor] = []
+
+    def add(self, losses: Tensor, weight: Tensor) -> None:
+        """Take the rows of one batch."""
+        if not self.free:
+            self.sums.append(losses.new_zeros(_SUMS_AT_ONCE))
+            self.free = list(self.sums[-1].unbind())
+        torch.dot(losses, weight.to(losses.dtype), out=self.free.pop())
+        self.n_rows += len(losses)
+
+    def result(self) -> float:
+        """Wait for the device, and give the mean."""
+        return torch.cat(self.sums).cpu().double().sum().item() / self.n_rows
+
+
+class RowsInOne:
+    """Concatenates what comes batch by batch, into memory taken once.
+
+    Small pieces that stay, between the large ones of each batch that go, keep the
+    allocator from using those again.
+    """
+
+    def __init__(self, n_rows: int) -> None:
+        self.n_rows, self.stop = n_rows, 0
+        self.columns: tuple[Tensor, ...] = ()
+
+    def add(self, *columns: Tensor) -> None:
+        """Take some rows of each column."""
+        if not self.columns:
+            self.columns = tuple(
+                part.new_empty((self.n_rows, *part.shape[1:])) for part in columns
+            )
+        start, self.stop = self.stop, self.stop + len(columns[0])
+        for whole, part in zip(self.columns, columns, strict=True):
+            whole[start : self.stop] = part
+
+
+def posterior_mean(log_posterior: Tensor, shift: NDArray) -> Tensor:
+    """Shift log posteriors, member by member, and average the members' probabilities.
+
+    Parameters
+    ----------
+    log_posterior : Tensor of shape (n_rows, n_classes) or (n_rows, members, n_classes)
+    shift : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    Tensor of shape (n_rows, n_classes)
+    """
+    if shift.any():
+        added = torch.as_tensor(shift, device=log_posterior.device)
+        log_posterior = (log_posterior + added).log_softmax(-1)
+    if log_posterior.ndim == 2:
+        return log_posterior
+    return log_posterior.logsumexp(1) - math.log(log_posterior.shape[1])
+
+
+def mean_over_members(probabilities: Any) -> Any:
+    """Average over the second of three axes; two axes have no members."""
+    return probabilities.mean(1) if probabilities.ndim == 3 else probabilities
