@@ -426,10 +426,13 @@ class ImbalanceNet(NeuralNetClassifier):
 
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Give the log posteriors that `logits` stand for under the trained prior."""
-        criterion = self.criterion_
-        if logits.device.type != torch.device(self.device).type:  # Apple's GPUs
-            criterion = copy.deepcopy(criterion).to(logits.device)
-        return criterion.log_posterior(logits)
+        return self._criterion_at(logits).log_posterior(logits)
+
+    def _criterion_at(self, logits: Tensor) -> Loss:
+        """Give the loss where the logits are: Apple's GPUs leave float64 to the CPU."""
+        if logits.device.type == torch.device(self.device).type:
+            return self.criterion_
+        return copy.deepcopy(self.criterion_).to(logits.device)
 
     def predict_log_posterior(
         self,
@@ -444,7 +447,8 @@ class ImbalanceNet(NeuralNetClassifier):
         X : {ndarray, CSR matrix, TableRows} of shape (n_rows, n_features)
             Not copied as a whole.
         finish : callable or None, default=None
-            Applied to the log posteriors of some rows.
+            Turns log posteriors of some rows, which lack a constant a row, into what
+            is wanted.
         n_threads : int or None, default=1
             Threads that share the rows on a CPU, see
             :func:`~imbalnet.runtime.prediction_threads`; the bits do not depend on it.
@@ -493,9 +497,10 @@ class ImbalanceNet(NeuralNetClassifier):
         logits = self._infer_alike(part)
         if logits.device.type == "mps":
             logits = logits.cpu()  # for float64
-        log_posterior = self.log_posterior(logits.double())
-        log_posterior = log_posterior if finish is None else finish(log_posterior)
-        return log_posterior.cpu().numpy()
+        if finish is None:
+            return self.log_posterior(logits.double()).cpu().numpy()
+        scores = self._criterion_at(logits).posterior_scores(logits.double())
+        return finish(scores).cpu().numpy()
 
     def predict_proba(self, X: Any) -> NDArray:
         """Give class probabilities under the trained prior, for skorch's callbacks."""

@@ -55,21 +55,22 @@ class RowsInOne:
             whole[start : self.stop] = part
 
 
-def posterior_mean(log_posterior: Tensor, shift: NDArray) -> Tensor:
+def posterior_mean(scores: Tensor, shift: NDArray) -> Tensor:
     """Shift log posteriors, member by member, and average the members' probabilities.
 
     Parameters
     ----------
-    log_posterior : Tensor of shape (n_rows, n_classes) or (n_rows, members, n_classes)
+    scores : Tensor of shape (n_rows, n_classes) or (n_rows, members, n_classes)
+        Log posteriors, up to a constant a row and member.
     shift : ndarray of shape (n_classes,)
 
     Returns
     -------
     Tensor of shape (n_rows, n_classes)
+        Normalised log posteriors.
     """
-    if shift.any():
-        added = torch.as_tensor(shift, device=log_posterior.device)
-        log_posterior = (log_posterior + added).log_softmax(-1)
+    added = torch.as_tensor(shift, device=scores.device)
+    log_posterior = (scores + added).log_softmax(-1)
     if log_posterior.ndim == 2:
         return log_posterior
     return log_posterior.logsumexp(1) - math.log(log_posterior.shape[1])

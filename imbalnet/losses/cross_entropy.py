@@ -65,6 +65,10 @@ class CrossEntropy(Loss):
         """Give the log of the class posterior that `logits` stand for."""
         return unsmoothed(logits.log_softmax(-1), self.label_smoothing)
 
+    def posterior_scores(self, logits: Tensor) -> Tensor:
+        """Give ``log_posterior`` up to a constant a row."""
+        return self.log_posterior(logits) if self.label_smoothing else logits
+
     def extra_repr(self) -> str:
         """Give the parameters for the representation."""
         return f"label_smoothing={self.label_smoothing}"
