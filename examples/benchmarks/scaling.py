@@ -1,0 +1,173 @@
+"""Time and memory of a fit, from ten thousand rows to ten million.
+
+Each fit has a fresh process and one thread: one epoch, all other parameters at their
+defaults, so that up to 10,000 rows none is held out for validation, and that the batch
+grows with the rows (256 and 512 here). Linux only, for its account of memory::
+
+    python examples/benchmarks/scaling.py --results docs/guide/results
+
+The seconds are of ``fit`` as a whole; memory is the most that the process held while
+fitting, above what it held before with the table in place. Both are medians over
+``--repeats``. The folder of ``--results`` receives ``scaling.csv``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import json
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from bare_loops import make_table, timed
+
+from imbalnet import BalancedNeuralClassifier
+
+ROWS = [10_000, 100_000, 1_000_000, 10_000_000]
+SMOKE_ROWS = [2_000, 20_000]
+MB = 1e6
+CLEAR_REFS = Path("/proc/self/clear_refs")
+THREAD_VARIABLES = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
+
+
+# -- one fit -------------------------------------------------------------------------
+
+
+def fit_measured(n_rows: int, **params: Any) -> tuple[float, float, float]:
+    """Fit a generated table on the CPU, behind a small fit that loads all libraries.
+
+    Parameters
+    ----------
+    n_rows : int
+    **params
+        Of the classifier.
+
+    Returns
+    -------
+    seconds, peak, size : float
+        Of the fit; memory that it took above the table, in MB; the table's size.
+    """
+    make_classifier = partial(BalancedNeuralClassifier, device="cpu", random_state=0)
+    make_classifier(early_stopping=True, max_epochs=1).fit(*make_table(2_000))
+    clf = make_classifier(**params)
+    X, y = make_table(n_rows)
+    release_memory()
+    CLEAR_REFS.write_text("5")  # VmHWM begins anew
+    X.sum()  # brings in every page of the table
+    before = held("VmRSS")
+    seconds = timed(partial(clf.fit, X, y))
+    return seconds, held("VmHWM") - before, X.nbytes / MB
+
+
+def release_memory() -> None:
+    """Give the system back what is free, so that the fit must ask for it again."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim is not None:
+        trim(0)
+
+
+def held(name: str) -> float:
+    """Give an entry of the process' status in MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    values = dict(line.split(":", maxsplit=1) for line in lines)
+    return int(values[name].split()[0]) * 1024 / MB
+
+
+# -- all fits ------------------------------------------------------------------------
+
+
+def environment(*, one_thread: bool) -> dict[str, str]:
+    """Give the variables of a process with one thread, or with as many as it takes."""
+    env = {k: v for k, v in os.environ.items() if k not in THREAD_VARIABLES}
+    return {**env, **dict.fromkeys(THREAD_VARIABLES, "1")} if one_thread else env
+
+
+def fit_apart(n_rows: int, **params: Any) -> tuple[float, float, float]:
+    """Run :func:`fit_measured` in a fresh process with one thread."""
+    asked = json.dumps({"n_rows": n_rows, **params})
+    command = [sys.executable, __file__, "--fit", asked]
+    env = environment(one_thread=True)
+    done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)
+
+
+def measure_all(rows: list[int], n_repeats: int) -> pd.DataFrame:
+    """Give one line a number of rows, with medians over the repeats."""
+    records = []
+    for n_rows in rows:
+        runs = [fit_apart(n_rows, max_epochs=1) for _ in range(n_repeats)]
+        seconds, peak, size = np.median(runs, axis=0)
+        records.append(
+            {"rows": n_rows, "seconds": seconds, "peak_mb": peak, "table_mb": size}
+        )
+        print(
+            f"{n_rows:12,} rows: {seconds:8.2f} s, {peak:8.1f} MB above the table of "
+            f"{size:8.1f} MB",
+            flush=True,
+        )
+    return pd.DataFrame(records)
+
+
+# -- picture -------------------------------------------------------------------------
+
+
+def draw(table: pd.DataFrame) -> Any:
+    """Draw seconds and memory by rows, from `scaling.csv`."""
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(
+        1, 2, sharex=True, figsize=(9.6, 3.9), layout="constrained"
+    )
+    rows = table["rows"]
+    measured = {"color": "#0072B2", "marker": "o", "linewidth": 2}
+    reference = {"color": "0.5", "linestyle": "--", "linewidth": 1.5}
+    proportional = table["seconds"].iloc[-1] * rows / rows.iloc[-1]
+    left.plot(rows, proportional, **reference, label="in proportion to the rows")
+    left.plot(rows, table["seconds"], **measured, label="fit of one epoch")
+    left.set(title="Seconds")
+    right.plot(rows, table["table_mb"], **reference, label="the table itself")
+    right.plot(rows, table["peak_mb"], **measured, label="fit, above the table")
+    right.set(title="MB of memory")
+    for ax in (left, right):
+        ax.set(xscale="log", yscale="log", xlabel="Rows", xticks=rows)
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.yaxis.set_major_formatter("{x:,g}")
+        ax.minorticks_off()
+        ax.legend(loc="upper left", frameon=False)
+        ax.grid(color="0.92")
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--results", type=Path, help="folder for scaling.csv")
+    parser.add_argument("--smoke", action="store_true", help="two tiny tables, once")
+    parser.add_argument("--fit", type=json.loads, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if not CLEAR_REFS.exists():
+        sys.exit(f"Memory is measured by {CLEAR_REFS}, which this system has not.")
+    if args.fit:
+        print(json.dumps(fit_measured(**args.fit)))
+        return
+    rows, n_repeats = (SMOKE_ROWS, 1) if args.smoke else (args.rows, args.repeats)
+    table = measure_all(rows, n_repeats)
+    if args.results:
+        args.results.mkdir(parents=True, exist_ok=True)
+        path = args.results / "scaling.csv"
+        table.to_csv(path, index=False, float_format="%.4g")
+
+
+if __name__ == "__main__":
+    main()
