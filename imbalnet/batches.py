@@ -106,9 +106,7 @@ class TableRows(Dataset):
         self.codes = as_tensor(codes, device=home)
         self.weight = as_tensor(weight, dtype=dtype, device=home)
         self.order = order
-        self.index = None
-        if index is not None and len(index) < table.shape[0]:
-            self.index = as_tensor(index, device=home)
+        self.index = None if index is None else as_tensor(index, device=home)
 
     def __len__(self) -> int:
         return len(self.codes) if self.index is None else len(self.index)

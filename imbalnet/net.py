@@ -32,6 +32,7 @@ _SAME_KERNEL_ROWS = 64
 # Values that a layer gives in prediction: 1 MiB in float32.
 _CPU_PREDICT_VALUES = 2**18
 _GPU_PREDICT_ROWS = 2**16
+_ALL_AT_ONCE = 2**62
 
 # Optimisers whose step never asks for the loss.
 _PLAIN_OPTIMIZERS = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
@@ -241,6 +242,11 @@ class ImbalanceNet(NeuralNetClassifier):
         self.stop_training = False
         self.batches_are_watched = self._has_batch_callback()
         batches = self.get_iterator(rows_train, training=True)
+        self.prepares_blocks = (
+            isinstance(batches, TensorBatches)
+            and not self.compile
+            and works_on_blocks(self.module_, rows_train)
+        )
         for _ in range(self.max_epochs if epochs is None else epochs):
             self._begin_epoch(rows_train)
             self.notify("on_epoch_begin", **datasets)
@@ -283,8 +289,9 @@ class ImbalanceNet(NeuralNetClassifier):
         batches, unless the network is compiled.
         """
         module, optimizer = self.module_, self.optimizer_
-        prepare = None if self.compile else getattr(module, "prepare", None)
-        forward = module if prepare is None else module.body
+        prepare, forward = None, module
+        if self.prepares_blocks:
+            prepare, forward = module.prepare, module.body
         mean = LossMean()
         for X, y, weight, share in batches.prepared(prepare):
             optimizer.zero_grad()
@@ -460,6 +467,7 @@ class ImbalanceNet(NeuralNetClassifier):
         self.check_is_fitted()
         self._set_training(False)
         step = self.get_params_for("iterator_valid")["batch_size"]
+        step = _ALL_AT_ONCE if step == -1 else step  # as skorch has it
         n_rows = len(X) if isinstance(X, TableRows) else X.shape[0]
         n_threads = prediction_threads(n_threads, n_rows * self.n_parameters)
         first, *others = (slice(i, i + step) for i in range(0, n_rows, step))
@@ -505,6 +513,23 @@ class ImbalanceNet(NeuralNetClassifier):
     def predict_proba(self, X: Any) -> NDArray:
         """Give class probabilities under the trained prior, for skorch's callbacks."""
         return mean_over_members(np.exp(self.predict_log_posterior(X)))
+
+
+def works_on_blocks(module: nn.Module, rows: TableRows) -> bool:
+    """Tell whether a network's ``prepare`` may see whole blocks of batches.
+
+    Its ``forward`` must be ``body(prepare(x))``, which holds for the class that defines
+    all three, if nothing listens to it and ``prepare`` does not learn.
+    """
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
+    definers = {
+        next((cls for cls in type(module).__mro__ if name in vars(cls)), None)
+        for name in ("prepare", "body", "forward")
+    }
+    if len(definers) > 1 or any(hooks):
+        return False
+    prepare: Any = module.eval().prepare
+    return not prepare(rows.features(slice(0, 1))).requires_grad
 
 
 def rows_at_once(module: nn.Module, device: torch.device) -> int:

@@ -42,17 +42,22 @@ class RowsInOne:
 
     def __init__(self, n_rows: int) -> None:
         self.n_rows, self.stop = n_rows, 0
-        self.columns: tuple[Tensor, ...] = ()
+        self.wholes: list[Tensor] = []
 
     def add(self, *columns: Tensor) -> None:
         """Take some rows of each column."""
-        if not self.columns:
-            self.columns = tuple(
+        if not self.wholes:
+            self.wholes = [
                 part.new_empty((self.n_rows, *part.shape[1:])) for part in columns
-            )
+            ]
         start, self.stop = self.stop, self.stop + len(columns[0])
-        for whole, part in zip(self.columns, columns, strict=True):
+        for whole, part in zip(self.wholes, columns, strict=True):
             whole[start : self.stop] = part
+
+    @property
+    def columns(self) -> list[Tensor]:
+        """The columns, with the rows that came."""
+        return [whole[: self.stop] for whole in self.wholes]
 
 
 def posterior_mean(scores: Tensor, shift: NDArray) -> Tensor:

@@ -10,7 +10,13 @@ import torch
 from scipy import sparse
 from torch.utils.data import DataLoader
 
-from imbalnet.batches import Shuffle, TableRows, TensorBatches, checked_epoch
+from imbalnet.batches import (
+    Shuffle,
+    TableRows,
+    TensorBatches,
+    batch_sizes,
+    checked_epoch,
+)
 
 CONTAINERS = {"dense": np.asarray, "csr": sparse.csr_array}
 
@@ -184,3 +190,148 @@ def test_an_epoch_of_anything_else_is_named(table, drawn, message):
     rows = TableRows(*table, order=Scripted(drawn))
     with pytest.raises(ValueError, match=message):
         next(iter(TensorBatches(rows, 10)))
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks of two batches of ten rows of four columns."""
+    monkeypatch.setattr("imbalnet.batches._CPU_BLOCK_VALUES", 90)
+
+
+def in_order():
+    return None
+
+
+def shuffled():
+    return Shuffle(103, np.random.default_rng(3))
+
+
+def unequal():
+    """Batches of 1 to 13 rows, some rows twice."""
+    rng = np.random.default_rng(3)
+    return Scripted([rng.integers(0, 103, size) for size in (13, 1, 7, 7, 2, 11)])
+
+
+ORDERS = pytest.mark.parametrize("order", [in_order, shuffled, unequal])
+
+
+@ORDERS
+@pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+@pytest.mark.parametrize("batch_size", [10, 34, 200])
+@pytest.mark.parametrize("block_values", [90, 250, 10**6])
+def test_prepared_batches_are_the_batches_and_their_shares(
+    table, monkeypatch, order, container, batch_size, block_values
+):
+    monkeypatch.setattr("imbalnet.batches._CPU_BLOCK_VALUES", block_values)
+    X, y, weight = table
+    plain, prepared = (
+        TensorBatches(TableRows(container(X), y, weight, order=order()), batch_size)
+        for _ in "ab"
+    )
+    for _ in range(2):
+        pairs = zip(plain, prepared.prepared(torch.square), strict=True)
+        for (features, codes, weights), (squares, *others, share) in pairs:
+            torch.testing.assert_close(squares, features**2, rtol=0, atol=0)
+            assert torch.equal(codes, others[0])
+            assert torch.equal(weights, others[1])
+            expected = weights.numpy() / len(codes)
+            np.testing.assert_allclose(share.numpy(), expected, rtol=1e-6)
+
+
+@ORDERS
+def test_batches_do_not_depend_on_the_blocks(table, monkeypatch, order):
+    epochs = []
+    for n_values in (1, 90, 10**6):
+        monkeypatch.setattr("imbalnet.batches._CPU_BLOCK_VALUES", n_values)
+        batches = TensorBatches(TableRows(*table, order=order()), 10)
+        epochs.append([X.tolist() for X, *_ in batches.prepared(None)])
+    assert epochs[0] == epochs[1] == epochs[2]
+
+
+def test_prepare_is_called_once_a_block(table, small_blocks):
+    """A pass over 20 rows costs hardly more than one over 10."""
+    sizes = []
+
+    def prepare(X):
+        sizes.append(len(X))
+        return X
+
+    batches = TensorBatches(TableRows(*table), 10).prepared(prepare)
+    assert [len(y) for _, y, *_ in batches] == [10] * 10 + [3]
+    assert sizes == [20] * 5 + [3]
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 9, 10, 11, 12, 20, 21, 103])
+@pytest.mark.parametrize("batch_size", [1, 2, 10, 500])
+def test_an_epoch_is_cut_into_full_batches_and_a_rest(table, n_rows, batch_size):
+    X, y, weight = (column[:n_rows] for column in table)
+    sizes = batch_sizes(n_rows, batch_size)
+    batches = TensorBatches(TableRows(X, y, weight), batch_size)
+    assert [len(y) for _, y, _ in batches] == sizes
+    assert sum(sizes) == n_rows
+    assert set(sizes[:-1]) <= {batch_size}
+    assert sizes[-1] > 1 or n_rows == 1
+
+
+@pytest.mark.parametrize("method", [iter, lambda batches: batches.prepared(None)])
+def test_rows_as_they_stand_are_no_copies(table, small_blocks, method):
+    X, y, weight = table
+    weight = weight.astype(np.float32)
+    start = 0
+    for features, codes, weights, *_ in method(
+        TensorBatches(TableRows(X, y, weight), 10)
+    ):
+        assert features.data_ptr() == X[start:].ctypes.data
+        assert codes.data_ptr() == y[start:].ctypes.data
+        assert weights.data_ptr() == weight[start:].ctypes.data
+        start += len(codes)
+    assert start == 103
+
+
+@pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_indices_of_four_bytes_name_the_same_rows(table, container, dtype):
+    X, y, weight = table
+    index = np.array([50, 3, 102, 7], dtype=dtype)
+    drawn = np.array([3, 0, 2], dtype=dtype)
+    rows = TableRows(container(X), y, weight, index, order=Scripted(drawn))
+    assert rows.index.numpy().dtype == dtype
+    ((features, codes, weights),) = TensorBatches(rows, 10)
+    np.testing.assert_array_equal(features.numpy(), X[[7, 50, 102]])
+    np.testing.assert_array_equal(codes.numpy(), y[[7, 50, 102]])
+    np.testing.assert_allclose(weights.numpy(), weight[[7, 50, 102]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("index", [[2, 1, 0], [0, 0, 2], [0, 1, 2, 0, 1]])
+def test_an_index_may_be_as_long_as_the_table(index):
+    rows = TableRows(np.eye(3), np.arange(3), np.ones(3), np.array(index))
+    assert rows.y.tolist() == index
+
+
+@ORDERS
+def test_codes_of_one_byte_come_out_as_indices(table, order):
+    """The table of a million rows keeps a byte a row, the loss wants int64."""
+    X, y, weight = table
+    small, large = (
+        TableRows(X, y.astype(dtype), weight, order=order())
+        for dtype in (np.uint8, np.int64)
+    )
+    assert small.codes.dtype is torch.uint8
+    for (_, few_bytes, _), (_, codes, _) in zip(
+        TensorBatches(small, 10), TensorBatches(large, 10), strict=True
+    ):
+        assert few_bytes.dtype is torch.int64
+        assert torch.equal(few_bytes, codes)
+    assert small.y.dtype is torch.int64
+
+
+@ORDERS
+def test_one_weight_for_all_rows_takes_no_memory(table, order):
+    X, y, _ = table
+    weight = np.broadcast_to(np.float32(3.0), 103)
+    rows = TableRows(X, y, weight, order=order())
+    assert rows.weight.data_ptr() == weight.ctypes.data
+    assert rows.weight.stride() == (0,)
+    for _, codes, weights, share in TensorBatches(rows, 10).prepared(None):
+        assert weights.tolist() == [3.0] * len(codes)
+        assert share.tolist() == pytest.approx([3.0 / len(codes)] * len(codes))

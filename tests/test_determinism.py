@@ -10,6 +10,7 @@ import pytest
 import torch
 from imblearn.over_sampling import SMOTE
 from joblib import Parallel, delayed, parallel_config
+from scipy import sparse
 
 from imbalnet import BalancedNeuralClassifier
 
@@ -105,3 +106,69 @@ def test_no_seed_gives_another_result_each_time(rare):
     assert not np.array_equal(
         probabilities(rare, {}, None), probabilities(rare, {}, None)
     )
+
+
+def in_float32(data):
+    """8 columns, so that a row has no other alignment in memory than the others."""
+    X, y = data
+    return X[:, :8].astype(np.float32), y
+
+
+PREDICTORS = {
+    "default": {},
+    "linear": {"module": "linear"},
+    "float64": {"dtype": "float64"},
+    "prior": {"target_prior": "uniform", "class_weight": "balanced"},
+    "focal": {"loss": "focal"},
+}
+predictors = pytest.mark.parametrize("params", PREDICTORS.values(), ids=PREDICTORS)
+
+
+@pytest.fixture(params=["rare", "three_classes"])
+def predicted(request):
+    """Rows, and what fits a classifier of 64 rows a chunk to them."""
+    X, y = in_float32(request.getfixturevalue(request.param))
+
+    def fit(**params):
+        return BalancedNeuralClassifier(
+            max_epochs=4,
+            net__iterator_valid__batch_size=64,
+            device="cpu",
+            random_state=0,
+            **params,
+        ).fit(X, y)
+
+    return X, fit
+
+
+@predictors
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_number_of_threads_changes_no_bit_of_a_prediction(
+    predicted, params, container, monkeypatch
+):
+    """Of ten chunks, in one block and in several."""
+    X, fit = predicted
+    clf = fit(**params)
+    expected = clf.set_params(n_threads=1).predict_proba(container(X))
+    for n_threads in (2, 3, None):
+        clf.set_params(n_threads=n_threads)
+        np.testing.assert_array_equal(clf.predict_proba(container(X)), expected)
+    monkeypatch.setattr("imbalnet.table._BLOCK_ROWS", 192)
+    for n_threads in (1, 2):
+        clf.set_params(n_threads=n_threads)
+        np.testing.assert_array_equal(clf.predict_proba(container(X)), expected)
+
+
+@predictors
+def test_rows_get_the_same_bits_in_every_chunk(predicted, params):
+    X, fit = predicted
+    clf = fit(**params)
+    expected = clf.predict_proba(X)
+    order = np.random.default_rng(0).permutation(len(X))
+    np.testing.assert_array_equal(clf.predict_proba(X[order]), expected[order])
+    for start, stop in [(0, 1), (599, 600), (3, 66), (3, 67), (3, 68), (100, 600)]:
+        part = clf.predict_proba(X[start:stop])
+        np.testing.assert_array_equal(part, expected[start:stop])
+    for n_rows in (1, 63, 128, 600):
+        clf.net_.iterator_valid__batch_size = n_rows
+        np.testing.assert_array_equal(clf.predict_proba(X), expected)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet.batches import Shuffle
-from imbalnet.losses import CrossEntropy
+from imbalnet.losses import LOSSES, CrossEntropy
 from imbalnet.net import ImbalanceNet, NetRows
-from imbalnet.networks import LinearModel
+from imbalnet.networks import MLP, LinearModel, Standardize
+from imbalnet.reduction import LossMean, RowsInOne
 
 
 @pytest.fixture
@@ -158,3 +162,243 @@ def test_fit_and_predict_do_not_copy_a_float32_matrix(monkeypatch, rng):
     monkeypatch.setattr(ImbalanceNet, "_infer_alike", remember_chunk)
     clf.predict_proba(X)
     assert chunks == [0, 1024, 2048]  # rows of X where they lie
+
+
+class HearsBatches(Callback):
+    """Does nothing, but has to be told: skorch's way of training."""
+
+    def on_batch_end(self, net, **kwargs):
+        del net, kwargs
+
+
+class OneColumn(nn.Sequential):
+    """With batch normalisation, which sees how rows come together."""
+
+    def __init__(self, in_features, out_features):
+        super().__init__(
+            nn.Linear(in_features, 5),
+            nn.BatchNorm1d(5),
+            nn.Tanh(),
+            nn.Linear(5, out_features - 1),
+        )
+
+
+class Members(nn.Module):
+    """Three members: logits of shape (batch, 3, classes)."""
+
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.members = nn.ModuleList(
+            nn.Linear(in_features, out_features) for _ in range(3)
+        )
+
+    def forward(self, x):
+        return torch.stack([member(x) for member in self.members], dim=1)
+
+
+class OwnForward(MLP):
+    """Changes the forward pass of a network that prepares blocks."""
+
+    def forward(self, x):
+        return -3.0 * super().forward(x)
+
+
+class LearnsFirst(MLP):
+    """Learns the layer that prepares."""
+
+    def __init__(self, in_features, out_features):
+        super().__init__(in_features, out_features, standardize=False)
+        self.input = nn.Linear(in_features, in_features)
+
+
+class OwnPrepare(nn.Linear):
+    """Has a method that happens to have the name of imbalnet's."""
+
+    def prepare(self, x):
+        return x.clamp(-5, 5)
+
+    def forward(self, x):
+        return super().forward(self.prepare(x))
+
+
+WAYS = {
+    "balanced": {"class_weight": "balanced"},
+    "deferred": {"class_weight": "balanced", "class_weight__start_epoch": 2},
+    "sample weights": {"is_weighted": True},
+    **{name: {"loss": name} for name in LOSSES},
+    "weighted sampler": {"sampler": "weighted"},
+    "validation": {"early_stopping": True},
+    "SGD": {"optimizer": torch.optim.SGD},
+    "Adam": {"optimizer": torch.optim.Adam},
+    "linear": {"module": "linear", "optimizer": "adamw"},
+    "members": {"module": Members},
+    "members, focal": {"module": Members, "loss": "focal"},
+    "one column": {"module": OneColumn},
+    "own forward": {"module": OwnForward},
+    "learns first": {"module": LearnsFirst},
+    "own prepare": {"module": OwnPrepare},
+}
+
+
+@pytest.mark.parametrize("params", WAYS.values(), ids=WAYS)
+def test_bare_loop_trains_as_skorch_does(rare, monkeypatch, params):
+    X, y = rare
+    params = {"early_stopping": False, **params}
+    weight = np.arange(1, 601) / 300 if params.pop("is_weighted", False) else None
+    ways = []
+    for name in ("_train_in_a_loop", "_train_in_steps"):
+        original = getattr(ImbalanceNet, name)
+
+        def told(self, batches, _name=name, _original=original):
+            ways.append(_name)
+            return _original(self, batches)
+
+        monkeypatch.setattr(ImbalanceNet, name, told)
+    bare, watched = (
+        BalancedNeuralClassifier(
+            max_epochs=4,
+            batch_size=37,
+            dtype="float64",
+            random_state=0,
+            callbacks=callbacks,
+            **params,
+        ).fit(X, y, sample_weight=weight)
+        for callbacks in (None, [HearsBatches()])
+    )
+    assert ways == ["_train_in_a_loop"] * 4 + ["_train_in_steps"] * 4
+    for name, values in bare.module_.state_dict().items():
+        expected = watched.module_.state_dict()[name]
+        torch.testing.assert_close(values, expected, rtol=0, atol=1e-8)
+    for key in bare.history_[-1]:
+        if key.startswith(("train_", "valid_")):
+            assert bare.history_[:, key] == pytest.approx(
+                watched.history_[:, key], abs=1e-8
+            )
+
+
+def test_loss_of_members_is_the_mean_of_their_losses(net):
+    logits, y = torch.randn(7, 4, 2), torch.arange(7) % 2
+    members = [
+        nn.functional.cross_entropy(m, y, reduction="none") for m in logits.unbind(1)
+    ]
+    torch.testing.assert_close(net.loss_per_row(logits, y), sum(members) / 4)
+
+
+def count_passes(batch_size, **params):
+    """Count optimiser steps, and rows of training and other passes, in two epochs."""
+    steps, passes = [], {True: [], False: []}
+
+    def count_step(optimizer, args, kwargs):
+        if isinstance(optimizer, torch.optim.AdamW):  # L-BFGS finds a loss' minimiser
+            steps.append(args)
+
+    def count_last_layer(module, inputs, output):
+        if isinstance(module, nn.Linear) and module.out_features == 3:
+            passes[module.training].append(len(output))
+
+    X, y = np.random.default_rng(0).normal(size=(201, 4)), np.arange(201) % 3
+    clf = BalancedNeuralClassifier(batch_size=batch_size, max_epochs=2, **params)
+    hooks = [
+        register_optimizer_step_post_hook(count_step),
+        register_module_forward_hook(count_last_layer),
+    ]
+    try:
+        clf.fit(X, y, X_val=X, y_val=y)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return len(steps), passes[True], passes[False]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"module": "linear", "optimizer": "adamw"}, {"module": nn.Linear}],
+    ids=["mlp", "linear", "own"],
+)
+def test_a_batch_costs_one_pass_and_one_step(params):
+    n_steps, trained, others = count_passes(50, **params)
+    assert n_steps == 2 * 4
+    assert trained == [50, 50, 50, 51] * 2
+    *_, trained, others_of_few = count_passes(100, **params)
+    assert trained == [100, 101] * 2
+    assert others == others_of_few  # first look, validation, offset
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_blocks_are_standardised_once(rare, monkeypatch, early_stopping):
+    """An epoch of 600 rows of 10 columns in blocks of 2000 values is three passes."""
+    sizes = []
+    original = Standardize.forward
+
+    def remember(self, x):
+        if self.training:
+            sizes.append(len(x))
+        return original(self, x)
+
+    monkeypatch.setattr(Standardize, "forward", remember)
+    monkeypatch.setattr("imbalnet.batches._CPU_BLOCK_VALUES", 2000)
+    clf = BalancedNeuralClassifier(
+        batch_size=20, max_epochs=2, early_stopping=early_stopping, device="cpu"
+    )
+    clf.fit(*rare)
+    assert sizes == ([200, 200, 140] if early_stopping else [200, 200, 200]) * 2
+
+
+def test_loss_mean_is_the_weighted_mean_of_all_rows(rng):
+    """Batches' sums are integers of float32, which their own sum would not be."""
+    sizes = rng.integers(1, 8, size=3000)
+    losses, weight = rng.integers(0, 500, size=(2, sizes.sum())).astype(np.float32)
+    mean = LossMean()
+    stops = np.cumsum(sizes)[:-1]
+    for part in zip(np.split(losses, stops), np.split(weight, stops), strict=True):
+        mean.add(*(torch.tensor(values) for values in part))
+    expected = np.mean(losses.astype(np.float64) * weight)
+    assert mean.result() == pytest.approx(expected, rel=1e-12)
+
+
+def test_loss_mean_takes_one_weight_for_all_rows():
+    mean = LossMean()
+    for size in (3, 5):
+        mean.add(torch.arange(float(size)), torch.tensor(2.0).expand(size).double())
+    assert mean.result() == pytest.approx(2 * (3 + 10) / 8)
+
+
+@pytest.mark.parametrize("sizes", [(9,), (4, 4, 1), (1, 1, 7)])
+def test_rows_in_one_are_concatenated(sizes):
+    columns = torch.randn(9, 3, 2), torch.arange(9), torch.rand(9)
+    rows = RowsInOne(9)
+    for part in zip(*(column.split(sizes) for column in columns), strict=True):
+        rows.add(*part)
+    for whole, column in zip(rows.columns, columns, strict=True):
+        torch.testing.assert_close(whole, column, rtol=0, atol=0)
+
+
+def test_rows_in_one_are_no_more_than_came():
+    rows = RowsInOne(9)
+    rows.add(torch.ones(4, 2), torch.ones(4))
+    assert [len(column) for column in rows.columns] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    "batch_size",
+    [
+        1,
+        100,
+        10_000,
+        -1,
+    ],
+)
+def test_validation_batches_may_have_any_size(rare, batch_size):
+    """As in skorch, -1 is all rows at once."""
+    X, y = rare
+    params = {"max_epochs": 2, "early_stopping": True, "random_state": 0}
+    clf = BalancedNeuralClassifier(
+        **params, net__iterator_valid__batch_size=batch_size
+    ).fit(X, y)
+    expected = BalancedNeuralClassifier(**params).fit(X, y)
+    assert clf.history_[:, "valid_loss"] == pytest.approx(
+        expected.history_[:, "valid_loss"], rel=1e-5
+    )
+    np.testing.assert_allclose(
+        clf.predict_proba(X), expected.predict_proba(X), rtol=1e-5
+    )

@@ -107,6 +107,37 @@ def test_standardize_bends_outliers_and_keeps_their_order():
     assert z.max() <= 3.0
 
 
+@pytest.mark.parametrize("clip", [None, 0.7, 3.0])
+@pytest.mark.parametrize("needs_gradient", [False, True])
+def test_standardize_follows_its_formula(clip, needs_gradient, rng):
+    """In float32, without a change of its input; gradients too, where asked for."""
+    X = rng.normal(loc=[0, 40, -3], scale=[1, 5, 1e-2], size=(50, 3))
+    layer = Standardize(3, clip)
+    layer.initialize_from(X, None, np.ones(50))
+    x = torch.tensor(X, dtype=torch.float32, requires_grad=needs_gradient)
+    before = x.detach().clone()
+    outputs = layer(x)
+    z = (before.double().numpy() - X.mean(0)) / X.std(0)
+    bend = 1.0 if clip is None else 1 / np.sqrt(1 + (z / clip) ** 2)
+    np.testing.assert_allclose(outputs.detach().numpy(), z * bend, rtol=0, atol=2e-4)
+    assert torch.equal(x, before)
+    assert outputs.requires_grad == needs_gradient
+    if needs_gradient:
+        (gradient,) = torch.autograd.grad(outputs.sum(), x)
+        slope = np.broadcast_to(bend**3 / X.std(0), z.shape)
+        np.testing.assert_allclose(gradient.numpy(), slope, rtol=1e-3)
+
+
+@pytest.mark.parametrize("clip", [None, 3.0])
+def test_standardize_has_exact_gradients(clip, rng):
+    """Second ones too: no step overwrites what they need."""
+    layer = Standardize(3, clip).double()
+    layer.initialize_from(2 * rng.normal(size=(50, 3)), None, np.ones(50))
+    x = torch.tensor(4 * rng.normal(size=(6, 3)), requires_grad=True)
+    assert torch.autograd.gradcheck(layer, x)
+    assert torch.autograd.gradgradcheck(layer, x)
+
+
 def test_standardize_rejects_clip():
     with pytest.raises(ValueError, match="clip must be positive or None, however"):
         Standardize(3, clip=0.0)

@@ -164,6 +164,18 @@ def test_fit_offset_leaves_classes_alone_that_the_rows_lack(rng):
     assert not fit_offset(log_posterior, np.zeros(100, dtype=int), np.ones(100)).any()
 
 
+@pytest.mark.parametrize("shape", [(200, 3), (200, 5, 3)], ids=["single", "members"])
+@pytest.mark.parametrize("block_values", [1, 100, 2999])
+def test_fit_offset_in_blocks_equals_all_at_once(rng, monkeypatch, shape, block_values):
+    log_posterior = log_softmax(2 * rng.normal(size=shape), axis=-1)
+    codes, weight = rng.integers(0, 3, size=200), rng.random(200)
+    at_once = fit_offset(log_posterior, codes, weight)
+    monkeypatch.setattr("imbalnet.posterior.offset._BLOCK_VALUES", block_values)
+    in_blocks = fit_offset(log_posterior, codes, weight)
+    np.testing.assert_allclose(in_blocks, at_once, rtol=0, atol=1e-12)
+    assert abs(at_once).max() > 0.01
+
+
 def normal_rows(n_rows, prior, locations, seed):
     """Rows of normals of deviation 1, drawn under a class prior."""
     rng = np.random.default_rng(seed)

@@ -18,6 +18,7 @@ from imbalnet.table import (
     as_matrix,
     as_weights,
     frame_matrix,
+    matrix_blocks,
     read_rows,
 )
 
@@ -210,3 +211,168 @@ def test_labels_of_mixed_kinds_are_named(estimator):
         read_rows(
             estimator, np.eye(4), y, None, classes=None, dtype=np.float64, reset=True
         )
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr("imbalnet.table._BLOCK_ROWS", 4)
+
+
+@pytest.fixture
+def fitted(estimator):
+    """An estimator that has seen 3 columns."""
+    as_matrix(estimator, np.zeros((1, 3)), np.float64, reset=True)
+    return estimator
+
+
+TABLES = {
+    "float32": lambda X: X.astype(np.float32),
+    "float64": lambda X: X,
+    "columns first": np.asfortranarray,
+    "integers": lambda X: X.astype(int),
+    "objects": lambda X: X.astype(object),
+    "pandas": pd.DataFrame,
+    "name twice": lambda X: pd.DataFrame(X, columns=list("aba")),
+    "category": lambda X: pd.DataFrame(X.round()).astype({0: "category"}),
+    "sparse frame": lambda X: pd.DataFrame(X).astype(pd.SparseDtype(float, 0)),
+    "polars": pl.DataFrame,
+    "CSR array": sparse.csr_array,
+    "CSR matrix": sparse.csr_matrix,
+    "CSC": sparse.csc_array,
+    "list": lambda X: X.tolist(),
+}
+
+
+def dense(X):
+    return X.toarray() if sparse.issparse(X) else X
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_rows", [1, 4, 5, 8, 11])
+@pytest.mark.parametrize("build", TABLES.values(), ids=TABLES)
+def test_blocks_are_the_matrix_in_parts(
+    estimator, small_blocks, rng, build, n_rows, dtype
+):
+    X = build(10 * rng.normal(size=(n_rows, 3)) * rng.integers(0, 2, size=(n_rows, 3)))
+    matrix = as_matrix(estimator, X, dtype, reset=True)
+    blocks = list(matrix_blocks(estimator, X, dtype))
+    assert {block.dtype for block in blocks} == {np.dtype(dtype)}
+    assert {type(block) for block in blocks} == {type(matrix)}
+    np.testing.assert_array_equal(
+        np.concatenate([dense(block) for block in blocks]), dense(matrix)
+    )
+
+
+CUT = [name for name in TABLES if name not in ("CSC", "list")]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_blocks_have_so_many_rows_where_cutting_is_cheap(
+    estimator, small_blocks, rng, name
+):
+    X = TABLES[name](rng.normal(size=(10, 3)))
+    as_matrix(estimator, X, np.float32, reset=True)
+    blocks = matrix_blocks(estimator, X, np.float32)
+    assert [len(dense(block)) for block in blocks] == (
+        [4, 4, 2] if name in CUT else [10]
+    )
+
+
+@pytest.mark.parametrize("n_rows", [3, 4, 11])
+@pytest.mark.parametrize("kind", ["array", "memory map", "read-only"])
+def test_blocks_of_fitting_rows_are_no_copies(
+    fitted, small_blocks, rng, tmp_path, kind, n_rows
+):
+    X = rng.normal(size=(n_rows, 3)).astype(np.float32)
+    if kind == "memory map":
+        X.tofile(tmp_path / "X")
+        X = np.memmap(tmp_path / "X", np.float32, mode="r", shape=X.shape)
+    X.flags.writeable = kind == "array"
+    blocks = list(matrix_blocks(fitted, X, np.float32))
+    assert all(np.shares_memory(block, X) for block in blocks)
+    np.testing.assert_array_equal(np.concatenate(blocks), X)
+
+
+def test_a_memory_map_of_another_dtype_is_copied_block_by_block(
+    fitted, small_blocks, rng, tmp_path
+):
+    X = rng.normal(size=(11, 3))
+    X.tofile(tmp_path / "X")
+    mapped = np.memmap(tmp_path / "X", np.float64, mode="r", shape=X.shape)
+    blocks = list(matrix_blocks(fitted, mapped, np.float32))
+    assert [block.base is None or len(block.base) <= 4 for block in blocks] == [
+        True
+    ] * 3
+    np.testing.assert_array_equal(np.concatenate(blocks), X.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (np.asarray, "Input X contains NaN"),
+        (sparse.csr_array, "Input X contains NaN"),
+        (
+            lambda X: pd.DataFrame(X, columns=["a", "odd", "c"]),
+            r"columns that have missing values: \['odd'\].*SimpleImputer",
+        ),
+        (
+            lambda X: pl.DataFrame(X, schema=["a", "odd", "c"]),
+            r"columns that have missing values: \['odd'\].*SimpleImputer",
+        ),
+    ],
+    ids=["array", "CSR", "pandas", "polars"],
+)
+def test_a_gap_in_a_late_block_is_named(estimator, small_blocks, rng, build, message):
+    X = rng.normal(size=(11, 3))
+    as_matrix(estimator, build(X), np.float64, reset=True)
+    X[9, 1] = np.nan
+    blocks = matrix_blocks(estimator, build(X), np.float64)
+    assert [len(dense(next(blocks))) for _ in "ab"] == [4, 4]
+    with pytest.raises(ValueError, match=message):
+        next(blocks)
+
+
+def test_a_word_in_a_late_block_is_named(estimator, small_blocks, rng):
+    frame = pd.DataFrame(rng.normal(size=(11, 3)), columns=["a", "odd", "c"])
+    frame = frame.astype({"odd": object})
+    frame.loc[9, "odd"] = "nine"
+    as_matrix(estimator, frame[:4], np.float64, reset=True)
+    with pytest.raises(ValueError, match=r"not numeric: \['odd'\].*OneHotEncoder"):
+        list(matrix_blocks(estimator, frame, np.float64))
+
+
+@pytest.mark.parametrize("build", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [("acb", "must be in the same order"), ("abz", "unseen at fit time")],
+)
+@pytest.mark.parametrize("n_rows", [3, 11])
+def test_blocks_compare_the_names(
+    estimator, small_blocks, rng, build, names, message, n_rows
+):
+    columns = dict(zip("abc", rng.normal(size=(3, n_rows)), strict=True))
+    as_matrix(estimator, build(columns), np.float64, reset=True)
+    for block in matrix_blocks(estimator, build(columns), np.float64):
+        assert block.shape[1] == 3
+    other = build(dict(zip(names, columns.values(), strict=True)))
+    with pytest.raises(ValueError, match=message):
+        next(matrix_blocks(estimator, other, np.float64))
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.zeros((11, 2)), "X has 2 features, but .* expecting 3"),
+        (np.zeros(11), "Expected 2D array"),
+        (np.zeros((0, 3)), "Found array with 0 sample"),
+        (pd.DataFrame(np.zeros((0, 3))), "Found array with 0 sample"),
+        (
+            np.full((11, 3), "2026-01-01", dtype="datetime64[D]"),
+            r"dates or times.*days since",
+        ),
+    ],
+    ids=["width", "1d", "empty", "empty frame", "dates"],
+)
+def test_blocks_raise_for_what_no_matrix_is(fitted, small_blocks, X, message):
+    with pytest.raises(ValueError, match=message):
+        next(matrix_blocks(fitted, X, np.float32))
