@@ -18,8 +18,8 @@ PreparedBatch = tuple[Tensor, Tensor, Tensor, Tensor]
 # Row numbers, or the batches of them; users' own may be any kind of integers.
 EpochRows = NDArray[np.integer] | list[NDArray[np.integer]]
 
-# Values of a block of batches: 2 MiB in float32, and 64 MiB.
-_CPU_BLOCK_VALUES = 2**19
+# Values of a block of batches: 1 MiB in float32, and 64 MiB.
+_CPU_BLOCK_VALUES = 2**18
 _GPU_BLOCK_VALUES = 2**24
 
 

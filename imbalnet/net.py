@@ -34,6 +34,9 @@ _CPU_PREDICT_VALUES = 2**18
 _GPU_PREDICT_ROWS = 2**16
 _ALL_AT_ONCE = 2**62
 
+# Layers whose output for a row depends on the rows around.
+_OF_THE_BATCH = (nn.modules.batchnorm._BatchNorm,)
+
 # Optimisers whose step never asks for the loss.
 _PLAIN_OPTIMIZERS = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
 
@@ -421,10 +424,11 @@ class ImbalanceNet(NeuralNetClassifier):
             return self.infer(X) if training else self._infer_alike(X)
 
     def _infer_alike(self, X: Tensor) -> Tensor:
-        """Give a row the same logits, to the bit, whatever rows come with it.
+        """Give a row the same logits whatever rows come with it.
 
         Matrix products take other kernels for what is left over of full blocks of
-        rows, which sum in another order.
+        rows, which sum in another order. Without a standardising layer, whose output
+        is aligned, the last bit may still depend on where in memory a row lies.
         """
         missing = -len(X) % _SAME_KERNEL_ROWS
         if not missing:
@@ -519,8 +523,13 @@ def works_on_blocks(module: nn.Module, rows: TableRows) -> bool:
     """Tell whether a network's ``prepare`` may see whole blocks of batches.
 
     Its ``forward`` must be ``body(prepare(x))``, which holds for the class that defines
-    all three, if nothing listens to it and ``prepare`` does not learn.
+    all three, if nothing listens to it, ``prepare`` does not learn, and nothing depends
+    on the rows around.
     """
+    if any(
+        isinstance(part, nn.modules.batchnorm._NormBase) for part in module.modules()
+    ):
+        return False
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
     definers = {
         next((cls for cls in type(module).__mro__ if name in vars(cls)), None)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -159,6 +160,17 @@ def prediction_threads(n_threads: int | None, products: int) -> int:
     return 1 if products < _LARGE_PREDICTION else available_threads()
 
 
+def _process_threads() -> int:
+    """Give torch's number of threads where nobody has lent another one.
+
+    A thread that began beside a block has the block's number.
+    """
+    if threading.current_thread() is threading.main_thread():
+        return torch.get_num_threads()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(torch.get_num_threads).result()
+
+
 class _LentThreads(threading.local):
     """Torch's numbers of threads before the blocks that this thread is in."""
 
@@ -186,7 +198,7 @@ class _ThreadLender:
                 before = torch.get_num_threads()
             else:
                 if self.n_outermost == 0:
-                    self.process_before = torch.get_num_threads()
+                    self.process_before = _process_threads()
                 before = self.process_before
                 self.n_outermost += 1
             self.lent.before.append(before)

@@ -221,6 +221,14 @@ class OwnPrepare(nn.Linear):
         return super().forward(self.prepare(x))
 
 
+class NormalisesFirst(MLP):
+    """Prepares with the statistics of a batch, and learns nothing there."""
+
+    def __init__(self, in_features, out_features):
+        super().__init__(in_features, out_features, standardize=False)
+        self.input = nn.BatchNorm1d(in_features, affine=False)
+
+
 WAYS = {
     "balanced": {"class_weight": "balanced"},
     "deferred": {"class_weight": "balanced", "class_weight__start_epoch": 2},
@@ -237,6 +245,7 @@ WAYS = {
     "own forward": {"module": OwnForward},
     "learns first": {"module": LearnsFirst},
     "own prepare": {"module": OwnPrepare},
+    "normalises first": {"module": NormalisesFirst},
 }
 
 

@@ -207,10 +207,7 @@ def play(actors, script):
         "M1 A3 M- A-",
         "A1 M3 A- M-",
         "M1 A3 A- M- A1 M3 A- M-",
-        pytest.param(
-            "A1 B? A- B3 B-",
-            marks=pytest.mark.xfail(reason="B takes what A lent for its own number"),
-        ),
+        "A1 B? A- B3 B-",
     ],
 )
 def test_blocks_of_threads_leave_every_thread_as_it_was(actors, script):
