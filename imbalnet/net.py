@@ -246,7 +246,7 @@ class ImbalanceNet(NeuralNetClassifier):
         self.batches_are_watched = self._has_batch_callback()
         batches = self.get_iterator(rows_train, training=True)
         self.prepares_blocks = (
-            isinstance(batches, TensorBatches)
+            type(batches) is TensorBatches
             and not self.compile
             and works_on_blocks(self.module_, rows_train)
         )
@@ -279,7 +279,7 @@ class ImbalanceNet(NeuralNetClassifier):
         self._set_training(True)
         is_plain = type(self.optimizer_) in _PLAIN_OPTIMIZERS and not self.penalised_
         is_watched = self.batches_are_watched
-        if is_plain and not is_watched and isinstance(batches, TensorBatches):
+        if is_plain and not is_watched and type(batches) is TensorBatches:
             loss = self._train_in_a_loop(batches)
         else:
             loss = self._train_in_steps(batches)
