@@ -18,6 +18,7 @@ from skorch import NeuralNet
 from torch import nn
 
 from imbalnet.batches import as_tensor
+from imbalnet.columns import ColumnRules
 from imbalnet.losses import LOSSES, Loss, constant_minimiser
 from imbalnet.monitoring import BestEpoch, CosineSchedule, Phases
 from imbalnet.net import ImbalanceNet, NetRows
@@ -68,6 +69,9 @@ _OWN_NET_PARAMETERS = {
 }
 
 
+# What ``fit`` gives to the network, so that module__* cannot.
+_SET_BY_FIT = ("in_features", "out_features", "n_categories")
+
 _WEIGHT_PARAMETERS = {"power", "max_ratio", "start_epoch"}
 
 
@@ -93,7 +97,7 @@ def check_parameters(clf: BalancedNeuralClassifier) -> None:
             f"module={_name(module)} must accept in_features= (number of columns) and "
             f"out_features= (number of classes); it accepts {sorted(known)}."
         )
-    known = accepted_names(module, without=("in_features", "out_features"))
+    known = accepted_names(module, without=_SET_BY_FIT)
     reject_unknown("module", f"module={_name(module)}", clf._nested("module"), known)
     reject_unknown(
         "class_weight",
@@ -117,6 +121,21 @@ def check_parameters(clf: BalancedNeuralClassifier) -> None:
 def module_of(clf: BalancedNeuralClassifier) -> Callable[..., nn.Module]:
     """Give the network's class or factory."""
     return NETWORKS[clf.module] if isinstance(clf.module, str) else clf.module
+
+
+def column_rules(clf: BalancedNeuralClassifier) -> ColumnRules:
+    """Give what the network takes, and what the columns shall be.
+
+    Infinite values pass to a network only if ``module__clip=True`` asks for it.
+    """
+    module = module_of(clf)
+    return ColumnRules(
+        categorical_features=clf.categorical_features,
+        missing=bool(getattr(module, "accepts_missing", False)),
+        infinite=clf._nested("module").get("clip") is True,
+        categories="n_categories" in (accepted_names(module) or ()),
+        module=_name(clf.module),
+    )
 
 
 def module_parameters(clf: BalancedNeuralClassifier, loss: Loss) -> dict[str, Any]:
@@ -216,6 +235,7 @@ def build_net(
             module,
             module__in_features=clf.n_features_in_,
             module__out_features=len(clf.classes_),
+            **_categories(rows),
             **_prefixed("module", module_parameters(clf, loss)),
             criterion=loss,
             classes=clf.classes_,
@@ -238,6 +258,12 @@ def build_net(
             first_look=partial(_first_look, clf=clf, rows=rows, loss=loss, start=start),
             **clf._nested("net"),
         ).initialize()
+
+
+def _categories(rows: Rows) -> dict[str, Any]:
+    """Tell the network of columns of categories, where there are some."""
+    n_categories = rows.columns.n_categories
+    return {"module__n_categories": n_categories} if n_categories else {}
 
 
 def _prefixed(prefix: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -422,8 +448,8 @@ def check_same_network(
     net: ImbalanceNet, clf: BalancedNeuralClassifier, loss: Loss
 ) -> None:
     """Raise if training shall go on with another network than the one there is."""
-    given = {**net.get_params_for("module")}
-    del given["in_features"], given["out_features"]
+    params = net.get_params_for("module").items()
+    given = {name: value for name, value in params if name not in _SET_BY_FIT}
     wanted = module_parameters(clf, loss)
     if given.pop("normalize_output", False) != wanted.pop("normalize_output", False):
         raise ValueError(

@@ -18,7 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.utils.data import Sampler
 
-from imbalnet.assembly import feature_dtype
+from imbalnet.assembly import column_rules, feature_dtype
+from imbalnet.columns import Columns
 from imbalnet.fitted import FittedNetworkMixin
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS
@@ -95,6 +96,13 @@ class BalancedNeuralClassifier(
         its index and predicted ones in its columns. Costs are weighed with
         probabilities under `target_prior`, under the training data's where it is None.
         Read at prediction time.
+
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Which columns hold categories. "from_dtype" takes those of a frame (pandas,
+        polars, pyarrow.Table) whose dtype says so: category, enum, dictionary, string,
+        or object with other values than numbers; bool and nullable numbers are numbers.
+        Otherwise names of columns, positions, or a mask; None takes all for numbers.
+        A missing category, and one that was not seen in ``fit``, is a category too.
 
     optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"
         A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.
@@ -281,6 +289,7 @@ class BalancedNeuralClassifier(
         ],
         "target_prior": [StrOptions({"train", "uniform"}), dict, "array-like", None],
         "cost_matrix": ["array-like", dict, None],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "optimizer": [StrOptions({"auto", *OPTIMIZERS}), callable],
         "learning_rate": [
             Interval(Real, 0, None, closed="neither"),
@@ -311,6 +320,7 @@ class BalancedNeuralClassifier(
     }
 
     classes_: NDArray[Any]
+    _columns: Columns
 
     def __init__(
         self,
@@ -321,6 +331,7 @@ class BalancedNeuralClassifier(
         sampler: Any = None,
         target_prior: Any = None,
         cost_matrix: Any = None,
+        categorical_features: Any = "from_dtype",
         optimizer: str | OptimizerFactory = "auto",
         learning_rate: float | str = "auto",
         schedule: str = "cosine",
@@ -347,6 +358,7 @@ class BalancedNeuralClassifier(
         self.sampler = sampler
         self.target_prior = target_prior
         self.cost_matrix = cost_matrix
+        self.categorical_features = categorical_features
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.schedule = schedule
@@ -383,7 +395,10 @@ class BalancedNeuralClassifier(
         Parameters
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
-            Numeric features without gaps.
+            Numbers and categories, see `categorical_features`. Numbers may be missing
+            if the network's class says ``accepts_missing = True`` (all of imbalnet's
+            do), and infinite with ``module__clip=True``; not in a sparse matrix. Dates
+            are an error.
         y : array-like of shape (n_rows,)
             Labels of any sortable kind.
         sample_weight : array-like of shape (n_rows,), default=None
@@ -418,8 +433,12 @@ class BalancedNeuralClassifier(
                 classes=self.classes_ if goes_on else None,
                 dtype=dtype,
                 reset=not goes_on,
+                columns=self._columns if goes_on else column_rules(self),
             )
-            given = read_validation_rows(self, X_val, y_val, self.classes_, dtype)
+            self._columns = rows.columns
+            given = read_validation_rows(
+                self, X_val, y_val, self.classes_, dtype, rows.columns
+            )
             self._learn(train(self, rows, given, goes_on=goes_on, is_partial=False))
         return self
 
@@ -439,7 +458,8 @@ class BalancedNeuralClassifier(
         Parameters
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
-            Numeric features without gaps.
+            As in ``fit``. The categories are those of the first call; others that come
+            later count as unseen.
         y : array-like of shape (n_rows,)
             Labels.
         classes : array-like of shape (n_classes,), default=None
@@ -468,7 +488,9 @@ class BalancedNeuralClassifier(
                 classes=self._all_classes(classes),
                 dtype=feature_dtype(self, goes_on=goes_on),
                 reset=not goes_on,
+                columns=self._columns if goes_on else column_rules(self),
             )
+            self._columns = rows.columns
             self._learn(train(self, rows, None, goes_on=goes_on, is_partial=True))
         return self
 
@@ -573,7 +595,7 @@ class BalancedNeuralClassifier(
         dtype = feature_dtype(self, goes_on=True)
         parts = [
             self.net_.predict_log_posterior(block, finish, self.n_threads)
-            for block in matrix_blocks(self, X, dtype)
+            for block in matrix_blocks(self, X, dtype, self._columns)
         ]
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
@@ -584,7 +606,11 @@ class BalancedNeuralClassifier(
         return hasattr(self, "net_")
 
     def __sklearn_tags__(self) -> Tags:
-        """Tell scikit-learn that sparse matrices are welcome."""
+        """Tell scikit-learn which tables are welcome: what the network takes."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        if callable(self.module) or self.module in NETWORKS:
+            rules = column_rules(self)
+            tags.input_tags.allow_nan = rules.missing
+            tags.input_tags.categorical = rules.categories
         return tags

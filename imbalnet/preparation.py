@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from imbalnet.batches import EpochOrder, Shuffle
 from imbalnet.sampling import IndexSampler, bound, checked_rates, resample
 from imbalnet.splitting import stratified_split
-from imbalnet.table import Rows, frame_matrix, is_frame
+from imbalnet.table import Rows, resampled_matrix
 from imbalnet.weighting import ClassWeight, class_weights
 
 # Up to this many rows, "auto" trains in one full batch, where a sampler's rates enter
@@ -220,8 +220,9 @@ def _resampled(rows: Rows, resampler: Any, classes: NDArray, seed: int) -> Rows:
         classes,
         seed,
     )
-    X = frame_matrix(X, rows.X.dtype) if is_frame(X) else X
-    return Rows(X, codes, weight)
+    maker = f"sampler={type(resampler).__name__}()"
+    X = resampled_matrix(X, rows, maker)
+    return Rows(X, codes, weight, columns=rows.columns)
 
 
 def _order(

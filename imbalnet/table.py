@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,19 @@ from sklearn.utils import (
 )
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from imbalnet.columns import (
+    ArrayReader,
+    ColumnRules,
+    Columns,
+    is_frame,
+    is_plain,
+    listed,
+    reader_of,
+    reject_times,
+)
+
+NUMBERS = Columns()
 
 # Rows of a block in prediction.
 _BLOCK_ROWS = 2**16
@@ -37,8 +52,10 @@ class Rows:
     weight : ndarray of shape (n_table_rows,)
     index : ndarray of int or None
         The table's rows that are meant; None is all.
-    frame : pandas.DataFrame or None
-        What X was made from, if that was one: it knows names and categories.
+    frame : data frame or None
+        What X was made from, if that was one.
+    columns : Columns
+        What the columns of X hold.
     """
 
     X: Any
@@ -46,6 +63,7 @@ class Rows:
     weight: NDArray[np.floating]
     index: NDArray[np.integer] | None = None
     frame: Any = None
+    columns: Columns = NUMBERS
 
     def __len__(self) -> int:
         return len(self.codes) if self.index is None else len(self.index)
@@ -91,41 +109,55 @@ class Rows:
         return counts.astype(np.float64)
 
     def features(self) -> Any:
-        """Take the rows of the frame, or of the matrix where there is no frame.
+        """Give the rows as a resampler shall see them.
 
-        The columns of the frame are floats, of the matrix' dtype, but for those of
-        dtype category, which keep their categories.
+        Returns
+        -------
+        {pandas.DataFrame, ndarray, CSR matrix} of shape (n_rows, n_features)
+            A frame where there was one: categories of dtype category, the other
+            columns floats of the matrix' dtype.
         """
-        if self.frame is None:
-            return self.of(self.X)
-        frame = self.frame if self.index is None else self.frame.iloc[self.index]
-        dtypes = zip(frame.columns, frame.dtypes, strict=True)
-        numbers = [name for name, dtype in dtypes if str(dtype) != "category"]
-        return frame.astype(dict.fromkeys(numbers, self.X.dtype))
+        X = self.of(self.X)
+        reader = reader_of(self.frame)
+        if reader is None or find_spec("pandas") is None:
+            return X
+        index = getattr(self.frame, "index", None)
+        index = index if index is None or self.index is None else index[self.index]
+        return self.columns.to_frame(X, reader.names, index)
 
 
-def is_frame(X: Any) -> bool:
-    """Tell pandas' data frames from other tables."""
-    return hasattr(X, "iloc") and hasattr(X, "columns")
-
-
-def frame_matrix(frame: Any, dtype: type[np.floating]) -> NDArray[np.floating]:
-    """Turn a data frame whose columns are numbers into the matrix of as_matrix.
+def resampled_matrix(X: Any, rows: Rows, maker: str) -> Any:
+    """Give what a resampler made of ``rows.features()`` as the matrix that rows have.
 
     Parameters
     ----------
-    frame : pandas.DataFrame of shape (n_rows, n_features)
-        Categories must be numbers.
-    dtype : {numpy.float32, numpy.float64}
+    X : {pandas.DataFrame, ndarray, CSR matrix} of shape (n_new_rows, n_features)
+    rows : Rows
+        What it was made from.
+    maker : str
+        Of the resampler's name, for errors.
 
-    Returns
-    -------
-    ndarray of shape (n_rows, n_features)
+    Raises
+    ------
+    ValueError
+        If codes of a matrix are none that there are.
     """
-    return check_array(frame, dtype=dtype, order="C")
+    reader = reader_of(X)
+    if reader is not None:
+        return rows.columns.read(reader, rows.X.dtype)[0]
+    if rows.columns.names_categories:
+        rows.columns.check_codes(X, maker)
+    return X
 
 
-def as_matrix(estimator: Any, X: Any, dtype: type, *, reset: bool) -> Any:
+def as_matrix(
+    estimator: Any,
+    X: Any,
+    dtype: type,
+    *,
+    reset: bool,
+    columns: ColumnRules | Columns = NUMBERS,
+) -> Any:
     """Validate features.
 
     Parameters
@@ -137,39 +169,137 @@ def as_matrix(estimator: Any, X: Any, dtype: type, *, reset: bool) -> Any:
     X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
     dtype : {numpy.float32, numpy.float64}
     reset : bool
+    columns : ColumnRules or Columns
+        What the columns may hold, or what they held in ``fit``.
 
     Returns
     -------
     {ndarray, CSR matrix} of `dtype`
-        X itself if it already is one.
+        X itself if it already is one. Categories are codes.
 
     Raises
     ------
     ValueError
-        Naming the columns of a frame that are not numeric or have gaps.
+        Naming the columns that hold what they may not, and the cure.
     """
+    return _matrix_and_columns(estimator, X, dtype, columns, reset=reset)[0]
+
+
+def _matrix_and_columns(
+    estimator: Any,
+    X: Any,
+    dtype: type,
+    columns: ColumnRules | Columns,
+    *,
+    reset: bool,
+) -> tuple[Any, Columns]:
     X = _numbered(X)
-    _reject_times(X)
+    reject_times(X)
+    reader = reader_of(X)
+    if columns.names_categories and reader is None:
+        reader = _array_reader(X)
+    if reader is None or (is_plain(reader) and not columns.names_categories):
+        columns = columns.of_numbers()
+        read = partial(validate_data, estimator, X, reset=reset, accept_sparse="csr")
+        return _finite(read, columns, X, dtype), columns
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    matrix, columns = columns.read(reader, dtype)
+    read = partial(check_array, matrix, input_name="X", estimator=estimator)
+    return _finite(read, columns, matrix, dtype, reader.names), columns
+
+
+def _array_reader(X: Any) -> ArrayReader | None:
+    """Read an array whose categories are told by position; None leaves it to others.
+
+    Raises
+    ------
+    ValueError
+        If it is sparse.
+    """
+    if sparse.issparse(X):
+        raise ValueError(
+            "categorical_features tells of columns of categories, but X is sparse, "
+            "which holds numbers only. Give a dense array or a data frame, or set "
+            "categorical_features=None."
+        )
+    values = X if isinstance(X, np.ndarray) else np.asarray(X, dtype=object)
+    return ArrayReader(values) if values.ndim == 2 else None
+
+
+def _finite(
+    read: Callable[..., Any],
+    columns: Columns,
+    X: Any,
+    dtype: type,
+    names: Sequence[Any] | None = None,
+) -> Any:
+    """Validate features, and name the columns that are not finite though they must."""
+    is_lax = not sparse.issparse(X)
+    allowed: bool | str = True
+    if is_lax and (columns.missing or columns.infinite):
+        allowed = False if columns.infinite else "allow-nan"
     try:
         with np.errstate(over="ignore"):  # what overflows is said to be too large
-            return validate_data(
-                estimator, X, reset=reset, dtype=dtype, accept_sparse="csr", order="C"
-            )
-    except (ValueError, TypeError) as error:
-        hint = _frame_hint(X)
+            matrix = read(dtype=dtype, order="C", ensure_all_finite=allowed)
+    except ValueError as error:
+        hint = _finite_hint(X, dtype, columns, names)
         if hint is None:
             raise
         raise ValueError(f"{hint} ({error})") from error
+    if columns.infinite and not columns.missing and is_lax:
+        hint = _finite_hint(matrix, dtype, columns, names)
+        if hint is not None:
+            raise ValueError(hint)
+    return matrix
 
 
-def matrix_blocks(estimator: Any, X: Any, dtype: type) -> Iterator[Any]:
+def _finite_hint(
+    X: Any, dtype: type, columns: Columns, names: Sequence[Any] | None
+) -> str | None:
+    """Say which columns are not finite, if that is what is wrong."""
+    try:
+        with np.errstate(over="ignore"):
+            values: NDArray = np.asarray(X, dtype=dtype)
+    except (ValueError, TypeError):
+        return None
+    if values.ndim != 2:
+        return None
+    if names is None:
+        names = list(getattr(X, "columns", range(values.shape[1])))
+    for is_fault, is_allowed, (what, cure) in (
+        (np.isnan, columns.missing, _GAPS),
+        (np.isinf, columns.infinite, _INFINITE),
+    ):
+        found = np.flatnonzero(is_fault(values).any(axis=0)).tolist()
+        if found and not is_allowed:
+            named = listed([names[i] for i in found])
+            return f"X has columns that {what}: {named}. {cure}"
+    return None
+
+
+_GAPS = (
+    "have missing values",
+    "Fill them before the classifier, for instance with "
+    "SimpleImputer(strategy='median'), or use a module that takes them, such as 'mlp' "
+    "(its class has accepts_missing = True).",
+)
+_INFINITE = (
+    "have infinite values, or values too large for the dtype",
+    "Replace them before the classifier; with module='mlp', module__clip=True takes "
+    "them for values at the bound.",
+)
+
+
+def matrix_blocks(
+    estimator: Any, X: Any, dtype: type, columns: Columns = NUMBERS
+) -> Iterator[Any]:
     """Validate features block by block, so that no copy of the whole is made.
 
     Parameters
     ----------
     estimator : estimator
         Its ``n_features_in_`` and ``feature_names_in_`` are compared.
-    X, dtype
+    X, dtype, columns
         See :func:`as_matrix`.
 
     Yields
@@ -183,12 +313,12 @@ def matrix_blocks(estimator: Any, X: Any, dtype: type) -> Iterator[Any]:
     """
     n_rows = X.shape[0] if _is_cut_by_rows(X) else 0
     if n_rows <= _BLOCK_ROWS:
-        yield as_matrix(estimator, X, dtype, reset=False)
+        yield as_matrix(estimator, X, dtype, reset=False, columns=columns)
         return
     for start in range(0, n_rows, _BLOCK_ROWS):
         stop = start + _BLOCK_ROWS
         block = X.iloc[start:stop] if hasattr(X, "iloc") else X[start:stop]
-        yield as_matrix(estimator, block, dtype, reset=False)
+        yield as_matrix(estimator, block, dtype, reset=False, columns=columns)
 
 
 def _is_cut_by_rows(X: Any) -> bool:
@@ -202,73 +332,6 @@ def _numbered(X: Any) -> Any:
     if is_frame(X) and not X.columns.is_unique:
         return X.set_axis(range(X.shape[1]), axis=1)
     return X
-
-
-def _reject_times(X: Any) -> None:
-    """Raise for dates and durations, which NumPy would turn into nanoseconds."""
-    if hasattr(X, "columns") and hasattr(X, "dtypes"):
-        dtypes = zip(X.columns, list(X.dtypes), strict=True)
-        times = [str(name) for name, dtype in dtypes if _is_time(dtype)]
-        what = f"X has columns that hold dates or times: {times}"
-    else:
-        dtype = getattr(X, "dtype", None)
-        times = [str(dtype)] if _is_time(dtype) else []
-        what = f"X holds dates or times, of dtype {dtype}"
-    if times:
-        raise ValueError(
-            f"{what}. Turn them into numbers before the classifier, such as days since "
-            "a date, weekday or hour."
-        )
-
-
-def _is_time(dtype: Any) -> bool:
-    """Tell by the name, which pandas, polars and NumPy agree on."""
-    return str(dtype).lower().startswith(("date", "time", "duration"))
-
-
-def _frame_hint(X: Any) -> str | None:
-    """Say which columns of a frame cannot be numbers, if that is what is wrong."""
-    if not hasattr(X, "columns") or not hasattr(X, "__getitem__"):
-        return None
-    kinds = {str(name): _kind(X[name]) for name in X.columns}
-    for kind, (what, cure) in _CURES.items():
-        names = [name for name, found in kinds.items() if found == kind]
-        if names:
-            return f"X has columns that {what}: {names}. {cure.format(names)}"
-    return None
-
-
-_CURES = {
-    "words": (
-        "are not numeric",
-        "Encode them before the classifier, for instance with make_column_transformer("
-        "(OneHotEncoder(handle_unknown='ignore'), {}), remainder='passthrough').",
-    ),
-    "gaps": (
-        "have missing values",
-        "Fill them before the classifier, for instance with "
-        "SimpleImputer(strategy='median').",
-    ),
-}
-
-
-def _kind(column: Any) -> str:
-    """Tell numbers from words and gaps."""
-    try:
-        numbers = np.asarray(column, dtype=np.float64)
-    except (ValueError, TypeError):
-        # nullable columns of numbers hold pandas.NA or None
-        is_number = hasattr(column, "isna") and _converts(column[~column.isna()])
-        return "gaps" if is_number else "words"
-    return "gaps" if np.isnan(numbers).any() else "numbers"
-
-
-def _converts(column: Any) -> bool:
-    try:
-        np.asarray(column, dtype=np.float64)
-    except (ValueError, TypeError):
-        return False
-    return True
 
 
 def as_labels(y: Any) -> NDArray:
@@ -354,6 +417,7 @@ def read_rows(
     classes: NDArray | None,
     dtype: type[np.floating],
     reset: bool,
+    columns: ColumnRules | Columns | None = None,
 ) -> tuple[Rows, NDArray]:
     """Validate training rows.
 
@@ -371,6 +435,8 @@ def read_rows(
         Of the features.
     reset : bool
         See :func:`as_matrix`.
+    columns : ColumnRules, Columns or None
+        See :func:`as_matrix`; None goes by the dtypes.
 
     Returns
     -------
@@ -379,8 +445,9 @@ def read_rows(
     """
     labels = as_labels(y)
     X = _numbered(X)
-    frame = X if is_frame(X) else None
-    X = as_matrix(estimator, X, dtype, reset=reset)
+    frame = None if reader_of(X) is None else X
+    rules = ColumnRules() if columns is None else columns
+    X, columns = _matrix_and_columns(estimator, X, dtype, rules, reset=reset)
     if sparse.issparse(X):  # of sparse columns
         frame = None
     check_consistent_length(X, labels)
@@ -397,7 +464,8 @@ def read_rows(
     if index is not None:
         codes, of_used = np.zeros(len(labels), dtype=codes.dtype), codes
         codes[index] = of_used
-    return Rows(X, codes, weight, index, frame), classes
+        columns = columns.used_by(X, index) if reset else columns
+    return Rows(X, codes, weight, index, frame, columns), classes
 
 
 def _sorted_labels(labels: NDArray) -> NDArray:
@@ -411,7 +479,12 @@ def _sorted_labels(labels: NDArray) -> NDArray:
 
 
 def read_validation_rows(
-    estimator: Any, X: Any, y: Any, classes: NDArray, dtype: type[np.floating]
+    estimator: Any,
+    X: Any,
+    y: Any,
+    classes: NDArray,
+    dtype: type[np.floating],
+    columns: Columns = NUMBERS,
 ) -> Rows | None:
     """Validate ``X_val`` and ``y_val``; None if neither is given."""
     if (X is None) != (y is None):
@@ -419,7 +492,7 @@ def read_validation_rows(
     if X is None:
         return None
     labels = as_labels(y)
-    X = as_matrix(estimator, X, dtype, reset=False)
+    X = as_matrix(estimator, X, dtype, reset=False, columns=columns)
     check_consistent_length(X, labels)
     codes = as_codes(labels, classes, "y_val")
     return Rows(X, codes, as_weights(None, X))

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from imblearn.over_sampling import SMOTENC
 from imblearn.under_sampling import RandomUnderSampler
+from sklearn.base import BaseEstimator
 from torch.utils.data import RandomSampler
 
 from imbalnet.preparation import FULL_BATCH_ROWS, hold_out, plan_training
 from imbalnet.sampling import SAMPLERS, build_sampler
-from imbalnet.table import Rows
+from imbalnet.table import Rows, read_rows
 
 CLASSES = np.array([0, 1])
 
@@ -124,12 +125,21 @@ def test_torch_sampler_has_a_plan_of_measured_rates(rows):
 def test_frame_goes_to_the_resampler_and_comes_back_as_matrix(rows):
     frame = pd.DataFrame(rows.X, columns=list("abc"))
     frame["c"] = pd.Series(np.arange(1000) % 3).astype("category")
-    X = frame.to_numpy(dtype=np.float32)
-    table = Rows(X, rows.codes, rows.weight, np.arange(1000), frame)
+    table, _ = read_rows(
+        BaseEstimator(),
+        frame,
+        rows.codes,
+        None,
+        classes=np.unique(rows.codes),
+        dtype=np.float32,
+        reset=True,
+    )
+    X = table.X
     train_rows, _ = hold_out(table, 0.2, CLASSES, seed=0)
     planned = plan(train_rows, SMOTENC(categorical_features="auto"))
     assert planned.rows.X.dtype == np.float32
     assert planned.rows.frame is None
+    assert planned.rows.columns.n_categories == (0, 0, 5)
     np.testing.assert_array_equal(planned.rows.X[:800], X[train_rows.index])
     assert set(planned.rows.X[800:, 2]) == {0, 1, 2}
 

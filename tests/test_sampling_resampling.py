@@ -21,7 +21,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 
 from imbalnet.sampling import build_sampler, resample
-from imbalnet.table import Rows, as_matrix, frame_matrix, read_rows
+from imbalnet.table import Rows, read_rows, resampled_matrix
 
 CODES = np.repeat([0, 1, 2], [300, 60, 20])
 LABELS = np.array(["a", "b", "c"])
@@ -245,7 +245,7 @@ def resampled_frame(sampler, frame, dtype=np.float32):
     """Columns of the matrix that training would get."""
     rows = rows_of(frame, dtype)
     X, codes, _ = resample(sampler, rows.features(), CODES, rows.weight, LABELS, seed=0)
-    return pd.DataFrame(frame_matrix(X, dtype), columns=frame.columns), codes
+    return X.astype(dtype), codes
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -275,8 +275,10 @@ def test_bool_columns_by_name_stay_bool(frame):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_that_were_there_agree_with_the_matrix(frame, dtype):
     sampler = SMOTENC(categorical_features="auto")
-    X, _ = resampled_frame(sampler, frame, dtype)
-    np.testing.assert_array_equal(X.to_numpy()[: len(frame)], rows_of(frame, dtype).X)
+    rows = rows_of(frame, dtype)
+    X, _, _ = resample(sampler, rows.features(), CODES, rows.weight, LABELS, seed=0)
+    matrix = resampled_matrix(X, rows, "sampler")
+    np.testing.assert_array_equal(matrix[: len(frame)], rows.X)
 
 
 def test_frame_without_categories_is_resampled_as_its_matrix_is(frame):
@@ -295,7 +297,11 @@ def test_weights_follow_the_rows_of_a_frame(frame, table):
     sampler = make_pipeline(SMOTENC(categorical_features="auto"), TomekLinks())
     X, codes, new_weight = resample(sampler, features, CODES, weight, LABELS, seed=0)
     expected = expected_weights(
-        frame_matrix(X, np.float32), codes, rows_of(frame).X, CODES, weight
+        resampled_matrix(X, rows_of(frame), "sampler"),
+        codes,
+        rows_of(frame).X,
+        CODES,
+        weight,
     )
     np.testing.assert_allclose(new_weight, expected)
 
@@ -318,7 +324,7 @@ def test_interpolated_categories_are_named(frame):
 @pytest.mark.parametrize("features", [[2, 3], [False, False, True, True]])
 @pytest.mark.parametrize("kind", ["ndarray", "CSR"])
 def test_categories_of_a_matrix_are_given_by_position(features, kind, frame):
-    X = as_matrix(BaseEstimator(), frame, np.float32, reset=True)
+    X = frame.to_numpy(dtype=np.float32)
     table = sparse.csr_array(X) if kind == "CSR" else X
     sampler = SMOTENC(categorical_features=features)
     weight = np.ones(len(X))

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imbalnet.networks.categories import input_layer
 from imbalnet.networks.cosine import CosineLinear
-from imbalnet.networks.preprocessing import Standardize
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -23,6 +23,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class MLP(nn.Module):
     """Standardised columns, hidden layers, logits.
 
+    Missing numbers are taken for the column's mean; a column of categories becomes one
+    column for each frequent level, see :class:`OneHot`.
+
     **Shape**
 
     - input: ``(batch, in_features)``
@@ -34,6 +37,9 @@ class MLP(nn.Module):
         Number of columns.
     out_features : int
         Number of classes.
+    n_categories : sequence of int or None, default=None
+        One for each column: 0 for numbers, else the number of codes that stand for
+        categories. None is numbers alone.
     hidden_sizes : sequence of int, default=(256, 256)
         Width of each hidden layer.
     activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
@@ -42,8 +48,9 @@ class MLP(nn.Module):
         Share of hidden units that is left out in training, in [0, 1).
     standardize : bool, default=True
         Standardise the columns first; False takes them as they come.
-    clip : float or None, default=3.0
+    clip : float, True or None, default=3.0
         Where standardised values bend, see :class:`Standardize`; None does not bend.
+        True is 3.0, and lets the classifier accept infinite values.
     normalize_output : bool, default=False
         Whether the last layer gives cosines, see :class:`CosineLinear`;
         ``loss="ldam"`` switches it on.
@@ -56,23 +63,28 @@ class MLP(nn.Module):
     torch.Size([5, 2])
     """
 
+    accepts_missing = True
+
     def __init__(
         self,
         in_features: int,
         out_features: int,
         *,
+        n_categories: Sequence[int] | None = None,
         hidden_sizes: Sequence[int] = (256, 256),
         activation: str = "relu",
         dropout: float = 0.0,
         standardize: bool = True,
-        clip: float | None = 3.0,
+        clip: float | bool | None = 3.0,
         normalize_output: bool = False,
     ) -> None:
         _check(hidden_sizes, activation, dropout)
         super().__init__()
-        self.input = Standardize(in_features, clip) if standardize else nn.Identity()
+        self.input = input_layer(
+            in_features, n_categories, standardize=standardize, clip=clip
+        )
         self.hidden = nn.Sequential()
-        width = in_features
+        width = self.input.out_features
         for size in hidden_sizes:
             self.hidden.append(nn.Linear(width, size))
             self.hidden.append(ACTIVATIONS[activation]())
@@ -87,7 +99,7 @@ class MLP(nn.Module):
         return self.body(self.prepare(x))
 
     def prepare(self, x: Tensor) -> Tensor:
-        """Standardise rows: what needs no gradient, and may be done for many."""
+        """Standardise and encode: what needs no gradient, and may be done for many."""
         return self.input(x)
 
     def body(self, z: Tensor) -> Tensor:
@@ -96,21 +108,18 @@ class MLP(nn.Module):
 
     @torch.no_grad()
     def initialize_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
-        """Take the columns' mean and scale from the training rows.
+        """Take the columns' mean, scale and frequent levels from the training rows.
 
         Constant columns start with weight 0, so that they stay without effect unless
         training ever sees them vary.
         """
-        if not isinstance(self.input, Standardize):
-            return
         self.input.initialize_from(X, y, sample_weight)
         first: Any = self.hidden[0] if len(self.hidden) else self.output
         first.weight[:, self.input.is_constant] = 0.0
 
     def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
         """Merge further rows into the columns' mean and scale."""
-        if isinstance(self.input, Standardize):
-            self.input.update_from(X, y, sample_weight)
+        self.input.update_from(X, y, sample_weight)
 
     @torch.no_grad()
     def initialize_output(self, logits: Tensor) -> None:

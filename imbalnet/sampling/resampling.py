@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone
 
+from imbalnet.columns import is_frame
 from imbalnet.parameters import reject_unknown
-from imbalnet.table import frame_matrix, is_frame
+
+# What stands for a gap where rows are compared.
+_OF_GAPS = -0.7390851332151607
 
 
 def build_resampler(sampler: Any, params: dict[str, Any]) -> Any:
@@ -127,10 +130,10 @@ def _resampled(
         raise ValueError(
             f"sampler={type(step).__name__}() failed on the training rows, whose "
             f"class counts are {dict(zip(classes.tolist(), counts, strict=True))}: "
-            f"{error}"
+            f"{error}{_cure(X)}"
         ) from error
     if is_frame(X_new):
-        _check_categories(step, X_new)
+        _check_categories(step, X, X_new)
     return X_new, np.searchsorted(names, y_new)
 
 
@@ -149,10 +152,40 @@ def _may_name_labels(step: Any) -> bool:
     )
 
 
-def _check_categories(step: Any, frame: Any) -> None:
+def _cure(X: Any) -> str:
+    """Say what samplers do not take, if X holds such."""
+    cures = []
+    if is_frame(X):
+        names = [str(name) for name in _categories(X)]
+        if names:
+            cures.append(
+                f"The columns {names} hold categories: use SMOTENC(categorical_features"
+                "='auto') or SMOTEN()."
+            )
+        has_gaps = bool(X.isna().any(axis=None))
+    else:
+        has_gaps = bool(np.isnan(X.data if sparse.issparse(X) else X).any())
+    if has_gaps:
+        cures.append(
+            "X has missing values, which many samplers do not take: fill them before "
+            "the classifier, for instance with SimpleImputer(strategy='median')."
+        )
+    return "".join(f" {cure}" for cure in cures)
+
+
+def _categories(frame: Any) -> list[Any]:
+    """Name the columns of dtype category."""
+    dtypes = zip(frame.columns, frame.dtypes, strict=True)
+    return [name for name, dtype in dtypes if str(dtype) == "category"]
+
+
+def _check_categories(step: Any, frame: Any, frame_new: Any) -> None:
     """Raise where values between the categories became gaps."""
-    has_gaps = frame.isna().any(axis=0).to_numpy()
-    gaps = [str(name) for name in frame.columns[has_gaps]]
+    gaps = [
+        str(name)
+        for name in _categories(frame_new)
+        if frame_new[name].isna().any() and not frame[name].isna().any()
+    ]
     if gaps:
         raise ValueError(
             f"sampler={type(step).__name__}() made values that are no category of the "
@@ -170,7 +203,10 @@ def _weights_of_rows(
     if indices is not None:
         return w[indices]
     class_mean = np.bincount(codes, w) / np.maximum(np.bincount(codes), 1)
-    before, after = _fingerprints(X, codes), _fingerprints(X_new, codes_new)
+    before, after = (
+        _fingerprints(table, of_rows, like=X)
+        for table, of_rows in ((X, codes), (X_new, codes_new))
+    )
     if np.array_equal(before, after[: len(before)]):  # synthetic rows stand behind
         return np.concatenate([w, class_mean[codes_new[len(w) :]]])
     rows, inverse = np.unique(before, return_inverse=True)
@@ -179,11 +215,21 @@ def _weights_of_rows(
     return np.where(rows[place] == after, kept[place], class_mean[codes_new])
 
 
-def _fingerprints(X: Any, codes: NDArray) -> NDArray[np.float64]:
+def _fingerprints(X: Any, codes: NDArray, like: Any) -> NDArray[np.float64]:
     """Give every row a number that rows of other features or class do not have."""
-    X = frame_matrix(X, np.float64) if is_frame(X) else X
+    X = _numbers(X, like) if is_frame(X) else X
     table = sparse.csr_array(X, dtype=np.float64, copy=True)
+    np.nan_to_num(table.data, copy=False, nan=_OF_GAPS)
     table.sum_duplicates()
     # a sparse product adds up each row alone, in order: equal rows, equal sums
     mix = np.random.default_rng(0).normal(size=table.shape[1] + 1)
     return table @ mix[1:] + mix[0] * codes
+
+
+def _numbers(frame: Any, like: Any) -> NDArray[np.float64]:
+    """Give a frame as numbers; categories by their position in the frame `like`."""
+    numbers = frame.copy(deep=False)
+    for name in _categories(like):
+        column = frame[name].astype(like[name].dtype)
+        numbers[name] = column.cat.codes.to_numpy()
+    return numbers.to_numpy(dtype=np.float64)

@@ -1,0 +1,96 @@
+"""The levels of a categorical column and their codes."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TIMES = (
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    np.datetime64,
+    np.timedelta64,
+)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Distinct values of a categorical column, sorted; the position is the code.
+
+    Behind the codes of the L levels, L stands for a missing value and L + 1 for one
+    that is no level. Values are compared as Python does: 1, 1.0 and True are one
+    level, "1" is another.
+
+    Attributes
+    ----------
+    values : tuple
+        The levels: numbers first, then strings, then other values by their text.
+    """
+
+    values: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, values: Iterable[Any]) -> Levels:
+        """Sort distinct values; missing ones are no level."""
+        distinct = dict.fromkeys(value for value in values if not is_missing(value))
+        return cls(tuple(sorted(distinct, key=_sort_key)))
+
+    @property
+    def hold_times(self) -> bool:
+        """Whether one is a date, a time or a duration."""
+        return any(isinstance(value, _TIMES) for value in self.values)
+
+    @property
+    def n_codes(self) -> int:
+        """Number of codes, those for missing and unknown values among them."""
+        return len(self.values) + 2
+
+    @cached_property
+    def _code_of(self) -> dict[Any, int]:
+        return {value: code for code, value in enumerate(self.values)}
+
+    def codes(self, positions: NDArray[np.integer], values: list[Any]) -> NDArray:
+        """Give the code of every row.
+
+        Parameters
+        ----------
+        positions : ndarray of shape (n_rows,)
+            Of each row's value in `values`; -1 is a missing value.
+        values : list
+            Distinct values, levels or not.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Of float32, which holds every code exactly.
+        """
+        missing, unknown = len(self.values), len(self.values) + 1
+        codes = [
+            missing if is_missing(value) else self._code_of.get(value, unknown)
+            for value in values
+        ]
+        return np.array([*codes, missing], dtype=np.float32)[positions]
+
+
+def is_missing(value: Any) -> bool:
+    """Tell None, NaN, NaT and pandas.NA from values."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return isinstance(value, float | np.floating | Decimal) and value != value
+
+
+def _sort_key(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, Real | Decimal):
+        return 0, value
+    if isinstance(value, str):
+        return 1, value
+    return 2, type(value).__name__, str(value)

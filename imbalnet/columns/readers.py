@@ -1,0 +1,283 @@
+"""One way to read the columns of pandas, polars and Arrow tables, and of arrays.
+
+The libraries are imported where a table is theirs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Names of dtypes, in small letters.
+_CATEGORIES = re.compile(
+    r"(category|categorical|enum|dictionary|string|large_string|utf8)|str$"
+)
+_TIMES = re.compile("date|time|duration|period")
+_PLAIN = re.compile(r"(u?int|float)\d+$|bool$|Sparse\[(u?int|float|bool)")
+
+# What pandas calls the values of an object column that are numbers.
+_NUMBERS = {
+    "boolean",
+    "decimal",
+    "empty",
+    "floating",
+    "integer",
+    "mixed-integer-float",
+}
+
+# Integers of a range up to this are counted without sorting them.
+_SMALL_RANGE = 4096
+
+Dictionary = tuple[NDArray[np.integer], list[Any]]
+
+
+class Reader(Protocol):
+    """Columns of a table, by position.
+
+    Attributes
+    ----------
+    names : list
+        Of the columns; positions where they have none.
+    dtypes : list of str
+    n_rows : int
+    """
+
+    names: list[Any]
+    dtypes: list[str]
+    n_rows: int
+
+    def numbers(self, i: int) -> NDArray:
+        """Give a column as numbers, NaN where one is missing.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it does not hold numbers.
+        """
+
+    def dictionary(self, i: int) -> Dictionary:
+        """Give each row's position among distinct values, -1 where it is missing.
+
+        Raises
+        ------
+        TypeError
+            If values cannot be compared, such as lists.
+        """
+
+    def is_category(self, i: int) -> bool:
+        """Tell by the dtype whether a column holds categories."""
+
+
+def is_frame(X: Any) -> bool:
+    """Tell pandas' data frames from other tables."""
+    return hasattr(X, "iloc") and hasattr(X, "columns")
+
+
+def reader_of(X: Any) -> Reader | None:
+    """Give what reads a frame's columns; None for other tables."""
+    if is_frame(X):
+        return _PandasReader(X)
+    library = type(X).__module__.split(".")[0]
+    if library == "polars" and hasattr(X, "get_columns"):
+        return _PolarsReader(X)
+    if library == "pyarrow" and hasattr(X, "schema"):
+        return _ArrowReader(X)
+    return None
+
+
+def is_plain(reader: Reader) -> bool:
+    """Tell whether all columns are NumPy's numbers, which have no gaps but NaN."""
+    return all(_PLAIN.match(dtype) for dtype in reader.dtypes)
+
+
+def reject_times(X: Any) -> None:
+    """Raise for dates and durations, which NumPy would turn into nanoseconds."""
+    reader = reader_of(X)
+    if reader is None:
+        dtype = getattr(X, "dtype", None)
+        if _TIMES.match(str(dtype).lower()):
+            raise ValueError(f"X holds dates or times, of dtype {dtype}. {TIMES_CURE}")
+        return
+    columns = zip(reader.names, reader.dtypes, strict=True)
+    times = [str(name) for name, dtype in columns if _TIMES.match(dtype.lower())]
+    if times:
+        raise ValueError(
+            f"X has columns that hold dates or times: {times}. {TIMES_CURE}"
+        )
+
+
+TIMES_CURE = (
+    "Turn them into numbers before the classifier, such as days since a date, weekday "
+    "or hour."
+)
+
+
+class _PandasReader:
+    def __init__(self, frame: Any) -> None:
+        self.frame = frame
+        self.names = list(frame.columns)
+        self.dtypes = [str(dtype) for dtype in frame.dtypes]
+        self.n_rows = len(frame)
+
+    def numbers(self, i: int) -> NDArray:
+        column = self.frame.iloc[:, i]
+        if _PLAIN.match(self.dtypes[i]):
+            return column.to_numpy()
+        _reject_complex(self.dtypes[i])
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+    def dictionary(self, i: int) -> Dictionary:
+        column = self.frame.iloc[:, i]
+        if self.dtypes[i] == "category":
+            return column.cat.codes.to_numpy(), column.cat.categories.tolist()
+        positions, values = column.factorize()
+        return positions, values.tolist()
+
+    def is_category(self, i: int) -> bool:
+        if self.dtypes[i] != "object":
+            return _CATEGORIES.match(self.dtypes[i].lower()) is not None
+        from pandas.api.types import infer_dtype
+
+        return infer_dtype(self.frame.iloc[:, i], skipna=True) not in _NUMBERS
+
+
+class _PolarsReader:
+    def __init__(self, frame: Any) -> None:
+        self.frame = frame
+        self.columns = frame.get_columns()
+        self.names = list(frame.columns)
+        self.dtypes = [str(dtype) for dtype in frame.dtypes]
+        self.n_rows = frame.height
+
+    def numbers(self, i: int) -> NDArray:
+        column = self.columns[i]
+        if self.dtypes[i] == "Object":
+            return np.array(column.to_list(), dtype=np.float64)
+        is_numeric = column.dtype.is_numeric()
+        if not (is_numeric or self.dtypes[i] in ("Boolean", "Null")):
+            raise ValueError(f"dtype {self.dtypes[i]} is not numeric")
+        if column.null_count() or not is_numeric or column.dtype.is_decimal():
+            column = column.cast(float)
+        return column.to_numpy()
+
+    def dictionary(self, i: int) -> Dictionary:
+        import polars as pl
+
+        column = self.columns[i]
+        if self.dtypes[i] == "Object":
+            return dictionary_of(np.array(column.to_list(), dtype=object))
+        if not _CATEGORIES.match(self.dtypes[i].lower()):
+            return dictionary_of(self.numbers(i))
+        column = column.cast(pl.String)
+        values = column.drop_nulls().unique()
+        positions = column.cast(pl.Enum(values)).to_physical().cast(pl.Int64)
+        return positions.fill_null(-1).to_numpy(), values.to_list()
+
+    def is_category(self, i: int) -> bool:
+        if self.dtypes[i] != "Object":
+            return _CATEGORIES.match(self.dtypes[i].lower()) is not None
+        kinds = {type(value) for value in self.columns[i].to_list()}
+        return not kinds <= {bool, int, float, type(None)}
+
+
+class _ArrowReader:
+    def __init__(self, table: Any) -> None:
+        self.table = table
+        self.names = list(table.schema.names)
+        self.dtypes = [str(dtype) for dtype in table.schema.types]
+        self.n_rows = table.num_rows
+
+    def numbers(self, i: int) -> NDArray:
+        from pyarrow import types
+
+        column = self.table.column(i)
+        if not (types.is_primitive(column.type) or types.is_null(column.type)) and (
+            not types.is_decimal(column.type)
+        ):
+            raise ValueError(f"type {column.type} is not numeric")
+        if types.is_boolean(column.type):
+            column = column.cast("int8")
+        if column.null_count or not types.is_primitive(column.type):
+            column = column.cast("float64", safe=False)
+        return column.to_numpy()
+
+    def dictionary(self, i: int) -> Dictionary:
+        import pyarrow as pa
+
+        column = pa.chunked_array(self.table.column(i))
+        if not pa.types.is_dictionary(column.type):
+            column = column.dictionary_encode()
+        column = column.unify_dictionaries().combine_chunks()
+        positions = column.indices.cast("int64").fill_null(-1)
+        return positions.to_numpy(), column.dictionary.to_pylist()
+
+    def is_category(self, i: int) -> bool:
+        return _CATEGORIES.match(self.dtypes[i]) is not None
+
+
+class ArrayReader:
+    """Columns of an array whose categories are told by their positions.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+    """
+
+    def __init__(self, X: NDArray) -> None:
+        self.X = X
+        self.n_rows, n_features = X.shape
+        self.names = list(range(n_features))
+        self.dtypes = [str(X.dtype)] * n_features
+
+    def numbers(self, i: int) -> NDArray:
+        """Give a column as numbers, NaN where one is missing."""
+        _reject_complex(self.dtypes[i])
+        column = self.X[:, i]
+        return column.astype(np.float64) if column.dtype.kind in "OUS" else column
+
+    def dictionary(self, i: int) -> Dictionary:
+        """Give each row's position among distinct values, -1 where it is missing."""
+        return dictionary_of(self.X[:, i])
+
+    def is_category(self, i: int) -> bool:
+        """Say no: an array has no dtype for categories."""
+        del i
+        return False
+
+
+def dictionary_of(column: NDArray) -> Dictionary:
+    """Encode a column of numbers, strings or objects, as Reader.dictionary says."""
+    if column.dtype.kind == "O":
+        place: dict[Any, int] = {}
+        rows = [place.setdefault(value, len(place)) for value in column.tolist()]
+        return np.array(rows, dtype=np.intp), list(place)
+    if column.dtype.kind not in "iufb":
+        return _sorted_dictionary(column)
+    if column.dtype.kind != "f":
+        return _numbers_dictionary(column)
+    gaps = np.isnan(column)
+    positions, values = _numbers_dictionary(np.where(gaps, 0, column))
+    return np.where(gaps, -1, positions), values
+
+
+def _numbers_dictionary(column: NDArray) -> Dictionary:
+    column = column.astype(np.uint8) if column.dtype.kind == "b" else column
+    low, high = (column.min(), column.max()) if len(column) else (0, 0)
+    if -(2**31) < low and high < 2**31 and high - low < _SMALL_RANGE:
+        whole = column.astype(np.int64)
+        if (whole == column).all():
+            return whole - int(low), list(range(int(low), int(high) + 1))
+    return _sorted_dictionary(column)
+
+
+def _sorted_dictionary(column: NDArray) -> Dictionary:
+    values, positions = np.unique(column, return_inverse=True)
+    return positions, values.tolist()
+
+
+def _reject_complex(dtype: str) -> None:
+    if dtype.startswith("complex"):
+        raise ValueError("Complex data not supported")
