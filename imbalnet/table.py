@@ -239,7 +239,8 @@ def _finite(
     if is_lax and (columns.missing or columns.infinite):
         allowed = False if columns.infinite else "allow-nan"
     try:
-        with np.errstate(over="ignore"):  # what overflows is said to be too large
+        # what overflows is said to be too large; infinite values cancel in a sum
+        with np.errstate(over="ignore", invalid="ignore"):
             matrix = read(dtype=dtype, order="C", ensure_all_finite=allowed)
     except ValueError as error:
         hint = _finite_hint(X, dtype, columns, names)

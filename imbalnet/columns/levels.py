@@ -83,7 +83,7 @@ class Levels:
 
 def is_missing(value: Any) -> bool:
     """Tell None, NaN, NaT and pandas.NA from values."""
-    if value is None or type(value).__name__ == "NAType":
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | np.floating | Decimal) and value != value
 

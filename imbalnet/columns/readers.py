@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 # Names of dtypes, in small letters.
 _CATEGORIES = re.compile(
-    r"(category|categorical|enum|dictionary|string|large_string|utf8)|str$"
+    r"(category|categorical|enum|dictionary|string|large_string|utf8)|(str|null)$"
 )
 _TIMES = re.compile("date|time|duration|period")
 _PLAIN = re.compile(r"(u?int|float)\d+$|bool$|Sparse\[(u?int|float|bool)")
@@ -22,11 +22,12 @@ _PLAIN = re.compile(r"(u?int|float)\d+$|bool$|Sparse\[(u?int|float|bool)")
 _NUMBERS = {
     "boolean",
     "decimal",
-    "empty",
     "floating",
     "integer",
     "mixed-integer-float",
 }
+
+_NUMBERS_OR_NONE = {bool, int, float, type(None)}
 
 # Integers of a range up to this are counted without sorting them.
 _SMALL_RANGE = 4096
@@ -157,7 +158,9 @@ class _PolarsReader:
         if self.dtypes[i] == "Object":
             return np.array(column.to_list(), dtype=np.float64)
         is_numeric = column.dtype.is_numeric()
-        if not (is_numeric or self.dtypes[i] in ("Boolean", "Null")):
+        if column.null_count() == len(column):
+            return np.full(len(column), np.nan)
+        if not (is_numeric or self.dtypes[i] == "Boolean"):
             raise ValueError(f"dtype {self.dtypes[i]} is not numeric")
         if column.null_count() or not is_numeric or column.dtype.is_decimal():
             column = column.cast(float)
@@ -180,7 +183,7 @@ class _PolarsReader:
         if self.dtypes[i] != "Object":
             return _CATEGORIES.match(self.dtypes[i].lower()) is not None
         kinds = {type(value) for value in self.columns[i].to_list()}
-        return not kinds <= {bool, int, float, type(None)}
+        return not kinds & {bool, int, float} or not kinds <= _NUMBERS_OR_NONE
 
 
 class _ArrowReader:
@@ -194,13 +197,14 @@ class _ArrowReader:
         from pyarrow import types
 
         column = self.table.column(i)
-        if not (types.is_primitive(column.type) or types.is_null(column.type)) and (
-            not types.is_decimal(column.type)
-        ):
+        if column.null_count == len(column):
+            return np.full(len(column), np.nan)
+        is_decimal = types.is_decimal(column.type)
+        if not (types.is_primitive(column.type) or is_decimal):
             raise ValueError(f"type {column.type} is not numeric")
         if types.is_boolean(column.type):
             column = column.cast("int8")
-        if column.null_count or not types.is_primitive(column.type):
+        if column.null_count or is_decimal:
             column = column.cast("float64", safe=False)
         return column.to_numpy()
 
@@ -265,7 +269,7 @@ def dictionary_of(column: NDArray) -> Dictionary:
 
 def _numbers_dictionary(column: NDArray) -> Dictionary:
     column = column.astype(np.uint8) if column.dtype.kind == "b" else column
-    low, high = (column.min(), column.max()) if len(column) else (0, 0)
+    low, high = (column.min().item(), column.max().item()) if len(column) else (0, 0)
     if -(2**31) < low and high < 2**31 and high - low < _SMALL_RANGE:
         whole = column.astype(np.int64)
         if (whole == column).all():

@@ -130,7 +130,7 @@ def _resampled(
         raise ValueError(
             f"sampler={type(step).__name__}() failed on the training rows, whose "
             f"class counts are {dict(zip(classes.tolist(), counts, strict=True))}: "
-            f"{error}{_cure(X)}"
+            f"{str(error).rstrip(' .')}.{_cure(step, X)}"
         ) from error
     if is_frame(X_new):
         _check_categories(step, X, X_new)
@@ -152,25 +152,30 @@ def _may_name_labels(step: Any) -> bool:
     )
 
 
-def _cure(X: Any) -> str:
-    """Say what samplers do not take, if X holds such."""
-    cures = []
-    if is_frame(X):
-        names = [str(name) for name in _categories(X)]
-        if names:
-            cures.append(
-                f"The columns {names} hold categories: use SMOTENC(categorical_features"
-                "='auto') or SMOTEN()."
-            )
-        has_gaps = bool(X.isna().any(axis=None))
-    else:
-        has_gaps = bool(np.isnan(X.data if sparse.issparse(X) else X).any())
-    if has_gaps:
-        cures.append(
-            "X has missing values, which many samplers do not take: fill them before "
-            "the classifier, for instance with SimpleImputer(strategy='median')."
+def _cure(step: Any, X: Any) -> str:
+    """Say what a sampler does not take, if X holds such."""
+    names = [str(name) for name in _categories(X)] if is_frame(X) else []
+    cure = ""
+    if names and type(step).__name__ not in ("SMOTENC", "SMOTEN"):
+        cure = (
+            f" The columns {names} hold categories: use SMOTENC(categorical_features="
+            "'auto') or SMOTEN()."
         )
-    return "".join(f" {cure}" for cure in cures)
+    gaps = _columns_with_gaps(X)
+    if gaps:
+        cure += (
+            f" The columns {gaps} have missing values, which few samplers take: fill "
+            "them before the classifier, for instance with SimpleImputer."
+        )
+    return cure
+
+
+def _columns_with_gaps(X: Any) -> list[Any]:
+    if sparse.issparse(X):
+        return []
+    if is_frame(X):
+        return [str(name) for name in X.columns[X.isna().any(axis=0).to_numpy()]]
+    return np.flatnonzero(np.isnan(X).any(axis=0)).tolist()
 
 
 def _categories(frame: Any) -> list[Any]:
