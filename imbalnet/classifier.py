@@ -52,7 +52,8 @@ class BalancedNeuralClassifier(
     ----------
     module : {"mlp", "linear"} or callable, default="mlp"
         The network: a name, or a ``torch.nn.Module`` class or factory that is called
-        as ``module(in_features=, out_features=, **module__*)`` and gives logits.
+        as ``module(in_features=, out_features=, **module__*)`` and gives logits. Where
+        there are categories, ``n_categories=`` is given too.
 
     loss : {"cross_entropy", "focal", "poly1", "poly_focal", "asymmetric", \
             "logit_adjusted", "balanced_softmax", "vector_scaling", "ldam", \
@@ -74,8 +75,8 @@ class BalancedNeuralClassifier(
             "stratified_batch"}, imbalanced-learn sampler, type or None, default=None
         Which training rows an epoch sees. The names draw afresh each epoch, see
         :mod:`imbalnet.sampling`; an object with ``fit_resample``, or an
-        imbalanced-learn pipeline of such, is applied once to the training rows (a
-        pandas frame stays one, so that SMOTENC finds its categories). A subclass of
+        imbalanced-learn pipeline of such, is applied once to the training rows (for a
+        frame they are a pandas frame, so that SMOTENC finds its categories). A subclass of
         ``torch.utils.data.Sampler`` or of :class:`imbalnet.sampling.IndexSampler`, not
         an instance, is built once the training rows are known, see
         :class:`imbalnet.sampling.TorchSampler`.
@@ -227,7 +228,8 @@ class BalancedNeuralClassifier(
         Where the network lies.
 
     coef_ : ndarray of shape (1, n_features_in_) or (n_classes, n_features_in_)
-        Coefficients for the raw features; ``module="linear"`` only. They give the log
+        Coefficients for the raw features; with categories, for the numbers and then
+        the columns of each category's levels; ``module="linear"`` only. They give the log
         odds where the loss is linear in them (cross entropy, logit adjustment, vector
         scaling), otherwise the network's logits.
 

@@ -37,7 +37,7 @@ class FittedNetworkMixin:
 
     @property
     def coef_(self) -> NDArray[np.float64]:
-        """Coefficients for the raw features, with ``module="linear"``."""
+        """Coefficients for raw features and levels, with ``module="linear"``."""
         return self._coefficients()[0]
 
     @property

@@ -13,9 +13,11 @@ from imbalnet.networks import (
     NETWORKS,
     CosineLinear,
     LinearModel,
+    OneHot,
     Standardize,
     preprocessing,
 )
+from imbalnet.networks.categories import input_layer
 
 all_networks = pytest.mark.parametrize("name", NETWORKS)
 
@@ -210,3 +212,218 @@ def test_cosine_linear_of_a_zero_row_is_zero():
     outputs.sum().backward()
     assert (outputs == 0).all()
     assert torch.isfinite(x.grad).all()
+
+
+# -- gaps and categories -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("clip", [None, 3.0])
+def test_standardize_takes_gaps_for_the_mean(clip, rng):
+    X = rng.normal(loc=5, size=(200, 3))
+    X[rng.random(X.shape) < 0.3] = np.nan
+    layer = Standardize(3, clip).double()
+    layer.initialize_from(X, None, np.ones(200))
+    np.testing.assert_allclose(layer.mean, np.nanmean(X, 0))
+    np.testing.assert_allclose(layer.scale, np.nanstd(X, 0))
+    x = torch.tensor(X)
+    z = layer(x)
+    assert (z[x.isnan()] == 0).all()
+    assert torch.equal(x.isnan(), torch.tensor(np.isnan(X)))
+
+
+def test_standardize_weighs_and_merges_what_is_there(rng, monkeypatch):
+    """Chunks, updates and weights give what NumPy says of each column's own rows."""
+    X, weight = rng.normal(size=(90, 3)), rng.integers(0, 4, 90)
+    X[rng.random(X.shape) < 0.4] = np.nan
+    X[:50, 2] = np.nan  # the first part has no value
+    monkeypatch.setattr(preprocessing, "_CHUNK_ELEMENTS", 21)
+    layer = Standardize(3).double()
+    layer.initialize_from(X[:50], None, weight[:50].astype(float))
+    assert layer.is_constant.tolist() == [False, False, True]
+    layer.update_from(X[50:], None, weight[50:].astype(float))
+    repeated = X.repeat(weight, 0)
+    np.testing.assert_allclose(layer.mean, np.nanmean(repeated, 0))
+    np.testing.assert_allclose(layer.scale, np.nanstd(repeated, 0))
+    np.testing.assert_allclose(layer.weight_sum, (~np.isnan(repeated)).sum(0))
+
+
+def test_standardize_gives_finite_rows_the_same_bits_beside_gaps(rng):
+    X = rng.normal(size=(64, 2)).astype(np.float32)
+    layer = Standardize(2, 3.0)
+    layer.initialize_from(X, None, np.ones(64))
+    with_gap = X.copy()
+    with_gap[5, 1] = np.nan
+    rows = np.arange(64) != 5
+    torch.testing.assert_close(
+        layer(torch.tensor(X))[rows],
+        layer(torch.tensor(with_gap))[rows],
+        rtol=0,
+        atol=0,
+    )
+
+
+@pytest.mark.parametrize("name", ["mlp", "linear"])
+def test_networks_are_blind_to_a_column_of_gaps(name, rng):
+    X = rng.normal(size=(30, 3)).astype(np.float32)
+    X[:, 1] = np.nan
+    network = NETWORKS[name](3, 2)
+    assert network.accepts_missing
+    network.initialize_from(X, np.zeros(30), np.ones(30))
+    changed = X.copy()
+    changed[:, 1] = -7.0
+    outputs = network(torch.tensor(X))
+    assert outputs.isfinite().all()
+    torch.testing.assert_close(outputs, network(torch.tensor(changed)), rtol=0, atol=0)
+
+
+def test_standardize_bends_infinite_values_to_the_bound(rng):
+    X = rng.normal(size=(50, 1))
+    X[0], X[1] = np.inf, -np.inf
+    layer = Standardize(1, clip=True)
+    layer.initialize_from(X, None, np.ones(50))
+    assert layer.clip == 3.0
+    assert layer.mean.item() == pytest.approx(X[2:].mean())
+    z = layer(torch.tensor(X[:2], dtype=torch.float32))
+    torch.testing.assert_close(z, torch.tensor([[3.0], [-3.0]]))
+
+
+@pytest.mark.parametrize("name", ["mlp", "linear"])
+def test_networks_that_do_not_standardise_take_gaps_for_zero(name):
+    network = NETWORKS[name](2, 2, standardize=False)
+    gap, zero = torch.tensor([[1.0, np.nan]]), torch.tensor([[1.0, 0.0]])
+    assert torch.equal(network(gap), network(zero))
+
+
+def one_hot_of(columns, n_categories, weight=None):
+    codes = np.column_stack(columns).astype(np.float32)
+    layer = OneHot(n_categories)
+    weight = np.ones(len(codes)) if weight is None else weight
+    layer.initialize_from(codes, weight)
+    return layer, torch.tensor(codes)
+
+
+def test_one_hot_gives_frequent_levels_their_columns():
+    column = [0] * 5 + [1] * 4 + [2] * 6 + [3] * 1  # 1 and 3 are rare, 4 unseen
+    layer, codes = one_hot_of([column], [5])
+    encoded = layer(codes)
+    assert layer.out_features == 5
+    assert (encoded.sum(1) == 1).all()
+    assert encoded.argmax(1).tolist() == [0] * 5 + [4] * 4 + [1] * 6 + [4]
+    assert layer(torch.tensor([[4.0]])).argmax().item() == 4
+    assert layer.is_constant.tolist() == [False, False, True, True, False]
+
+
+def test_one_hot_does_not_widen_with_rows_of_their_own():
+    layer, codes = one_hot_of([np.arange(700)], [702])
+    assert layer.out_features == 41
+    assert (layer(codes) == layer(codes)[:1]).all()
+    assert layer.is_constant.all()
+
+
+def test_one_hot_keeps_the_forty_heaviest_levels(rng):
+    column = np.repeat(np.arange(60), 10)
+    weight = np.repeat(rng.permutation(60) + 1.0, 10)
+    layer, codes = one_hot_of([column], [62], weight)
+    is_rare = layer(codes)[::10, -1] == 1
+    assert is_rare.sum() == 20
+    assert weight[::10][is_rare].max() < weight[::10][~is_rare].min()
+
+
+def test_one_hot_is_blind_to_a_constant_column():
+    layer, _ = one_hot_of([[1] * 20, [0, 1] * 10], [4, 4])
+    codes = torch.tensor([[0.0, 0], [1, 0], [2, 0], [3, 0]])
+    assert (layer(codes) == layer(codes)[:1]).all()
+    assert layer.is_constant.tolist() == [True] * 4 + [False, False, True, True]
+
+
+@pytest.mark.parametrize("shape", [(6, 2), (3, 2, 2), (1, 6, 2), (0, 2)])
+def test_one_hot_works_on_the_last_axis(shape, rng):
+    layer, _ = one_hot_of(rng.integers(0, 4, (2, 50)), [6, 6])
+    codes = torch.tensor(rng.integers(0, 6, shape), dtype=torch.float32)
+    encoded = layer(codes)
+    assert encoded.shape == (*shape[:-1], 12)
+    flat = layer(codes.reshape(-1, 2))
+    assert torch.equal(encoded.reshape(-1, 12), flat)
+
+
+@pytest.mark.parametrize("code", [-1.0, 99.0, float("nan"), float("inf")])
+def test_one_hot_survives_what_is_no_code(code):
+    assert OneHot([4])(torch.tensor([[code]])).sum() == 1
+
+
+SIZES = (0, 5, 0, 4)
+
+
+@pytest.fixture
+def mixed(rng):
+    X = np.column_stack(
+        [
+            rng.normal(3, 2, 80),
+            rng.integers(0, 4, 80),
+            rng.normal(size=80),
+            rng.integers(0, 3, 80),
+        ]
+    ).astype(np.float32)
+    X[::7, 2] = np.nan
+    return X
+
+
+@all_networks
+def test_networks_encode_categories(name, mixed):
+    network = NETWORKS[name](4, 3, n_categories=SIZES)
+    network.initialize_from(mixed, np.zeros(80), np.ones(80))
+    torch.manual_seed(0)
+    nn.init.normal_(network.output.weight)
+    before = network(torch.tensor(mixed))
+    assert before.shape == (80, 3)
+    assert before.isfinite().all()
+    changed = mixed.copy()
+    changed[:, 1] = (changed[:, 1] + 1) % 4
+    assert not torch.equal(before, network(torch.tensor(changed)))
+    network.update_from(mixed, np.zeros(80), np.ones(80))
+    torch.testing.assert_close(network(torch.tensor(mixed)), before)
+
+
+def test_mixed_input_puts_numbers_first(mixed):
+    layer = input_layer(4, SIZES, clip=3.0)
+    layer.initialize_from(mixed, None, np.ones(80))
+    x = torch.tensor(mixed)
+    encoded = layer(x)
+    assert encoded.shape == (80, layer.out_features) == (80, 11)
+    assert torch.equal(encoded[:, :2], layer.numbers(x[:, [0, 2]]))
+    assert torch.equal(encoded[:, 2:], layer.one_hot(x[:, [1, 3]]))
+    stacked = x.reshape(20, 4, 4)
+    assert torch.equal(layer(stacked).reshape(80, 11), encoded)
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_linear_coefficients_are_for_encoded_columns(standardize, mixed):
+    network = LinearModel(4, 3, n_categories=SIZES, standardize=standardize).double()
+    mixed = np.nan_to_num(mixed)
+    network.initialize_from(mixed, np.zeros(80), np.ones(80))
+    nn.init.normal_(network.output.weight)
+    coef, intercept = network.coefficients()
+    one_hot = network.input.one_hot(torch.tensor(mixed[:, [1, 3]])).numpy()
+    encoded = np.column_stack([mixed[:, [0, 2]], one_hot])
+    logits = network(torch.tensor(mixed, dtype=torch.float64)).detach().numpy()
+    np.testing.assert_allclose(
+        encoded @ coef.T + intercept, logits, rtol=1e-5, atol=1e-9
+    )
+
+
+def test_networks_of_categories_alone(rng):
+    codes = rng.integers(0, 3, (50, 2)).astype(np.float32)
+    network = MLP(2, 2, n_categories=(5, 5))
+    network.initialize_from(codes, np.zeros(50), np.ones(50))
+    assert network(torch.tensor(codes)).isfinite().all()
+
+
+@pytest.mark.parametrize("sizes", [(0, 1), (0, 1, 2, -1), ()])
+def test_networks_reject_sizes_of_other_columns(sizes):
+    with pytest.raises(ValueError, match="n_categories must hold one number"):
+        MLP(4, 2, n_categories=sizes)
+
+
+def test_mlp_rejects_infinite_values_that_nothing_bends():
+    with pytest.raises(ValueError, match=r"module__clip=True .* standardize=False"):
+        MLP(3, 2, clip=True, standardize=False)

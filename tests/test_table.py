@@ -11,6 +11,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
+from imbalnet.columns import Columns
 from imbalnet.table import (
     Rows,
     as_codes,
@@ -64,6 +65,36 @@ def test_frame_that_is_not_numeric_names_column_and_cure(estimator, column, mess
     frame = pd.DataFrame({"fine": [1.0, 2.0], "odd": column})
     with pytest.raises(ValueError, match=message):
         as_matrix(estimator, frame, np.float32, reset=True)
+
+
+TAKES_GAPS = Columns(missing=True)
+
+
+def test_gaps_pass_where_they_are_taken(estimator):
+    frame = pd.DataFrame({"a": [1.0, None], "b": pd.array([None, 3], dtype="Int64")})
+    expected = [[1, np.nan], [np.nan, 3]]
+    for X in (frame, pl.from_pandas(frame), np.array(expected), expected):
+        matrix = as_matrix(
+            BaseEstimator(), X, np.float32, reset=True, columns=TAKES_GAPS
+        )
+        np.testing.assert_array_equal(matrix, expected)
+
+
+@pytest.mark.parametrize("columns", [Columns(), TAKES_GAPS])
+@pytest.mark.parametrize("build", [np.asarray, pd.DataFrame, lambda X: X.tolist()])
+def test_infinite_values_are_named(estimator, build, columns):
+    X = build(np.array([[1.0, np.inf], [2.0, -np.inf]]))
+    with pytest.raises(ValueError, match=r"infinite values.*: \[1\].*clip=True"):
+        as_matrix(estimator, X, np.float64, reset=True, columns=columns)
+
+
+def test_infinite_values_pass_where_they_are_taken(estimator):
+    X = np.array([[1.0, np.inf], [2.0, -np.inf]])
+    columns = Columns(infinite=True)
+    assert as_matrix(estimator, X, np.float64, reset=True, columns=columns) is X
+    X[0, 0] = np.nan
+    with pytest.raises(ValueError, match=r"missing values: \[0\]"):
+        as_matrix(estimator, X, np.float64, reset=True, columns=columns)
 
 
 def test_bool_and_integer_columns_are_numbers(estimator):
@@ -311,7 +342,7 @@ def test_a_memory_map_of_another_dtype_is_copied_block_by_block(
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (np.asarray, "Input X contains NaN"),
+        (np.asarray, r"missing values: \[1\].*SimpleImputer.*Input X contains NaN"),
         (sparse.csr_array, "Input X contains NaN"),
         (
             lambda X: pd.DataFrame(X, columns=["a", "odd", "c"]),
