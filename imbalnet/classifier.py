@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import Tags, column_or_1d
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -34,7 +34,7 @@ from imbalnet.posterior import (
 from imbalnet.reduction import posterior_mean
 from imbalnet.runtime import restored_on_failure
 from imbalnet.sampling import SAMPLERS, IndexSampler
-from imbalnet.table import matrix_blocks, read_rows, read_validation_rows
+from imbalnet.table import all_classes, matrix_blocks, read_rows, read_validation_rows
 from imbalnet.training import Trained, train
 
 
@@ -75,8 +75,8 @@ class BalancedNeuralClassifier(
             "stratified_batch"}, imbalanced-learn sampler, type or None, default=None
         Which training rows an epoch sees. The names draw afresh each epoch, see
         :mod:`imbalnet.sampling`; an object with ``fit_resample``, or an
-        imbalanced-learn pipeline of such, is applied once to the training rows (for a
-        frame they are a pandas frame, so that SMOTENC finds its categories). A subclass of
+        imbalanced-learn pipeline of such, is applied once to the training rows (to a
+        frame as a pandas frame, so that SMOTENC finds its categories). A subclass of
         ``torch.utils.data.Sampler`` or of :class:`imbalnet.sampling.IndexSampler`, not
         an instance, is built once the training rows are known, see
         :class:`imbalnet.sampling.TorchSampler`.
@@ -228,9 +228,9 @@ class BalancedNeuralClassifier(
         Where the network lies.
 
     coef_ : ndarray of shape (1, n_features_in_) or (n_classes, n_features_in_)
-        Coefficients for the raw features; with categories, for the numbers and then
-        the columns of each category's levels; ``module="linear"`` only. They give the log
-        odds where the loss is linear in them (cross entropy, logit adjustment, vector
+        Coefficients for the raw features (with categories: for the numbers, then for
+        the levels of each category); ``module="linear"`` only. They give the log odds
+        where the loss is linear in them (cross entropy, logit adjustment, vector
         scaling), otherwise the network's logits.
 
     intercept_ : ndarray of shape (1,) or (n_classes,)
@@ -487,7 +487,7 @@ class BalancedNeuralClassifier(
                 X,
                 y,
                 sample_weight,
-                classes=self._all_classes(classes),
+                classes=all_classes(classes, getattr(self, "classes_", None)),
                 dtype=feature_dtype(self, goes_on=goes_on),
                 reset=not goes_on,
                 columns=self._columns if goes_on else column_rules(self),
@@ -495,22 +495,6 @@ class BalancedNeuralClassifier(
             self._columns = rows.columns
             self._learn(train(self, rows, None, goes_on=goes_on, is_partial=True))
         return self
-
-    def _all_classes(self, classes: ArrayLike | None) -> NDArray:
-        if classes is None:
-            if not hasattr(self, "classes_"):
-                raise ValueError(
-                    "classes must be passed on the first call to partial_fit: all "
-                    "labels that will ever come."
-                )
-            return self.classes_
-        given = np.unique(column_or_1d(classes))
-        if hasattr(self, "classes_") and not np.array_equal(given, self.classes_):
-            raise ValueError(
-                f"classes={given.tolist()} differs from the first call to partial_fit, "
-                f"which had {self.classes_.tolist()}."
-            )
-        return given
 
     def _learn(self, trained: Trained) -> None:
         self.net_ = trained.net
@@ -611,7 +595,7 @@ class BalancedNeuralClassifier(
         """Tell scikit-learn which tables are welcome: what the network takes."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        if callable(self.module) or self.module in NETWORKS:
+        if callable(self.module) or self.module in tuple(NETWORKS):
             rules = column_rules(self)
             tags.input_tags.allow_nan = rules.missing
             tags.input_tags.categorical = rules.categories

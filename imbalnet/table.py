@@ -368,6 +368,37 @@ def as_labels(y: Any) -> NDArray:
     return labels
 
 
+def all_classes(classes: Any, known: NDArray | None) -> NDArray:
+    """Give the labels that ``partial_fit`` knows of.
+
+    Parameters
+    ----------
+    classes : array-like of shape (n_classes,) or None
+        As users give them.
+    known : ndarray of shape (n_classes,) or None
+        The sorted labels of the first call.
+
+    Raises
+    ------
+    ValueError
+        If there are none in the first call, or others in a later one.
+    """
+    if classes is None:
+        if known is None:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: all labels "
+                "that will ever come."
+            )
+        return known
+    given = np.unique(column_or_1d(classes))
+    if known is not None and not np.array_equal(given, known):
+        raise ValueError(
+            f"classes={given.tolist()} differs from the first call to partial_fit, "
+            f"which had {known.tolist()}."
+        )
+    return given
+
+
 def as_weights(sample_weight: Any, X: Any) -> NDArray[np.float64]:
     """Validate sample weights; None is a weight of 1 for every row.
 

@@ -143,9 +143,9 @@ class ColumnRules:
         names = listed([name for name, is_one in chosen if is_one])
         raise ValueError(
             f"X has columns of categories: {names}, but module={self.module} takes "
-            f"numbers only. {_ENCODE_BEFORE.format(names)}, use module='mlp', or give "
-            "the module a parameter n_categories (the number of codes of each column, "
-            "0 for numbers)."
+            f"numbers only. Use module='mlp', or {_ENCODE_BEFORE.format(names)}. A "
+            "module of your own takes codes if it accepts n_categories= (the number of "
+            "codes of each column, 0 for numbers)."
         )
 
 
@@ -273,7 +273,7 @@ def _filled(reader: Reader, dtype: type, column: Callable[[int], NDArray]) -> ND
     if words:
         raise ValueError(
             f"X has columns that are not numeric: {listed(words)}. Name them in "
-            f"categorical_features. {_ENCODE_BEFORE.format(listed(words))}."
+            f"categorical_features, or {_ENCODE_BEFORE.format(listed(words))}."
         )
     return matrix
 
@@ -289,7 +289,7 @@ def _reject_times(levels: Sequence[Levels | None], names: Sequence[Any]) -> None
 
 
 _ENCODE_BEFORE = (
-    "Or encode them before the classifier, for instance with make_column_transformer("
+    "encode them before the classifier, for instance with make_column_transformer("
     "(OneHotEncoder(handle_unknown='ignore'), {}), remainder='passthrough')"
 )
 

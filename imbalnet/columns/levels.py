@@ -78,7 +78,8 @@ class Levels:
             missing if is_missing(value) else self._code_of.get(value, unknown)
             for value in values
         ]
-        return np.array([*codes, missing], dtype=np.float32)[positions]
+        table = np.array([*codes, missing], dtype=np.float32)
+        return table.take(positions, mode="wrap")  # -1 is the last
 
 
 def is_missing(value: Any) -> bool:
