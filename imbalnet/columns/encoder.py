@@ -14,6 +14,10 @@ from imbalnet.columns.readers import TIMES_CURE, Reader
 
 _MOST_NAMES = 10
 
+# A cache line of float32, and rows of as many columns in the nearest cache.
+_COLUMNS_AT_ONCE = 16
+_ROWS_AT_ONCE = 2048
+
 
 @dataclass(frozen=True)
 class ColumnRules:
@@ -262,20 +266,32 @@ def _categorical(codes: NDArray, levels: Levels) -> Any:
 
 def _filled(reader: Reader, dtype: type, column: Callable[[int], NDArray]) -> NDArray:
     """Fill a matrix column by column, and name all that cannot be read."""
-    matrix: NDArray = np.empty((reader.n_rows, len(reader.names)), dtype=dtype)
+    n_features = len(reader.names)
+    matrix: NDArray = np.empty((reader.n_rows, n_features), dtype=dtype)
     words = []
     with np.errstate(over="ignore"):  # what overflows is said to be too large
-        for i, name in enumerate(reader.names):
-            try:
-                matrix[:, i] = column(i)
-            except (TypeError, ValueError):
-                words.append(str(name))
+        for start in range(0, n_features, _COLUMNS_AT_ONCE):
+            some = range(start, min(start + _COLUMNS_AT_ONCE, n_features))
+            part: NDArray = np.empty((len(some), reader.n_rows), dtype=dtype)
+            for values, i in zip(part, some, strict=True):
+                try:
+                    values[:] = column(i)
+                except (TypeError, ValueError):
+                    words.append(str(reader.names[i]))
+            _transpose(part, matrix[:, some.start : some.stop])
     if words:
         raise ValueError(
             f"X has columns that are not numeric: {listed(words)}. Name them in "
             f"categorical_features, or {_ENCODE_BEFORE.format(listed(words))}."
         )
     return matrix
+
+
+def _transpose(part: NDArray, out: NDArray) -> None:
+    """Copy columns into a matrix of rows, some of each while the cache holds them."""
+    for start in range(0, len(out), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        out[rows] = part[:, rows].T
 
 
 def _reject_times(levels: Sequence[Levels | None], names: Sequence[Any]) -> None:
