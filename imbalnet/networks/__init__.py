@@ -6,6 +6,7 @@ from torch import nn
 
 from imbalnet.networks.cosine import CosineLinear
 from imbalnet.networks.linear import LinearModel
+from imbalnet.networks.members import Members, is_split
 from imbalnet.networks.mlp import ACTIVATIONS, MLP
 from imbalnet.networks.preprocessing import Standardize
 
@@ -16,9 +17,11 @@ DETERMINISTIC = (
     CosineLinear,
     LinearModel,
     MLP,
+    Members,
     Standardize,
     nn.Identity,
     nn.Linear,
+    nn.ModuleList,
     nn.Sequential,
     *ACTIVATIONS.values(),
 )
@@ -29,5 +32,7 @@ __all__ = [
     "NETWORKS",
     "CosineLinear",
     "LinearModel",
+    "Members",
     "Standardize",
+    "is_split",
 ]
