@@ -290,7 +290,7 @@ def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
     ([4, 4, 2], [4, 5])
     """
     n_full, left = divmod(int(n_rows), batch_size)
-    return _joined([batch_size] * n_full + ([left] if left else []))
+    return without_single_row([batch_size] * n_full + ([left] if left else []))
 
 
 def checked_epoch(drawn: Any, n_rows: int, sampler: str) -> EpochRows:
@@ -370,11 +370,19 @@ def _integers(values: Any) -> NDArray[np.integer]:
 
 def _flattened(drawn: EpochRows, batch_size: int) -> tuple[NDArray, list[int]]:
     if isinstance(drawn, list):
-        return np.concatenate(drawn), _joined([len(batch) for batch in drawn])
+        return np.concatenate(drawn), without_single_row(
+            [len(batch) for batch in drawn]
+        )
     return drawn, batch_sizes(len(drawn), batch_size)
 
 
-def _joined(sizes: list[int]) -> list[int]:
+def without_single_row(sizes: list[int]) -> list[int]:
+    """Let a last batch of a single row join the one before it.
+
+    Parameters
+    ----------
+    sizes : list of int
+    """
     if len(sizes) > 1 and sizes[-1] == 1:
         sizes[-2:] = [sizes[-2] + 1]
     return sizes

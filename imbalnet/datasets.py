@@ -20,6 +20,7 @@ from imbalnet.batches import (
     batch_sizes,
     checked_epoch,
     index_dtype,
+    without_single_row,
 )
 
 # Members' epochs are cut to the shortest if no more than this share gets lost.
@@ -197,7 +198,7 @@ def _aligned(
         np.concatenate([_thinned(b, n) for b, n in zip(epoch, sizes, strict=True)])
         for epoch in epochs
     ]
-    return columns, sizes
+    return columns, without_single_row(sizes)
 
 
 def _thinned(batch: NDArray, n_rows: int) -> NDArray:

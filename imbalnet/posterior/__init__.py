@@ -17,6 +17,7 @@ from imbalnet.posterior.prior import (
     shift_prior,
     shift_probabilities,
 )
+from imbalnet.posterior.temperature import fit_temperature
 
 __all__ = [
     "OutOfFold",
@@ -25,6 +26,7 @@ __all__ = [
     "effective_prior",
     "estimate_prior",
     "fit_offset",
+    "fit_temperature",
     "prior_shift",
     "resolve_costs",
     "resolve_prior",
