@@ -24,7 +24,7 @@ CONFIGURATIONS = {
     "weighted sampler": {"sampler": "weighted"},
     "resampler": {"sampler": RandomOverSampler()},
     "linear": {"module": "linear"},
-    "members": {"n_members": 3, "module__hidden_sizes": (8,), "max_epochs": 10},
+    "members": {"n_members": 3, "batch_size": 16},
     "float64": {"dtype": "float64"},
     "float64 focal": {"dtype": "float64", "loss": "focal"},
     "float64 balanced": {"dtype": "float64", "class_weight": "balanced"},
