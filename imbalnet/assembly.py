@@ -20,7 +20,7 @@ from torch import nn
 from imbalnet.batches import as_tensor
 from imbalnet.datasets import FoldRows, MemberRows, NetRows
 from imbalnet.first_look import first_look, update
-from imbalnet.losses import LOSSES, Loss, constant_minimiser
+from imbalnet.losses import LOSSES, Loss
 from imbalnet.monitoring import BestEpoch, CosineSchedule, Phases
 from imbalnet.net import ImbalanceNet
 from imbalnet.networks import (
@@ -199,6 +199,11 @@ def _check_net_parameters(clf: BalancedNeuralClassifier) -> None:
     nested = ("iterator_train", "iterator_valid", "compile")
     given = [name for name in clf._nested("net") if split_nested(name)[0] not in nested]
     reject_unknown("net", "the skorch net", given, known)
+    if resolve_members(clf) > 1 and "net__iterator_train" in vars(clf):
+        raise ValueError(
+            f"n_members={clf.n_members} gives each member batches of its own, which "
+            "net__iterator_train cannot; leave it out, or set n_members=1."
+        )
     if isinstance(clf.sampler, str | type) and "net__iterator_train" in vars(clf):
         raise ValueError(
             f"sampler={name_of(clf.sampler)} sets the order of imbalnet's own batches, "
@@ -211,7 +216,7 @@ def build_net(
     clf: BalancedNeuralClassifier,
     loss: Loss,
     rows: Rows,
-    prior: NDArray,
+    start: torch.Tensor,
     *,
     folds: Folds | None,
     monitor: str | None,
@@ -229,9 +234,9 @@ def build_net(
     loss : Loss
     rows : Rows
         Training rows with their sample weights, for the network's first look.
-    prior : ndarray of shape (n_classes,)
-        Class distribution at the start of training, whose minimiser of the loss the
-        network's output starts at.
+    start : Tensor of shape (n_classes,)
+        Logits that the network's output starts at: the minimiser of the loss under the
+        class distribution at the start of training.
     folds : Folds or None
         What each member shall not see in its first look.
     monitor : {"average_precision", "loss", "combined"} or None
@@ -253,7 +258,6 @@ def build_net(
     weight_sum = rows.weight_sum
     module, module_params = network_of(clf, loss)
     n_members = resolve_members(clf)
-    start = constant_minimiser(loss, torch.from_numpy(prior))
     with seeded_torch(seed, device):
         return ImbalanceNet(
             module,

@@ -6,7 +6,7 @@ import math
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,6 +117,20 @@ class _Run:
         """Give the mean of the members' distributions."""
         return self.priors(weighted=weighted).mean(axis=0)
 
+    @cached_property
+    def constant(self) -> torch.Tensor:
+        """The best logits that do not know the features; shape ``(n_classes,)``."""
+        prior = torch.from_numpy(self.prior(weighted=True))
+        return constant_minimiser(self.loss, prior)
+
+    @property
+    def start(self) -> torch.Tensor:
+        """The same at the start of training, where class weights may come later."""
+        if self.phases.unweighted == 0:
+            return self.constant
+        prior = torch.from_numpy(self.prior(weighted=False))
+        return constant_minimiser(self.loss, prior)
+
     def trained_priors(self, *, weighted: bool) -> NDArray[np.float64]:
         """Give what members are trained under, the loss' own part included."""
         priors = torch.from_numpy(self.priors(weighted=weighted))
@@ -135,13 +149,12 @@ class _Run:
         """Give what out-of-fold rows are judged by, if there are such."""
         if self.folds is None:
             return {}
-        prior = torch.from_numpy(self.prior(weighted=True))
         early, late = (
             prior_shift(self.trained_priors(weighted=weighted), self.class_prior)
             for weighted in (False, True)
         )
         return {
-            "constant": constant_minimiser(self.loss, prior),
+            "constant": self.constant,
             "phase_shifts": (early, late),
         }
 
@@ -302,7 +315,7 @@ def _new_net(clf: BalancedNeuralClassifier, run: _Run) -> ImbalanceNet:
         clf,
         run.loss,
         run.rows,
-        run.prior(weighted=run.phases.unweighted == 0),
+        run.start,
         folds=run.folds,
         monitor=run.monitor,
         phases=run.phases,
@@ -442,7 +455,7 @@ def _plans(
         "full_batch": optimizer_of(clf, in_parts) == "lbfgs",
         "seed": seed,
     }
-    new_sampler = partial(_sampler, clf, loss)
+    new_sampler = partial(_sampler, clf, loss, clf._nested("sampler"))
     n_members = resolve_members(clf)
     if n_members == 1:
         before = None if earlier is None else earlier[0]
@@ -461,12 +474,12 @@ def _plans(
     )
 
 
-def _sampler(clf: BalancedNeuralClassifier, loss: Loss) -> Any:
+def _sampler(clf: BalancedNeuralClassifier, loss: Loss, params: dict[str, Any]) -> Any:
     """Build the sampler; a ranking loss needs every class in each batch."""
     sampler = clf.sampler
     if sampler is None and loss.is_ranking and "net__iterator_train" not in vars(clf):
         sampler = "stratified_batch"
-    return build_sampler(sampler, clf._nested("sampler"))
+    return build_sampler(sampler, params)
 
 
 def _offset(

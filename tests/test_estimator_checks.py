@@ -50,6 +50,8 @@ def expected_failures(estimator):
     """The two checks that compare at 1e-7, where float32 cannot."""
     if hasattr(estimator.sampler, "fit_resample"):
         reason = "the sampler draws rows at random: weights and repetitions draw others"
+    elif estimator.n_members != "auto":
+        reason = "a row that stands there twice is dealt to two folds"
     elif estimator.dtype == "float32" and estimator.module != "linear":
         reason = (
             "float32 sums in another order differ by 1e-7, which is the check's "

@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score
 from skorch.callbacks import Callback, EpochScoring
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import BatchSampler, RandomSampler
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet.batches import batch_sizes
@@ -106,20 +106,6 @@ class Spy(RandomOverSampler):
     def fit_resample(self, X, y):
         type(self).seen.append(np.asarray(X))
         return super().fit_resample(X, y)
-
-
-# -- folds ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("n_folds", [2, 3, 8])
-def test_folds_are_alike_in_size_and_classes(n_folds, rng):
-    codes = rng.permutation(np.repeat([0, 1, 2, 3], [100, 21, 5, 1]))
-    folds = stratified_folds(codes, n_folds, rng)
-    for rows in (folds, *(folds[codes == c] for c in range(4))):
-        sizes = np.bincount(rows, minlength=n_folds)
-        assert sizes.max() - sizes.min() <= 1
-    again = stratified_folds(codes, n_folds, np.random.default_rng(1))
-    assert not np.array_equal(folds, again)
 
 
 # -- training ------------------------------------------------------------------------
@@ -661,6 +647,8 @@ class IgnoresMembers(nn.Linear):
 def test_wrong_native_modules_are_named(rare):
     with pytest.raises(ValueError, match=r"IgnoresMembers must give logits .* 3, 2\)"):
         ensemble(module=IgnoresMembers).fit(*rare)
+    with pytest.raises(ValueError, match="net__iterator_train"):
+        ensemble(net__iterator_train=DataLoader).fit(*rare)
     with pytest.raises(ValueError, match="module__n_members is no parameter"):
         ensemble(module=Batched, module__n_members=4).fit(*rare)
 
@@ -730,3 +718,11 @@ def test_out_of_fold_shifts_by_member():
     shift = np.log([[1.0, 1.0], [1.0, 3.0]])
     p = np.exp(oof.shifted(shift))[:, 1]
     np.testing.assert_allclose(p, [0.5, (0.5 + 2.4 / 2.6) / 2, 0.75, 0.5])
+
+
+def test_compiled_members_predict_the_same(rare):
+    X, y = rare
+    params = {"max_epochs": 2, "net__compile__backend": "eager"}
+    plain = ensemble(max_epochs=2).fit(X, y)
+    compiled = ensemble(compile=True, **params).fit(X, y)
+    np.testing.assert_allclose(compiled.oof_proba_, plain.oof_proba_, atol=1e-5)
