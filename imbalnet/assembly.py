@@ -258,6 +258,8 @@ def build_net(
     weight_sum = rows.weight_sum
     module, module_params = network_of(clf, loss)
     n_members = resolve_members(clf)
+    shown = {"rows": rows, "folds": folds, "loss": loss, "start": start}
+    look = partial(first_look, clf=clf, n_members=n_members, **shown)
     with seeded_torch(seed, device):
         return ImbalanceNet(
             module,
@@ -284,15 +286,7 @@ def build_net(
             dtype=dtype,
             is_mixed=is_mixed,
             compile=clf.compile,
-            first_look=partial(
-                first_look,
-                clf=clf,
-                n_members=n_members,
-                rows=rows,
-                folds=folds,
-                loss=loss,
-                start=start,
-            ),
+            first_look=look,
             **clf._nested("net"),
         ).initialize()
 

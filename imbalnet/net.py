@@ -26,6 +26,9 @@ from imbalnet.reduction import LossMean, RowsInOne, mean_over_members
 # Optimisers whose step never asks for the loss.
 _PLAIN_OPTIMIZERS = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
 
+# Of a prediction that does not know the features; losses are compared to it.
+_SMALLEST_LOSS = 1e-12
+
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
@@ -382,22 +385,23 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
             logits, y, weight = together.columns
         if not torch.isfinite(logits).all():
             raise self._divergence("The validation outputs became NaN or infinite")
-        loss = (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
+        loss = self._weighted_mean(logits, y, weight)
         log_posterior = self.log_posterior(logits.cpu().double())
         if isinstance(rows, FoldRows) and rows.shift is not None:
             log_posterior = (log_posterior + rows.shift).log_softmax(-1)
-        score = macro_average_precision(
+        precision = macro_average_precision(
             y.cpu().numpy(),
             mean_over_members(log_posterior.exp()).numpy(),
             rows.score_weight,
         )
-        self._record_loss("valid_loss", loss.item())
-        self.history.record("valid_average_precision", score)
+        self._record_loss("valid_loss", loss)
+        self.history.record("valid_average_precision", precision)
         if isinstance(rows, FoldRows) and rows.constant is not None:
             if rows.constant_loss is None:
-                rows.constant_loss = self._constant_loss(rows.constant, y, weight)
-            score -= loss.item() / rows.constant_loss
-            self.history.record("valid_score", score)
+                constant = rows.constant.to(logits).expand(len(y), -1)
+                rows.constant_loss = self._weighted_mean(constant, y, weight)
+            unit = max(rows.constant_loss, _SMALLEST_LOSS)
+            self.history.record("valid_score", precision - loss / unit)
 
     def _validation_of_folds(self, rows: FoldRows) -> Batch:
         """Give out-of-fold logits, codes and weights, and tell callbacks of them."""
@@ -407,11 +411,10 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         self.notify("on_batch_end", batch=batch, training=False, y_pred=logits)
         return logits, rows.y.to(logits.device), rows.loss_weight.to(logits.device)
 
-    def _constant_loss(self, constant: Tensor, y: Tensor, weight: Tensor) -> float:
-        """Give the loss of the best prediction that does not know the features."""
-        logits = constant.to(weight).expand(len(y), -1)
+    def _weighted_mean(self, logits: Tensor, y: Tensor, weight: Tensor) -> float:
+        """Give the mean loss of validation rows."""
         loss = (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
-        return max(loss.item(), float(torch.finfo(self.dtype).tiny))
+        return loss.item()
 
     def _validation_part(self, batch: Batch) -> Batch:
         """Give logits, codes and weights of a batch, and tell callbacks of it."""
