@@ -258,7 +258,7 @@ def build_net(
     weight_sum = rows.weight_sum
     module, module_params = network_of(clf, loss)
     n_members = resolve_members(clf)
-    shown = {"rows": rows, "folds": folds, "loss": loss, "start": start}
+    shown: dict[str, Any] = {"rows": rows, "folds": folds, "loss": loss, "start": start}
     look = partial(first_look, clf=clf, n_members=n_members, **shown)
     with seeded_torch(seed, device):
         return ImbalanceNet(

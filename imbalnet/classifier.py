@@ -100,8 +100,10 @@ class BalancedNeuralClassifier(
         (not with ``early_stopping=False``, ``X_val`` or ``partial_fit``), so that the
         best epoch is chosen by out-of-fold predictions of all rows, which stay as
         ``oof_proba_``. Resamplers and samplers see each member's own training rows. A
-        `module` that accepts ``n_members`` builds its members itself, see
-        :class:`imbalnet.networks.Members`. "auto" is 1, a single network.
+        `module` that accepts ``n_members`` builds its members itself: it takes rows
+        that they share or rows of their own, as :class:`imbalnet.networks.Members`,
+        and its parameters have them for their first axis. "auto" is 1, a single
+        network.
 
     optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"
         A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.

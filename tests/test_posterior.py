@@ -659,13 +659,9 @@ def test_fit_temperature_finds_scipys_optimum(rng, shape, sharpness):
         total = -own @ np.log(mean[np.arange(300), codes])
         return total + 0.5 * (log_temperature[0] / scale) ** 2
 
-    best = min(
-        (
-            minimize(loss, [start], bounds=[(-np.log(10), np.log(10))])
-            for start in (-1, 0, 1)
-        ),
-        key=lambda found: found.fun,
-    )
+    bounds = [(-np.log(10), np.log(10))]
+    found = [minimize(loss, [start], bounds=bounds) for start in (-1, 0, 1)]
+    best = min(found, key=lambda each: each.fun)
     fitted = fit_temperature(log_posterior, codes, weight, scale)
     assert np.log(fitted) == pytest.approx(best.x[0], abs=2e-3)
 
