@@ -6,7 +6,7 @@ import contextlib
 import copy
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,17 @@ from torch import nn
 
 from imbalnet.batches import as_tensor
 from imbalnet.columns import ColumnRules
-from imbalnet.losses import LOSSES, Loss, constant_minimiser
+from imbalnet.datasets import FoldRows, MemberRows, NetRows
+from imbalnet.first_look import first_look, update
+from imbalnet.losses import LOSSES, Loss
 from imbalnet.monitoring import BestEpoch, CosineSchedule, Phases
-from imbalnet.net import ImbalanceNet, NetRows
-from imbalnet.networks import DETERMINISTIC, NETWORKS, CosineLinear, LinearModel
+from imbalnet.net import ImbalanceNet
+from imbalnet.networks import (
+    DETERMINISTIC,
+    NETWORKS,
+    LinearModel,
+    Members,
+)
 from imbalnet.optimizers import (
     OptimizerFactory,
     optimizer_factory,
@@ -30,9 +37,14 @@ from imbalnet.optimizers import (
     resolve_optimizer,
     resolve_weight_decay,
 )
-from imbalnet.parameters import accepted_names, reject_unknown, split_nested
+from imbalnet.parameters import (
+    accepted_names,
+    name_of,
+    reject_unknown,
+    split_nested,
+)
 from imbalnet.posterior import resolve_costs, resolve_prior
-from imbalnet.preparation import TrainingPlan
+from imbalnet.preparation import Folds, TrainingPlan, in_one_table
 from imbalnet.runtime import (
     check_bfloat16,
     free_memory,
@@ -46,9 +58,6 @@ if TYPE_CHECKING:
 
 # How much of a device's free memory a table may take: the network needs some too.
 _SHARE_OF_FREE_MEMORY = 0.8
-
-# Rows in the sample that a network looks at first.
-_FIRST_LOOK_ROWS = 2**16
 
 # What the estimator itself gives to skorch, so that net__* cannot.
 _OWN_NET_PARAMETERS = {
@@ -94,11 +103,13 @@ def check_parameters(clf: BalancedNeuralClassifier) -> None:
     known = accepted_names(module)
     if known is not None and not {"in_features", "out_features"} <= known:
         raise ValueError(
-            f"module={_name(module)} must accept in_features= (number of columns) and "
-            f"out_features= (number of classes); it accepts {sorted(known)}."
+            f"module={name_of(module)} must accept in_features= (number of columns) "
+            f"and out_features= (number of classes); it accepts {sorted(known)}."
         )
     known = accepted_names(module, without=_SET_BY_FIT)
-    reject_unknown("module", f"module={_name(module)}", clf._nested("module"), known)
+    if resolve_members(clf) > 1 and known is not None:
+        known -= {"n_members"}  # a parameter of the estimator itself
+    reject_unknown("module", f"module={name_of(module)}", clf._nested("module"), known)
     reject_unknown(
         "class_weight",
         f"class_weight={clf.class_weight!r}",
@@ -134,8 +145,36 @@ def column_rules(clf: BalancedNeuralClassifier) -> ColumnRules:
         missing=bool(getattr(module, "accepts_missing", False)),
         infinite=clf._nested("module").get("clip") is True,
         categories="n_categories" in (accepted_names(module) or ()),
-        module=_name(clf.module),
+        module=name_of(clf.module),
     )
+
+
+def resolve_members(clf: BalancedNeuralClassifier) -> int:
+    """Give the number of members, "auto" resolved."""
+    return 1 if clf.n_members == "auto" else int(clf.n_members)
+
+
+def _has_members(clf: BalancedNeuralClassifier) -> bool:
+    """Tell whether the network makes its members itself, as one."""
+    is_native = "n_members" in (accepted_names(module_of(clf)) or ())
+    return is_native and (resolve_members(clf) > 1 or clf.n_members == 1)
+
+
+def network_of(
+    clf: BalancedNeuralClassifier, loss: Loss
+) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
+    """Give the whole network's class or factory and its arguments.
+
+    Those that accept ``n_members`` are told; others stand side by side in
+    :class:`~imbalnet.networks.Members`.
+    """
+    module, params = module_of(clf), module_parameters(clf, loss)
+    n_members = resolve_members(clf)
+    if _has_members(clf):
+        return module, {"n_members": n_members, **params}
+    if n_members == 1:
+        return module, params
+    return Members, {"module": module, "n_members": n_members, **params}
 
 
 def module_parameters(clf: BalancedNeuralClassifier, loss: Loss) -> dict[str, Any]:
@@ -179,9 +218,14 @@ def _check_net_parameters(clf: BalancedNeuralClassifier) -> None:
     nested = ("iterator_train", "iterator_valid", "compile")
     given = [name for name in clf._nested("net") if split_nested(name)[0] not in nested]
     reject_unknown("net", "the skorch net", given, known)
+    if resolve_members(clf) > 1 and "net__iterator_train" in vars(clf):
+        raise ValueError(
+            f"n_members={clf.n_members} gives each member batches of its own, which "
+            "net__iterator_train cannot; leave it out, or set n_members=1."
+        )
     if isinstance(clf.sampler, str | type) and "net__iterator_train" in vars(clf):
         raise ValueError(
-            f"sampler={_name(clf.sampler)} sets the order of imbalnet's own batches, "
+            f"sampler={name_of(clf.sampler)} sets the order of imbalnet's own batches, "
             "but net__iterator_train brings another iterator; use that iterator's own "
             "sampler, or an imbalanced-learn object as sampler."
         )
@@ -191,8 +235,9 @@ def build_net(
     clf: BalancedNeuralClassifier,
     loss: Loss,
     rows: Rows,
-    prior: NDArray,
+    start: torch.Tensor,
     *,
+    folds: Folds | None,
     monitor: str | None,
     phases: Phases,
     one_batch: bool,
@@ -208,10 +253,12 @@ def build_net(
     loss : Loss
     rows : Rows
         Training rows with their sample weights, for the network's first look.
-    prior : ndarray of shape (n_classes,)
-        Class distribution at the start of training, whose minimiser of the loss the
-        network's output starts at.
-    monitor : {"average_precision", "loss"} or None
+    start : Tensor of shape (n_classes,)
+        Logits that the network's output starts at: the minimiser of the loss under the
+        class distribution at the start of training.
+    folds : Folds or None
+        What each member shall not see in its first look.
+    monitor : {"average_precision", "loss", "combined"} or None
         What the best epoch is judged by; None keeps the last one.
     phases : Phases
     one_batch : bool
@@ -228,23 +275,27 @@ def build_net(
         check_bfloat16(device)
     optimizer = optimizer_of(clf, in_parts)
     weight_sum = rows.weight_sum
-    module = module_of(clf)
-    start = constant_minimiser(loss, torch.from_numpy(prior))
+    module, module_params = network_of(clf, loss)
+    n_members = resolve_members(clf)
+    shown: dict[str, Any] = {"rows": rows, "folds": folds, "loss": loss, "start": start}
+    look = partial(first_look, clf=clf, n_members=n_members, **shown)
     with seeded_torch(seed, device):
         return ImbalanceNet(
             module,
             module__in_features=clf.n_features_in_,
             module__out_features=len(clf.classes_),
             **_categories(rows),
-            **_prefixed("module", module_parameters(clf, loss)),
+            **_prefixed("module", module_params),
             criterion=loss,
+            n_members=n_members,
+            has_member_axis=_has_members(clf),
             classes=clf.classes_,
             optimizer=optimizer_factory(optimizer),
             **_prefixed("optimizer", clf._nested("optimizer")),
             lr=resolve_learning_rate(
                 clf.learning_rate,
                 optimizer,
-                is_linear=module is LinearModel,
+                is_linear=module_of(clf) is LinearModel,
                 is_full_batch=one_batch,
             ),
             weight_decay=resolve_weight_decay(clf.weight_decay, optimizer, weight_sum),
@@ -255,7 +306,7 @@ def build_net(
             dtype=dtype,
             is_mixed=is_mixed,
             compile=clf.compile,
-            first_look=partial(_first_look, clf=clf, rows=rows, loss=loss, start=start),
+            first_look=look,
             **clf._nested("net"),
         ).initialize()
 
@@ -268,10 +319,6 @@ def _categories(rows: Rows) -> dict[str, Any]:
 
 def _prefixed(prefix: str, params: dict[str, Any]) -> dict[str, Any]:
     return {f"{prefix}__{name}": value for name, value in params.items()}
-
-
-def _name(component: Any) -> str:
-    return getattr(component, "__name__", repr(component))
 
 
 def _callbacks(
@@ -290,97 +337,108 @@ def _callbacks(
     return [*callbacks, *copy.deepcopy(list(clf.callbacks or []))]
 
 
-@torch.no_grad()
-def _first_look(
-    module: Any,
-    *,
-    clf: BalancedNeuralClassifier,
-    rows: Rows,
-    loss: Loss,
-    start: torch.Tensor,
-) -> None:
-    """Let a new network see training rows, and check what it gives."""
-    if hasattr(module, "initialize_from"):
-        module.initialize_from(*_seen(rows))
-    _check_output(module, clf, rows)
-    if loss.takes_cosines:
-        _check_cosines(module, clf)
-    if hasattr(module, "initialize_output"):
-        module.initialize_output(start)
-
-
 def _torch_dtype(rows: Rows) -> torch.dtype:
     return torch.float64 if rows.X.dtype == np.float64 else torch.float32
 
 
-def _seen(rows: Rows) -> tuple[Any, NDArray, NDArray]:
-    """Give features, codes and weights of the rows, of a sample where they are many."""
-    if len(rows) <= _FIRST_LOOK_ROWS:
-        return rows.of(rows.X), rows.of(rows.codes), rows.of(rows.weight)
-    some = torch.randint(len(rows), (_FIRST_LOOK_ROWS,)).unique().numpy()
-    index = some if rows.index is None else rows.index[some]
-    return rows.X[index], rows.codes[index], rows.weight[index]
-
-
-def _check_output(module: nn.Module, clf: BalancedNeuralClassifier, rows: Rows) -> None:
-    parameter = next(module.parameters(), torch.empty(0))
-    two = rows.X[:2]
-    batch = two.toarray() if sparse.issparse(two) else two
-    module.eval()
-    shape = tuple(module(torch.as_tensor(batch, device=parameter.device)).shape)
-    n_classes = len(clf.classes_)
-    columns = {n_classes, 1} if n_classes == 2 else {n_classes}
-    if len(shape) not in (2, 3) or shape[-1] not in columns:
-        raise ValueError(
-            f"module={_name(clf.module)} must give logits of shape (batch, "
-            f"{n_classes}) or (batch, members, {n_classes}), but gave {shape} for a "
-            f"batch of {len(batch)} rows."
-        )
-
-
-def _check_cosines(module: nn.Module, clf: BalancedNeuralClassifier) -> None:
-    if not any(isinstance(part, CosineLinear) for part in module.modules()):
-        raise ValueError(
-            f"loss={clf.loss!r} needs cosines, but module={_name(clf.module)} does not "
-            "end in imbalnet.networks.CosineLinear; use module='mlp', or such a last "
-            "layer in a module of your own."
-        )
-
-
 def train_net(
     net: ImbalanceNet,
-    plan: TrainingPlan,
-    valid: Rows | None,
+    plans: Sequence[TrainingPlan],
+    valid: Rows | Folds | None,
     *,
     epochs: int,
     epochs_before: int,
     phases: Phases,
     seed: int,
+    constant: torch.Tensor | None = None,
+    phase_shifts: tuple[NDArray, NDArray] | None = None,
 ) -> None:
-    """Train a net on a plan; validation rows weigh what training rows do."""
-    rows = plan.rows
-    resident = sparse.issparse(rows.X) or _fits(rows.X, net)
-    place = {"dtype": net.dtype, "device": net.device, "resident": resident}
-    train_rows = NetRows(
-        rows.X, rows.codes, rows.weight, rows.index, order=plan.order, **place
-    )
-    if plan.early_weight is not None:
-        early = as_tensor(plan.early_weight, train_rows.weight.device, dtype=net.dtype)
-        train_rows.phase_weights = early, train_rows.weight
-    valid_rows = None
-    if valid is not None:
-        table = train_rows.table if valid.X is rows.X else valid.X
-        weight = valid.weighted_by_class(plan.loss_factor).weight
+    """Train a net on its members' plans; validation rows weigh what training rows do.
+
+    ``constant`` and ``phase_shifts`` are for out-of-fold rows, see
+    :class:`~imbalnet.datasets.FoldRows`.
+    """
+    train_rows = _training_rows(net, plans)
+    place = {"dtype": net.dtype, "device": net.device, "resident": train_rows.resident}
+    held_out = valid.rows if isinstance(valid, Folds) else valid
+    is_shared = held_out is not None and held_out.X is plans[0].sampled.X
+    shared = train_rows.table if is_shared else None
+    valid_rows: NetRows | None = None
+    if isinstance(valid, Folds):
+        valid_rows = fold_rows(valid, plans, shared, **place)
+        valid_rows.constant, valid_rows.phase_shifts = constant, phase_shifts
+    elif valid is not None:
+        table = valid.X if shared is None else shared
+        loss_factor = np.mean([plan.loss_factor for plan in plans], axis=0)
+        weight = valid.weighted_by_class(loss_factor).weight
         valid_rows = NetRows(table, valid.codes, weight, valid.index, **place)
         valid_rows.score_weight = valid.of(valid.weight)
     net.set_params(
         max_epochs=epochs,
-        batch_size=plan.batch_size,
+        batch_size=plans[0].batch_size,
         phases=phases,
         epochs_before=epochs_before,
     )
     with _generator_context(net, seed):
         net.partial_fit((train_rows, valid_rows))
+
+
+def fold_rows(
+    folds: Folds, plans: Sequence[TrainingPlan], table: Any = None, **place: Any
+) -> FoldRows:
+    """Give rows that the members predict, each those of its fold.
+
+    Parameters
+    ----------
+    folds : Folds
+    plans : sequence of TrainingPlan
+        Of the members, whose loss weights the rows have.
+    table : Tensor or None, default=None
+        The features, where they lie on the device.
+    **place
+        ``dtype``, ``device``, ``resident``, see :class:`~imbalnet.batches.TableRows`.
+    """
+    rows = folds.rows
+    return FoldRows(
+        rows.X if table is None else table,
+        rows.codes,
+        rows.weight,
+        rows.index,
+        folds=folds.folds,
+        factors=np.stack([plan.loss_factor for plan in plans]),
+        **place,
+    )
+
+
+def _training_rows(net: ImbalanceNet, plans: Sequence[TrainingPlan]) -> NetRows:
+    """Give the rows of a plan, or those of all members' plans."""
+    first = plans[0]
+    rows, places = in_one_table(plans) if len(plans) > 1 else (first.rows, [])
+    resident = sparse.issparse(rows.X) or _fits(rows.X, net)
+    place = {"dtype": net.dtype, "device": net.device, "resident": resident}
+    if places:
+        factors = [plan.factor for plan in plans]
+        early = [p.early_factor for p in plans if p.early_factor is not None]
+        return MemberRows(
+            rows.X,
+            rows.codes,
+            rows.weight,
+            rows.index,
+            places=places,
+            orders=[p.order for p in plans if p.order is not None] or None,
+            factors=np.stack(factors),
+            early_factors=np.stack(early) if early else None,
+            **place,
+        )
+    train_rows = NetRows(
+        rows.X, rows.codes, rows.weight, rows.index, order=first.order, **place
+    )
+    if first.early_weight is not None:
+        early_weight = as_tensor(
+            first.early_weight, train_rows.weight.device, dtype=net.dtype
+        )
+        train_rows.phase_weights = early_weight, train_rows.weight
+    return train_rows
 
 
 def _fits(X: NDArray, net: ImbalanceNet) -> bool:
@@ -400,7 +458,7 @@ def _fits(X: NDArray, net: ImbalanceNet) -> bool:
         "batches come from main memory, which takes longer. Free memory there, or take "
         "a device with more, to train without copies.",
         UserWarning,
-        stacklevel=6,
+        stacklevel=7,
     )
     return False
 
@@ -441,7 +499,7 @@ def resume(
         net.callbacks = _callbacks(clf, optimizer, monitor, phases)
         net.initialize_callbacks()
     elif hasattr(net.module_, "update_from"):
-        net.module_.update_from(*_seen(rows))
+        update(net.module_, rows)
 
 
 def check_same_network(
@@ -450,17 +508,17 @@ def check_same_network(
     """Raise if training shall go on with another network than the one there is."""
     params = net.get_params_for("module").items()
     given = {name: value for name, value in params if name not in _SET_BY_FIT}
-    wanted = module_parameters(clf, loss)
+    module, wanted = network_of(clf, loss)
     if given.pop("normalize_output", False) != wanted.pop("normalize_output", False):
         raise ValueError(
             f"loss={clf.loss!r} needs another last layer than the network has (cosines "
             "or not), so that training cannot go on from its weights; set loss or "
             "module__normalize_output back, or fit with warm_start=False."
         )
-    if net.module is not module_of(clf) or given != wanted:
+    if net.module is not module or given != wanted:
         raise ValueError(
-            "module or module__* changed since the network was built, so that training "
-            "cannot go on from its weights; set them back, or fit with "
+            "n_members, module or module__* changed since the network was built, so "
+            "that training cannot go on from its weights; set them back, or fit with "
             "warm_start=False."
         )
 

@@ -131,6 +131,23 @@ class TableRows(Dataset):
         """Gather the features alone; see :meth:`take`."""
         return self._features(self._table_rows(positions))
 
+    def epoch(self, batch_size: int) -> tuple[Tensor | None, list[int]]:
+        """Give the positions of an epoch's rows, and the sizes of its batches.
+
+        None are the rows as they stand.
+        """
+        if self.order is None:
+            return None, batch_sizes(len(self), batch_size)
+        drawn = self.order.epoch(batch_size)
+        drawn = checked_epoch(drawn, len(self), type(self.order).__name__)
+        flat, sizes = _flattened(drawn, batch_size)
+        return torch.from_numpy(flat).to(self.codes.device), sizes
+
+    @property
+    def values_per_row(self) -> int:
+        """Features that a row of a batch holds."""
+        return self.table.shape[1]
+
     def _table_rows(self, positions: Tensor | slice) -> Tensor | slice:
         if isinstance(positions, Tensor):
             positions = positions.to(self.codes.device)
@@ -192,8 +209,8 @@ class TensorBatches:
     Yields
     ------
     (X, codes, weight) : tuple of Tensor
-        A single row that would be left over joins the batch before it: batch
-        normalisation cannot train on one row.
+        Of the length of the batch. A single row that would be left over joins the
+        batch before it: batch normalisation cannot train on one row.
 
     See Also
     --------
@@ -228,7 +245,7 @@ class TensorBatches:
 
     def _blocks(self) -> Iterator[tuple[Batch, list[int]]]:
         """Yield rows, and the sizes of the batches that they are cut into."""
-        positions, sizes = self._epoch()
+        positions, sizes = self.rows.epoch(self.batch_size)
         stop = 0
         for part in self._grouped(sizes):
             start, stop = stop, stop + sum(part)
@@ -236,20 +253,10 @@ class TensorBatches:
             rows = chosen if positions is None else positions[chosen]
             yield self.rows.take(rows), part
 
-    def _epoch(self) -> tuple[Tensor | None, list[int]]:
-        """Give the positions of the epoch's rows, None as they stand, and the sizes."""
-        order, n_rows = self.rows.order, len(self.rows)
-        if order is None:
-            return None, batch_sizes(n_rows, self.batch_size)
-        drawn = order.epoch(self.batch_size)
-        drawn = checked_epoch(drawn, n_rows, type(order).__name__)
-        flat, sizes = _flattened(drawn, self.batch_size)
-        return torch.from_numpy(flat).to(self.rows.codes.device), sizes
-
     def _grouped(self, sizes: list[int]) -> Iterator[list[int]]:
         on_cpu = self.rows.device.type == "cpu"
         values = _CPU_BLOCK_VALUES if on_cpu else _GPU_BLOCK_VALUES
-        n_batches = max(1, values // (self.rows.table.shape[1] * max(sizes)))
+        n_batches = max(1, values // (self.rows.values_per_row * max(sizes)))
         for start in range(0, len(sizes), n_batches):
             yield sizes[start : start + n_batches]
 
@@ -262,7 +269,8 @@ def _shares(weight: Tensor, sizes: list[int]) -> Tensor:
     if min(sizes) == max(sizes):
         return weight / sizes[0]
     lengths = torch.tensor(sizes, device=weight.device)
-    return weight / lengths.repeat_interleave(lengths, output_size=len(weight))
+    lengths = lengths.repeat_interleave(lengths, output_size=len(weight))
+    return weight / lengths.view(-1, *[1] * (weight.ndim - 1))
 
 
 def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
@@ -282,7 +290,7 @@ def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
     ([4, 4, 2], [4, 5])
     """
     n_full, left = divmod(int(n_rows), batch_size)
-    return _joined([batch_size] * n_full + ([left] if left else []))
+    return without_single_row([batch_size] * n_full + ([left] if left else []))
 
 
 def checked_epoch(drawn: Any, n_rows: int, sampler: str) -> EpochRows:
@@ -362,11 +370,19 @@ def _integers(values: Any) -> NDArray[np.integer]:
 
 def _flattened(drawn: EpochRows, batch_size: int) -> tuple[NDArray, list[int]]:
     if isinstance(drawn, list):
-        return np.concatenate(drawn), _joined([len(batch) for batch in drawn])
+        return np.concatenate(drawn), without_single_row(
+            [len(batch) for batch in drawn]
+        )
     return drawn, batch_sizes(len(drawn), batch_size)
 
 
-def _joined(sizes: list[int]) -> list[int]:
+def without_single_row(sizes: list[int]) -> list[int]:
+    """Let a last batch of a single row join the one before it.
+
+    Parameters
+    ----------
+    sizes : list of int
+    """
     if len(sizes) > 1 and sizes[-1] == 1:
         sizes[-2:] = [sizes[-2] + 1]
     return sizes

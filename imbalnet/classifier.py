@@ -27,9 +27,7 @@ from imbalnet.optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet.parameters import NestedParametersMixin
 from imbalnet.posterior import (
     cheapest_class,
-    prior_shift,
     resolve_costs,
-    resolve_prior,
 )
 from imbalnet.reduction import posterior_mean
 from imbalnet.runtime import restored_on_failure
@@ -104,6 +102,16 @@ class BalancedNeuralClassifier(
         or object with other values than numbers; bool and nullable numbers are numbers.
         Otherwise names of columns, positions, or a mask; None takes all for numbers.
         A missing category, and one that was not seen in ``fit``, is a category too.
+    n_members : int or "auto", default="auto"
+        Networks that are trained side by side as one, from starts and batches of their
+        own; their probabilities are averaged. Each holds out its own fold of the rows
+        (not with ``early_stopping=False``, ``X_val`` or ``partial_fit``), so that the
+        best epoch is chosen by out-of-fold predictions of all rows, which stay as
+        ``oof_proba_``. Resamplers and samplers see each member's own training rows. A
+        `module` that accepts ``n_members`` builds its members itself: it takes rows
+        that they share or rows of their own, as :class:`imbalnet.networks.Members`,
+        and its parameters have them for their first axis. "auto" is 1, a single
+        network.
 
     optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"
         A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.
@@ -134,18 +142,24 @@ class BalancedNeuralClassifier(
     early_stopping : bool or "auto", default="auto"
         Whether to hold out validation rows, stop when they get no better, and keep the
         weights of the best epoch. "auto" does with more than 10,000 rows (not for
-        "lbfgs", which solves its problem), and where ``X_val`` is given.
+        "lbfgs", which solves its problem), where ``X_val`` is given, and with
+        `n_members` above 1, whose folds are the validation rows.
 
     validation_fraction : float, default=0.1
-        Share of each class that is held out.
+        Share of each class that is held out, by a single network.
 
     patience : int, default=10
         Epochs without a better one after which training stops.
 
-    monitor : {"average_precision", "loss"}, default="average_precision"
+    monitor : {"auto", "average_precision", "loss"}, default="auto"
         What decides which epoch is better: average precision (for several classes the
         mean of one-vs-rest), or the loss on the validation rows. Ties, and classes with
-        fewer than 5 validation rows, are left to the loss.
+        fewer than 5 validation rows, are left to the loss. "auto" is average precision,
+        and with the folds of `n_members` average precision minus the loss, in units of
+        the loss of a prediction that does not know the features.
+
+    calibrate : bool, default=True
+        Whether ``offset_`` is fitted to the validation rows, or the out-of-fold ones.
 
     device : str, default="auto"
         "auto" takes a GPU if there is one; otherwise a torch device such as "cpu".
@@ -203,11 +217,16 @@ class BalancedNeuralClassifier(
         Class frequencies in the training rows (weighted by `sample_weight`).
 
     effective_prior_ : ndarray of shape (n_classes,)
-        Class distribution that the network was trained under.
+        Class distribution that the network was trained under, the mean of its members'.
 
     offset_ : ndarray of shape (n_classes,)
         What :func:`imbalnet.posterior.fit_offset` added to the log posteriors; zeros
         without validation rows.
+
+    oof_proba_ : ndarray of shape (n_rows, n_classes)
+        Out-of-fold probabilities of the rows given to ``fit``, under `target_prior`:
+        each row's are those of the member that did not train on it. Rows of weight 0,
+        on which none did, have the mean of all. With `n_members` above 1 only.
 
     net_ : skorch.NeuralNetClassifier
         The trained net.
@@ -292,6 +311,10 @@ class BalancedNeuralClassifier(
         "target_prior": [StrOptions({"train", "uniform"}), dict, "array-like", None],
         "cost_matrix": ["array-like", dict, None],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+        "n_members": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "optimizer": [StrOptions({"auto", *OPTIMIZERS}), callable],
         "learning_rate": [
             Interval(Real, 0, None, closed="neither"),
@@ -310,7 +333,8 @@ class BalancedNeuralClassifier(
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "patience": [Interval(Integral, 1, None, closed="left")],
-        "monitor": [StrOptions({"average_precision", "loss"})],
+        "monitor": [StrOptions({"auto", "average_precision", "loss"})],
+        "calibrate": ["boolean"],
         "device": [str, torch.device],
         "dtype": [StrOptions({"float32", "float64", "bfloat16"})],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
@@ -334,6 +358,7 @@ class BalancedNeuralClassifier(
         target_prior: Any = None,
         cost_matrix: Any = None,
         categorical_features: Any = "from_dtype",
+        n_members: int | str = "auto",
         optimizer: str | OptimizerFactory = "auto",
         learning_rate: float | str = "auto",
         schedule: str = "cosine",
@@ -343,7 +368,8 @@ class BalancedNeuralClassifier(
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         patience: int = 10,
-        monitor: str = "average_precision",
+        monitor: str = "auto",
+        calibrate: bool = True,
         device: str | torch.device = "auto",
         dtype: str = "float32",
         n_threads: int | None = None,
@@ -361,6 +387,7 @@ class BalancedNeuralClassifier(
         self.target_prior = target_prior
         self.cost_matrix = cost_matrix
         self.categorical_features = categorical_features
+        self.n_members = n_members
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.schedule = schedule
@@ -371,6 +398,7 @@ class BalancedNeuralClassifier(
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.monitor = monitor
+        self.calibrate = calibrate
         self.device = device
         self.dtype = dtype
         self.n_threads = n_threads
@@ -500,8 +528,10 @@ class BalancedNeuralClassifier(
         self.net_ = trained.net
         self.class_weight_ = trained.class_weight
         self.class_prior_ = trained.class_prior
-        self.effective_prior_ = trained.effective_prior
+        self.effective_prior_ = trained.member_priors.mean(axis=0)
+        self._member_priors = trained.member_priors
         self.offset_ = trained.offset
+        self._out_of_fold = trained.out_of_fold
         self._class_counts = trained.class_counts
         self._split_seed = trained.split_seed
         self.n_iter_ = len(self.net_.history)
@@ -572,12 +602,7 @@ class BalancedNeuralClassifier(
     def _log_posterior(self, X: Any, target_prior: Any = None) -> NDArray[np.float64]:
         """Give log probabilities under a prior, by default ``self.target_prior``."""
         check_is_fitted(self)
-        target_prior = self.target_prior if target_prior is None else target_prior
-        target = resolve_prior(target_prior, self.classes_, self.class_prior_)
-        shift = self.offset_
-        if target is not None:
-            shift = shift + prior_shift(self.effective_prior_, target)
-        finish = partial(posterior_mean, shift=shift)
+        finish = partial(posterior_mean, shift=self._shift(target_prior))
         dtype = feature_dtype(self, goes_on=True)
         parts = [
             self.net_.predict_log_posterior(block, finish, self.n_threads)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imbalnet.networks import LinearModel
+from imbalnet.posterior import OutOfFold, prior_shift, resolve_prior
 
 
 class FittedNetworkMixin:
@@ -19,6 +20,10 @@ class FittedNetworkMixin:
     net_: Any
     classes_: NDArray[Any]
     offset_: NDArray[np.float64]
+    class_prior_: NDArray[np.float64]
+    target_prior: Any
+    _member_priors: NDArray[np.float64]
+    _out_of_fold: OutOfFold | None
 
     @property
     def module_(self) -> nn.Module:
@@ -47,6 +52,26 @@ class FittedNetworkMixin:
         binary = len(self.classes_) == 2
         return intercept + (np.diff(self.offset_) if binary else self.offset_)
 
+    @property
+    def oof_proba_(self) -> NDArray[np.float64]:
+        """Out-of-fold probabilities of the training rows, with ``n_members`` > 1."""
+        out_of_fold = self._out_of_fold
+        if out_of_fold is None:
+            raise AttributeError(
+                "oof_proba_ needs members that hold out folds: fit with n_members of "
+                "at least 2, without X_val and not with early_stopping=False; "
+                "partial_fit ends it."
+            )
+        return np.exp(out_of_fold.shifted(self._shift()))
+
+    def _shift(self, target_prior: Any = None) -> NDArray[np.float64]:
+        """Give what is added to members' log posteriors; (members or 1, n_classes)."""
+        target_prior = self.target_prior if target_prior is None else target_prior
+        target = resolve_prior(target_prior, self.classes_, self.class_prior_)
+        if target is None:
+            return np.broadcast_to(self.offset_, self._member_priors.shape)
+        return self.offset_ + prior_shift(self._member_priors, target)
+
     def _coefficients(self) -> tuple[NDArray, NDArray]:
         """Give coefficients and intercepts in log odds, where the loss is linear."""
         coef, intercept = self._linear().coefficients()
@@ -56,6 +81,12 @@ class FittedNetworkMixin:
 
     def _linear(self) -> LinearModel:
         module = self.module_
+        if self.net_.n_members > 1:
+            raise AttributeError(
+                "coef_ and intercept_ exist with n_members=1 only: the probabilities "
+                f"of {self.net_.n_members} members are averaged, not their "
+                "coefficients."
+            )
         if not isinstance(module, LinearModel):
             raise AttributeError(
                 f"coef_ and intercept_ exist with module='linear' only, not with "

@@ -20,15 +20,24 @@ from torch.optim.lr_scheduler import LambdaLR
 MIN_RANKED = 5
 
 
-def choose_monitor(monitor: str, counts: NDArray[np.integer]) -> str:
-    """Fall back to the loss where average precision has too few rows to rank.
+def choose_monitor(
+    monitor: str, counts: NDArray[np.integer], *, has_folds: bool = False
+) -> str:
+    """Resolve "auto"; fall back to the loss where there are too few rows to rank.
 
     Parameters
     ----------
-    monitor : {"average_precision", "loss"}
+    monitor : {"auto", "average_precision", "loss"}
         What the user wants.
     counts : ndarray of shape (n_classes,)
         Validation rows of each class.
+    has_folds : bool, default=False
+        Whether every row is a validation row, of one member. "auto" is then
+        "combined", which leaves it to the loss without a word.
+
+    Returns
+    -------
+    {"average_precision", "combined", "loss"}
 
     Warns
     -----
@@ -36,12 +45,18 @@ def choose_monitor(monitor: str, counts: NDArray[np.integer]) -> str:
         If it falls back.
     """
     fewest = counts.min()
-    if monitor != "average_precision" or fewest >= MIN_RANKED:
+    if monitor == "loss":
         return monitor
+    is_combined = monitor == "auto" and has_folds
+    if fewest >= MIN_RANKED:
+        return "combined" if is_combined else "average_precision"
+    if is_combined:
+        return "loss"
+    cure = "Set" if has_folds else "Raise validation_fraction, or set"
     warnings.warn(
         f"A class has {fewest} validation rows, too few to rank by average_precision "
         f"(fewer than {MIN_RANKED}): the best epoch is the one of the lowest "
-        "validation loss. Raise validation_fraction, or set monitor='loss' to agree.",
+        f"validation loss. {cure} monitor='loss' to agree.",
         UserWarning,
         stacklevel=7,
     )
@@ -141,8 +156,10 @@ class BestEpoch(Callback):
 
     Parameters
     ----------
-    monitor : {"average_precision", "loss"}
-        What decides.
+    monitor : {"average_precision", "loss", "combined"}
+        What decides. "combined" is average precision minus the loss, in units of the
+        loss of a prediction that does not know the features (``valid_score``): of
+        epochs that rank alike it prefers those whose probabilities are better.
     patience : int or None
         Epochs without a better one after which training stops; None never stops.
     first_stop : int, default=0
@@ -193,10 +210,12 @@ class BestEpoch(Callback):
         return epoch - max(self.best_epoch_, started + self.first_stop)
 
     def _rank(self, record: dict[str, Any]) -> tuple[float, float]:
-        precision = record["valid_average_precision"]
-        if self.monitor == "loss":
-            precision = 0.0
-        return precision, -record["valid_loss"]
+        scores = {
+            "average_precision": "valid_average_precision",
+            "combined": "valid_score",
+        }
+        score = 0.0 if self.monitor == "loss" else record[scores[self.monitor]]
+        return score, -record["valid_loss"]
 
 
 def _state_of(net: Any) -> dict[str, Any]:

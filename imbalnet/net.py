@@ -6,61 +6,33 @@ import contextlib
 import copy
 import inspect
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import sparse
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
-from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from imbalnet.batches import Batch, TableRows, TensorBatches, as_tensor
+from imbalnet.batches import Batch, TableRows, TensorBatches
+from imbalnet.datasets import FoldRows, NetRows
+from imbalnet.inference import InferenceMixin, rows_at_once
 from imbalnet.losses import Loss
 from imbalnet.metrics import macro_average_precision
 from imbalnet.monitoring import BestEpoch, Phases
+from imbalnet.networks import is_split
 from imbalnet.reduction import LossMean, RowsInOne, mean_over_members
-from imbalnet.runtime import prediction_threads, torch_threads, use_one_thread
-
-# In multiples of this many rows, a matrix product treats each of them the same.
-_SAME_KERNEL_ROWS = 64
-
-# Values that a layer gives in prediction: 1 MiB in float32.
-_CPU_PREDICT_VALUES = 2**18
-_GPU_PREDICT_ROWS = 2**16
-_ALL_AT_ONCE = 2**62
-
-# Layers whose output for a row depends on the rows around.
-_OF_THE_BATCH = (nn.modules.batchnorm._BatchNorm,)
 
 # Optimisers whose step never asks for the loss.
 _PLAIN_OPTIMIZERS = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
 
+# Of a prediction that does not know the features; losses are compared to it.
+_SMALLEST_LOSS = 1e-12
+
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
-class NetRows(TableRows, SkorchDataset):
-    """Table rows that skorch's callbacks know for a dataset.
-
-    ``score_weight`` are the sample weights alone, by which validation rows are scored;
-    ``phase_weights`` are the loss weights without class weights and with them, where
-    some epochs train without.
-    """
-
-    score_weight: NDArray | None = None
-    phase_weights: tuple[Tensor, Tensor] | None = None
-
-    def use_class_weights(self, is_used: bool) -> None:
-        """Choose between the loss weights of the phases, where there are two."""
-        if self.phase_weights is not None:
-            self.weight = self.phase_weights[is_used]
-
-
-class ImbalanceNet(NeuralNetClassifier):
+class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
     """A skorch classifier that owns weighting, reduction and the softmax.
 
     It trains on :class:`~imbalnet.batches.TableRows`, whose batches carry loss
@@ -74,6 +46,11 @@ class ImbalanceNet(NeuralNetClassifier):
         Called as ``module(in_features=, out_features=, **module__*)``.
     criterion : Loss
         The loss, already built.
+    n_members : int, default=1
+        Members that train side by side, each on its own rows. Each follows the
+        gradient that it would have alone.
+    has_member_axis : bool, default=False
+        Whether the module's parameters have the members for their first axis.
     weight_decay : float, default=0.0
         Acts on matrices only, not on biases. Optimisers that have no such argument
         (L-BFGS) minimise ``0.5 * weight_decay * |W|**2`` beside the loss.
@@ -99,6 +76,8 @@ class ImbalanceNet(NeuralNetClassifier):
         module: Callable[..., nn.Module],
         *,
         criterion: Loss,
+        n_members: int = 1,
+        has_member_axis: bool = False,
         weight_decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
         is_mixed: bool = False,
@@ -118,6 +97,8 @@ class ImbalanceNet(NeuralNetClassifier):
             train_split=train_split,
             **kwargs,
         )
+        self.n_members = n_members
+        self.has_member_axis = has_member_axis
         self.weight_decay = weight_decay
         self.dtype = dtype
         self.is_mixed = is_mixed
@@ -163,8 +144,8 @@ class ImbalanceNet(NeuralNetClassifier):
         kwargs = {"lr": self.lr, **self.get_params_for("optimizer")}
         parameters = [p for _, p in self.get_all_learnable_params()]
         if self._optimizer_decays() and self.weight_decay:
-            matrices = [p for p in parameters if p.ndim > 1]
-            others = [p for p in parameters if p.ndim <= 1]
+            matrices = [p for p in parameters if self._is_matrix(p)]
+            others = [p for p in parameters if not self._is_matrix(p)]
             groups = [
                 {"params": matrices, "weight_decay": self.weight_decay},
                 {"params": others, "weight_decay": 0.0},
@@ -180,12 +161,11 @@ class ImbalanceNet(NeuralNetClassifier):
     def _penalised(self) -> list[nn.Parameter]:
         if self._optimizer_decays() or not self.weight_decay:
             return []
-        return [p for _, p in self.get_all_learnable_params() if p.ndim > 1]
+        parameters = [p for _, p in self.get_all_learnable_params()]
+        return [p for p in parameters if self._is_matrix(p)]
 
-    @property
-    def n_parameters(self) -> int:
-        """Number of the network's parameters."""
-        return sum(p.numel() for p in self.module_.parameters())
+    def _is_matrix(self, parameter: nn.Parameter) -> bool:
+        return parameter.ndim > 1 + self.has_member_axis
 
     # -- training ----------------------------------------------------------------
 
@@ -251,7 +231,7 @@ class ImbalanceNet(NeuralNetClassifier):
             and works_on_blocks(self.module_, rows_train)
         )
         for _ in range(self.max_epochs if epochs is None else epochs):
-            self._begin_epoch(rows_train)
+            self._begin_epoch(rows_train, rows_valid)
             self.notify("on_epoch_begin", **datasets)
             if not self.batches_are_watched:
                 self.history.new_batch()  # skorch's Checkpoint looks for one
@@ -265,13 +245,14 @@ class ImbalanceNet(NeuralNetClassifier):
         self._check_weights()
         return self
 
-    def _begin_epoch(self, rows: Any) -> None:
+    def _begin_epoch(self, *rows: Any) -> None:
         """Let loss and class weights follow the phase of training."""
         phases = self.phases or Phases(planned=self.max_epochs)
         done = self.epochs_behind_
         self.criterion_.begin_epoch(phases.progress(done))
-        if isinstance(rows, NetRows):
-            rows.use_class_weights(done >= phases.unweighted)
+        for part in rows:
+            if isinstance(part, NetRows):
+                part.use_class_weights(done >= phases.unweighted)
         if phases.changes_at(done) and isinstance(self.optimizer_, torch.optim.LBFGS):
             self.optimizer_.state.clear()  # the curvature of another objective
 
@@ -313,7 +294,7 @@ class ImbalanceNet(NeuralNetClassifier):
             losses.append(step["loss"])
             sizes.append(len(batch[1]))
             self.notify("on_batch_end", batch=batch[:2], training=True, **step)
-        loss = torch.stack(losses).cpu().double().numpy()
+        loss = torch.stack(losses).cpu().double().numpy() / self.n_members
         return float(np.average(loss, weights=sizes))
 
     def _record_train_loss(self, loss: float) -> None:
@@ -354,43 +335,86 @@ class ImbalanceNet(NeuralNetClassifier):
             super().notify(method_name, **cb_kwargs)
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
-        """Compute the weighted loss of a batch and its gradients."""
+        """Compute the weighted loss of a batch and its gradients.
+
+        Of members it is the sum of their losses, so that each has its own gradient.
+        """
         X, y, weight = (values.to(self.device) for values in batch)
         logits = self.infer(X)
-        loss = (weight * self.loss_per_row(logits, y)).mean()
+        loss = (weight * self.loss_per_row(logits, y)).mean(0).sum()
         for matrix in self.penalised_:
             loss = loss + 0.5 * self.weight_decay * matrix.square().sum()
         loss.backward()
         return {"loss": loss.detach(), "y_pred": logits.detach()}
 
     def loss_per_row(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Give the loss of each row; an ensemble's is the mean of its members'."""
+        """Give the loss of each row; of each member's where members have their own.
+
+        For rows that members share, an ensemble's loss is the mean of its members'.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (batch, n_classes) or (batch, members, n_classes)
+        y : Tensor of shape (batch,) or (batch, members)
+
+        Returns
+        -------
+        Tensor of the shape of `y`
+        """
         if logits.ndim == 2:
             return self.criterion_(logits, y)
-        n_members = logits.shape[1]
-        # (B, M, C) -> (B * M, C) -> (B,)
-        losses = self.criterion_(logits.flatten(0, 1), y.repeat_interleave(n_members))
-        return losses.unflatten(0, (-1, n_members)).mean(1)
+        shape = logits.shape[:2]
+        if y.ndim == 1:
+            return self.loss_per_row(logits, y[:, None].expand(shape)).mean(1)
+        if self.criterion_.is_ranking:  # it compares a member's rows with each other
+            pairs = zip(logits.unbind(1), y.unbind(1), strict=True)
+            return torch.stack([self.criterion_(*pair) for pair in pairs], dim=1)
+        # (B, M, C) -> (B * M, C) -> (B, M)
+        return self.criterion_(logits.flatten(0, 1), y.flatten()).unflatten(0, shape)
 
     @torch.no_grad()
     def _validate(self, rows: NetRows) -> None:
         """Record loss and average precision of the validation rows."""
         self._set_training(False)
-        together = RowsInOne(len(rows))
-        for batch in self.get_iterator(rows):
-            together.add(*self._validation_part(batch))
-        logits, y, weight = together.columns
+        if isinstance(rows, FoldRows):
+            logits, y, weight = self._validation_of_folds(rows)
+        else:
+            together = RowsInOne(len(rows))
+            for batch in self.get_iterator(rows):
+                together.add(*self._validation_part(batch))
+            logits, y, weight = together.columns
         if not torch.isfinite(logits).all():
             raise self._divergence("The validation outputs became NaN or infinite")
-        loss = (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
+        loss = self._weighted_mean(logits, y, weight)
         log_posterior = self.log_posterior(logits.cpu().double())
-        score = macro_average_precision(
+        if isinstance(rows, FoldRows) and rows.shift is not None:
+            log_posterior = (log_posterior + rows.shift).log_softmax(-1)
+        precision = macro_average_precision(
             y.cpu().numpy(),
             mean_over_members(log_posterior.exp()).numpy(),
             rows.score_weight,
         )
-        self._record_loss("valid_loss", loss.item())
-        self.history.record("valid_average_precision", score)
+        self._record_loss("valid_loss", loss)
+        self.history.record("valid_average_precision", precision)
+        if isinstance(rows, FoldRows) and rows.constant is not None:
+            if rows.constant_loss is None:
+                constant = rows.constant.to(logits).expand(len(y), -1)
+                rows.constant_loss = self._weighted_mean(constant, y, weight)
+            unit = max(rows.constant_loss, _SMALLEST_LOSS)
+            self.history.record("valid_score", precision - loss / unit)
+
+    def _validation_of_folds(self, rows: FoldRows) -> Batch:
+        """Give out-of-fold logits, codes and weights, and tell callbacks of them."""
+        batch = (rows.X, rows.y) if self.batches_are_watched else ()
+        self.notify("on_batch_begin", batch=batch, training=False)
+        logits = self.out_of_fold_logits(rows)
+        self.notify("on_batch_end", batch=batch, training=False, y_pred=logits)
+        return logits, rows.y.to(logits.device), rows.loss_weight.to(logits.device)
+
+    def _weighted_mean(self, logits: Tensor, y: Tensor, weight: Tensor) -> float:
+        """Give the mean loss of validation rows."""
+        loss = (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
+        return loss.item()
 
     def _validation_part(self, batch: Batch) -> Batch:
         """Give logits, codes and weights of a batch, and tell callbacks of it."""
@@ -399,124 +423,6 @@ class ImbalanceNet(NeuralNetClassifier):
         logits = self.infer(X)
         self.notify("on_batch_end", batch=batch[:2], training=False, y_pred=logits)
         return logits, y, weight
-
-    # -- inference ---------------------------------------------------------------
-
-    def infer(self, x: Any, **fit_params: Any) -> Tensor:
-        """Give logits of shape (batch, n_classes) or (batch, members, n_classes)."""
-        return self._logits(self.module_, x)
-
-    def _logits(self, forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        if self.is_mixed:
-            with torch.autocast(torch.device(self.device).type, torch.bfloat16):
-                output = forward(x).to(self.dtype)
-        else:
-            output = forward(x)
-        # one column z for two classes stands for the logits (0, z)
-        return F.pad(output, (1, 0)) if output.shape[-1] == 1 else output
-
-    def evaluation_step(self, batch: Batch, training: bool = False) -> Tensor:
-        """Give the logits of a batch for prediction."""
-        self.check_is_fitted()
-        self._set_training(training)
-        X = batch[0].to(self.device)
-        with torch.set_grad_enabled(training):
-            return self.infer(X) if training else self._infer_alike(X)
-
-    def _infer_alike(self, X: Tensor) -> Tensor:
-        """Give a row the same logits whatever rows come with it.
-
-        Matrix products take other kernels for what is left over of full blocks of
-        rows, which sum in another order. Without a standardising layer, whose output
-        is aligned, the last bit may still depend on where in memory a row lies.
-        """
-        missing = -len(X) % _SAME_KERNEL_ROWS
-        if not missing:
-            return self.infer(X)
-        return self.infer(F.pad(X, (0, 0, 0, missing)))[: len(X)]
-
-    def log_posterior(self, logits: Tensor) -> Tensor:
-        """Give the log posteriors that `logits` stand for under the trained prior."""
-        return self._criterion_at(logits).log_posterior(logits)
-
-    def _criterion_at(self, logits: Tensor) -> Loss:
-        """Give the loss where the logits are: Apple's GPUs leave float64 to the CPU."""
-        if logits.device.type == torch.device(self.device).type:
-            return self.criterion_
-        return copy.deepcopy(self.criterion_).to(logits.device)
-
-    def predict_log_posterior(
-        self,
-        X: Any,
-        finish: Callable[[Tensor], Tensor] | None = None,
-        n_threads: int | None = 1,
-    ) -> NDArray[np.float64]:
-        """Give log posteriors under the trained prior, in float64.
-
-        Parameters
-        ----------
-        X : {ndarray, CSR matrix, TableRows} of shape (n_rows, n_features)
-            Not copied as a whole.
-        finish : callable or None, default=None
-            Turns log posteriors of some rows, which lack a constant a row, into what
-            is wanted.
-        n_threads : int or None, default=1
-            Threads that share the rows on a CPU, see
-            :func:`~imbalnet.runtime.prediction_threads`; the bits do not depend on it.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_classes) or (n_rows, members, n_classes)
-        """
-        self.check_is_fitted()
-        self._set_training(False)
-        step = self.get_params_for("iterator_valid")["batch_size"]
-        step = _ALL_AT_ONCE if step == -1 else step  # as skorch has it
-        n_rows = len(X) if isinstance(X, TableRows) else X.shape[0]
-        n_threads = prediction_threads(n_threads, n_rows * self.n_parameters)
-        first, *others = (slice(i, i + step) for i in range(0, n_rows, step))
-        with torch_threads(1):
-            part = self._log_posterior_of(X, finish, first)
-            result = np.empty((n_rows, *part.shape[1:]))
-            result[first] = part
-
-            def fill(rows: slice) -> None:
-                result[rows] = self._log_posterior_of(X, finish, rows)
-
-            self._for_each(fill, others, n_threads)
-        return result
-
-    def _for_each(
-        self, task: Callable[[slice], None], slices: list[slice], n_threads: int
-    ) -> None:
-        on_cpu = torch.device(self.device).type == "cpu"
-        if n_threads > 1 and len(slices) > 1 and on_cpu and not self.compile:
-            with ThreadPoolExecutor(n_threads, initializer=use_one_thread) as pool:
-                list(pool.map(task, slices))  # raises what the tasks raised
-        else:
-            for rows in slices:
-                task(rows)
-
-    @torch.inference_mode()
-    def _log_posterior_of(
-        self, X: Any, finish: Callable[[Tensor], Tensor] | None, rows: slice
-    ) -> NDArray[np.float64]:
-        if isinstance(X, TableRows):
-            part = X.features(rows)
-        else:
-            dense = X[rows].toarray() if sparse.issparse(X) else X[rows]
-            part = as_tensor(dense, dtype=self.dtype, device=self.device)
-        logits = self._infer_alike(part)
-        if logits.device.type == "mps":
-            logits = logits.cpu()  # for float64
-        if finish is None:
-            return self.log_posterior(logits.double()).cpu().numpy()
-        scores = self._criterion_at(logits).posterior_scores(logits.double())
-        return finish(scores).cpu().numpy()
-
-    def predict_proba(self, X: Any) -> NDArray:
-        """Give class probabilities under the trained prior, for skorch's callbacks."""
-        return mean_over_members(np.exp(self.predict_log_posterior(X)))
 
 
 def works_on_blocks(module: nn.Module, rows: TableRows) -> bool:
@@ -530,27 +436,15 @@ def works_on_blocks(module: nn.Module, rows: TableRows) -> bool:
         isinstance(part, nn.modules.batchnorm._NormBase) for part in module.modules()
     ):
         return False
-    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
-    definers = {
-        next((cls for cls in type(module).__mro__ if name in vars(cls)), None)
-        for name in ("prepare", "body", "forward")
-    }
-    if len(definers) > 1 or any(hooks):
+    parts: list[Any] = [module, *getattr(module, "members", ())]
+    hooks = [
+        any((part._forward_hooks, part._forward_pre_hooks, part._backward_hooks))
+        for part in parts
+    ]
+    if not is_split(module) or any(hooks):
         return False
     prepare: Any = module.eval().prepare
     return not prepare(rows.features(slice(0, 1))).requires_grad
-
-
-def rows_at_once(module: nn.Module, device: torch.device) -> int:
-    """Give how many rows go through a network that does not train.
-
-    On a CPU so many that what a layer gives stays in the processor's cache.
-    """
-    if device.type != "cpu":
-        return _GPU_PREDICT_ROWS
-    widths = [max(p.shape) for p in module.parameters() if p.ndim > 1]
-    blocks = _CPU_PREDICT_VALUES // (_SAME_KERNEL_ROWS * max(widths, default=1))
-    return int(np.clip(blocks, 8, 128)) * _SAME_KERNEL_ROWS
 
 
 # What further training may change in a net, beside weights and history.

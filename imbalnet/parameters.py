@@ -107,6 +107,11 @@ class NestedParametersMixin:
             setattr(self, name, value)
 
 
+def name_of(component: Any) -> str:
+    """Give the name of a class or function, or what represents another object."""
+    return getattr(component, "__name__", repr(component))
+
+
 def accepted_names(
     function: Callable[..., Any], without: Collection[str] = ()
 ) -> set[str] | None:

@@ -7,16 +7,19 @@ weights, nor samplers, nor synthetic rows know anything of them.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from imbalnet.batches import EpochOrder, Shuffle
 from imbalnet.sampling import IndexSampler, bound, checked_rates, resample
-from imbalnet.splitting import stratified_split
+from imbalnet.splitting import stratified_folds, stratified_split
 from imbalnet.table import Rows, resampled_matrix
 from imbalnet.weighting import ClassWeight, class_weights
 
@@ -58,6 +61,28 @@ def hold_out(
 
 
 @dataclass(frozen=True)
+class Folds:
+    """Rows of which each is held out by one member of an ensemble.
+
+    Attributes
+    ----------
+    rows : Rows
+        With their sample weights.
+    folds : ndarray of shape (n_rows,)
+        The member of each row.
+    """
+
+    rows: Rows
+    folds: NDArray[np.integer]
+
+    @classmethod
+    def of(cls, rows: Rows, n_members: int, seed: int) -> Folds:
+        """Deal rows to the members, class by class."""
+        rng = np.random.default_rng(seed)
+        return cls(rows, stratified_folds(rows.of(rows.codes), n_members, rng))
+
+
+@dataclass(frozen=True)
 class ClassCounts:
     """Weighted class counts; they add up over the calls of ``partial_fit``.
 
@@ -92,9 +117,8 @@ class TrainingPlan:
 
     Attributes
     ----------
-    rows : Rows
-        Training rows after resampling; ``weight`` is the loss weight, of mean 1 over
-        what an epoch draws (with ``partial_fit``: over all that was drawn so far).
+    sampled : Rows
+        Training rows after resampling; ``weight`` is the sample weight.
     order : EpochOrder or None
         Draws the epochs; None is one full batch.
     batch_size : int
@@ -103,17 +127,33 @@ class TrainingPlan:
         Computed from what the sampler delivers.
     loss_factor : ndarray of shape (n_classes,)
         ``class_weight * sampling rate``, which a validation row of the class weighs.
-    early_weight : ndarray of shape (n_table_rows,) or None
-        Loss weights without class weights, for the epochs before deferred ones.
+    factor : ndarray of shape (n_classes,)
+        Turns sample weights into loss weights, of mean 1 over what an epoch draws
+        (with ``partial_fit``: over all that was drawn so far).
+    early_factor : ndarray of shape (n_classes,) or None
+        The same without class weights, for the epochs before deferred ones.
     """
 
-    rows: Rows
+    sampled: Rows
     order: EpochOrder | None
     batch_size: int
     class_counts: ClassCounts
     class_weight: NDArray[np.float64]
     loss_factor: NDArray[np.float64]
-    early_weight: NDArray[np.floating] | None
+    factor: NDArray[np.float64]
+    early_factor: NDArray[np.float64] | None
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Training rows with their loss weights."""
+        return self.sampled.weighted_by_class(self.factor)
+
+    @property
+    def early_weight(self) -> NDArray[np.floating] | None:
+        """Loss weights before deferred ones; shape ``(n_table_rows,)``."""
+        if self.early_factor is None:
+            return None
+        return self.sampled.weighted_by_class(self.early_factor).weight
 
 
 def plan_training(
@@ -178,16 +218,100 @@ def plan_training(
     in_batch = rates if one_batch else 1.0
     early = None
     if defers_weights:
-        early = _loss_weights(rows, np.ones(n_classes), counts, in_batch).weight
+        early = _loss_factor(np.ones(n_classes), counts, in_batch)
     return TrainingPlan(
-        rows=_loss_weights(rows, weights, counts, in_batch),
+        sampled=rows,
         order=None if one_batch else order,
         batch_size=len(codes) if one_batch else size,
         class_counts=counts,
         class_weight=weights,
         loss_factor=weights * counted * rates / np.where(seen > 0, seen, 1.0),
-        early_weight=early,
+        factor=_loss_factor(weights, counts, in_batch),
+        early_factor=early,
     )
+
+
+def plan_members(
+    rows: Rows,
+    classes: NDArray,
+    n_members: int,
+    folds: NDArray[np.integer] | None,
+    *,
+    new_sampler: Callable[[], Any],
+    earlier: Sequence[ClassCounts] | None,
+    batch_size: int | str,
+    full_batch: bool,
+    seed: int,
+    **params: Any,
+) -> tuple[TrainingPlan, ...]:
+    """Plan for each member of an ensemble what it learns from.
+
+    The members' steps are taken together, so that the first one's plan settles the
+    batch size of all.
+
+    Parameters
+    ----------
+    rows : Rows
+    classes : ndarray of shape (n_classes,)
+    n_members : int
+    folds : ndarray of shape (n_rows,) or None
+        The fold of each row; member j learns from the rows outside fold j. None lets
+        all learn from all rows.
+    new_sampler : callable
+        Gives each member a sampler of its own.
+    earlier : sequence of ClassCounts or None
+        One of each member.
+    batch_size, full_batch, seed, **params
+        See :func:`plan_training`.
+
+    Returns
+    -------
+    tuple of TrainingPlan
+    """
+    seeds = np.random.SeedSequence(seed).generate_state(n_members)
+    plans: list[TrainingPlan] = []
+    for j in range(n_members):
+        plan = plan_training(
+            rows if folds is None else rows.subset(np.flatnonzero(folds != j)),
+            classes,
+            sampler=new_sampler(),
+            earlier=None if earlier is None else earlier[j],
+            batch_size=batch_size,
+            full_batch=full_batch,
+            seed=int(seeds[j]),
+            **params,
+        )
+        plans.append(plan)
+        full_batch = plan.order is None
+        batch_size = "auto" if full_batch else plan.batch_size
+    return tuple(plans)
+
+
+def in_one_table(
+    plans: Sequence[TrainingPlan],
+) -> tuple[Rows, list[NDArray[np.integer] | None]]:
+    """Bring the members' training rows into one table, which most share anyway.
+
+    Returns
+    -------
+    rows : Rows
+        With sample weights.
+    places : list of ndarray of shape (n_rows_of_member,) or None
+        Where in the table each member's rows stand; None is the whole table.
+    """
+    parts = [plan.sampled for plan in plans]
+    first = parts[0]
+    if all(part.X is first.X for part in parts):
+        return replace(first, index=None), [part.index for part in parts]
+    tables = [part.of(part.X) for part in parts]
+    is_sparse = sparse.issparse(first.X)
+    X = sparse.vstack(tables, "csr") if is_sparse else np.concatenate(tables)
+    codes = np.concatenate([part.of(part.codes) for part in parts])
+    weight = np.concatenate([part.of(part.weight) for part in parts])
+    stops = np.cumsum([len(part) for part in parts])
+    ends = zip(parts, stops, strict=True)
+    places: list[Any] = [np.arange(stop - len(part), stop) for part, stop in ends]
+    return Rows(X, codes, weight), places
 
 
 def _batch_size(batch_size: int | str, epoch_rows: Any, one_batch: bool) -> int:
@@ -202,13 +326,12 @@ def _batch_size(batch_size: int | str, epoch_rows: Any, one_batch: bool) -> int:
     return _auto_batch_size(epoch_rows) if batch_size == "auto" else int(batch_size)
 
 
-def _loss_weights(
-    rows: Rows, class_weight: NDArray, counts: ClassCounts, in_batch: Any
-) -> Rows:
-    """Give rows their loss weights; in one batch the rates are among the factors."""
+def _loss_factor(
+    class_weight: NDArray, counts: ClassCounts, in_batch: Any
+) -> NDArray[np.float64]:
+    """Turn sample weights into loss weights; in one batch the rates are among them."""
     norm = counts.delivered @ class_weight / counts.drawn.sum()
-    factor = class_weight * in_batch / (norm if norm > 0 else 1.0)
-    return rows.weighted_by_class(factor)
+    return class_weight * in_batch / (norm if norm > 0 else 1.0)
 
 
 def _resampled(rows: Rows, resampler: Any, classes: NDArray, seed: int) -> Rows:

@@ -21,12 +21,13 @@ class LossMean:
         self.free: list[Tensor] = []
 
     def add(self, losses: Tensor, weight: Tensor) -> None:
-        """Take the rows of one batch."""
+        """Take the rows of one batch, or those of each member."""
         if not self.free:
             self.sums.append(losses.new_zeros(_SUMS_AT_ONCE))
             self.free = list(self.sums[-1].unbind())
-        torch.dot(losses, weight.to(losses.dtype), out=self.free.pop())
-        self.n_rows += len(losses)
+        weight = weight.to(losses.dtype)
+        torch.dot(losses.flatten(), weight.flatten(), out=self.free.pop())
+        self.n_rows += losses.numel()
 
     def result(self) -> float:
         """Wait for the device, and give the mean."""
@@ -67,7 +68,7 @@ def posterior_mean(scores: Tensor, shift: NDArray) -> Tensor:
     ----------
     scores : Tensor of shape (n_rows, n_classes) or (n_rows, members, n_classes)
         Log posteriors, up to a constant a row and member.
-    shift : ndarray of shape (n_classes,)
+    shift : ndarray of shape (n_classes,) or (members, n_classes)
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The validation split, made before weights or samplers see a row."""
+"""Validation rows and folds, split off before weights or samplers see a row."""
 
 from __future__ import annotations
 
@@ -46,3 +46,40 @@ def stratified_split(
     held = np.zeros(len(codes), dtype=bool)
     held[np.concatenate([*valid, np.empty(0, dtype=np.intp)]).astype(np.intp)] = True
     return np.flatnonzero(~held), np.flatnonzero(held), np.array(unsplit, dtype=np.intp)
+
+
+def stratified_folds(
+    codes: NDArray[np.integer], n_folds: int, rng: np.random.Generator
+) -> NDArray[np.int16]:
+    """Deal rows to folds, class by class, like cards.
+
+    The folds' sizes differ by one row at most, and so do their rows of each class.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows,)
+        Class codes from 0.
+    n_folds : int
+        With more folds than rows, some stay empty.
+    rng : numpy.random.Generator
+        Shuffles the rows of each class.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        The fold of each row, from 0 to `n_folds` - 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.splitting import stratified_folds
+    >>> codes = np.array([0, 0, 0, 0, 1, 1])
+    >>> folds = stratified_folds(codes, 2, np.random.default_rng(0))
+    >>> [np.bincount(codes[folds == j]).tolist() for j in range(2)]
+    [[2, 1], [2, 1]]
+    """
+    shuffled = rng.permutation(len(codes))
+    dealt = shuffled[np.argsort(codes[shuffled], kind="stable")]
+    folds = np.empty(len(codes), dtype=np.int16)
+    folds[dealt] = np.arange(len(codes)) % n_folds
+    return folds

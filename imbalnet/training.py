@@ -6,6 +6,7 @@ import math
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,15 +18,31 @@ from imbalnet.assembly import (
     build_net,
     check_parameters,
     check_same_network,
+    fold_rows,
     optimizer_of,
+    resolve_members,
     resume,
     train_net,
 )
-from imbalnet.losses import ClassShares, Loss, build_loss
+from imbalnet.datasets import NetRows
+from imbalnet.losses import ClassShares, Loss, build_loss, constant_minimiser
 from imbalnet.monitoring import Phases, choose_monitor, epochs_before_weights
-from imbalnet.net import ImbalanceNet, NetRows, unchanged_on_failure
-from imbalnet.posterior import effective_prior, fit_offset, shift_prior
-from imbalnet.preparation import ClassCounts, TrainingPlan, hold_out, plan_training
+from imbalnet.net import ImbalanceNet, unchanged_on_failure
+from imbalnet.posterior import (
+    OutOfFold,
+    effective_prior,
+    fit_offset,
+    prior_shift,
+    shift_prior,
+)
+from imbalnet.preparation import (
+    ClassCounts,
+    Folds,
+    TrainingPlan,
+    hold_out,
+    plan_members,
+    plan_training,
+)
 from imbalnet.runtime import spawn_seeds, torch_threads, training_threads
 from imbalnet.sampling import build_sampler
 from imbalnet.table import Rows
@@ -44,11 +61,12 @@ class Trained:
     """What a training run leaves; the estimator's attributes say what each is."""
 
     net: ImbalanceNet
-    class_counts: ClassCounts
+    class_counts: list[ClassCounts]
     class_weight: NDArray[np.float64]
     class_prior: NDArray[np.float64]
-    effective_prior: NDArray[np.float64]
+    member_priors: NDArray[np.float64]
     offset: NDArray[np.float64]
+    out_of_fold: OutOfFold | None
     split_seed: int
 
 
@@ -58,8 +76,8 @@ class _Run:
 
     loss: Loss
     rows: Rows
-    valid: Rows | None
-    plan: TrainingPlan
+    valid: Rows | Folds | None
+    plans: tuple[TrainingPlan, ...]
     monitor: str | None
     phases: Phases
     in_parts: bool
@@ -68,20 +86,77 @@ class _Run:
     draw_seed: int
     split_seed: int
 
-    def prior(self, *, weighted: bool) -> NDArray[np.float64]:
-        """Give the class distribution of training, behind the sampler."""
-        counts = self.plan.class_counts.delivered
-        return effective_prior(counts, self.plan.class_weight if weighted else 1.0)
+    @property
+    def folds(self) -> Folds | None:
+        """The fold of each row, where members hold rows out."""
+        return self.valid if isinstance(self.valid, Folds) else None
 
-    def effective_prior(self, net: ImbalanceNet) -> NDArray[np.float64]:
-        """Give what the kept epoch was trained under, the loss' own part included.
+    @property
+    def class_prior(self) -> NDArray[np.float64]:
+        """The class distribution of the training rows as they came."""
+        seen = [effective_prior(plan.class_counts.seen) for plan in self.plans]
+        return np.mean(seen, axis=0)
+
+    def priors(self, *, weighted: bool) -> NDArray[np.float64]:
+        """Give the class distribution of each member's training, behind the sampler.
+
+        Returns
+        -------
+        ndarray of shape (members, n_classes)
+        """
+        return np.stack(
+            [
+                effective_prior(
+                    plan.class_counts.delivered, plan.class_weight if weighted else 1.0
+                )
+                for plan in self.plans
+            ]
+        )
+
+    def prior(self, *, weighted: bool) -> NDArray[np.float64]:
+        """Give the mean of the members' distributions."""
+        return self.priors(weighted=weighted).mean(axis=0)
+
+    @cached_property
+    def constant(self) -> torch.Tensor:
+        """The best logits that do not know the features; shape ``(n_classes,)``."""
+        prior = torch.from_numpy(self.prior(weighted=True))
+        return constant_minimiser(self.loss, prior)
+
+    @property
+    def start(self) -> torch.Tensor:
+        """The same at the start of training, where class weights may come later."""
+        if self.phases.unweighted == 0:
+            return self.constant
+        prior = torch.from_numpy(self.prior(weighted=False))
+        return constant_minimiser(self.loss, prior)
+
+    def trained_priors(self, *, weighted: bool) -> NDArray[np.float64]:
+        """Give what members are trained under, the loss' own part included."""
+        priors = torch.from_numpy(self.priors(weighted=weighted))
+        trained = [self.loss.effective_prior(prior).cpu() for prior in priors]
+        return torch.stack(trained).numpy()
+
+    def effective_priors(self, net: ImbalanceNet) -> NDArray[np.float64]:
+        """Give what the kept epoch was trained under, of each member.
 
         With deferred weights that depends on when it came.
         """
         late = self.phases.unweighted
-        weighted = late == 0 or net.epochs_behind_ > late
-        prior = torch.from_numpy(self.prior(weighted=weighted))
-        return self.loss.effective_prior(prior).cpu().numpy()
+        return self.trained_priors(weighted=late == 0 or net.epochs_behind_ > late)
+
+    def for_folds(self) -> dict[str, Any]:
+        """Give what out-of-fold rows are judged by, if there are such."""
+        if self.folds is None:
+            return {}
+        early, late = (
+            prior_shift(self.trained_priors(weighted=weighted), self.class_prior)
+            for weighted in (False, True)
+        )
+        return {
+            "constant": self.constant,
+            "phase_shifts": (early, late),
+        }
 
 
 def train(
@@ -109,34 +184,41 @@ def train(
         Whether this is a call of ``partial_fit``: one epoch, no validation rows.
     """
     run = _settle(clf, rows, given, goes_on=goes_on, is_partial=is_partial)
-    class_prior = effective_prior(run.plan.class_counts.seen)
+    class_prior = run.class_prior
     offset = clf.offset_ if goes_on and is_partial else np.zeros(len(clf.classes_))
     with torch_threads(1):
         net = clf.net_ if goes_on else _new_net(clf, run)
-    n_threads = training_threads(clf.n_threads, run.plan.batch_size * net.n_parameters)
+    n_threads = training_threads(
+        clf.n_threads, run.plans[0].batch_size * net.n_parameters
+    )
     keeping = unchanged_on_failure(net) if goes_on else nullcontext()
     with torch_threads(n_threads), keeping:
         if goes_on:
             _resume(net, clf, run)
         train_net(
             net,
-            run.plan,
+            run.plans,
             run.valid,
             epochs=1 if is_partial else clf.max_epochs,
             epochs_before=net.epochs_behind_ if goes_on and is_partial else 0,
             phases=run.phases,
             seed=run.draw_seed,
+            **run.for_folds(),
         )
-        effective = run.effective_prior(net)
-        if run.valid is not None:
-            offset = _offset(net, run.valid, effective, class_prior)
+        priors = run.effective_priors(net)
+        out_of_fold = None if run.folds is None else _out_of_fold(net, run, run.folds)
+        if clf.calibrate and out_of_fold is not None:
+            offset = _offset_of_folds(out_of_fold, run.rows, priors, class_prior)
+        elif clf.calibrate and isinstance(run.valid, Rows):
+            offset = _offset(net, run.valid, priors, class_prior)
     return Trained(
         net,
-        run.plan.class_counts,
-        run.plan.class_weight,
+        [plan.class_counts for plan in run.plans],
+        np.mean([plan.class_weight for plan in run.plans], axis=0),
         class_prior,
-        effective,
+        priors,
         offset,
+        out_of_fold,
         run.split_seed,
     )
 
@@ -156,9 +238,14 @@ def _settle(
     seeds = spawn_seeds(clf.random_state, 4, step=clf.n_iter_ if goes_on else 0)
     split_seed = clf._split_seed if goes_on else seeds[0]
     unweighted = _epochs_before_weights(clf, is_partial)
-    valid = given
-    if given is None and not is_partial and _stops_early(clf, rows):
-        rows, valid = hold_out(rows, clf.validation_fraction, clf.classes_, split_seed)
+    valid: Rows | Folds | None = given
+    if given is None and not is_partial:
+        if resolve_members(clf) > 1 and clf.early_stopping is not False:
+            valid = Folds.of(rows, resolve_members(clf), split_seed)
+        elif resolve_members(clf) == 1 and _stops_early(clf, rows):
+            rows, valid = hold_out(
+                rows, clf.validation_fraction, clf.classes_, split_seed
+            )
     monitor = _monitor(clf, valid)
     _reject_restoring_callbacks(clf, monitor, unweighted)
     in_parts = is_partial or sparse.issparse(rows.X)
@@ -167,7 +254,7 @@ def _settle(
         loss=loss,
         rows=rows,
         valid=valid,
-        plan=_plan(clf, loss, rows, seeds[1], earlier, in_parts, unweighted),
+        plans=_plans(clf, loss, rows, valid, seeds[1], earlier, in_parts, unweighted),
         monitor=monitor,
         phases=Phases(
             planned=clf.max_epochs,
@@ -186,7 +273,7 @@ def _settle(
 
 def _shares(run: _Run, *, is_named: bool) -> ClassShares:
     priors = (
-        effective_prior(run.plan.class_counts.seen),
+        run.class_prior,
         run.prior(weighted=False),
         run.prior(weighted=is_named),
     )
@@ -198,10 +285,11 @@ def _new_net(clf: BalancedNeuralClassifier, run: _Run) -> ImbalanceNet:
         clf,
         run.loss,
         run.rows,
-        run.prior(weighted=run.phases.unweighted == 0),
+        run.start,
+        folds=run.folds,
         monitor=run.monitor,
         phases=run.phases,
-        one_batch=run.plan.order is None,
+        one_batch=run.plans[0].order is None,
         in_parts=run.in_parts,
         seed=run.net_seed,
     )
@@ -303,49 +391,69 @@ def _stops_early(clf: BalancedNeuralClassifier, rows: Rows) -> bool:
     return bool(clf.early_stopping)
 
 
-def _monitor(clf: BalancedNeuralClassifier, valid: Rows | None) -> str | None:
+def _monitor(clf: BalancedNeuralClassifier, valid: Rows | Folds | None) -> str | None:
     """Choose what the best epoch is judged by; None keeps the last one."""
     if valid is None or clf.early_stopping is False:
         return None
-    counts = np.bincount(valid.of(valid.codes), minlength=len(clf.classes_))
-    return choose_monitor(clf.monitor, counts)
+    has_folds = isinstance(valid, Folds)
+    rows = valid.rows if isinstance(valid, Folds) else valid
+    solves = optimizer_of(clf, sparse.issparse(rows.X)) == "lbfgs"
+    if has_folds and solves and clf.early_stopping == "auto":
+        return None
+    counts = np.bincount(rows.of(rows.codes), minlength=len(clf.classes_))
+    return choose_monitor(clf.monitor, counts, has_folds=has_folds)
 
 
-def _plan(
+def _plans(
     clf: BalancedNeuralClassifier,
     loss: Loss,
     rows: Rows,
+    valid: Rows | Folds | None,
     seed: int,
-    earlier: ClassCounts | None,
+    earlier: list[ClassCounts] | None,
     in_parts: bool,
     unweighted: int,
-) -> TrainingPlan:
+) -> tuple[TrainingPlan, ...]:
+    """Plan the training of the network, or of each of its members."""
     weight_params = clf._nested("class_weight")
     weight_params.pop("start_epoch", None)
-    return plan_training(
+    params: dict[str, Any] = {
+        "class_weight": clf.class_weight,
+        "weight_params": weight_params,
+        "defers_weights": unweighted > 0,
+        "batch_size": clf.batch_size,
+        "full_batch": optimizer_of(clf, in_parts) == "lbfgs",
+        "seed": seed,
+    }
+    new_sampler = partial(_sampler, clf, loss, clf._nested("sampler"))
+    n_members = resolve_members(clf)
+    if n_members == 1:
+        before = None if earlier is None else earlier[0]
+        plan = plan_training(
+            rows, clf.classes_, sampler=new_sampler(), earlier=before, **params
+        )
+        return (plan,)
+    return plan_members(
         rows,
         clf.classes_,
-        sampler=_sampler(clf, loss),
-        class_weight=clf.class_weight,
-        weight_params=weight_params,
-        defers_weights=unweighted > 0,
-        batch_size=clf.batch_size,
-        full_batch=optimizer_of(clf, in_parts) == "lbfgs",
+        n_members,
+        valid.folds if isinstance(valid, Folds) else None,
+        new_sampler=new_sampler,
         earlier=earlier,
-        seed=seed,
+        **params,
     )
 
 
-def _sampler(clf: BalancedNeuralClassifier, loss: Loss) -> Any:
+def _sampler(clf: BalancedNeuralClassifier, loss: Loss, params: dict[str, Any]) -> Any:
     """Build the sampler; a ranking loss needs every class in each batch."""
     sampler = clf.sampler
     if sampler is None and loss.is_ranking and "net__iterator_train" not in vars(clf):
         sampler = "stratified_batch"
-    return build_sampler(sampler, clf._nested("sampler"))
+    return build_sampler(sampler, params)
 
 
 def _offset(
-    net: ImbalanceNet, valid: Rows, effective: NDArray, class_prior: NDArray
+    net: ImbalanceNet, valid: Rows, priors: NDArray, class_prior: NDArray
 ) -> NDArray[np.float64]:
     """Fit what is left of a bias to validation rows, under the training prior.
 
@@ -365,5 +473,37 @@ def _offset(
         resident=False,
     )
     log_posterior = net.predict_log_posterior(rows)
-    log_posterior = shift_prior(log_posterior, effective, class_prior)
+    source = priors if len(priors) > 1 else priors[0]
+    log_posterior = shift_prior(log_posterior, source, class_prior)
     return fit_offset(log_posterior, codes, valid.of(valid.weight) * to_training[codes])
+
+
+def _out_of_fold(net: ImbalanceNet, run: _Run, folds: Folds) -> OutOfFold:
+    """Let members predict the rows that they did not train on."""
+    rows = folds.rows
+    place: dict[str, Any] = {"dtype": net.dtype, "device": net.device}
+    held_out = fold_rows(folds, run.plans, resident=False, **place)
+    others = np.empty((0, len(run.plans), len(run.class_prior)), dtype=np.float32)
+    if rows.index is not None:
+        unused = np.ones(len(rows.codes), dtype=bool)
+        unused[rows.index] = False
+        rest = NetRows(
+            rows.X,
+            rows.codes,
+            rows.weight,
+            np.flatnonzero(unused),
+            resident=False,
+            **place,
+        )
+        others = net.predict_log_posterior(rest).astype(np.float32)
+    log_posterior = net.out_of_fold_log_posterior(held_out).astype(np.float32)
+    return OutOfFold(log_posterior, folds.folds, rows.index, others)
+
+
+def _offset_of_folds(
+    out_of_fold: OutOfFold, rows: Rows, priors: NDArray, class_prior: NDArray
+) -> NDArray[np.float64]:
+    """Fit what is left of a bias to out-of-fold rows, under the training prior."""
+    source = priors[out_of_fold.folds]
+    log_posterior = shift_prior(out_of_fold.log_posterior, source, class_prior)
+    return fit_offset(log_posterior, rows.of(rows.codes), rows.of(rows.weight))

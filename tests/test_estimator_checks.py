@@ -24,6 +24,7 @@ CONFIGURATIONS = {
     "weighted sampler": {"sampler": "weighted"},
     "resampler": {"sampler": RandomOverSampler()},
     "linear": {"module": "linear"},
+    "members": {"n_members": 3, "batch_size": 16},
     "float64": {"dtype": "float64"},
     "float64 focal": {"dtype": "float64", "loss": "focal"},
     "float64 balanced": {"dtype": "float64", "class_weight": "balanced"},
@@ -49,6 +50,8 @@ def expected_failures(estimator):
     """The two checks that compare at 1e-7, where float32 cannot."""
     if hasattr(estimator.sampler, "fit_resample"):
         reason = "the sampler draws rows at random: weights and repetitions draw others"
+    elif estimator.n_members != "auto":
+        reason = "a row that stands there twice is dealt to two folds"
     elif estimator.dtype == "float32" and estimator.module != "linear":
         reason = (
             "float32 sums in another order differ by 1e-7, which is the check's "

@@ -38,7 +38,13 @@ def watch(scores, **params):
     callback.on_train_begin(net)
     for epoch, (precision, loss) in enumerate(scores, start=1):
         net.module_.value, net.epochs_behind_ = epoch, epoch - 1
-        net.history.append({"valid_average_precision": precision, "valid_loss": loss})
+        net.history.append(
+            {
+                "valid_average_precision": precision,
+                "valid_loss": loss,
+                "valid_score": precision - loss,
+            }
+        )
         callback.on_epoch_end(net)
         if net.stop_training:
             break
@@ -53,6 +59,7 @@ def watch(scores, **params):
         ("average_precision", [(0.5, 3), (0.5, 1), (0.5, 2)], 2),  # a tie
         ("loss", [(0.9, 3), (0.1, 1), (0.5, 2)], 2),
         ("average_precision", [(0.1, np.nan)], 1),
+        ("combined", [(0.9, 0.5), (0.8, 0.1), (0.5, 0.1)], 2),
     ],
 )
 def test_best_epoch_is_chosen_and_restored(monitor, scores, best):
@@ -72,6 +79,22 @@ def test_patience_counts_epochs_without_a_better_one():
 def test_monitor_falls_back_to_the_loss(fewest, chosen, recwarn):
     assert choose_monitor("average_precision", np.array([90, fewest])) == chosen
     assert len(recwarn) == (chosen == "loss")
+
+
+@pytest.mark.parametrize(
+    ("has_folds", "fewest", "chosen"),
+    [
+        (False, 5, "average_precision"),
+        (False, 4, "loss"),
+        (True, 5, "combined"),
+        (True, 4, "loss"),
+    ],
+)
+def test_automatic_monitor_follows_the_rows(has_folds, fewest, chosen, recwarn):
+    """With folds there are no more rows to be had, and nothing to warn of."""
+    counts = np.array([90, fewest])
+    assert choose_monitor("auto", counts, has_folds=has_folds) == chosen
+    assert len(recwarn) == (chosen == "loss" and not has_folds)
 
 
 def test_asking_for_the_loss_warns_of_nothing(recwarn):

@@ -18,6 +18,7 @@ from imbalnet.posterior import (
     effective_prior,
     estimate_prior,
     fit_offset,
+    fit_temperature,
     resolve_costs,
     resolve_prior,
     shift_prior,
@@ -638,3 +639,41 @@ def test_resolve_costs_takes_a_series_of_pairs():
 def test_resolve_costs_lists_a_few_of_many_missing_pairs():
     with pytest.raises(ValueError, match=r"\(0, 1\), \(0, 2\).* and 9894 more of"):
         resolve_costs({}, np.arange(100))
+
+
+# -- temperature ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(300, 3), (300, 4, 3)], ids=["single", "members"])
+@pytest.mark.parametrize("sharpness", [0.3, 1.0, 4.0])
+def test_fit_temperature_finds_scipys_optimum(rng, shape, sharpness):
+    log_posterior = log_softmax(sharpness * rng.normal(size=shape), axis=-1)
+    members = log_posterior.reshape(300, -1, 3)
+    codes = rng.integers(0, 3, 300)
+    weight = rng.uniform(0.5, 2, 300)
+    scale = 0.4
+
+    def loss(log_temperature):
+        mean = np.exp(log_softmax(members / np.exp(log_temperature[0]), -1)).mean(1)
+        own = weight * weight.sum() / (weight**2).sum()
+        total = -own @ np.log(mean[np.arange(300), codes])
+        return total + 0.5 * (log_temperature[0] / scale) ** 2
+
+    bounds = [(-np.log(10), np.log(10))]
+    found = [minimize(loss, [start], bounds=bounds) for start in (-1, 0, 1)]
+    best = min(found, key=lambda each: each.fun)
+    fitted = fit_temperature(log_posterior, codes, weight, scale)
+    assert np.log(fitted) == pytest.approx(best.x[0], abs=2e-3)
+
+
+def test_temperature_of_calibrated_rows_is_one(rng):
+    p = rng.uniform(0.05, 0.95, 20000)
+    codes = (rng.random(20000) < p).astype(int)
+    log_posterior = np.log(np.column_stack([1 - p, p]))
+    assert fit_temperature(log_posterior, codes, np.ones(20000)) == pytest.approx(
+        1, abs=0.03
+    )
+    sure = fit_temperature(2 * log_posterior, codes, np.ones(20000))
+    assert sure == pytest.approx(2, abs=0.1)
+    few = fit_temperature(2 * log_posterior[:5], codes[:5], np.ones(5))
+    assert few < 1.5

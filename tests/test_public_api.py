@@ -30,9 +30,10 @@ LAYERS = {
         "table",
         "weighting",
     },
-    1: {"fitted", "losses", "monitoring", "sampling"},
-    2: {"net", "preparation"},
-    3: {"assembly", "classifier", "training"},
+    1: {"datasets", "fitted", "losses", "monitoring", "sampling"},
+    2: {"inference", "preparation"},
+    3: {"first_look", "net"},
+    4: {"assembly", "classifier", "training"},
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms}
 ROOMS = sorted(LAYER_OF)
@@ -101,7 +102,7 @@ def test_room_imports_downwards_only(room):
 @pytest.mark.parametrize(
     ("package", "rooms"),
     [
-        ("skorch", {"assembly", "monitoring", "net"}),
+        ("skorch", {"assembly", "datasets", "monitoring", "net"}),
         ("sklearn.utils", {"classifier", "table"}),
         ("imblearn", set()),
         ("matplotlib", set()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imbalnet.splitting import stratified_split
+from imbalnet.splitting import stratified_folds, stratified_split
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
@@ -35,3 +35,19 @@ def test_split_repeats_with_its_seed_only():
     )
     np.testing.assert_array_equal(one, two)
     assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("n_folds", [2, 3, 8])
+def test_folds_are_alike_in_size_and_classes(n_folds, rng):
+    codes = rng.permutation(np.repeat([0, 1, 2, 3], [100, 21, 5, 1]))
+    folds = stratified_folds(codes, n_folds, rng)
+    for rows in (folds, *(folds[codes == c] for c in range(4))):
+        sizes = np.bincount(rows, minlength=n_folds)
+        assert sizes.max() - sizes.min() <= 1
+    again = stratified_folds(codes, n_folds, np.random.default_rng(1))
+    assert not np.array_equal(folds, again)
+
+
+def test_more_folds_than_rows_leave_some_empty(rng):
+    folds = stratified_folds(np.array([0, 1, 0]), 8, rng)
+    assert sorted(folds) == [0, 1, 2]

@@ -6,11 +6,19 @@ from torch import nn
 
 from imbalnet.networks.categories import MixedInput, OneHot
 from imbalnet.networks.cosine import CosineLinear
+from imbalnet.networks.dropout import ByteDropout
+from imbalnet.networks.embeddings import PiecewiseLinearEncoding, RobustScale
 from imbalnet.networks.linear import LinearModel
+from imbalnet.networks.members import Members, is_split
 from imbalnet.networks.mlp import ACTIVATIONS, MLP
 from imbalnet.networks.preprocessing import FillMissing, Standardize
+from imbalnet.networks.tabular import TabularMLP
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"linear": LinearModel, "mlp": MLP}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "linear": LinearModel,
+    "mlp": MLP,
+    "tabular": TabularMLP,
+}
 
 # Modules that draw no random numbers in training.
 DETERMINISTIC = (
@@ -20,9 +28,11 @@ DETERMINISTIC = (
     MLP,
     MixedInput,
     OneHot,
+    Members,
     Standardize,
     nn.Identity,
     nn.Linear,
+    nn.ModuleList,
     nn.Sequential,
     *ACTIVATIONS.values(),
 )
@@ -31,9 +41,15 @@ __all__ = [
     "DETERMINISTIC",
     "MLP",
     "NETWORKS",
+    "ByteDropout",
     "CosineLinear",
     "FillMissing",
     "LinearModel",
+    "Members",
     "OneHot",
+    "PiecewiseLinearEncoding",
+    "RobustScale",
     "Standardize",
+    "TabularMLP",
+    "is_split",
 ]

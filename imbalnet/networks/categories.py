@@ -66,7 +66,8 @@ class OneHot(nn.Module):
         offset = torch.tensor(self.starts[:-1], dtype=torch.long)
         self.register_buffer("offset", offset, persistent=False)
         self.register_buffer("last", torch.from_numpy(sizes - 1), persistent=False)
-        self.register_buffer("place", torch.from_numpy(np.concatenate(places)))
+        flat = np.concatenate([np.empty(0, dtype=np.int64), *places])
+        self.register_buffer("place", torch.from_numpy(flat))
         is_constant = torch.zeros(self.out_features, dtype=torch.bool)
         self.register_buffer("is_constant", is_constant)
 

@@ -8,6 +8,7 @@ prior to another by one shift in log space. What to decide from a posterior, cos
 
 from imbalnet.posterior.decision import bayes_threshold, cheapest_class, resolve_costs
 from imbalnet.posterior.estimation import estimate_prior
+from imbalnet.posterior.members import OutOfFold
 from imbalnet.posterior.offset import fit_offset
 from imbalnet.posterior.prior import (
     effective_prior,
@@ -16,13 +17,16 @@ from imbalnet.posterior.prior import (
     shift_prior,
     shift_probabilities,
 )
+from imbalnet.posterior.temperature import fit_temperature
 
 __all__ = [
+    "OutOfFold",
     "bayes_threshold",
     "cheapest_class",
     "effective_prior",
     "estimate_prior",
     "fit_offset",
+    "fit_temperature",
     "prior_shift",
     "resolve_costs",
     "resolve_prior",

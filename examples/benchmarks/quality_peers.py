@@ -1,0 +1,208 @@
+"""The models that `quality.py` compares, each at its defaults and fed as it asks.
+
+Every model is handed the same frame: numbers with gaps as NaN, categories as pandas'
+``category``. What a library cannot take as it is, is prepared here, and the preparation
+is part of the timed fit. Nothing is tuned, and every model runs on one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from catboost import CatBoostClassifier
+from imblearn.ensemble import BalancedRandomForestClassifier
+from lightgbm import LGBMClassifier
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+)
+from sklearn.utils.class_weight import compute_class_weight
+from skorch import NeuralNetClassifier
+from torch import nn
+from xgboost import XGBClassifier
+
+from imbalnet import BalancedNeuralClassifier
+
+OURS = "imbalnet"
+REFERENCE = "CatBoost"
+MISSING = "missing"
+
+# Parameters of our estimator by name; `quality.py --ablations` runs them beside the
+# defaults.
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "imbalnet, focal": {"loss": "focal"},
+    "imbalnet, balanced": {"class_weight": "balanced"},
+}
+
+
+# -- preparation ---------------------------------------------------------------------
+
+
+def with_strings(X: pd.DataFrame) -> pd.DataFrame:
+    """Give the categories as strings, with a level for what is missing."""
+    categories = X.select_dtypes("category").columns
+    strings = {
+        name: X[name].astype(object).where(X[name].notna(), MISSING).astype(str)
+        for name in categories
+    }
+    return X.assign(**strings)
+
+
+def with_codes() -> ColumnTransformer:
+    """Give each level a number; gaps stay NaN, which forests of today can take."""
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    return ColumnTransformer(
+        [("codes", codes, make_column_selector(dtype_include="category"))],
+        remainder="passthrough",
+    )
+
+
+def scaled_one_hot(sparse_threshold: float = 0.3) -> ColumnTransformer:
+    """Fill gaps by medians, scale, and give each level (and gap) its own column."""
+    return ColumnTransformer(
+        [
+            (
+                "numbers",
+                make_pipeline(SimpleImputer(strategy="median"), StandardScaler()),
+                make_column_selector(dtype_exclude="category"),
+            ),
+            (
+                "levels",
+                OneHotEncoder(handle_unknown="ignore"),
+                make_column_selector(dtype_include="category"),
+            ),
+        ],
+        sparse_threshold=sparse_threshold,
+    )
+
+
+class WeightedNet(ClassifierMixin, BaseEstimator):
+    """The network that is written by hand: skorch, and a loss with balanced weights."""
+
+    def __init__(self, random_state: int = 0) -> None:
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> WeightedNet:
+        self.classes_ = np.unique(y)
+        torch.manual_seed(self.random_state)
+        weight = compute_class_weight("balanced", classes=self.classes_, y=y)
+        self.net_ = NeuralNetClassifier(
+            nn.Sequential(
+                nn.Linear(X.shape[1], 64),
+                nn.ReLU(),
+                nn.Linear(64, 64),
+                nn.ReLU(),
+                nn.Linear(64, len(self.classes_)),
+            ),
+            criterion=nn.CrossEntropyLoss(torch.tensor(weight, dtype=torch.float32)),
+            optimizer=torch.optim.Adam,
+            lr=1e-3,
+            max_epochs=30,
+            batch_size=128,
+            iterator_train__shuffle=True,
+            train_split=None,
+            verbose=0,
+        )
+        self.net_.fit(X.astype(np.float32), y.astype(np.int64))
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        return self.net_.predict_proba(X.astype(np.float32))
+
+
+# -- models --------------------------------------------------------------------------
+
+
+def catboost(X: pd.DataFrame, seed: int) -> Any:
+    model = CatBoostClassifier(
+        cat_features=list(X.select_dtypes("category").columns),
+        random_seed=seed,
+        thread_count=1,
+        verbose=0,
+        allow_writing_files=False,
+    )
+    return make_pipeline(FunctionTransformer(with_strings), model)
+
+
+def lightgbm(X: pd.DataFrame, seed: int, **params: Any) -> Any:
+    return LGBMClassifier(random_state=seed, n_jobs=1, verbose=-1, **params)
+
+
+def lightgbm_balanced(X: pd.DataFrame, seed: int) -> Any:
+    return lightgbm(X, seed, class_weight="balanced")
+
+
+def xgboost(X: pd.DataFrame, seed: int) -> Any:
+    return XGBClassifier(enable_categorical=True, random_state=seed, n_jobs=1)
+
+
+def hist_gradient_boosting(X: pd.DataFrame, seed: int) -> Any:
+    # its limit of 255 levels a column lies above what the tables have
+    return HistGradientBoostingClassifier(
+        categorical_features="from_dtype", random_state=seed
+    )
+
+
+def random_forest(X: pd.DataFrame, seed: int) -> Any:
+    return make_pipeline(
+        with_codes(), RandomForestClassifier(random_state=seed, n_jobs=1)
+    )
+
+
+def balanced_random_forest(X: pd.DataFrame, seed: int) -> Any:
+    return make_pipeline(
+        with_codes(), BalancedRandomForestClassifier(random_state=seed, n_jobs=1)
+    )
+
+
+def by_hand(X: pd.DataFrame, seed: int) -> Any:
+    return make_pipeline(scaled_one_hot(sparse_threshold=0), WeightedNet(seed))
+
+
+def mlp(X: pd.DataFrame, seed: int) -> Any:
+    return make_pipeline(scaled_one_hot(), MLPClassifier(random_state=seed))
+
+
+def logistic_regression(X: pd.DataFrame, seed: int) -> Any:
+    return make_pipeline(scaled_one_hot(), LogisticRegression(max_iter=2000))
+
+
+PEERS: dict[str, Callable[[pd.DataFrame, int], Any]] = {
+    REFERENCE: catboost,
+    "LightGBM": lightgbm,
+    "LightGBM balanced": lightgbm_balanced,
+    "XGBoost": xgboost,
+    "HistGradientBoosting": hist_gradient_boosting,
+    "RandomForest": random_forest,
+    "BalancedRandomForest": balanced_random_forest,
+    "skorch by hand": by_hand,
+    "MLPClassifier": mlp,
+    "LogisticRegression": logistic_regression,
+}
+
+# Of a large table the two networks among the peers would take minutes a fit; the small
+# tables have placed them.
+LARGE_PEERS = [
+    name for name in PEERS if name not in ("skorch by hand", "MLPClassifier")
+]
+
+
+def build(name: str, X: pd.DataFrame, seed: int) -> Any:
+    """Give the unfitted model of this name for a frame of these columns."""
+    if name in PEERS:
+        return PEERS[name](X, seed)
+    params = {} if name == OURS else ABLATIONS[name]
+    return BalancedNeuralClassifier(random_state=seed, **params)

@@ -1,0 +1,53 @@
+"""Dropout from few random numbers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ByteDropout(nn.Module):
+    """Dropout that draws one random byte a unit.
+
+    Drawing is most of what dropout costs on a CPU: eight units share a random number of
+    64 bits, an eighth of the time of :class:`torch.nn.Dropout`. The share that is left
+    out is rounded to a multiple of 1 / 256.
+
+    **Shape**
+
+    - input and output: any
+
+    Parameters
+    ----------
+    p : float, default=0.5
+        Share of units that is left out in training, in [0, 1).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.networks import ByteDropout
+    >>> ByteDropout(0.25)(torch.ones(2, 3)).unique().shape[0] <= 2
+    True
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        if not 0.0 <= p < 1.0:
+            raise ValueError(
+                f"module__dropout must lie in [0, 1), however: dropout={p}"
+            )
+        super().__init__()
+        self.p = p
+        self.n_kept = max(256 - round(p * 256), 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Leave units out in training, and scale the others up."""
+        if not self.training or self.n_kept == 256:
+            return x
+        n_units = x.numel()
+        words = torch.empty(-(-n_units // 8), dtype=torch.int64, device=x.device)
+        random = words.random_(-(2**63), None).view(torch.uint8)[:n_units]
+        return x * (random < self.n_kept).view(x.shape) * (256 / self.n_kept)
+
+    def extra_repr(self) -> str:
+        """Give the parameters for the representation."""
+        return f"p={self.p}"

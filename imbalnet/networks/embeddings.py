@@ -1,0 +1,244 @@
+"""Embeddings of numbers, fed by layers that preprocess."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor, nn
+
+
+class RobustScale(nn.Module):
+    """Bring every column to median 0 and interquartile range 1, and bend outliers in.
+
+    A scaled value z becomes ``z / sqrt(1 + (z / clip)**2)``, never beyond ±clip. Half
+    the range stands in for an interquartile range of 0. Gaps become 0, the median;
+    so do all values of a column that was constant, or empty. Quantiles are of the
+    inverse distribution function, for which a weight of 2 is a row that stands there
+    twice.
+
+    **Shape**
+
+    - input and output: ``(..., in_features)``
+
+    Parameters
+    ----------
+    in_features : int
+        Number of columns.
+    clip : float, default=3.0
+        Bound, in interquartile ranges.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> from imbalnet.networks import RobustScale
+    >>> layer = RobustScale(1, clip=1e6)
+    >>> layer.initialize_from(np.array([[1.0], [2.0], [3.0], [4.0]]), np.ones(4))
+    >>> layer(torch.tensor([[4.0], [float("nan")]]))
+    tensor([[1.],
+            [0.]])
+    """
+
+    center: Tensor
+    inverse_scale: Tensor
+
+    def __init__(self, in_features: int, clip: float = 3.0) -> None:
+        super().__init__()
+        self.clip = clip
+        self.register_buffer("center", torch.zeros(in_features))
+        self.register_buffer("inverse_scale", torch.ones(in_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale a batch."""
+        z = (x - self.center).mul_(self.inverse_scale)
+        z = torch.nan_to_num_(z, nan=0.0, posinf=_FAR, neginf=-_FAR).clamp_(-_FAR, _FAR)
+        return z.mul_(torch.rsqrt_(z.square().mul_(self.clip**-2).add_(1.0)))
+
+    @torch.no_grad()
+    def initialize_from(self, X: Any, sample_weight: NDArray) -> None:
+        """Take median and interquartile range of each column.
+
+        Parameters
+        ----------
+        X : {ndarray, CSC matrix} of shape (n_rows, in_features)
+            NaN is a gap.
+        sample_weight : ndarray of shape (n_rows,)
+        """
+        self.center.zero_()
+        self.inverse_scale.zero_()
+        for j, (values, is_there) in enumerate(present_values(X)):
+            if not len(values):
+                continue
+            weight = sample_weight[is_there]
+            low, middle, high = quantiles(values, weight, _QUARTILES)
+            scale = (high - low) or (values.max() - values.min()) / 2
+            self.center[j] = float(middle)
+            self.inverse_scale[j] = float(1 / scale) if scale > 0 else 0.0
+
+    @property
+    def is_constant(self) -> Tensor:
+        """Whether a column had no spread. Bool, shape ``(in_features,)``."""
+        return self.inverse_scale == 0
+
+    def extra_repr(self) -> str:
+        """Give the parameters for the representation."""
+        return f"in_features={len(self.center)}, clip={self.clip}"
+
+
+_FAR = 1e15  # whose square has a float32
+_QUARTILES = np.array([0.25, 0.5, 0.75])
+
+
+class PiecewiseLinearEncoding(nn.Module):
+    """Write a number as itself and how far it is through each bin.
+
+    With the edges e_0 < ... < e_T of a column's bins, the value z becomes z and, for
+    each bin t, ``(z - e_t) / (e_{t+1} - e_t)`` clipped to [0, 1] [1]_. A linear layer
+    behind it is a piecewise linear function of the column. The edges are quantiles, or
+    lie between the values of a column that has few; a column of a single value has
+    none, and all its bins give 0.
+
+    **Shape**
+
+    - input: ``(..., in_features)``
+    - output: ``(..., in_features, 1 + n_bins)``
+
+    Parameters
+    ----------
+    in_features : int
+        Number of columns.
+    n_bins : int, default=32
+        Most bins that a column may have.
+
+    References
+    ----------
+    .. [1] Gorishniy, Rubachev, Babenko, "On Embeddings for Numerical Features in
+       Tabular Deep Learning", NeurIPS 2022.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.networks import PiecewiseLinearEncoding
+    >>> layer = PiecewiseLinearEncoding(1, n_bins=2)
+    >>> layer.set_edges([torch.tensor([0.0, 1.0, 3.0])])
+    >>> layer(torch.tensor([[2.0]]))
+    tensor([[[2.0000, 1.0000, 0.5000]]])
+    """
+
+    start: Tensor
+    inverse_width: Tensor
+
+    def __init__(self, in_features: int, n_bins: int = 32) -> None:
+        if n_bins < 1:
+            raise ValueError(f"module__n_bins must be at least 1, however: {n_bins=}")
+        super().__init__()
+        self.register_buffer("start", torch.zeros(in_features, n_bins))
+        self.register_buffer("inverse_width", torch.zeros(in_features, n_bins))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Encode a batch."""
+        z = z.unsqueeze(-1)
+        encoded = z.new_empty((*z.shape[:-1], 1 + self.start.shape[1]))
+        encoded[..., :1] = z
+        bins = encoded[..., 1:]
+        torch.sub(z, self.start, out=bins)
+        bins.mul_(self.inverse_width).clamp_(0.0, 1.0)
+        return encoded
+
+    @torch.no_grad()
+    def set_edges(self, edges: Sequence[Tensor]) -> None:
+        """Take the edges of each column's bins.
+
+        Parameters
+        ----------
+        edges : sequence of Tensor of shape (n_edges,)
+            Ascending, at most ``n_bins + 1`` of them; fewer than two are no bins.
+        """
+        self.start.zero_()
+        self.inverse_width.zero_()
+        for j, column in enumerate(edges):
+            width = column.diff()
+            is_bin = width > torch.finfo(width.dtype).tiny
+            n_bins = int(is_bin.sum())
+            self.start[j, :n_bins] = column[:-1][is_bin]
+            self.inverse_width[j, :n_bins] = 1 / width[is_bin]
+
+    def extra_repr(self) -> str:
+        """Give the parameters for the representation."""
+        in_features, n_bins = self.start.shape
+        return f"in_features={in_features}, n_bins={n_bins}"
+
+
+def present_values(X: Any) -> Iterator[tuple[NDArray, NDArray]]:
+    """Yield, column by column, the values that are no gaps, and which rows have them.
+
+    Parameters
+    ----------
+    X : {ndarray, CSC matrix} of shape (n_rows, n_columns)
+
+    Yields
+    ------
+    values : ndarray of shape (n_present,)
+        In float64.
+    is_there : ndarray of bool of shape (n_rows,)
+    """
+    for j in range(X.shape[1]):
+        column = X[:, [j]].toarray()[:, 0] if sparse.issparse(X) else X[:, j]
+        is_there = np.isfinite(column)
+        yield column[is_there].astype(np.float64), is_there
+
+
+def quantiles(values: NDArray, weight: NDArray, q: NDArray) -> NDArray[np.float64]:
+    """Give weighted quantiles: the least value up to which the share q lies.
+
+    Parameters
+    ----------
+    values, weight : ndarray of shape (n_values,)
+    q : ndarray of shape (n_quantiles,)
+
+    Examples
+    --------
+    >>> quantiles(np.array([3.0, 1.0]), np.array([1.0, 2.0]), np.array([0.5, 0.9]))
+    array([1., 3.])
+    """
+    order = np.argsort(values)
+    share = np.cumsum(weight[order])
+    # rounding must not carry a quantile over to the next value
+    at = np.searchsorted(share, q * share[-1] * (1 - 1e-12))
+    return values[order][np.minimum(at, len(values) - 1)]
+
+
+def bin_edges(values: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.float64]:
+    """Give the edges of at most `n_bins` bins, from the least to the largest value.
+
+    Up to `n_bins` values have an edge between each two of them; of more, quantiles are
+    edges.
+
+    Parameters
+    ----------
+    values, weight : ndarray of shape (n_values,)
+    n_bins : int
+
+    Returns
+    -------
+    ndarray of shape (n_edges,)
+        Ascending; empty for fewer than two values.
+
+    Examples
+    --------
+    >>> bin_edges(np.array([0.0, 1.0, 3.0]), np.ones(3), 8)
+    array([0. , 0.5, 2. , 3. ])
+    """
+    distinct = np.unique(values)
+    if len(distinct) < 2:
+        return np.empty(0)
+    if len(distinct) <= n_bins:
+        inner = (distinct[1:] + distinct[:-1]) / 2
+    else:
+        inner = np.unique(quantiles(values, weight, np.arange(1, n_bins) / n_bins))
+    inner = inner[(inner > distinct[0]) & (inner < distinct[-1])]
+    return np.concatenate([distinct[:1], inner, distinct[-1:]])

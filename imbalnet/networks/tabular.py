@@ -1,0 +1,402 @@
+"""The default network: embedded columns, gates, and members side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imbalnet.networks.categories import OneHot
+from imbalnet.networks.cosine import CosineLinear
+from imbalnet.networks.dropout import ByteDropout
+from imbalnet.networks.embeddings import (
+    PiecewiseLinearEncoding,
+    RobustScale,
+    bin_edges,
+    present_values,
+)
+from imbalnet.networks.information import class_counts, mutual_information
+from imbalnet.networks.mlp import ACTIVATIONS
+
+# Bins of a column, by which its mutual information with the classes is taken.
+_GATE_BINS = 8
+# The gate of a column that tells nothing, beside that of the one that tells most.
+_LEAST_GATE = 0.1
+# Bins of all columns together that "auto" goes up to.
+_AUTO_BINS = 4096
+_FIRST_BIAS = 0.3
+_EMBEDDING_RATE = 4.0
+
+
+class TabularMLP(nn.Module):
+    """An ensemble of perceptrons over embedded columns, trained as one network.
+
+    Numbers are scaled by median and interquartile range and bent at ±`clip`
+    (:class:`RobustScale`); each column then becomes `n_channels` piecewise linear
+    functions of it (:class:`PiecewiseLinearEncoding` and a linear layer without
+    activation, which starts out linear). Categories have one column for each frequent
+    level (:class:`OneHot`). A learnable gate scales each input; it starts at the square
+    root of the column's mutual information with the classes, relative to the largest
+    and at least a tenth. Hidden layers and logits follow. Every member has weights of
+    its own throughout: no member learns from a fold that it holds out.
+
+    **Shape**
+
+    - input: ``(batch, in_features)``, or ``(batch, n_members, in_features)`` where each
+      member sees rows of its own
+    - output: ``(batch, n_members, out_features)``; ``(batch, out_features)`` for one
+      member
+
+    Parameters
+    ----------
+    in_features : int
+        Number of columns.
+    out_features : int
+        Number of classes.
+    n_members : int, default=1
+        Perceptrons side by side.
+    n_categories : sequence of int or None, default=None
+        One for each column: 0 for numbers, else the number of codes that stand for
+        categories. None is numbers alone.
+    hidden_sizes : sequence of int, default=(64, 64)
+        Width of each hidden layer of a member.
+    activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
+        Nonlinearity behind each hidden layer.
+    dropout : float, default=0.2
+        Share of hidden units that is left out in training, in [0, 1).
+    n_bins : int or "auto", default="auto"
+        Bins of a column of numbers. "auto" is 32, fewer from 128 columns on.
+    n_channels : int, default=4
+        Functions of each column of numbers.
+    clip : float or True, default=3.0
+        Where scaled values bend. True is 3.0, and lets the classifier accept infinite
+        values.
+    normalize_output : bool, default=False
+        Whether the last layer gives cosines; ``loss="ldam"`` switches it on.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.networks import TabularMLP
+    >>> TabularMLP(3, 2, n_members=4)(torch.ones(5, 3)).shape
+    torch.Size([5, 4, 2])
+    """
+
+    accepts_missing = True
+    of_numbers: Tensor
+    of_categories: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        n_members: int = 1,
+        n_categories: Sequence[int] | None = None,
+        hidden_sizes: Sequence[int] = (64, 64),
+        activation: str = "relu",
+        dropout: float = 0.2,
+        n_bins: int | str = "auto",
+        n_channels: int = 4,
+        clip: float | bool = 3.0,
+        normalize_output: bool = False,
+    ) -> None:
+        _check(hidden_sizes, activation, n_channels)
+        super().__init__()
+        sizes = np.zeros(in_features, int) if n_categories is None else n_categories
+        sizes = np.asarray(sizes)
+        for name, where in (("of_numbers", sizes == 0), ("of_categories", sizes > 0)):
+            places = torch.from_numpy(np.flatnonzero(where))
+            self.register_buffer(name, places, persistent=False)
+        self.n_members, self.n_channels = n_members, n_channels
+        n_numbers = len(self.of_numbers)
+        self.scale = RobustScale(n_numbers, 3.0 if clip is True else clip)
+        self.encoding = PiecewiseLinearEncoding(n_numbers, _n_bins(n_bins, n_numbers))
+        self.one_hot = OneHot(sizes[sizes > 0].tolist())
+        self._build_embedding()
+        width = n_numbers * n_channels + self.one_hot.out_features
+        self.hidden = nn.ModuleList()
+        for size in hidden_sizes:
+            layer = MemberLinear(n_members, width, size, math.sqrt(2))
+            if not len(self.hidden):
+                nn.init.normal_(layer.bias, std=_FIRST_BIAS)
+            self.hidden.append(layer)
+            width = size
+        self.activation = ACTIVATIONS[activation]()
+        self.dropout = ByteDropout(dropout)
+        last = MemberCosineLinear if normalize_output else MemberLinear
+        self.output = last(n_members, width, out_features)
+
+    def _build_embedding(self) -> None:
+        n_numbers, n_bins = self.encoding.start.shape
+        n_members = self.n_members
+        embedding = torch.zeros(n_numbers, 1 + n_bins, n_members, self.n_channels)
+        nn.init.normal_(embedding[:, 0])  # linear at first; the bins come in later
+        self.embedding = nn.Parameter(embedding)
+        self.number_gate = nn.Parameter(torch.ones(n_members, n_numbers))
+        n_levels = self.one_hot.out_features
+        self.level_gate = nn.Parameter(torch.ones(n_members, n_levels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the logits of a batch."""
+        return self.body(self.prepare(x))
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Encode rows: what needs no gradient, and may be done for many."""
+        if not len(self.of_categories):
+            return self.encoding(self.scale(x)).flatten(-2)
+        numbers = self.encoding(self.scale(x.index_select(-1, self.of_numbers)))
+        levels = self.one_hot(x.index_select(-1, self.of_categories))
+        return torch.cat([numbers.flatten(-2), levels], dim=-1)
+
+    def body(self, prepared: Tensor) -> Tensor:
+        """Give the logits of rows that are prepared."""
+        n_encoded = self.encoding.start.numel() + len(self.of_numbers)
+        h = self._embedded(prepared[..., :n_encoded])
+        if len(self.of_categories):
+            levels = prepared[..., n_encoded:]
+            levels = levels.transpose(0, 1) if levels.ndim == 3 else levels
+            h = torch.cat([h, levels * self.level_gate.unsqueeze(1)], dim=-1)
+        for layer in self.hidden:
+            h = self.dropout(self.activation(layer(h)))
+        logits = self.output(h).transpose(0, 1)
+        return logits.squeeze(1) if self.n_members == 1 else logits
+
+    def _embedded(self, encoded: Tensor) -> Tensor:
+        """Turn (batch, [members,] columns * bins) to (members, batch, functions)."""
+        n_columns, n_bins, n_members, n_channels = self.embedding.shape
+        batch = len(encoded)
+        gate = self.number_gate.t()[:, None, :, None]
+        functions = self.embedding * gate  # (columns, bins, members, channels)
+        if encoded.ndim == 2:
+            rows = encoded.view(batch, n_columns, n_bins).transpose(0, 1)
+            h = torch.bmm(rows, functions.flatten(2))  # (columns, batch, ...)
+            h = h.view(n_columns, batch, n_members, n_channels).permute(2, 1, 0, 3)
+        else:
+            rows = encoded.view(batch, n_members, n_columns, n_bins)
+            rows = rows.permute(1, 2, 0, 3).flatten(0, 1)
+            functions = functions.permute(2, 0, 1, 3).flatten(0, 1)
+            h = torch.bmm(rows, functions)  # (members * columns, batch, channels)
+            h = h.view(n_members, n_columns, batch, n_channels).transpose(1, 2)
+        return h.reshape(n_members, batch, n_columns * n_channels)
+
+    @torch.no_grad()
+    def initialize_from(
+        self,
+        X: Any,
+        y: NDArray,
+        sample_weight: NDArray,
+        folds: NDArray | None = None,
+    ) -> None:
+        """Take statistics, bins, frequent levels and gates from the training rows.
+
+        Parameters
+        ----------
+        X : {ndarray, CSR matrix} of shape (n_rows, in_features)
+        y : ndarray of shape (n_rows,)
+            Class codes.
+        sample_weight : ndarray of shape (n_rows,)
+        folds : ndarray of shape (n_rows,) or None, default=None
+            The fold of each row. Member j learns nothing of the classes of fold j's
+            rows; medians, bins and levels, which know no classes, are those of all.
+        """
+        table = sparse.csc_matrix(X) if sparse.issparse(X) else X
+        numbers = table[:, self.of_numbers.cpu().numpy()]
+        codes = table[:, self.of_categories.cpu().numpy()]
+        codes = codes.toarray() if sparse.issparse(codes) else codes
+        self.scale.initialize_from(numbers, sample_weight)
+        self.encoding.set_edges(self._scaled_edges(numbers, sample_weight))
+        self.one_hot.initialize_from(codes, sample_weight)
+        self._initialize_gates(numbers, codes, y, sample_weight, folds)
+
+    def _scaled_edges(self, numbers: Any, weight: NDArray) -> list[Tensor]:
+        n_columns, n_bins = self.encoding.start.shape
+        device = self.embedding.device
+        table = torch.full((n_bins + 1, n_columns), torch.nan, device=device)
+        sizes = []
+        for j, (values, is_there) in enumerate(present_values(numbers)):
+            edges = bin_edges(values, weight[is_there], n_bins)
+            table[: len(edges), j] = torch.from_numpy(edges)
+            sizes.append(len(edges))
+        scaled = self.scale(table.to(self.scale.center.dtype)).unbind(1)
+        return [column[:size] for column, size in zip(scaled, sizes, strict=True)]
+
+    def _initialize_gates(
+        self, numbers: Any, codes: NDArray, y: NDArray, weight: NDArray, folds: Any
+    ) -> None:
+        n_members, n_classes = self.n_members, self.output.out_features
+
+        def informs(bins: NDArray, n_bins: int) -> NDArray:
+            counts = class_counts(bins, n_bins, y, n_classes, weight, folds, n_members)
+            return mutual_information(counts)[:, None]
+
+        parts = [np.empty((n_members, 0))]
+        parts += [informs(bins, _GATE_BINS) for bins in gate_bins(numbers, weight)]
+        levels = self.one_hot(torch.as_tensor(codes, device=self.level_gate.device))
+        parts += [informs(level.astype(int), 2) for level in levels.T.cpu().numpy()]
+        is_constant = torch.cat([self.scale.is_constant, self.one_hot.is_constant])
+        information = np.concatenate(parts, axis=1)
+        gates = torch.from_numpy(gates_from(information, is_constant.cpu().numpy()))
+        self.number_gate.copy_(gates[:, : len(self.of_numbers)])
+        self.level_gate.copy_(gates[:, len(self.of_numbers) :])
+
+    @torch.no_grad()
+    def initialize_output(self, logits: Tensor) -> None:
+        """Start at `logits`, of shape (out_features,), whatever the features.
+
+        Cosines have no bias, and start where they are.
+        """
+        if isinstance(self.output, MemberLinear):
+            self.output.bias.copy_(logits.expand_as(self.output.bias))
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Group the parameters by learning rate and decay, for the optimiser.
+
+        Returns
+        -------
+        list of dict
+            With "params"; "rate", by which the learning rate is multiplied; and
+            "decays", whether weight decay acts on them.
+        """
+        embeds = [self.embedding, self.number_gate, self.level_gate]
+        biases = [layer.bias for layer in self._layers()]
+        weights = [layer.weight for layer in self.hidden]
+        weights.append(self.output.weight)
+        return [
+            {"params": weights, "rate": 1.0, "decays": True},
+            {"params": biases, "rate": 1.0, "decays": False},
+            {"params": embeds, "rate": _EMBEDDING_RATE, "decays": False},
+        ]
+
+    def _layers(self) -> list[MemberLinear]:
+        layers = [*self.hidden, self.output]
+        return [layer for layer in layers if isinstance(layer, MemberLinear)]
+
+    @property
+    def values_per_row(self) -> int:
+        """How many values the largest layer holds of a row."""
+        n_encoded = self.encoding.start.numel() + len(self.of_numbers)
+        embedded = self.embedding[:, 0].numel() + self.level_gate.numel()
+        biases = [layer.bias.numel() for layer in self._layers()]
+        return max(n_encoded, embedded, *biases)
+
+
+class MemberLinear(nn.Module):
+    """A linear layer for each member.
+
+    **Shape**
+
+    - input: ``(n_members, batch, in_features)``
+    - output: ``(n_members, batch, out_features)``
+
+    Parameters
+    ----------
+    n_members, in_features, out_features : int
+    gain : float, default=1.0
+        Standard deviation of the weights at the start, times the root of `in_features`.
+    """
+
+    def __init__(
+        self, n_members: int, in_features: int, out_features: int, gain: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.out_features = out_features
+        weight = torch.randn(n_members, in_features, out_features)
+        self.weight = nn.Parameter(weight * gain / math.sqrt(max(in_features, 1)))
+        self.bias = nn.Parameter(torch.zeros(n_members, 1, out_features))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Apply each member's layer to its rows."""
+        return torch.baddbmm(self.bias, h, self.weight)
+
+
+class MemberCosineLinear(CosineLinear):
+    """Cosines, as :class:`CosineLinear`, with directions for each member.
+
+    **Shape**
+
+    - input: ``(n_members, batch, in_features)``
+    - output: ``(n_members, batch, out_features)``, from -1 to 1
+    """
+
+    def __init__(self, n_members: int, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features)
+        self.out_features = out_features
+        self.weight = nn.Parameter(torch.randn(n_members, in_features, out_features))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Give the cosines of each member's rows."""
+        return torch.bmm(F.normalize(h, dim=-1), F.normalize(self.weight, dim=1))
+
+    def extra_repr(self) -> str:
+        """Give the parameters for the representation."""
+        n_members, in_features, out_features = self.weight.shape
+        return f"{n_members=}, {in_features=}, {out_features=}"
+
+
+def gate_bins(X: Any, weight: NDArray) -> Any:
+    """Yield, for each column, the bin of each row; -1 is a gap.
+
+    Parameters
+    ----------
+    X : {ndarray, CSC matrix} of shape (n_rows, n_columns)
+    weight : ndarray of shape (n_rows,)
+    """
+    for values, is_there in present_values(X):
+        bins = np.full(len(is_there), -1)
+        edges = bin_edges(values, weight[is_there], _GATE_BINS)
+        bins[is_there] = np.searchsorted(edges[1:-1], values)
+        yield bins
+
+
+def gates_from(
+    information: NDArray[np.float64], is_constant: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Give gates of mean square 1, in proportion to the root of the information.
+
+    Parameters
+    ----------
+    information : ndarray of shape (n_members, n_inputs)
+    is_constant : ndarray of shape (n_inputs,)
+        Constant inputs have the gate 0; the others make up for it.
+
+    Examples
+    --------
+    >>> gates_from(np.array([[1.0, 0.0]]), np.array([False, False])).round(2)
+    array([[1.41, 0.14]])
+    """
+    gates = np.sqrt(information)
+    largest = gates.max(axis=1, keepdims=True, initial=0.0)
+    gates = np.where(largest > 0, gates / np.where(largest > 0, largest, 1.0), 1.0)
+    gates = np.where(is_constant, 0.0, np.maximum(gates, _LEAST_GATE))
+    square = np.square(gates).sum(axis=1, keepdims=True) / max(len(is_constant), 1)
+    return gates / np.sqrt(np.where(square > 0, square, 1.0))
+
+
+def _n_bins(n_bins: int | str, n_columns: int) -> int:
+    if n_bins != "auto":
+        return int(n_bins)
+    return int(np.clip(_AUTO_BINS // max(n_columns, 1), 4, 32))
+
+
+def _check(hidden_sizes: Sequence[int], activation: str, n_channels: int) -> None:
+    if any(size < 1 for size in hidden_sizes):
+        raise ValueError(
+            f"module__hidden_sizes must be positive integers, however: {hidden_sizes=}"
+        )
+    if activation not in ACTIVATIONS:
+        raise ValueError(
+            f"module__activation must be one of {sorted(ACTIVATIONS)}, however: "
+            f"{activation=}"
+        )
+    if n_channels < 1:
+        raise ValueError(
+            f"module__n_channels must be at least 1, however: {n_channels=}"
+        )
