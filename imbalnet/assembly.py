@@ -17,9 +17,9 @@ from scipy import sparse
 from skorch import NeuralNet
 from torch import nn
 
-from imbalnet.batches import as_tensor
+from imbalnet.batches import Shuffle, as_tensor
 from imbalnet.columns import ColumnRules
-from imbalnet.datasets import FoldRows, MemberRows, NetRows
+from imbalnet.datasets import FoldRows, MemberRows, NetRows, SharedRows
 from imbalnet.first_look import first_look, update
 from imbalnet.losses import LOSSES, Loss
 from imbalnet.monitoring import BestEpoch, CosineSchedule, Phases
@@ -358,7 +358,8 @@ def train_net(
     ``constant`` and ``phase_shifts`` are for out-of-fold rows, see
     :class:`~imbalnet.datasets.FoldRows`.
     """
-    train_rows = _training_rows(net, plans)
+    folds = valid if isinstance(valid, Folds) else None
+    train_rows = _training_rows(net, plans, folds)
     place = {"dtype": net.dtype, "device": net.device, "resident": train_rows.resident}
     held_out = valid.rows if isinstance(valid, Folds) else valid
     is_shared = held_out is not None and held_out.X is plans[0].sampled.X
@@ -410,35 +411,65 @@ def fold_rows(
     )
 
 
-def _training_rows(net: ImbalanceNet, plans: Sequence[TrainingPlan]) -> NetRows:
+def _training_rows(
+    net: ImbalanceNet, plans: Sequence[TrainingPlan], folds: Folds | None
+) -> NetRows:
     """Give the rows of a plan, or those of all members' plans."""
     first = plans[0]
-    rows, places = in_one_table(plans) if len(plans) > 1 else (first.rows, [])
-    resident = sparse.issparse(rows.X) or _fits(rows.X, net)
-    place = {"dtype": net.dtype, "device": net.device, "resident": resident}
-    if places:
-        factors = [plan.factor for plan in plans]
-        early = [p.early_factor for p in plans if p.early_factor is not None]
-        return MemberRows(
-            rows.X,
-            rows.codes,
-            rows.weight,
-            rows.index,
-            places=places,
-            orders=[p.order for p in plans if p.order is not None] or None,
-            factors=np.stack(factors),
-            early_factors=np.stack(early) if early else None,
-            **place,
-        )
-    train_rows = NetRows(
-        rows.X, rows.codes, rows.weight, rows.index, order=first.order, **place
-    )
+    if _share_batches(net, plans):
+        rows = first.sampled if folds is None else folds.rows
+        given: dict[str, Any] = {
+            "order": Shuffle(len(rows), first.order.rng),  # type: ignore[union-attr]
+            "folds": None if folds is None else folds.folds,
+        }
+        given |= _of_members(plans, rows, net)
+        return SharedRows(*_columns(rows), **given)
+    if len(plans) > 1:
+        rows, places = in_one_table(plans)
+        given = {
+            "places": places,
+            "orders": [p.order for p in plans if p.order is not None] or None,
+        }
+        given |= _of_members(plans, rows, net)
+        return MemberRows(*_columns(rows), **given)
+    rows = first.rows
+    train_rows = NetRows(*_columns(rows), order=first.order, **_place(rows, net))
     if first.early_weight is not None:
         early_weight = as_tensor(
             first.early_weight, train_rows.weight.device, dtype=net.dtype
         )
         train_rows.phase_weights = early_weight, train_rows.weight
     return train_rows
+
+
+def _share_batches(net: ImbalanceNet, plans: Sequence[TrainingPlan]) -> bool:
+    """Tell whether members may go through the same rows in the same order."""
+    return (
+        len(plans) > 1
+        and getattr(net.module_, "shares_batches", False)
+        and all(isinstance(plan.order, Shuffle) for plan in plans)
+        and all(plan.sampled.X is plans[0].sampled.X for plan in plans)
+    )
+
+
+def _columns(rows: Rows) -> tuple[Any, NDArray, NDArray, NDArray | None]:
+    return rows.X, rows.codes, rows.weight, rows.index
+
+
+def _place(rows: Rows, net: ImbalanceNet) -> dict[str, Any]:
+    resident = sparse.issparse(rows.X) or _fits(rows.X, net)
+    return {"dtype": net.dtype, "device": net.device, "resident": resident}
+
+
+def _of_members(
+    plans: Sequence[TrainingPlan], rows: Rows, net: ImbalanceNet
+) -> dict[str, Any]:
+    early = [p.early_factor for p in plans if p.early_factor is not None]
+    return {
+        "factors": np.stack([plan.factor for plan in plans]),
+        "early_factors": np.stack(early) if early else None,
+        **_place(rows, net),
+    }
 
 
 def _fits(X: NDArray, net: ImbalanceNet) -> bool:

@@ -206,6 +206,91 @@ def _thinned(batch: NDArray, n_rows: int) -> NDArray:
     return batch[np.arange(n_rows) * len(batch) // n_rows]
 
 
+class SharedRows(NetRows):
+    """Training rows of an ensemble whose members see the same batches.
+
+    A row weighs nothing for the member that holds it out. What that wastes of a step
+    is less than what rows of their own cost a network that prepares them once for all
+    its members.
+
+    Parameters
+    ----------
+    table : {ndarray, CSR matrix, Tensor} of shape (n_table_rows, n_features)
+    codes : ndarray of shape (n_table_rows,)
+    weight : ndarray of shape (n_table_rows,)
+        Sample weights.
+    index : ndarray of int or None, default=None
+        The table's rows that are meant; None is all.
+    order : EpochOrder
+        Draws from these rows.
+    folds : ndarray of shape (n_rows,) or None
+        The member that holds each row out; None holds out nothing.
+    factors : ndarray of shape (members, n_classes)
+        Turn sample weights into each member's loss weights.
+    early_factors : ndarray of shape (members, n_classes) or None, default=None
+        The same for the epochs before deferred class weights.
+    **place
+        ``dtype``, ``device``, ``resident``, see :class:`TableRows`.
+    """
+
+    def __init__(
+        self,
+        table: Any,
+        codes: NDArray,
+        weight: NDArray,
+        index: NDArray | None = None,
+        *,
+        order: EpochOrder,
+        folds: NDArray[np.integer] | None,
+        factors: NDArray[np.float64],
+        early_factors: NDArray[np.float64] | None = None,
+        **place: Any,
+    ) -> None:
+        super().__init__(table, codes, weight, index, order=order, **place)
+        n_members = len(factors)
+        home = self.codes.device
+        self.members = torch.arange(n_members, device=home)
+        self.folds = None
+        if folds is not None:
+            self.folds = as_tensor(folds, home)
+            held_out = np.bincount(folds, minlength=n_members)
+            scale = len(folds) / np.maximum(len(folds) - held_out, 1)
+            factors = factors * scale[:, None]
+            early_factors = (
+                early_factors
+                if early_factors is None
+                else (early_factors * scale[:, None])
+            )
+        self.factors = self._by_class(factors)
+        self.phase_factors = None
+        if early_factors is not None:
+            self.phase_factors = self._by_class(early_factors), self.factors
+
+    def use_class_weights(self, is_used: bool) -> None:
+        """Choose between the loss weights of the phases, where there are two."""
+        if self.phase_factors is not None:
+            self.factors = self.phase_factors[is_used]
+
+    def take(self, positions: Tensor | slice) -> Batch:
+        """Gather rows, and what they are and weigh for each member.
+
+        Returns
+        -------
+        X : Tensor of shape (n_rows, n_features)
+        codes, weight : Tensor of shape (n_rows, members)
+        """
+        X, codes, weight = super().take(positions)
+        weight = self.factors.to(codes.device)[codes] * weight[:, None]
+        if self.folds is not None:
+            held_out = self.folds[positions][:, None] == self.members
+            weight = weight.masked_fill_(self._to_device(held_out), 0.0)
+        return X, codes[:, None].expand(-1, len(self.members)), weight
+
+    def _by_class(self, factors: NDArray[np.float64]) -> Tensor:
+        by_class = np.ascontiguousarray(factors.T)
+        return as_tensor(by_class, self.codes.device, dtype=self.dtype)
+
+
 class FoldRows(NetRows):
     """Rows of which each is predicted by the member that did not train on it.
 

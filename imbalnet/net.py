@@ -143,7 +143,9 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
             return super().initialize_optimizer(triggered_directly)
         kwargs = {"lr": self.lr, **self.get_params_for("optimizer")}
         parameters = [p for _, p in self.get_all_learnable_params()]
-        if self._optimizer_decays() and self.weight_decay:
+        if self._optimizer_decays() and hasattr(self.module_, "parameter_groups"):
+            self.optimizer_ = self.optimizer(self._own_groups(), **kwargs)
+        elif self._optimizer_decays() and self.weight_decay:
             matrices = [p for p in parameters if self._is_matrix(p)]
             others = [p for p in parameters if not self._is_matrix(p)]
             groups = [
@@ -154,6 +156,26 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         else:
             self.optimizer_ = self.optimizer(parameters, **kwargs)
         return self
+
+    def _own_groups(self) -> list[dict[str, Any]]:
+        """Give the groups that the network makes of its parameters, and the loss' own.
+
+        See Also
+        --------
+        imbalnet.networks.TabularMLP.parameter_groups : What a network tells.
+        """
+        groups = [
+            {
+                "params": group["params"],
+                "lr": self.lr * group["rate"],
+                "weight_decay": self.weight_decay if group["decays"] else 0.0,
+            }
+            for group in self.module_.parameter_groups()
+        ]
+        of_loss = list(self.criterion_.parameters())
+        if of_loss:
+            groups.append({"params": of_loss, "weight_decay": 0.0})
+        return groups
 
     def _optimizer_decays(self) -> bool:
         return "weight_decay" in inspect.signature(self.optimizer).parameters

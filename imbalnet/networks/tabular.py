@@ -90,6 +90,7 @@ class TabularMLP(nn.Module):
     """
 
     accepts_missing = True
+    shares_batches = True
     of_numbers: Tensor
     of_categories: Tensor
 
