@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.utils.data import Sampler
 
-from imbalnet.assembly import column_rules, feature_dtype
 from imbalnet.columns import Columns
 from imbalnet.fitted import FittedNetworkMixin
 from imbalnet.losses import LOSSES
@@ -29,9 +28,11 @@ from imbalnet.posterior import (
     cheapest_class,
     resolve_costs,
 )
+from imbalnet.presets import PRESETS
 from imbalnet.reduction import posterior_mean
 from imbalnet.runtime import restored_on_failure
 from imbalnet.sampling import SAMPLERS, IndexSampler
+from imbalnet.settings import column_rules, feature_dtype
 from imbalnet.table import all_classes, matrix_blocks, read_rows, read_validation_rows
 from imbalnet.training import Trained, train
 
@@ -119,8 +120,8 @@ class BalancedNeuralClassifier(
         "adamw".
 
     learning_rate : float or "auto", default="auto"
-        "auto" is 0.0007, or 0.002 where an epoch is one batch; 0.05 for "sgd" and for
-        ``module="linear"``; 1 for "lbfgs".
+        "auto" is 0.002 for "tabular" and "tabm", 0.05 for "sgd" and for "linear", 1 for
+        "lbfgs", otherwise 0.0007, or 0.002 where an epoch is one batch.
 
     schedule : {"cosine", "constant"}, default="cosine"
         How the learning rate goes on: down to 0 along half a cosine over `max_epochs`,
@@ -136,8 +137,9 @@ class BalancedNeuralClassifier(
         Rows in a batch. "auto" is an eighth of the training rows, between 16 and 128,
         then 256 from 8,000 and 512 from 24,000 rows; up to 64 rows all of them.
 
-    max_epochs : int, default=30
-        Passes over the training rows.
+    max_epochs : int or "auto", default="auto"
+        Passes over the training rows. "auto" is 40 for "tabular" (8 to 39 from 40,000
+        rows on), 100 for "tabm" and 30 for other networks.
 
     early_stopping : bool or "auto", default="auto"
         Whether to hold out validation rows, stop when they get no better, and keep the
@@ -289,7 +291,8 @@ class BalancedNeuralClassifier(
     )
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "module": [StrOptions(set(NETWORKS)), callable],
+        "module": [StrOptions({"auto", *NETWORKS}), callable],
+        "preset": [StrOptions({name for name in PRESETS if name}), None],
         "loss": [StrOptions(set(LOSSES)), callable],
         "class_weight": [
             StrOptions({"balanced", "effective"}),
@@ -329,7 +332,10 @@ class BalancedNeuralClassifier(
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
         ],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "patience": [Interval(Integral, 1, None, closed="left")],
@@ -350,8 +356,9 @@ class BalancedNeuralClassifier(
 
     def __init__(
         self,
-        module: str | Callable[..., nn.Module] = "mlp",
+        module: str | Callable[..., nn.Module] = "auto",
         *,
+        preset: str | None = None,
         loss: str | Callable[..., nn.Module] = "cross_entropy",
         class_weight: Any = None,
         sampler: Any = None,
@@ -364,7 +371,7 @@ class BalancedNeuralClassifier(
         schedule: str = "cosine",
         weight_decay: float | str = "auto",
         batch_size: int | str = "auto",
-        max_epochs: int = 30,
+        max_epochs: int | str = "auto",
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         patience: int = 10,
@@ -381,6 +388,7 @@ class BalancedNeuralClassifier(
         **nested: Any,
     ) -> None:
         self.module = module
+        self.preset = preset
         self.loss = loss
         self.class_weight = class_weight
         self.sampler = sampler

@@ -42,11 +42,7 @@ def resolve_optimizer(
 
 
 def resolve_learning_rate(
-    learning_rate: float | str,
-    optimizer: str | OptimizerFactory,
-    *,
-    is_linear: bool,
-    is_full_batch: bool,
+    learning_rate: float | str, optimizer: str | OptimizerFactory, auto: float
 ) -> float:
     """Turn "auto" into a learning rate.
 
@@ -54,22 +50,21 @@ def resolve_learning_rate(
     ----------
     learning_rate : float or "auto"
     optimizer : str or callable
-    is_linear : bool
-        Whether the network is a linear model, which takes larger steps.
-    is_full_batch : bool
-        Whether an epoch is one step, which then has further to go.
+    auto : float
+        For Adam and its kin.
     """
     if learning_rate != "auto":
         return float(learning_rate)
     if optimizer == "lbfgs":
         return 1.0
-    if optimizer == "sgd" or is_linear:
-        return 0.05
-    return 2e-3 if is_full_batch else 7e-4
+    return 0.05 if optimizer == "sgd" else auto
 
 
 def resolve_weight_decay(
-    weight_decay: float | str, optimizer: str | OptimizerFactory, weight_sum: float
+    weight_decay: float | str,
+    optimizer: str | OptimizerFactory,
+    weight_sum: float,
+    auto: float,
 ) -> float:
     """Turn "auto" into a weight decay.
 
@@ -80,10 +75,12 @@ def resolve_weight_decay(
     weight_sum : float
         Sum of the training rows' sample weights. For "lbfgs" its inverse is the
         penalty of ``LogisticRegression(C=1)``, whose loss is a sum over rows.
+    auto : float
+        Decoupled from the gradient's scale, for AdamW.
     """
     if weight_decay != "auto":
         return float(weight_decay)
     if optimizer == "lbfgs":
         return 1.0 / weight_sum
-    # decoupled from the gradient's scale in AdamW, part of the gradient in the others
-    return 0.1 if optimizer in ("adamw", optim.AdamW) else 1e-4
+    # part of the gradient in the others
+    return auto if optimizer in ("adamw", optim.AdamW) else 1e-4

@@ -16,11 +16,8 @@ from scipy import sparse
 
 from imbalnet.assembly import (
     build_net,
-    check_parameters,
     check_same_network,
     fold_rows,
-    optimizer_of,
-    resolve_members,
     resume,
     train_net,
 )
@@ -45,6 +42,13 @@ from imbalnet.preparation import (
 )
 from imbalnet.runtime import spawn_seeds, torch_threads, training_threads
 from imbalnet.sampling import build_sampler
+from imbalnet.settings import (
+    check_parameters,
+    optimizer_of,
+    recipe_of,
+    resolve_epochs,
+    resolve_members,
+)
 from imbalnet.table import Rows
 
 if TYPE_CHECKING:
@@ -199,7 +203,7 @@ def train(
             net,
             run.plans,
             run.valid,
-            epochs=1 if is_partial else clf.max_epochs,
+            epochs=1 if is_partial else run.phases.planned,
             epochs_before=net.epochs_behind_ if goes_on and is_partial else 0,
             phases=run.phases,
             seed=run.draw_seed,
@@ -237,7 +241,8 @@ def _settle(
         check_same_network(clf.net_, clf, loss)
     seeds = spawn_seeds(clf.random_state, 4, step=clf.n_iter_ if goes_on else 0)
     split_seed = clf._split_seed if goes_on else seeds[0]
-    unweighted = _epochs_before_weights(clf, is_partial)
+    n_epochs = resolve_epochs(clf, len(rows))
+    unweighted = _epochs_before_weights(clf, n_epochs, is_partial)
     valid: Rows | Folds | None = given
     if given is None and not is_partial:
         if resolve_members(clf) > 1 and clf.early_stopping is not False:
@@ -257,9 +262,9 @@ def _settle(
         plans=_plans(clf, loss, rows, valid, seeds[1], earlier, in_parts, unweighted),
         monitor=monitor,
         phases=Phases(
-            planned=clf.max_epochs,
+            planned=n_epochs,
             unweighted=unweighted,
-            warmup=math.ceil(loss.warmup * clf.max_epochs),
+            warmup=math.ceil(loss.warmup * n_epochs),
         ),
         in_parts=in_parts,
         is_partial=is_partial,
@@ -347,18 +352,20 @@ def _reject_weights(clf: BalancedNeuralClassifier, rows: Rows) -> None:
         )
 
 
-def _epochs_before_weights(clf: BalancedNeuralClassifier, is_partial: bool) -> int:
+def _epochs_before_weights(
+    clf: BalancedNeuralClassifier, n_epochs: int, is_partial: bool
+) -> int:
     start = clf._nested("class_weight").get("start_epoch", 0)
     if clf.class_weight is None:
         return 0
-    n_epochs = epochs_before_weights(start, clf.max_epochs)
-    if n_epochs >= clf.max_epochs and not is_partial:
+    n_before = epochs_before_weights(start, n_epochs)
+    if n_before >= n_epochs and not is_partial:
         raise ValueError(
             f"class_weight__start_epoch={start!r} lets class weights in after "
-            f"{n_epochs} epochs, but max_epochs={clf.max_epochs}: they would never be "
+            f"{n_before} epochs, but max_epochs={n_epochs}: they would never be "
             "used. Raise max_epochs, or give a fraction of them, such as 0.8."
         )
-    return n_epochs
+    return n_before
 
 
 def _reject_restoring_callbacks(
@@ -387,7 +394,8 @@ def _reject_restoring_callbacks(
 def _stops_early(clf: BalancedNeuralClassifier, rows: Rows) -> bool:
     if clf.early_stopping == "auto":
         solves = optimizer_of(clf, sparse.issparse(rows.X)) == "lbfgs"
-        return len(rows) > _EARLY_STOPPING_ROWS and not solves
+        validates = recipe_of(clf).validates or len(rows) > _EARLY_STOPPING_ROWS
+        return validates and not solves
     return bool(clf.early_stopping)
 
 

@@ -24,6 +24,7 @@ LAYERS = {
         "optimizers",
         "parameters",
         "posterior",
+        "presets",
         "reduction",
         "runtime",
         "splitting",
@@ -33,7 +34,7 @@ LAYERS = {
     1: {"datasets", "fitted", "losses", "monitoring", "sampling"},
     2: {"inference", "preparation"},
     3: {"first_look", "net"},
-    4: {"assembly", "classifier", "training"},
+    4: {"assembly", "classifier", "settings", "training"},
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms}
 ROOMS = sorted(LAYER_OF)

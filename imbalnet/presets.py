@@ -1,0 +1,125 @@
+"""What "auto" stands for: one recipe a network, and presets of one word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained by default.
+
+    Attributes
+    ----------
+    module : str or None
+        The network's name; None for networks of users' own.
+    n_members : int
+    max_epochs : int
+        Of tables with up to ``row_visits / max_epochs`` rows; larger ones have fewer.
+    row_visits : int or None
+        Rows times epochs that training may go through.
+    least_epochs : int
+        What is left of the epochs of the largest tables.
+    learning_rate, full_batch_learning_rate : float
+        For Adam and its kin; the second where an epoch is one step.
+    weight_decay : float
+        Decoupled, for AdamW.
+    validates : bool
+        Whether early stopping holds rows out of any table, however small.
+    params : dict
+        Arguments of the network, unless users give others.
+    """
+
+    module: str | None
+    n_members: int = 1
+    max_epochs: int = 30
+    row_visits: int | None = None
+    least_epochs: int = 8
+    learning_rate: float = 7e-4
+    full_batch_learning_rate: float = 2e-3
+    weight_decay: float = 0.1
+    validates: bool = False
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def epochs(self, n_rows: int) -> int:
+        """Give the epochs for a table of so many rows.
+
+        Examples
+        --------
+        >>> recipe = Recipe("tabular", max_epochs=40, row_visits=1_600_000)
+        >>> recipe.epochs(1_000), recipe.epochs(100_000), recipe.epochs(10**7)
+        (40, 16, 8)
+        """
+        if self.row_visits is None:
+            return self.max_epochs
+        affordable = self.row_visits // max(n_rows, 1)
+        least = min(self.least_epochs, self.max_epochs)
+        return int(np.clip(affordable, least, self.max_epochs))
+
+
+_TABULAR = Recipe(
+    "tabular",
+    n_members=8,
+    max_epochs=40,
+    row_visits=1_600_000,
+    learning_rate=2e-3,
+    full_batch_learning_rate=2e-3,
+)
+
+PRESETS: dict[str | None, Recipe] = {
+    None: _TABULAR,
+    "quick": Recipe(
+        "tabular",
+        n_members=4,
+        max_epochs=12,
+        row_visits=480_000,
+        least_epochs=4,
+        learning_rate=4e-3,
+        full_batch_learning_rate=4e-3,
+    ),
+    "best": Recipe(
+        "tabm",
+        max_epochs=100,
+        row_visits=8_000_000,
+        least_epochs=20,
+        learning_rate=2e-3,
+        weight_decay=3e-4,
+        validates=True,
+    ),
+}
+
+_OF_MODULE = {
+    "tabular": _TABULAR,
+    "tabm": PRESETS["best"],
+    "linear": Recipe("linear", learning_rate=0.05, full_batch_learning_rate=0.05),
+}
+
+
+def find_recipe(module: Any, preset: str | None) -> Recipe:
+    """Give the recipe that "auto" is resolved by.
+
+    Parameters
+    ----------
+    module : str or callable
+        The estimator's parameter.
+    preset : {"quick", "best"} or None
+        The estimator's parameter.
+
+    Raises
+    ------
+    ValueError
+        If both choose the network.
+    """
+    if isinstance(module, str) and module == "auto":
+        return PRESETS[preset]
+    if preset is not None:
+        raise ValueError(
+            f"preset={preset!r} chooses the network, but module={module!r} does too; "
+            "leave one of them out."
+        )
+    name = module if isinstance(module, str) else None
+    return _OF_MODULE.get(name or "", Recipe(name))
