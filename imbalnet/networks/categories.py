@@ -187,13 +187,16 @@ class MixedInput(nn.Module):
         return torch.cat([shift, zeros]), torch.cat([scale, ones])
 
 
+InputLayer = Standardize | FillMissing | MixedInput
+
+
 def input_layer(
     in_features: int,
     n_categories: Sequence[int] | None = None,
     *,
     standardize: bool = True,
     clip: float | bool | None = None,
-) -> Standardize | FillMissing | MixedInput:
+) -> InputLayer:
     """Build the first layer of a network.
 
     Parameters

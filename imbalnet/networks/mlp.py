@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imbalnet.networks.categories import input_layer
+from imbalnet.networks.categories import InputLayer, input_layer
 from imbalnet.networks.cosine import CosineLinear
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -80,7 +80,7 @@ class MLP(nn.Module):
     ) -> None:
         _check(hidden_sizes, activation, dropout)
         super().__init__()
-        self.input = input_layer(
+        self.input: nn.Module = input_layer(
             in_features, n_categories, standardize=standardize, clip=clip
         )
         self.hidden = nn.Sequential()
@@ -111,15 +111,18 @@ class MLP(nn.Module):
         """Take the columns' mean, scale and frequent levels from the training rows.
 
         Constant columns start with weight 0, so that they stay without effect unless
-        training ever sees them vary.
+        training ever sees them vary. A first layer of another kind is left alone.
         """
+        if not isinstance(self.input, InputLayer):
+            return
         self.input.initialize_from(X, y, sample_weight)
         first: Any = self.hidden[0] if len(self.hidden) else self.output
         first.weight[:, self.input.is_constant] = 0.0
 
     def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
         """Merge further rows into the columns' mean and scale."""
-        self.input.update_from(X, y, sample_weight)
+        if isinstance(self.input, InputLayer):
+            self.input.update_from(X, y, sample_weight)
 
     @torch.no_grad()
     def initialize_output(self, logits: Tensor) -> None:
