@@ -41,11 +41,12 @@ class TabularMLP(nn.Module):
     Numbers are scaled by median and interquartile range and bent at ±`clip`
     (:class:`RobustScale`); each column then becomes `n_channels` piecewise linear
     functions of it (:class:`PiecewiseLinearEncoding` and a linear layer without
-    activation, which starts out linear). Categories have one column for each frequent
-    level (:class:`OneHot`). A learnable gate scales each input; it starts at the square
-    root of the column's mutual information with the classes, relative to the largest
-    and at least a tenth. Hidden layers and logits follow. Every member has weights of
-    its own throughout: no member learns from a fold that it holds out.
+    activation, which starts out linear), and `n_waves` cosines of learned frequency and
+    phase. Categories have one column for each frequent level (:class:`OneHot`). A
+    learnable gate scales each input; it starts at the square root of the column's
+    mutual information with the classes, relative to the largest and at least a tenth.
+    Hidden layers and logits follow. Every member has weights of its own throughout: no
+    member learns from a fold that it holds out.
 
     **Shape**
 
@@ -74,7 +75,12 @@ class TabularMLP(nn.Module):
     n_bins : int or "auto", default="auto"
         Bins of a column of numbers. "auto" is 32, fewer from 128 columns on.
     n_channels : int, default=4
-        Functions of each column of numbers.
+        Piecewise linear functions of each column of numbers.
+    n_waves : int, default=4
+        Cosines of each column of numbers.
+    frequency : float, default=0.5
+        Standard deviation of the cosines' frequencies at the start, in waves per
+        interquartile range.
     clip : float or True, default=3.0
         Where scaled values bend. True is 3.0, and lets the classifier accept infinite
         values.
@@ -106,10 +112,12 @@ class TabularMLP(nn.Module):
         dropout: float = 0.2,
         n_bins: int | str = "auto",
         n_channels: int = 4,
+        n_waves: int = 4,
+        frequency: float = 0.5,
         clip: float | bool = 3.0,
         normalize_output: bool = False,
     ) -> None:
-        _check(hidden_sizes, activation, n_channels)
+        _check(hidden_sizes, activation, n_channels, n_waves)
         super().__init__()
         sizes = np.zeros(in_features, int) if n_categories is None else n_categories
         sizes = np.asarray(sizes)
@@ -121,8 +129,8 @@ class TabularMLP(nn.Module):
         self.scale = RobustScale(n_numbers, 3.0 if clip is True else clip)
         self.encoding = PiecewiseLinearEncoding(n_numbers, _n_bins(n_bins, n_numbers))
         self.one_hot = OneHot(sizes[sizes > 0].tolist())
-        self._build_embedding()
-        width = n_numbers * n_channels + self.one_hot.out_features
+        self._build_embedding(n_waves, frequency)
+        width = n_numbers * (n_channels + n_waves) + self.one_hot.out_features
         self.hidden = nn.ModuleList()
         for size in hidden_sizes:
             layer = MemberLinear(n_members, width, size, math.sqrt(2))
@@ -135,12 +143,16 @@ class TabularMLP(nn.Module):
         last = MemberCosineLinear if normalize_output else MemberLinear
         self.output = last(n_members, width, out_features)
 
-    def _build_embedding(self) -> None:
+    def _build_embedding(self, n_waves: int, frequency: float) -> None:
         n_numbers, n_bins = self.encoding.start.shape
         n_members = self.n_members
         embedding = torch.zeros(n_numbers, 1 + n_bins, n_members, self.n_channels)
         nn.init.normal_(embedding[:, 0])  # linear at first; the bins come in later
         self.embedding = nn.Parameter(embedding)
+        shape = n_members, 1, n_numbers, n_waves
+        circle = 2 * math.pi
+        self.frequency = nn.Parameter(torch.randn(shape) * frequency * circle)
+        self.phase = nn.Parameter((torch.rand(shape) - 0.5) * circle)
         self.number_gate = nn.Parameter(torch.ones(n_members, n_numbers))
         n_levels = self.one_hot.out_features
         self.level_gate = nn.Parameter(torch.ones(n_members, n_levels))
@@ -160,33 +172,53 @@ class TabularMLP(nn.Module):
     def body(self, prepared: Tensor) -> Tensor:
         """Give the logits of rows that are prepared."""
         n_encoded = self.encoding.start.numel() + len(self.of_numbers)
-        h = self._embedded(prepared[..., :n_encoded])
+        encoded = prepared[..., :n_encoded]
+        encoded = encoded.unflatten(-1, (len(self.of_numbers), -1))
+        parts = [self._functions(encoded)]
+        if self.frequency.numel():
+            parts.append(self._waves(encoded[..., 0]))
         if len(self.of_categories):
             levels = prepared[..., n_encoded:]
             levels = levels.transpose(0, 1) if levels.ndim == 3 else levels
-            h = torch.cat([h, levels * self.level_gate.unsqueeze(1)], dim=-1)
+            parts.append(levels * self.level_gate.unsqueeze(1))
+        h = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
         for layer in self.hidden:
             h = self.dropout(self.activation(layer(h)))
         logits = self.output(h).transpose(0, 1)
         return logits.squeeze(1) if self.n_members == 1 else logits
 
-    def _embedded(self, encoded: Tensor) -> Tensor:
-        """Turn (batch, [members,] columns * bins) to (members, batch, functions)."""
-        n_columns, n_bins, n_members, n_channels = self.embedding.shape
+    def _functions(self, encoded: Tensor) -> Tensor:
+        """Give each member's piecewise linear functions of the columns.
+
+        Parameters
+        ----------
+        encoded : Tensor of shape (batch, [members,] columns, bins)
+
+        Returns
+        -------
+        Tensor of shape (members, batch, columns * channels)
+        """
+        n_columns, _, n_members, n_channels = self.embedding.shape
         batch = len(encoded)
         gate = self.number_gate.t()[:, None, :, None]
         functions = self.embedding * gate  # (columns, bins, members, channels)
-        if encoded.ndim == 2:
-            rows = encoded.view(batch, n_columns, n_bins).transpose(0, 1)
+        if encoded.ndim == 3:
+            rows = encoded.transpose(0, 1)
             h = torch.bmm(rows, functions.flatten(2))  # (columns, batch, ...)
             h = h.view(n_columns, batch, n_members, n_channels).permute(2, 1, 0, 3)
         else:
-            rows = encoded.view(batch, n_members, n_columns, n_bins)
-            rows = rows.permute(1, 2, 0, 3).flatten(0, 1)
+            rows = encoded.permute(1, 2, 0, 3).flatten(0, 1)
             functions = functions.permute(2, 0, 1, 3).flatten(0, 1)
             h = torch.bmm(rows, functions)  # (members * columns, batch, channels)
             h = h.view(n_members, n_columns, batch, n_channels).transpose(1, 2)
         return h.reshape(n_members, batch, n_columns * n_channels)
+
+    def _waves(self, z: Tensor) -> Tensor:
+        """Turn (batch, [members,] columns) into (members, batch, columns * waves)."""
+        z = z.transpose(0, 1) if z.ndim == 3 else z.unsqueeze(0)
+        angle = torch.addcmul(self.phase, z.unsqueeze(-1), self.frequency)
+        gate = self.number_gate[:, None, :, None]
+        return (angle.cos() * gate).flatten(2)
 
     @torch.no_grad()
     def initialize_from(
@@ -266,7 +298,8 @@ class TabularMLP(nn.Module):
             With "params"; "rate", by which the learning rate is multiplied; and
             "decays", whether weight decay acts on them.
         """
-        embeds = [self.embedding, self.number_gate, self.level_gate]
+        embeds = [self.embedding, self.frequency, self.phase]
+        embeds += [self.number_gate, self.level_gate]
         biases = [layer.bias for layer in self._layers()]
         weights = [layer.weight for layer in self.hidden]
         weights.append(self.output.weight)
@@ -284,7 +317,8 @@ class TabularMLP(nn.Module):
     def values_per_row(self) -> int:
         """How many values the largest layer holds of a row."""
         n_encoded = self.encoding.start.numel() + len(self.of_numbers)
-        embedded = self.embedding[:, 0].numel() + self.level_gate.numel()
+        embedded = self.embedding[:, 0].numel() + self.frequency.numel()
+        embedded += self.level_gate.numel()
         biases = [layer.bias.numel() for layer in self._layers()]
         return max(n_encoded, embedded, *biases)
 
@@ -387,7 +421,9 @@ def _n_bins(n_bins: int | str, n_columns: int) -> int:
     return int(np.clip(_AUTO_BINS // max(n_columns, 1), 4, 32))
 
 
-def _check(hidden_sizes: Sequence[int], activation: str, n_channels: int) -> None:
+def _check(
+    hidden_sizes: Sequence[int], activation: str, n_channels: int, n_waves: int
+) -> None:
     if any(size < 1 for size in hidden_sizes):
         raise ValueError(
             f"module__hidden_sizes must be positive integers, however: {hidden_sizes=}"
@@ -397,7 +433,8 @@ def _check(hidden_sizes: Sequence[int], activation: str, n_channels: int) -> Non
             f"module__activation must be one of {sorted(ACTIVATIONS)}, however: "
             f"{activation=}"
         )
-    if n_channels < 1:
+    if n_channels < 1 or n_waves < 0:
         raise ValueError(
-            f"module__n_channels must be at least 1, however: {n_channels=}"
+            "module__n_channels must be at least 1, and module__n_waves at least 0, "
+            f"however: {n_channels=}, {n_waves=}"
         )
