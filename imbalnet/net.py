@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch import NeuralNetClassifier
+from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 from torch import Tensor, nn
 
@@ -445,6 +445,11 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         logits = self.infer(X)
         self.notify("on_batch_end", batch=batch[:2], training=False, y_pred=logits)
         return logits, y, weight
+
+
+def skorch_parameters() -> set[str]:
+    """Name what skorch's nets are told by users."""
+    return set(inspect.signature(NeuralNet).parameters) - {"kwargs"}
 
 
 def works_on_blocks(module: nn.Module, rows: TableRows) -> bool:
