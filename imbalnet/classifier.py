@@ -170,7 +170,8 @@ class BalancedNeuralClassifier(
         the loss of a prediction that does not know the features.
 
     calibrate : bool, default=True
-        Whether ``offset_`` is fitted to the validation rows, or the out-of-fold ones.
+        Whether ``offset_`` is fitted to the validation rows, or the out-of-fold ones,
+        and to these also ``temperature_``.
 
     device : str, default="auto"
         "auto" takes a GPU if there is one; otherwise a torch device such as "cpu".
@@ -229,6 +230,10 @@ class BalancedNeuralClassifier(
 
     effective_prior_ : ndarray of shape (n_classes,)
         Class distribution that the network was trained under, the mean of its members'.
+
+    temperature_ : float
+        What :func:`imbalnet.posterior.fit_temperature` divided the log posteriors by;
+        1 without out-of-fold rows.
 
     offset_ : ndarray of shape (n_classes,)
         What :func:`imbalnet.posterior.fit_offset` added to the log posteriors; zeros
