@@ -13,7 +13,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet.networks.categories import OneHot
+from imbalnet.networks.categories import OneHot, column_sizes
 from imbalnet.networks.cosine import CosineLinear
 from imbalnet.networks.dropout import ByteDropout
 from imbalnet.networks.embeddings import (
@@ -119,8 +119,7 @@ class TabularMLP(nn.Module):
     ) -> None:
         _check(hidden_sizes, activation, n_channels, n_waves)
         super().__init__()
-        sizes = np.zeros(in_features, int) if n_categories is None else n_categories
-        sizes = np.asarray(sizes)
+        sizes = column_sizes(in_features, n_categories)
         for name, where in (("of_numbers", sizes == 0), ("of_categories", sizes > 0)):
             places = torch.from_numpy(np.flatnonzero(where))
             self.register_buffer(name, places, persistent=False)
