@@ -170,9 +170,9 @@ class TabularMLP(nn.Module):
 
     def body(self, prepared: Tensor) -> Tensor:
         """Give the logits of rows that are prepared."""
-        n_encoded = self.encoding.start.numel() + len(self.of_numbers)
-        encoded = prepared[..., :n_encoded]
-        encoded = encoded.unflatten(-1, (len(self.of_numbers), -1))
+        n_numbers, n_bins = self.encoding.start.shape
+        n_encoded = n_numbers * (1 + n_bins)
+        encoded = prepared[..., :n_encoded].unflatten(-1, (n_numbers, 1 + n_bins))
         parts = [self._functions(encoded)]
         if self.frequency.numel():
             parts.append(self._waves(encoded[..., 0]))
@@ -198,7 +198,7 @@ class TabularMLP(nn.Module):
         Tensor of shape (members, batch, columns * channels)
         """
         n_columns, _, n_members, n_channels = self.embedding.shape
-        batch = len(encoded)
+        batch = encoded.shape[0]  # len() would fix it in an exported graph
         gate = self.number_gate.t()[:, None, :, None]
         functions = self.embedding * gate  # (columns, bins, members, channels)
         if encoded.ndim == 3:
