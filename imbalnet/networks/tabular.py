@@ -250,20 +250,20 @@ class TabularMLP(nn.Module):
 
     def _scaled_edges(self, numbers: Any, weight: NDArray) -> list[Tensor]:
         n_columns, n_bins = self.encoding.start.shape
-        device = self.embedding.device
-        table = torch.full((n_bins + 1, n_columns), torch.nan, device=device)
+        table = self.scale.center.new_full((n_bins + 1, n_columns), torch.nan)
         sizes = []
         for j, (values, is_there) in enumerate(present_values(numbers)):
             edges = bin_edges(values, weight[is_there], n_bins)
             table[: len(edges), j] = torch.from_numpy(edges)
             sizes.append(len(edges))
-        scaled = self.scale(table.to(self.scale.center.dtype)).unbind(1)
+        scaled = self.scale(table).unbind(1)
         return [column[:size] for column, size in zip(scaled, sizes, strict=True)]
 
     def _initialize_gates(
         self, numbers: Any, codes: NDArray, y: NDArray, weight: NDArray, folds: Any
     ) -> None:
         n_members, n_classes = self.n_members, self.output.out_features
+        weight = weight / weight.mean()  # their unit tells nothing of chance
 
         def informs(bins: NDArray, n_bins: int) -> NDArray:
             counts = class_counts(bins, n_bins, y, n_classes, weight, folds, n_members)
