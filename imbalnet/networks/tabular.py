@@ -13,7 +13,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet.networks.categories import OneHot
+from imbalnet.networks.categories import OneHot, column_sizes
 from imbalnet.networks.cosine import CosineLinear
 from imbalnet.networks.dropout import ByteDropout
 from imbalnet.networks.embeddings import (
@@ -119,8 +119,7 @@ class TabularMLP(nn.Module):
     ) -> None:
         _check(hidden_sizes, activation, n_channels, n_waves)
         super().__init__()
-        sizes = np.zeros(in_features, int) if n_categories is None else n_categories
-        sizes = np.asarray(sizes)
+        sizes = column_sizes(in_features, n_categories)
         for name, where in (("of_numbers", sizes == 0), ("of_categories", sizes > 0)):
             places = torch.from_numpy(np.flatnonzero(where))
             self.register_buffer(name, places, persistent=False)
@@ -171,9 +170,9 @@ class TabularMLP(nn.Module):
 
     def body(self, prepared: Tensor) -> Tensor:
         """Give the logits of rows that are prepared."""
-        n_encoded = self.encoding.start.numel() + len(self.of_numbers)
-        encoded = prepared[..., :n_encoded]
-        encoded = encoded.unflatten(-1, (len(self.of_numbers), -1))
+        n_numbers, n_bins = self.encoding.start.shape
+        n_encoded = n_numbers * (1 + n_bins)
+        encoded = prepared[..., :n_encoded].unflatten(-1, (n_numbers, 1 + n_bins))
         parts = [self._functions(encoded)]
         if self.frequency.numel():
             parts.append(self._waves(encoded[..., 0]))
@@ -199,7 +198,7 @@ class TabularMLP(nn.Module):
         Tensor of shape (members, batch, columns * channels)
         """
         n_columns, _, n_members, n_channels = self.embedding.shape
-        batch = len(encoded)
+        batch = encoded.shape[0]  # len() would fix it in an exported graph
         gate = self.number_gate.t()[:, None, :, None]
         functions = self.embedding * gate  # (columns, bins, members, channels)
         if encoded.ndim == 3:
@@ -251,20 +250,20 @@ class TabularMLP(nn.Module):
 
     def _scaled_edges(self, numbers: Any, weight: NDArray) -> list[Tensor]:
         n_columns, n_bins = self.encoding.start.shape
-        device = self.embedding.device
-        table = torch.full((n_bins + 1, n_columns), torch.nan, device=device)
+        table = self.scale.center.new_full((n_bins + 1, n_columns), torch.nan)
         sizes = []
         for j, (values, is_there) in enumerate(present_values(numbers)):
             edges = bin_edges(values, weight[is_there], n_bins)
             table[: len(edges), j] = torch.from_numpy(edges)
             sizes.append(len(edges))
-        scaled = self.scale(table.to(self.scale.center.dtype)).unbind(1)
+        scaled = self.scale(table).unbind(1)
         return [column[:size] for column, size in zip(scaled, sizes, strict=True)]
 
     def _initialize_gates(
         self, numbers: Any, codes: NDArray, y: NDArray, weight: NDArray, folds: Any
     ) -> None:
         n_members, n_classes = self.n_members, self.output.out_features
+        weight = weight / weight.mean()  # their unit tells nothing of chance
 
         def informs(bins: NDArray, n_bins: int) -> NDArray:
             counts = class_counts(bins, n_bins, y, n_classes, weight, folds, n_members)
