@@ -30,7 +30,7 @@ _GATE_BINS = 8
 # The gate of a column that tells nothing, beside that of the one that tells most.
 _LEAST_GATE = 0.1
 # Bins of all columns together that "auto" goes up to.
-_AUTO_BINS = 4096
+_AUTO_BINS = 2048
 _FIRST_BIAS = 0.3
 
 
@@ -72,7 +72,7 @@ class TabularMLP(nn.Module):
     dropout : float, default=0.2
         Share of hidden units that is left out in training, in [0, 1).
     n_bins : int or "auto", default="auto"
-        Bins of a column of numbers. "auto" is 32, fewer from 128 columns on.
+        Bins of a column of numbers. "auto" is 16, fewer from 128 columns on.
     n_channels : int, default=4
         Piecewise linear functions of each column of numbers.
     n_waves : int, default=4
@@ -425,7 +425,7 @@ def gates_from(
 def _n_bins(n_bins: int | str, n_columns: int) -> int:
     if n_bins != "auto":
         return int(n_bins)
-    return int(np.clip(_AUTO_BINS // max(n_columns, 1), 4, 32))
+    return int(np.clip(_AUTO_BINS // max(n_columns, 1), 4, 16))
 
 
 def _check(
