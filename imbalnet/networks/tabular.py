@@ -32,6 +32,8 @@ _LEAST_GATE = 0.1
 # Bins of all columns together that "auto" goes up to.
 _AUTO_BINS = 2048
 _FIRST_BIAS = 0.3
+# Columns of a product, in multiples of which each row is computed alike.
+_ALIGNED = 4
 
 
 class TabularMLP(nn.Module):
@@ -356,7 +358,10 @@ class MemberLinear(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Apply each member's layer to its rows."""
-        return torch.baddbmm(self.bias, h, self.weight)
+        if self.training or not self.out_features % _ALIGNED:
+            return torch.baddbmm(self.bias, h, self.weight)
+        logits = torch.baddbmm(aligned(self.bias), h, aligned(self.weight))
+        return logits[..., : self.out_features]
 
 
 class MemberCosineLinear(CosineLinear):
@@ -375,12 +380,22 @@ class MemberCosineLinear(CosineLinear):
 
     def forward(self, h: Tensor) -> Tensor:
         """Give the cosines of each member's rows."""
-        return torch.bmm(F.normalize(h, dim=-1), F.normalize(self.weight, dim=1))
+        directions = aligned(F.normalize(self.weight, dim=1))
+        return torch.bmm(F.normalize(h, dim=-1), directions)[..., : self.out_features]
 
     def extra_repr(self) -> str:
         """Give the parameters for the representation."""
         n_members, in_features, out_features = self.weight.shape
         return f"{n_members=}, {in_features=}, {out_features=}"
+
+
+def aligned(matrix: Tensor) -> Tensor:
+    """Add columns of zeros, up to a multiple of four.
+
+    On a CPU, rows of a product that begin anywhere in memory are summed in other orders
+    than those that begin at 16 bytes: their bits would depend on the rows around.
+    """
+    return F.pad(matrix, (0, -matrix.shape[-1] % _ALIGNED))
 
 
 def gate_bins(X: Any, weight: NDArray) -> Any:
