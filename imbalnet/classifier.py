@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,23 +16,26 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.utils.data import Sampler
 
-from imbalnet.columns import Columns
 from imbalnet.fitted import FittedNetworkMixin
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS
 from imbalnet.optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet.parameters import NestedParametersMixin
-from imbalnet.posterior import (
-    cheapest_class,
-    resolve_costs,
-)
+from imbalnet.posterior import cheapest_class, resolve_costs
 from imbalnet.presets import PRESETS
-from imbalnet.reduction import posterior_mean
 from imbalnet.runtime import restored_on_failure
 from imbalnet.sampling import SAMPLERS, IndexSampler
 from imbalnet.settings import column_rules, feature_dtype
-from imbalnet.table import all_classes, matrix_blocks, read_rows, read_validation_rows
-from imbalnet.training import Trained, train
+from imbalnet.table import (
+    Rows,
+    all_classes,
+    read_rows,
+    read_validation_rows,
+)
+from imbalnet.training import train
+
+_AUTO = StrOptions({"auto"})
+_COUNT = Interval(Integral, 1, None, closed="left")
 
 
 class BalancedNeuralClassifier(
@@ -49,10 +50,17 @@ class BalancedNeuralClassifier(
 
     Parameters
     ----------
-    module : {"mlp", "linear"} or callable, default="mlp"
-        The network: a name, or a ``torch.nn.Module`` class or factory that is called
-        as ``module(in_features=, out_features=, **module__*)`` and gives logits. Where
-        there are categories, ``n_categories=`` is given too.
+    module : {"auto", "tabular", "mlp", "linear"} or callable, default="auto"
+        The network: a name, see :mod:`imbalnet.networks`, or a ``torch.nn.Module``
+        class or factory that is called as
+        ``module(in_features=, out_features=, **module__*)`` and gives logits. Where
+        there are categories, ``n_categories=`` is given too. "auto" is what `preset`
+        says.
+
+    preset : {"quick", "best"} or None, default=None
+        Chooses the network, and what "auto" means for the other parameters, in place of
+        `module`. None is "tabular", "quick" the same with fewer members and epochs,
+        "best" is "tabm", which takes longer.
 
     loss : {"cross_entropy", "focal", "poly1", "poly_focal", "asymmetric", \
             "logit_adjusted", "balanced_softmax", "vector_scaling", "ldam", \
@@ -103,6 +111,7 @@ class BalancedNeuralClassifier(
         or object with other values than numbers; bool and nullable numbers are numbers.
         Otherwise names of columns, positions, or a mask; None takes all for numbers.
         A missing category, and one that was not seen in ``fit``, is a category too.
+
     n_members : int or "auto", default="auto"
         Networks that are trained side by side as one, from starts and batches of their
         own; their probabilities are averaged. Each holds out its own fold of the rows
@@ -111,8 +120,8 @@ class BalancedNeuralClassifier(
         ``oof_proba_``. Resamplers and samplers see each member's own training rows. A
         `module` that accepts ``n_members`` builds its members itself: it takes rows
         that they share or rows of their own, as :class:`imbalnet.networks.Members`,
-        and its parameters have them for their first axis. "auto" is 1, a single
-        network.
+        and its parameters have them for their first axis. "auto" is 8 for "tabular"
+        (4 with ``preset="quick"``) and 1, a single network, for others.
 
     optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"
         A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.
@@ -161,7 +170,8 @@ class BalancedNeuralClassifier(
         the loss of a prediction that does not know the features.
 
     calibrate : bool, default=True
-        Whether ``offset_`` is fitted to the validation rows, or the out-of-fold ones.
+        Whether ``offset_`` is fitted to the validation rows, or the out-of-fold ones,
+        and to these also ``temperature_``.
 
     device : str, default="auto"
         "auto" takes a GPU if there is one; otherwise a torch device such as "cpu".
@@ -220,6 +230,10 @@ class BalancedNeuralClassifier(
 
     effective_prior_ : ndarray of shape (n_classes,)
         Class distribution that the network was trained under, the mean of its members'.
+
+    temperature_ : float
+        What :func:`imbalnet.posterior.fit_temperature` divided the log posteriors by;
+        1 without out-of-fold rows.
 
     offset_ : ndarray of shape (n_classes,)
         What :func:`imbalnet.posterior.fit_offset` added to the log posteriors; zeros
@@ -314,45 +328,27 @@ class BalancedNeuralClassifier(
         "target_prior": [StrOptions({"train", "uniform"}), dict, "array-like", None],
         "cost_matrix": ["array-like", dict, None],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
-        "n_members": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
+        "n_members": [_COUNT, _AUTO],
         "optimizer": [StrOptions({"auto", *OPTIMIZERS}), callable],
-        "learning_rate": [
-            Interval(Real, 0, None, closed="neither"),
-            StrOptions({"auto"}),
-        ],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), _AUTO],
         "schedule": [StrOptions({"cosine", "constant"})],
-        "weight_decay": [
-            Interval(Real, 0, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "batch_size": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "max_epochs": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), _AUTO],
+        "batch_size": [_COUNT, _AUTO],
+        "max_epochs": [_COUNT, _AUTO],
+        "early_stopping": ["boolean", _AUTO],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "patience": [Interval(Integral, 1, None, closed="left")],
+        "patience": [_COUNT],
         "monitor": [StrOptions({"auto", "average_precision", "loss"})],
         "calibrate": ["boolean"],
         "device": [str, torch.device],
         "dtype": [StrOptions({"float32", "float64", "bfloat16"})],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "n_threads": [_COUNT, None],
         "compile": ["boolean"],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "callbacks": [list, tuple, None],
     }
-
-    classes_: NDArray[Any]
-    _columns: Columns
 
     def __init__(
         self,
@@ -462,20 +458,10 @@ class BalancedNeuralClassifier(
         """
         with restored_on_failure(self):
             goes_on = self.warm_start and hasattr(self, "net_")
-            dtype = feature_dtype(self, goes_on=goes_on)
-            rows, self.classes_ = read_rows(
-                self,
-                X,
-                y,
-                sample_weight,
-                classes=self.classes_ if goes_on else None,
-                dtype=dtype,
-                reset=not goes_on,
-                columns=self._columns if goes_on else column_rules(self),
-            )
-            self._columns = rows.columns
+            classes = self.classes_ if goes_on else None
+            rows = self._read(X, y, sample_weight, classes, goes_on=goes_on)
             given = read_validation_rows(
-                self, X_val, y_val, self.classes_, dtype, rows.columns
+                self, X_val, y_val, self.classes_, rows.X.dtype.type, rows.columns
             )
             self._learn(train(self, rows, given, goes_on=goes_on, is_partial=False))
         return self
@@ -518,39 +504,27 @@ class BalancedNeuralClassifier(
         """
         with restored_on_failure(self):
             goes_on = hasattr(self, "net_")
-            rows, self.classes_ = read_rows(
-                self,
-                X,
-                y,
-                sample_weight,
-                classes=all_classes(classes, getattr(self, "classes_", None)),
-                dtype=feature_dtype(self, goes_on=goes_on),
-                reset=not goes_on,
-                columns=self._columns if goes_on else column_rules(self),
-            )
-            self._columns = rows.columns
+            classes = all_classes(classes, getattr(self, "classes_", None))
+            rows = self._read(X, y, sample_weight, classes, goes_on=goes_on)
             self._learn(train(self, rows, None, goes_on=goes_on, is_partial=True))
         return self
 
-    def _learn(self, trained: Trained) -> None:
-        self.net_ = trained.net
-        self.class_weight_ = trained.class_weight
-        self.class_prior_ = trained.class_prior
-        self.effective_prior_ = trained.member_priors.mean(axis=0)
-        self._member_priors = trained.member_priors
-        self.offset_ = trained.offset
-        self._out_of_fold = trained.out_of_fold
-        self._class_counts = trained.class_counts
-        self._split_seed = trained.split_seed
-        self.n_iter_ = len(self.net_.history)
-        self.best_iteration_ = self.net_.best_epoch() or self.n_iter_
-        if self.net_.was_interrupted:
-            warnings.warn(
-                f"Training was interrupted in epoch {self.n_iter_}; the best weights "
-                "so far are kept (without validation rows, the last ones).",
-                UserWarning,
-                stacklevel=4,
-            )
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any, classes: Any, *, goes_on: bool
+    ) -> Rows:
+        """Validate training rows; those of a first call say what the columns hold."""
+        rows, self.classes_ = read_rows(
+            self,
+            X,
+            y,
+            sample_weight,
+            classes=classes,
+            dtype=feature_dtype(self, goes_on=goes_on),
+            reset=not goes_on,
+            columns=self._columns if goes_on else column_rules(self),
+        )
+        self._columns = rows.columns
+        return rows
 
     # -- prediction --------------------------------------------------------------
 
@@ -587,6 +561,7 @@ class BalancedNeuralClassifier(
         ndarray of shape (n_rows, n_classes)
             In the order of ``classes_``; each row sums to 1, for every loss.
         """
+        check_is_fitted(self)
         return np.exp(self._log_posterior(X))
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
@@ -602,27 +577,13 @@ class BalancedNeuralClassifier(
             Two classes: ``log(p_1 / p_0)``, positive where ``classes_[1]`` is
             predicted. Otherwise the log probability of each class.
         """
+        check_is_fitted(self)
         log_posterior = self._log_posterior(X)
         if len(self.classes_) == 2:
             return log_posterior[:, 1] - log_posterior[:, 0]
         return log_posterior
 
-    def _log_posterior(self, X: Any, target_prior: Any = None) -> NDArray[np.float64]:
-        """Give log probabilities under a prior, by default ``self.target_prior``."""
-        check_is_fitted(self)
-        finish = partial(posterior_mean, shift=self._shift(target_prior))
-        dtype = feature_dtype(self, goes_on=True)
-        parts = [
-            self.net_.predict_log_posterior(block, finish, self.n_threads)
-            for block in matrix_blocks(self, X, dtype, self._columns)
-        ]
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
-
     # -- what scikit-learn asks --------------------------------------------------------
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Tell scikit-learn whether there is a trained net."""
-        return hasattr(self, "net_")
 
     def __sklearn_tags__(self) -> Tags:
         """Tell scikit-learn which tables are welcome: what the network takes."""

@@ -1,29 +1,65 @@
-"""What a fitted estimator lets be seen of its network."""
+"""What a fitted estimator keeps, and lets be seen of its network."""
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from imbalnet.columns import Columns
 from imbalnet.networks import LinearModel
 from imbalnet.posterior import OutOfFold, prior_shift, resolve_prior
+from imbalnet.reduction import posterior_mean
+from imbalnet.table import matrix_blocks
+
+if TYPE_CHECKING:
+    from imbalnet.training import Trained
 
 
 class FittedNetworkMixin:
-    """Read attributes off the trained net, ``net_``."""
+    """Keep what training leaves; read attributes off the trained net, ``net_``."""
 
     module: Any
     net_: Any
     classes_: NDArray[Any]
     offset_: NDArray[np.float64]
+    temperature_: float
     class_prior_: NDArray[np.float64]
     target_prior: Any
+    n_threads: int | None
+    _columns: Columns
     _member_priors: NDArray[np.float64]
     _out_of_fold: OutOfFold | None
+
+    def _learn(self, trained: Trained) -> None:
+        self.net_ = trained.net
+        self.class_weight_ = trained.class_weight
+        self.class_prior_ = trained.class_prior
+        self.effective_prior_ = trained.member_priors.mean(axis=0)
+        self._member_priors = trained.member_priors
+        self.offset_ = trained.offset
+        self.temperature_ = trained.temperature
+        self._out_of_fold = trained.out_of_fold
+        self._class_counts = trained.class_counts
+        self._split_seed = trained.split_seed
+        self.n_iter_ = len(self.net_.history)
+        self.best_iteration_ = self.net_.best_epoch() or self.n_iter_
+        if self.net_.was_interrupted:
+            warnings.warn(
+                f"Training was interrupted in epoch {self.n_iter_}; the best weights "
+                "so far are kept (without validation rows, the last ones).",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell scikit-learn whether there is a trained net."""
+        return hasattr(self, "net_")
 
     @property
     def module_(self) -> nn.Module:
@@ -62,15 +98,32 @@ class FittedNetworkMixin:
                 "at least 2, without X_val and not with early_stopping=False; "
                 "partial_fit ends it."
             )
-        return np.exp(out_of_fold.shifted(self._shift()))
+        return np.exp(out_of_fold.shifted(self._shift(), self.temperature_))
+
+    def _log_posterior(self, X: Any, target_prior: Any = None) -> NDArray[np.float64]:
+        """Give log probabilities under a prior, by default ``self.target_prior``."""
+        finish = partial(
+            posterior_mean,
+            shift=self._shift(target_prior),
+            temperature=self.temperature_,
+        )
+        parts = [
+            self.net_.predict_log_posterior(block, finish, self.n_threads)
+            for block in matrix_blocks(self, X, self.net_.feature_dtype, self._columns)
+        ]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _shift(self, target_prior: Any = None) -> NDArray[np.float64]:
         """Give what is added to members' log posteriors; (members or 1, n_classes)."""
         target_prior = self.target_prior if target_prior is None else target_prior
         target = resolve_prior(target_prior, self.classes_, self.class_prior_)
-        if target is None:
-            return np.broadcast_to(self.offset_, self._member_priors.shape)
-        return self.offset_ + prior_shift(self._member_priors, target)
+        shift = np.broadcast_to(self.offset_, self._member_priors.shape)
+        if target is not None:
+            shift = shift + prior_shift(self._member_priors, target)
+        if self.temperature_ != 1.0:  # it is that of log posteriors under the data's
+            to_data = prior_shift(self._member_priors, self.class_prior_)
+            shift = shift + (1 / self.temperature_ - 1) * to_data
+        return shift
 
     def _coefficients(self) -> tuple[NDArray, NDArray]:
         """Give coefficients and intercepts in log odds, where the loss is linear."""

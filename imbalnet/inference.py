@@ -48,6 +48,11 @@ class InferenceMixin:
         """Number of the network's parameters."""
         return sum(p.numel() for p in self.module_.parameters())
 
+    @property
+    def feature_dtype(self) -> type[np.floating]:
+        """The precision of features."""
+        return np.float64 if self.dtype is torch.float64 else np.float32
+
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         """Give logits of shape (batch, n_classes) or (batch, members, n_classes)."""
         return self._logits(self.module_, x)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from skorch import NeuralNet
 from torch import nn
 
 from imbalnet.columns import ColumnRules
 from imbalnet.losses import LOSSES, Loss
+from imbalnet.net import skorch_parameters
 from imbalnet.networks import NETWORKS, LinearModel, Members
 from imbalnet.optimizers import (
     OptimizerFactory,
@@ -50,7 +48,6 @@ _OWN_NET_PARAMETERS = {
     "device",
     "compile",
 }
-
 
 # What ``fit`` gives to the network, so that module__* cannot.
 SET_BY_FIT = ("in_features", "out_features", "n_categories")
@@ -190,7 +187,7 @@ def optimizer_of(
 def feature_dtype(clf: BalancedNeuralClassifier, *, goes_on: bool) -> type[np.floating]:
     """Give the precision of the features: of the net that is there, or that will be."""
     if goes_on:
-        return np.float64 if clf.net_.dtype is torch.float64 else np.float32
+        return clf.net_.feature_dtype
     is_double = clf.dtype == "float64" or optimizer_of(clf) == "lbfgs"
     return np.float64 if is_double else np.float32
 
@@ -200,8 +197,7 @@ def _is_effective(clf: BalancedNeuralClassifier) -> bool:
 
 
 def _check_net_parameters(clf: BalancedNeuralClassifier) -> None:
-    known = set(inspect.signature(NeuralNet).parameters) | {"compile"}
-    known -= _OWN_NET_PARAMETERS | {"kwargs"}
+    known = skorch_parameters() - _OWN_NET_PARAMETERS
     nested = ("iterator_train", "iterator_valid", "compile")
     given = [name for name in clf._nested("net") if split_nested(name)[0] not in nested]
     reject_unknown("net", "the skorch net", given, known)

@@ -32,7 +32,6 @@ _LEAST_GATE = 0.1
 # Bins of all columns together that "auto" goes up to.
 _AUTO_BINS = 4096
 _FIRST_BIAS = 0.3
-_EMBEDDING_RATE = 4.0
 
 
 class TabularMLP(nn.Module):
@@ -81,6 +80,10 @@ class TabularMLP(nn.Module):
     frequency : float, default=0.5
         Standard deviation of the cosines' frequencies at the start, in waves per
         interquartile range.
+    gates : bool, default=True
+        Whether gates start at what their columns tell of the classes; at 1 otherwise.
+    embedding_rate : float, default=4.0
+        By which the learning rate of embedding and gates is multiplied.
     clip : float or True, default=3.0
         Where scaled values bend. True is 3.0, and lets the classifier accept infinite
         values.
@@ -114,6 +117,8 @@ class TabularMLP(nn.Module):
         n_channels: int = 4,
         n_waves: int = 4,
         frequency: float = 0.5,
+        gates: bool = True,
+        embedding_rate: float = 4.0,
         clip: float | bool = 3.0,
         normalize_output: bool = False,
     ) -> None:
@@ -124,6 +129,7 @@ class TabularMLP(nn.Module):
             places = torch.from_numpy(np.flatnonzero(where))
             self.register_buffer(name, places, persistent=False)
         self.n_members, self.n_channels = n_members, n_channels
+        self.gates, self.embedding_rate = gates, embedding_rate
         n_numbers = len(self.of_numbers)
         self.scale = RobustScale(n_numbers, 3.0 if clip is True else clip)
         self.encoding = PiecewiseLinearEncoding(n_numbers, _n_bins(n_bins, n_numbers))
@@ -275,6 +281,8 @@ class TabularMLP(nn.Module):
         parts += [informs(level.astype(int), 2) for level in levels.T.cpu().numpy()]
         is_constant = torch.cat([self.scale.is_constant, self.one_hot.is_constant])
         information = np.concatenate(parts, axis=1)
+        if not self.gates:
+            information = np.ones_like(information)
         gates = torch.from_numpy(gates_from(information, is_constant.cpu().numpy()))
         self.number_gate.copy_(gates[:, : len(self.of_numbers)])
         self.level_gate.copy_(gates[:, len(self.of_numbers) :])
@@ -305,7 +313,7 @@ class TabularMLP(nn.Module):
         return [
             {"params": weights, "rate": 1.0, "decays": True},
             {"params": biases, "rate": 1.0, "decays": False},
-            {"params": embeds, "rate": _EMBEDDING_RATE, "decays": False},
+            {"params": embeds, "rate": self.embedding_rate, "decays": False},
         ]
 
     def _layers(self) -> list[MemberLinear]:
