@@ -12,11 +12,13 @@ from imbalnet.networks.linear import LinearModel
 from imbalnet.networks.members import Members, is_split
 from imbalnet.networks.mlp import ACTIVATIONS, MLP
 from imbalnet.networks.preprocessing import FillMissing, Standardize
+from imbalnet.networks.resnet import ResidualBlock, ResNet
 from imbalnet.networks.tabular import TabularMLP
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "linear": LinearModel,
     "mlp": MLP,
+    "resnet": ResNet,
     "tabular": TabularMLP,
 }
 
@@ -29,8 +31,11 @@ DETERMINISTIC = (
     MixedInput,
     OneHot,
     Members,
+    ResNet,
+    ResidualBlock,
     Standardize,
     nn.Identity,
+    nn.LayerNorm,
     nn.Linear,
     nn.ModuleList,
     nn.Sequential,
@@ -48,6 +53,7 @@ __all__ = [
     "Members",
     "OneHot",
     "PiecewiseLinearEncoding",
+    "ResNet",
     "RobustScale",
     "Standardize",
     "TabularMLP",
