@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 import pickle
 import signal
+from functools import partial
 
 import numpy as np
 import pandas as pd
