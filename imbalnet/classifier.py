@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from numbers import Integral, Real
 from typing import Any
 
@@ -584,7 +585,7 @@ class BalancedNeuralClassifier(
         """Tell scikit-learn which tables are welcome: what the network takes."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        if callable(self.module) or self.module in tuple(NETWORKS):
+        with suppress(KeyError, TypeError, ValueError):  # fit says what is wrong
             rules = column_rules(self)
             tags.input_tags.allow_nan = rules.missing
             tags.input_tags.categorical = rules.categories
