@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from numbers import Integral, Real
 from typing import Any
 
@@ -129,7 +130,7 @@ class BalancedNeuralClassifier(
         "adamw".
 
     learning_rate : float or "auto", default="auto"
-        "auto" is 0.002 for "tabular" and "tabm", 0.05 for "sgd" and for "linear", 1 for
+        "auto" is 0.003 for "tabular", 0.002 for "tabm", 0.05 for "sgd" and for "linear", 1 for
         "lbfgs", otherwise 0.0007, or 0.002 where an epoch is one batch.
 
     schedule : {"cosine", "constant"}, default="cosine"
@@ -589,7 +590,7 @@ class BalancedNeuralClassifier(
         """Tell scikit-learn which tables are welcome: what the network takes."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        if callable(self.module) or self.module in tuple(NETWORKS):
+        with suppress(KeyError, TypeError, ValueError):  # fit says what is wrong
             rules = column_rules(self)
             tags.input_tags.allow_nan = rules.missing
             tags.input_tags.categorical = rules.categories

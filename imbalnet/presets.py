@@ -66,8 +66,8 @@ _TABULAR = Recipe(
     n_members=8,
     max_epochs=40,
     row_visits=1_600_000,
-    learning_rate=2e-3,
-    full_batch_learning_rate=2e-3,
+    learning_rate=3e-3,
+    full_batch_learning_rate=3e-3,
 )
 
 PRESETS: dict[str | None, Recipe] = {
@@ -80,6 +80,7 @@ PRESETS: dict[str | None, Recipe] = {
         least_epochs=4,
         learning_rate=4e-3,
         full_batch_learning_rate=4e-3,
+        params={"hidden_sizes": (64, 64)},
     ),
     "best": Recipe(
         "tabm",

@@ -160,12 +160,19 @@ def test_copy_predicts_and_trains_the_same(rare, copier, tmp_path):
     np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
 
 
-def test_pickle_holds_no_training_rows(rng):
-    X, y = rng.normal(size=(20_000, 20)), np.arange(20_000) % 5 == 0
-    clf = BalancedNeuralClassifier(
-        module__hidden_sizes=(4,), max_epochs=1, sampler="weighted"
-    ).fit(X, y)
-    assert len(pickle.dumps(clf)) < 50_000
+@pytest.mark.parametrize(
+    ("module", "bytes_per_row"), [("mlp", 0), ("tabular", 2 * 4 + 2)]
+)
+def test_pickle_holds_no_training_rows(rng, module, bytes_per_row):
+    """Of members, it holds the out-of-fold posteriors and folds of the rows."""
+    sizes = []
+    for n_rows in (2_000, 20_000):
+        X, y = rng.normal(size=(n_rows, 20)), np.arange(n_rows) % 5 == 0
+        clf = BalancedNeuralClassifier(
+            module, module__hidden_sizes=(4,), max_epochs=1, sampler="weighted"
+        ).fit(X, y)
+        sizes.append(len(pickle.dumps(clf)))
+    assert sizes[1] - sizes[0] < 18_000 * bytes_per_row + 10_000
 
 
 def test_pickle_of_a_gpu_loads_without_one(rare):

@@ -52,16 +52,20 @@ def small(**params):
     )
 
 
-@pytest.fixture(scope="module")
-def fitted(raw):
-    return small(max_epochs=20).fit(*raw)
+@pytest.fixture(scope="module", params=["auto", "mlp"])
+def fitted(raw, request):
+    return small(module=request.param, max_epochs=20).fit(*raw)
 
 
 def test_categories_and_gaps_are_learned_from(fitted, raw):
     frame, y = raw
     assert roc_auc_score(y, fitted.predict_proba(frame)[:, 1]) > 0.85
     assert fitted.feature_names_in_.tolist() == frame.columns.tolist()
-    assert fitted.module_.input.out_features < 8 + 5 + 4 + 41
+
+
+def test_rare_levels_share_a_column(raw):
+    clf = small(module="mlp").fit(*raw)
+    assert clf.module_.input.out_features < 8 + 5 + 4 + 41
 
 
 @pytest.mark.parametrize("sizes", [(8,), ()])
@@ -125,10 +129,18 @@ def test_one_column_a_level_is_what_an_encoder_does(raw):
     )
 
 
-def test_gaps_in_numbers_are_the_mean(raw):
+@pytest.mark.parametrize(
+    ("module", "average"),
+    [
+        ("auto", lambda values: values.quantile(0.5, interpolation="lower")),
+        ("mlp", pd.Series.mean),
+    ],
+    ids=["auto-median", "mlp-mean"],
+)
+def test_gaps_in_numbers_are_the_average(raw, module, average):
     frame, y = raw
-    clf = small().fit(frame, y)
-    filled = frame.fillna({"age": float(frame["age"].mean())})
+    clf = small(module=module).fit(frame, y)
+    filled = frame.fillna({"age": float(average(frame["age"]))})
     np.testing.assert_allclose(
         clf.predict_proba(filled), clf.predict_proba(frame), atol=1e-6
     )
@@ -317,11 +329,23 @@ def test_number_of_categories_is_no_parameter(raw):
 
 @pytest.mark.parametrize(
     ("module", "allow_nan", "categorical"),
-    [("mlp", True, True), ("linear", True, True), (Net, False, False)],
+    [
+        ("auto", True, True),
+        ("mlp", True, True),
+        ("linear", True, True),
+        (Net, False, False),
+    ],
 )
 def test_tags_say_what_the_network_takes(module, allow_nan, categorical):
     tags = get_tags(BalancedNeuralClassifier(module)).input_tags
     assert (tags.allow_nan, tags.categorical) == (allow_nan, categorical)
+
+
+@pytest.mark.parametrize(
+    "params", [{"module": "none"}, {"module": 3}, {"preset": ["quick"]}, {"preset": ""}]
+)
+def test_tags_leave_wrong_parameters_to_fit(params):
+    assert get_tags(BalancedNeuralClassifier(**params)).input_tags.sparse
 
 
 @pytest.mark.parametrize("kind", ["frame", "array", "polars"])
@@ -348,7 +372,7 @@ def test_infinite_values_need_what_bends(rng):
     X, y = rng.normal(size=(60, 2)), np.arange(60) % 2
     X[0, 0] = np.inf
     with pytest.raises(ValueError, match=r"module__clip=True .*standardize=False"):
-        small(module__clip=True, module__standardize=False).fit(X, y)
+        small(module="mlp", module__clip=True, module__standardize=False).fit(X, y)
     with pytest.raises(ValueError, match="module__clip is no parameter"):
         BalancedNeuralClassifier("linear", module__clip=True).fit(X, y)
 

@@ -67,7 +67,7 @@ class TabularMLP(nn.Module):
     n_categories : sequence of int or None, default=None
         One for each column: 0 for numbers, else the number of codes that stand for
         categories. None is numbers alone.
-    hidden_sizes : sequence of int, default=(64, 64)
+    hidden_sizes : sequence of int, default=(128, 64)
         Width of each hidden layer of a member.
     activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
         Nonlinearity behind each hidden layer.
@@ -112,7 +112,7 @@ class TabularMLP(nn.Module):
         *,
         n_members: int = 1,
         n_categories: Sequence[int] | None = None,
-        hidden_sizes: Sequence[int] = (64, 64),
+        hidden_sizes: Sequence[int] = (128, 64),
         activation: str = "relu",
         dropout: float = 0.2,
         n_bins: int | str = "auto",
