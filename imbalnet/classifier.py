@@ -50,7 +50,8 @@ class BalancedNeuralClassifier(
 
     Parameters
     ----------
-    module : {"auto", "tabular", "mlp", "linear"} or callable, default="auto"
+    module : {"auto", "tabular", "tabm", "resnet", "mlp", "linear"} or callable, \
+            default="auto"
         The network: a name, see :mod:`imbalnet.networks`, or a ``torch.nn.Module``
         class or factory that is called as
         ``module(in_features=, out_features=, **module__*)`` and gives logits. Where
@@ -60,7 +61,7 @@ class BalancedNeuralClassifier(
     preset : {"quick", "best"} or None, default=None
         Chooses the network, and what "auto" means for the other parameters, in place of
         `module`. None is "tabular", "quick" the same with fewer members and epochs,
-        "best" is "tabm", which takes longer.
+        "best" is "tabm", which takes longer (and ``pip install imbalnet[best]``).
 
     loss : {"cross_entropy", "focal", "poly1", "poly_focal", "asymmetric", \
             "logit_adjusted", "balanced_softmax", "vector_scaling", "ldam", \
