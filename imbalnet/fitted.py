@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imbalnet.columns import Columns
-from imbalnet.networks import LinearModel
+from imbalnet.networks import LinearModel, Members
 from imbalnet.posterior import OutOfFold, prior_shift, resolve_prior
 from imbalnet.reduction import posterior_mean
 from imbalnet.table import matrix_blocks
@@ -134,15 +134,16 @@ class FittedNetworkMixin:
 
     def _linear(self) -> LinearModel:
         module = self.module_
-        if self.net_.n_members > 1:
+        one = module.members[0] if isinstance(module, Members) else module
+        if not isinstance(one, LinearModel):
+            raise AttributeError(
+                f"coef_ and intercept_ exist with module='linear' only, not with "
+                f"module={self.module!r}."
+            )
+        if not isinstance(module, LinearModel):
             raise AttributeError(
                 "coef_ and intercept_ exist with n_members=1 only: the probabilities "
                 f"of {self.net_.n_members} members are averaged, not their "
                 "coefficients."
-            )
-        if not isinstance(module, LinearModel):
-            raise AttributeError(
-                f"coef_ and intercept_ exist with module='linear' only, not with "
-                f"module={self.module!r}."
             )
         return module

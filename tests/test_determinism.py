@@ -16,8 +16,13 @@ from imbalnet import BalancedNeuralClassifier
 
 CONFIGURATIONS = {
     "default": {},
-    "early stopping": {"early_stopping": True, "validation_fraction": 0.3},
-    "dropout": {"module__dropout": 0.3},
+    "mlp": {"module": "mlp"},
+    "early stopping": {
+        "module": "mlp",
+        "early_stopping": True,
+        "validation_fraction": 0.3,
+    },
+    "dropout": {"module": "mlp", "module__dropout": 0.3},
     "weighted sampler": {"sampler": "weighted"},
     "undersample": {"sampler": "undersample"},
     "SMOTE": {"sampler": SMOTE()},
@@ -116,6 +121,7 @@ def in_float32(data):
 
 PREDICTORS = {
     "default": {},
+    "mlp": {"module": "mlp"},
     "linear": {"module": "linear"},
     "float64": {"dtype": "float64"},
     "prior": {"target_prior": "uniform", "class_weight": "balanced"},

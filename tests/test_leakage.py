@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,8 @@ from torch.utils.data import RandomSampler
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet.sampling import SAMPLERS
+
+mlp = partial(BalancedNeuralClassifier, module="mlp")
 
 ALL_SAMPLERS = {
     "none": None,
@@ -62,7 +66,7 @@ def recorded(request, marked):
     if isinstance(request.param, SMOTENC):
         X = pd.DataFrame(X, columns=["number", "place", "noise"])
         X["kind"] = pd.Series(np.arange(N_ROWS) % 3).astype("category")
-    clf = BalancedNeuralClassifier(
+    clf = mlp(
         sampler=request.param,
         class_weight="balanced",
         early_stopping=True,
@@ -128,7 +132,7 @@ def test_statistics_of_the_first_layer_see_training_rows_only(marked):
     X = X.copy()
     given = np.arange(400, 500)
     X[given] += 1e6
-    clf = BalancedNeuralClassifier(max_epochs=1).fit(
+    clf = mlp(max_epochs=1).fit(
         X[:400], y[:400], X_val=X[given], y_val=y[given]
     )
     np.testing.assert_allclose(clf.module_.input.mean[0], X[:400, 0].mean(), rtol=1e-5)
@@ -140,7 +144,7 @@ def test_validation_rows_do_not_steer_training(marked):
     rng = np.random.default_rng(0)
     losses = []
     for labels in (y[400:], rng.permutation(y[400:])):
-        clf = BalancedNeuralClassifier(
+        clf = mlp(
             random_state=0, class_weight="balanced", max_epochs=5, patience=100
         ).fit(X[:400], y[:400], X_val=X[400:], y_val=labels)
         losses.append(clf.history_[:, "train_loss"])

@@ -21,7 +21,7 @@ MULTI = ["balanced_softmax", "asymmetric", "vector_scaling", "average_precision"
 
 
 def classifier(**params):
-    params = {"max_epochs": 4, "random_state": 0, **params}
+    params = {"module": "mlp", "max_epochs": 4, "random_state": 0, **params}
     return BalancedNeuralClassifier(**params)
 
 

@@ -126,8 +126,9 @@ def test_linear_partial_fit_goes_on_from_fit_with_the_optimiser_for_parts(rare):
     assert 0 < change < 0.5  # one epoch of a part, not its solution
 
 
-def test_network_has_no_coefficients(rare):
-    clf = BalancedNeuralClassifier(max_epochs=1).fit(*rare)
+@pytest.mark.parametrize("module", ["auto", "mlp"])
+def test_network_has_no_coefficients(rare, module):
+    clf = BalancedNeuralClassifier(module, max_epochs=1).fit(*rare)
     assert not hasattr(clf, "coef_")
     assert not hasattr(clf, "intercept_")
     with pytest.raises(AttributeError, match="module='linear' only"):

@@ -31,6 +31,7 @@ from imbalnet.splitting import stratified_folds
 from imbalnet.table import Rows
 
 SMALL = {
+    "module": "mlp",
     "n_members": 3,
     "module__hidden_sizes": (8,),
     "max_epochs": 3,
@@ -41,7 +42,7 @@ SMALL = {
 
 def ensemble(**params):
     params = {**SMALL, **params}
-    if not isinstance(params.get("module", "mlp"), str) or "linear" in params.values():
+    if params["module"] != "mlp":
         params.pop("module__hidden_sizes")
     return BalancedNeuralClassifier(**params)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet.monitoring import BestEpoch, choose_monitor, epochs_before_weights
+
+mlp = partial(BalancedNeuralClassifier, module="mlp")
 
 
 class Net:
@@ -103,13 +107,13 @@ def test_asking_for_the_loss_warns_of_nothing(recwarn):
 
 
 def test_cosine_schedule_falls_to_zero(rare):
-    clf = BalancedNeuralClassifier(max_epochs=5, learning_rate=0.01).fit(*rare)
+    clf = mlp(max_epochs=5, learning_rate=0.01).fit(*rare)
     expected = 0.01 * 0.5 * (1 + np.cos(np.pi * np.arange(5) / 5))
     np.testing.assert_allclose(clf.history_[:, "event_lr"], expected)
 
 
 def test_constant_schedule_keeps_the_learning_rate(rare):
-    clf = BalancedNeuralClassifier(
+    clf = mlp(
         max_epochs=3, learning_rate=0.01, schedule="constant"
     ).fit(*rare)
     assert clf.net_.optimizer_.param_groups[0]["lr"] == 0.01

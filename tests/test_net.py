@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,8 @@ from imbalnet.losses import LOSSES, CrossEntropy
 from imbalnet.net import ImbalanceNet, NetRows
 from imbalnet.networks import MLP, LinearModel, Standardize
 from imbalnet.reduction import LossMean, RowsInOne
+
+mlp = partial(BalancedNeuralClassifier, module="mlp")
 
 
 @pytest.fixture
@@ -66,7 +70,7 @@ def test_recorded_losses_are_exact(rng):
     """With a learning rate of next to nothing, the epoch's loss is the mean loss."""
     X = rng.normal(size=(103, 2)).astype(np.float32)
     y = rng.integers(0, 2, 103)
-    clf = BalancedNeuralClassifier(
+    clf = mlp(
         class_weight={0: 1, 1: 3}, learning_rate=1e-12, max_epochs=1, batch_size=10
     ).fit(X, y, X_val=X, y_val=y)
     weight = np.where(y == 1, 3.0, 1.0)
@@ -111,7 +115,7 @@ def count_synchronisations(monkeypatch, batch_size, params):
         monkeypatch.setattr(Tensor, name, counted)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(200, 3)), np.arange(200) % 4 == 0
-    clf = BalancedNeuralClassifier(batch_size=batch_size, max_epochs=2, **params)
+    clf = mlp(batch_size=batch_size, max_epochs=2, **params)
     clf.fit(X, y)
     monkeypatch.undo()
     return len(calls)
@@ -153,7 +157,7 @@ def test_fit_and_predict_do_not_copy_a_float32_matrix(monkeypatch, rng):
         return infer(self, chunk)
 
     monkeypatch.setattr(NetRows, "__init__", remember_table)
-    clf = BalancedNeuralClassifier(
+    clf = mlp(
         max_epochs=1, early_stopping=True, net__iterator_valid__batch_size=1024
     )
     clf.fit(X, y)
@@ -264,7 +268,7 @@ def test_bare_loop_trains_as_skorch_does(rare, monkeypatch, params):
 
         monkeypatch.setattr(ImbalanceNet, name, told)
     bare, watched = (
-        BalancedNeuralClassifier(
+        mlp(
             max_epochs=4,
             batch_size=37,
             dtype="float64",
@@ -306,7 +310,7 @@ def count_passes(batch_size, **params):
             passes[module.training].append(len(output))
 
     X, y = np.random.default_rng(0).normal(size=(201, 4)), np.arange(201) % 3
-    clf = BalancedNeuralClassifier(batch_size=batch_size, max_epochs=2, **params)
+    clf = mlp(batch_size=batch_size, max_epochs=2, **params)
     hooks = [
         register_optimizer_step_post_hook(count_step),
         register_module_forward_hook(count_last_layer),
@@ -346,7 +350,7 @@ def test_blocks_are_standardised_once(rare, monkeypatch, early_stopping):
 
     monkeypatch.setattr(Standardize, "forward", remember)
     monkeypatch.setattr("imbalnet.batches._CPU_BLOCK_VALUES", 2000)
-    clf = BalancedNeuralClassifier(
+    clf = mlp(
         batch_size=20, max_epochs=2, early_stopping=early_stopping, device="cpu"
     )
     clf.fit(*rare)
@@ -401,10 +405,10 @@ def test_validation_batches_may_have_any_size(rare, batch_size):
     """As in skorch, -1 is all rows at once."""
     X, y = rare
     params = {"max_epochs": 2, "early_stopping": True, "random_state": 0}
-    clf = BalancedNeuralClassifier(
+    clf = mlp(
         **params, net__iterator_valid__batch_size=batch_size
     ).fit(X, y)
-    expected = BalancedNeuralClassifier(**params).fit(X, y)
+    expected = mlp(**params).fit(X, y)
     assert clf.history_[:, "valid_loss"] == pytest.approx(
         expected.history_[:, "valid_loss"], rel=1e-5
     )

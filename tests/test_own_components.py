@@ -15,7 +15,7 @@ from imbalnet import BalancedNeuralClassifier
 
 def fitted(data, **params):
     X, y = data
-    return BalancedNeuralClassifier(random_state=0, **params).fit(X, y)
+    return BalancedNeuralClassifier(**{"module": "mlp", "random_state": 0, **params}).fit(X, y)
 
 
 class TwoTower(nn.Module):

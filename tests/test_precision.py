@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,8 @@ from torch import nn
 from imbalnet import BalancedNeuralClassifier
 from imbalnet.batches import TableRows
 from imbalnet.runtime import check_bfloat16
+
+mlp = partial(BalancedNeuralClassifier, module="mlp")
 
 PARAMS = {"max_epochs": 8, "random_state": 0}
 
@@ -47,8 +51,8 @@ def has_bfloat16():
     ids=["plain", "focal", "weights"],
 )
 def test_bfloat16_is_as_good(params, halves):
-    single = quality(BalancedNeuralClassifier(**PARAMS, **params), halves)
-    clf = BalancedNeuralClassifier(dtype="bfloat16", **PARAMS, **params)
+    single = quality(mlp(**PARAMS, **params), halves)
+    clf = mlp(dtype="bfloat16", **PARAMS, **params)
     assert quality(clf, halves) == pytest.approx(single, abs=0.01)
     assert {p.dtype for p in clf.module_.parameters()} == {torch.float32}
 
@@ -97,7 +101,7 @@ def test_bfloat16_is_refused_where_it_is_not(halves, monkeypatch):
         raise ValueError("dtype='bfloat16' is not supported")
 
     monkeypatch.setattr("imbalnet.assembly.check_bfloat16", no)
-    clf = BalancedNeuralClassifier(dtype="bfloat16", max_epochs=1)
+    clf = mlp(dtype="bfloat16", max_epochs=1)
     with pytest.raises(ValueError, match="dtype='bfloat16' is not supported"):
         clf.fit(*halves[:2])
     assert not hasattr(clf, "net_")
@@ -113,7 +117,7 @@ def test_lbfgs_stays_in_float64_with_bfloat16(halves):
 def test_a_table_that_does_not_fit_is_streamed(halves, monkeypatch):
     """The batches are the same, and the user is told."""
     X, y, *_ = halves
-    resident = BalancedNeuralClassifier(**PARAMS, early_stopping=True).fit(X, y)
+    resident = mlp(**PARAMS, early_stopping=True).fit(X, y)
     flags = []
     build = TableRows.__init__
 
@@ -123,7 +127,7 @@ def test_a_table_that_does_not_fit_is_streamed(halves, monkeypatch):
 
     monkeypatch.setattr(TableRows, "__init__", remember)
     monkeypatch.setattr("imbalnet.assembly.free_memory", lambda device: X.nbytes)
-    streamed = BalancedNeuralClassifier(**PARAMS, early_stopping=True)
+    streamed = mlp(**PARAMS, early_stopping=True)
     with pytest.warns(UserWarning, match=r"X has 0.0 GB, but cpu has 0.0 GB free"):
         streamed.fit(X, y)
     assert not any(flags)
@@ -133,10 +137,10 @@ def test_a_table_that_does_not_fit_is_streamed(halves, monkeypatch):
 @pytest.mark.gpu
 def test_streamed_batches_are_the_resident_ones_on_a_gpu(halves, monkeypatch):
     X, y, *_ = halves
-    resident = BalancedNeuralClassifier(**PARAMS, device="cuda").fit(X, y)
+    resident = mlp(**PARAMS, device="cuda").fit(X, y)
     monkeypatch.setattr("imbalnet.assembly.free_memory", lambda device: 1)
     with pytest.warns(UserWarning, match="come from main memory"):
-        streamed = BalancedNeuralClassifier(**PARAMS, device="cuda").fit(X, y)
+        streamed = mlp(**PARAMS, device="cuda").fit(X, y)
     np.testing.assert_allclose(
         streamed.predict_proba(X), resident.predict_proba(X), atol=1e-5
     )
@@ -146,7 +150,7 @@ def test_streamed_batches_are_the_resident_ones_on_a_gpu(halves, monkeypatch):
 def test_an_epoch_waits_for_the_gpu_once(halves, monkeypatch):
     """CUDA raises for any synchronisation in the loop but the one at its end."""
     X, y, *_ = halves
-    clf = BalancedNeuralClassifier(**PARAMS, device="cuda", early_stopping=False)
+    clf = mlp(**PARAMS, device="cuda", early_stopping=False)
     clf.fit(X, y)
     net = clf.net_
     rows = TableRows(X, y, np.ones(len(y)), device="cuda")

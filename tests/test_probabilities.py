@@ -41,6 +41,7 @@ LEVERS = {
 }
 # A network that learns these data in two seconds.
 QUICK = {
+    "module": "mlp",
     "module__hidden_sizes": (64, 64),
     "batch_size": 512,
     "learning_rate": 0.003,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,8 @@ from torch.utils.data import (
 from imbalnet import BalancedNeuralClassifier
 from imbalnet.batches import TableRows, TensorBatches
 from imbalnet.sampling import TorchSampler, build_sampler
+
+mlp = partial(BalancedNeuralClassifier, module="mlp")
 
 CODES = np.repeat([0, 1], [270, 30])
 COUNTS = np.array([270, 30])
@@ -225,7 +229,7 @@ def test_torch_sampler_that_leaves_a_class_out_warns_the_caller(rare):
         def __iter__(self):
             return iter(self.rows)
 
-    clf = BalancedNeuralClassifier(sampler=Negatives, max_epochs=1)
+    clf = mlp(sampler=Negatives, max_epochs=1)
     with pytest.warns(UserWarning, match=r"positions \[1\] of classes_") as caught:
         clf.fit(*rare)
     assert caught[0].filename == __file__

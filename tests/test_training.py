@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import signal
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,10 +20,12 @@ from torch.utils.data import DataLoader
 
 from imbalnet import BalancedNeuralClassifier
 
+mlp = partial(BalancedNeuralClassifier, module="mlp")
+
 
 def fitted(data, **params):
     X, y = data
-    return BalancedNeuralClassifier(random_state=0, **params).fit(X, y)
+    return mlp(random_state=0, **params).fit(X, y)
 
 
 # -- early stopping --------------------------------------------------------------
@@ -56,7 +59,7 @@ def test_early_stopping_restores_the_best_weights(rare):
 @pytest.mark.parametrize(("n_rows", "stops"), [(10_000, False), (10_001, True)])
 def test_early_stopping_auto_depends_on_the_rows(n_rows, stops, rng):
     X, y = rng.normal(size=(n_rows, 2)), (rng.random(n_rows) < 0.2).astype(int)
-    clf = BalancedNeuralClassifier(module__hidden_sizes=(2,), max_epochs=2).fit(X, y)
+    clf = mlp(module__hidden_sizes=(2,), max_epochs=2).fit(X, y)
     assert ("valid_loss" in clf.history_[0]) is stops
     linear = BalancedNeuralClassifier(module="linear", max_epochs=2).fit(X, y)
     assert "valid_loss" not in linear.history_[0]  # L-BFGS solves its problem
@@ -64,7 +67,7 @@ def test_early_stopping_auto_depends_on_the_rows(n_rows, stops, rng):
 
 def test_validation_rows_may_be_given(rare):
     X, y = rare
-    clf = BalancedNeuralClassifier(random_state=0, patience=2, max_epochs=40)
+    clf = mlp(random_state=0, patience=2, max_epochs=40)
     clf.fit(X[:400], y[:400], X_val=X[400:], y_val=y[400:])
     history = clf.history_
     assert clf.class_prior_[1] == pytest.approx(y[:400].mean())
@@ -81,7 +84,7 @@ def test_given_validation_rows_of_other_shares_keep_probabilities_honest(rng):
     positives = rest[y[rest] == 1]
     balanced = np.r_[positives, rest[y[rest] == 0][: len(positives)]]
     means = [
-        BalancedNeuralClassifier(random_state=0, max_epochs=10, target_prior="train")
+        mlp(random_state=0, max_epochs=10, target_prior="train")
         .fit(X[train], y[train], X_val=X[valid], y_val=y[valid])
         .predict_proba(X)[:, 1]
         .mean()
@@ -93,7 +96,7 @@ def test_given_validation_rows_of_other_shares_keep_probabilities_honest(rng):
 def test_too_few_validation_positives_fall_back_to_the_loss(rare):
     X, y = rare
     with pytest.warns(UserWarning, match="4 validation rows, too few to rank"):
-        clf = BalancedNeuralClassifier(
+        clf = mlp(
             random_state=0, early_stopping=True, validation_fraction=0.08
         ).fit(X, y)
     assert clf.best_iteration_ == np.argmin(clf.history_[:, "valid_loss"]) + 1
@@ -103,7 +106,7 @@ def test_class_of_one_row_stays_in_training(rare):
     X, y = rare
     y = y.copy()
     y[0] = 2
-    clf = BalancedNeuralClassifier(
+    clf = mlp(
         early_stopping=True, validation_fraction=0.3, monitor="loss", max_epochs=2
     )
     with pytest.warns(UserWarning, match=r"\[2\] have a single row each"):
@@ -113,7 +116,7 @@ def test_class_of_one_row_stays_in_training(rare):
 
 def test_early_stopping_needs_a_class_to_split():
     with pytest.raises(ValueError, match="no class has two rows to split"):
-        BalancedNeuralClassifier(early_stopping=True).fit([[0.0], [1.0]], [0, 1])
+        mlp(early_stopping=True).fit([[0.0], [1.0]], [0, 1])
 
 
 # -- going on ----------------------------------------------------------------------
@@ -121,7 +124,7 @@ def test_early_stopping_needs_a_class_to_split():
 
 def test_partial_fit_over_chunks_learns(rare):
     X, y = rare
-    clf = BalancedNeuralClassifier(random_state=0, class_weight="balanced")
+    clf = mlp(random_state=0, class_weight="balanced")
     for _ in range(15):
         for part in np.array_split(np.arange(len(y)), 4):
             clf.partial_fit(X[part], y[part], classes=[0, 1])
@@ -136,7 +139,7 @@ def test_partial_fit_over_chunks_learns(rare):
 
 def test_partial_fit_takes_chunks_without_positives(rare):
     X, y = rare
-    clf = BalancedNeuralClassifier(random_state=0, sampler="weighted")
+    clf = mlp(random_state=0, sampler="weighted")
     clf.partial_fit(X[y == 0][:100], y[y == 0][:100], classes=[0, 1])
     clf.partial_fit(X[y == 1], y[y == 1])
     assert np.isfinite(clf.predict_proba(X)).all()
@@ -145,8 +148,8 @@ def test_partial_fit_takes_chunks_without_positives(rare):
 def test_partial_fit_needs_classes_once(rare):
     X, y = rare
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
-        BalancedNeuralClassifier().partial_fit(X, y)
-    clf = BalancedNeuralClassifier().partial_fit(X, y, classes=[0, 1])
+        mlp().partial_fit(X, y)
+    clf = mlp().partial_fit(X, y, classes=[0, 1])
     with pytest.raises(ValueError, match=r"classes=\[0, 1, 2\] differs"):
         clf.partial_fit(X, y, classes=[0, 1, 2])
     with pytest.raises(ValueError, match=r"not in classes_: \[7\]"):
@@ -172,7 +175,7 @@ def test_partial_fit_keeps_the_offset(rare):
 
 def test_warm_start_goes_on(rare):
     X, y = rare
-    clf = BalancedNeuralClassifier(random_state=0, warm_start=True, max_epochs=3)
+    clf = mlp(random_state=0, warm_start=True, max_epochs=3)
     net = clf.fit(X, y).net_
     first = clf.history_[-1]["train_loss"]
     clf.fit(X, y)
@@ -202,11 +205,11 @@ def test_interrupt_keeps_the_best_weights_and_warns(rare):
         "validation_fraction": 0.3,
         "schedule": "constant",
     }
-    clf = BalancedNeuralClassifier(**params, callbacks=[_InterruptIn(6)])
+    clf = mlp(**params, callbacks=[_InterruptIn(6)])
     with pytest.warns(UserWarning, match="interrupted in epoch 6"):
         clf.fit(X, y)
     assert clf.best_iteration_ <= 5
-    whole = BalancedNeuralClassifier(**params, max_epochs=5).fit(X, y)
+    whole = mlp(**params, max_epochs=5).fit(X, y)
     assert whole.best_iteration_ == clf.best_iteration_
     np.testing.assert_array_equal(clf.predict_proba(X), whole.predict_proba(X))
 
@@ -214,7 +217,7 @@ def test_interrupt_keeps_the_best_weights_and_warns(rare):
 def test_skorch_early_stopping_is_no_interrupt(rare):
     X, y = rare
     callbacks = [EarlyStopping(monitor="train_loss", threshold=0.9, patience=2)]
-    clf = BalancedNeuralClassifier(random_state=0, callbacks=callbacks).fit(X, y)
+    clf = mlp(random_state=0, callbacks=callbacks).fit(X, y)
     assert clf.n_iter_ < 30
 
 
@@ -245,7 +248,7 @@ class SteepCrossEntropy(nn.CrossEntropyLoss):
 def test_weights_that_overflow_in_the_last_step_are_an_error(rare):
     """The loss of a single full-batch step is finite: it was taken before the step."""
     X, y = rare
-    clf = BalancedNeuralClassifier(
+    clf = mlp(
         loss=SteepCrossEntropy,
         optimizer="sgd",
         learning_rate=1e38,
@@ -258,7 +261,7 @@ def test_weights_that_overflow_in_the_last_step_are_an_error(rare):
 
 def test_diverging_fit_names_epoch_and_cures_and_leaves_unfitted(rare):
     X, y = rare
-    clf = BalancedNeuralClassifier(optimizer="sgd", learning_rate=1e30, random_state=0)
+    clf = mlp(optimizer="sgd", learning_rate=1e30, random_state=0)
     with pytest.raises(FloatingPointError, match="in epoch 1") as caught:
         clf.fit(X, y)
     for cure in ("learning_rate", "standardize", "dtype"):
@@ -283,7 +286,7 @@ def test_diverging_fit_names_epoch_and_cures_and_leaves_unfitted(rare):
 )
 def test_unknown_parameter_is_an_error_at_fit(rare, params):
     X, y = rare
-    clf = BalancedNeuralClassifier(**params)
+    clf = mlp(**params)
     with pytest.raises(ValueError, match=f"{next(iter(params))} is no parameter of"):
         clf.fit(X, y)
     assert not hasattr(clf, "n_features_in_")
@@ -316,7 +319,7 @@ def test_unknown_parameter_is_an_error_at_fit(rare, params):
 )
 def test_bad_parameter_is_named_and_changes_nothing(rare, params, message):
     X, y = rare
-    clf = BalancedNeuralClassifier(**params)
+    clf = mlp(**params)
     with pytest.raises(ValueError, match=message):
         clf.fit(X, y)
     assert set(vars(clf)) == set(clf.get_params(deep=False))
@@ -341,7 +344,7 @@ def test_bad_parameter_is_named_and_changes_nothing(rare, params, message):
 )
 def test_unusable_features_are_named(X, message):
     with pytest.raises(ValueError, match=message):
-        BalancedNeuralClassifier().fit(X, [0, 1] * 10)
+        mlp().fit(X, [0, 1] * 10)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +359,7 @@ def test_unusable_features_are_named(X, message):
 )
 def test_unusable_labels_are_named(rare, y, message):
     with pytest.raises(ValueError, match=message):
-        BalancedNeuralClassifier().fit(rare[0], y)
+        mlp().fit(rare[0], y)
 
 
 @pytest.mark.parametrize(
@@ -370,12 +373,12 @@ def test_unusable_labels_are_named(rare, y, message):
 )
 def test_unusable_sample_weights_are_named(rare, weight, message):
     with pytest.raises(ValueError, match=message):
-        BalancedNeuralClassifier().fit(*rare, sample_weight=weight)
+        mlp().fit(*rare, sample_weight=weight)
 
 
 def test_validation_rows_are_checked(rare):
     X, y = rare
-    clf = BalancedNeuralClassifier()
+    clf = mlp()
     with pytest.raises(ValueError, match="belong together"):
         clf.fit(X, y, X_val=X)
     with pytest.raises(ValueError, match=r"y_val has labels .* \[3\]"):
@@ -395,7 +398,7 @@ def test_warm_start_keeps_the_validation_rows(rare):
         def on_train_begin(self, net, X=None, **kwargs):
             rows.append(X[1].index.clone())
 
-    clf = BalancedNeuralClassifier(
+    clf = mlp(
         warm_start=True,
         early_stopping=True,
         validation_fraction=0.3,
@@ -470,7 +473,7 @@ def test_validation_score_counts_sample_weights(rare):
     noisy[::3] = 1 - noisy[::3]
     weight = np.where(np.arange(len(y)) % 3 == 0, 1e-9, 1.0)
     params = {"early_stopping": True, "validation_fraction": 0.3, "monitor": "loss"}
-    clf = BalancedNeuralClassifier(random_state=0, **params)
+    clf = mlp(random_state=0, **params)
     clf.fit(X, noisy, sample_weight=weight)
     assert clf.history_[-1]["valid_average_precision"] > 0.75
 
@@ -478,7 +481,7 @@ def test_validation_score_counts_sample_weights(rare):
 def test_warnings_of_fit_point_to_the_callers_line(rare):
     X, y = rare
     y = np.where(np.arange(len(y)) == 0, 2, y)  # a class of one row
-    clf = BalancedNeuralClassifier(
+    clf = mlp(
         loss="ldam", target_prior="train", early_stopping=True, max_epochs=1
     )
     with pytest.warns(UserWarning) as caught:  # noqa: PT030
