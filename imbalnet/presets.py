@@ -80,10 +80,11 @@ PRESETS: dict[str | None, Recipe] = {
     ),
     "best": Recipe(
         "tabm",
-        max_epochs=100,
-        row_visits=8_000_000,
-        least_epochs=20,
+        max_epochs=40,
+        row_visits=4_000_000,
+        least_epochs=10,
         learning_rate=2e-3,
+        full_batch_learning_rate=2e-3,
         weight_decay=3e-4,
     ),
 }
