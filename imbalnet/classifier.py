@@ -51,7 +51,8 @@ class BalancedNeuralClassifier(
 
     Parameters
     ----------
-    module : {"auto", "tabular", "mlp", "linear"} or callable, default="auto"
+    module : {"auto", "tabular", "tabm", "resnet", "mlp", "linear"} or callable, \
+            default="auto"
         The network: a name, see :mod:`imbalnet.networks`, or a ``torch.nn.Module``
         class or factory that is called as
         ``module(in_features=, out_features=, **module__*)`` and gives logits. Where
@@ -61,7 +62,7 @@ class BalancedNeuralClassifier(
     preset : {"quick", "best"} or None, default=None
         Chooses the network, and what "auto" means for the other parameters, in place of
         `module`. None is "tabular", "quick" the same with fewer members and epochs,
-        "best" is "tabm", which takes longer.
+        "best" is "tabm", which takes longer (and ``pip install imbalnet[best]``).
 
     loss : {"cross_entropy", "focal", "poly1", "poly_focal", "asymmetric", \
             "logit_adjusted", "balanced_softmax", "vector_scaling", "ldam", \
@@ -140,8 +141,9 @@ class BalancedNeuralClassifier(
     weight_decay : float or "auto", default="auto"
         Acts on weight matrices, not on biases: decoupled for "adamw", for "lbfgs" the
         penalty ``weight_decay / 2 * |W|**2`` beside the mean loss. "auto" is 0.1 for
-        "adamw", 0.0001 for the others, whose decay is part of the gradient, and for
-        "lbfgs" 1 / sum of the sample weights, ``LogisticRegression(C=1)``'s penalty.
+        "adamw" (0.0003 with "tabm"), 0.0001 for the others, whose decay is part of the
+        gradient, and for "lbfgs" 1 / sum of the sample weights,
+        ``LogisticRegression(C=1)``'s penalty.
 
     batch_size : int or "auto", default="auto"
         Rows in a batch. "auto" is an eighth of the training rows, between 16 and 128,
@@ -149,7 +151,7 @@ class BalancedNeuralClassifier(
 
     max_epochs : int or "auto", default="auto"
         Passes over the training rows. "auto" is 40 for "tabular" (8 to 39 from 40,000
-        rows on), 100 for "tabm" and 30 for other networks.
+        rows on) and for "tabm" (10 to 39 from 100,000 on), and 30 for other networks.
 
     early_stopping : bool or "auto", default="auto"
         Whether to hold out validation rows, stop when they get no better, and keep the

@@ -46,7 +46,6 @@ from imbalnet.sampling import build_sampler
 from imbalnet.settings import (
     check_parameters,
     optimizer_of,
-    recipe_of,
     resolve_epochs,
     resolve_members,
 )
@@ -388,8 +387,7 @@ def _reject_restoring_callbacks(
 def _stops_early(clf: BalancedNeuralClassifier, rows: Rows) -> bool:
     if clf.early_stopping == "auto":
         solves = optimizer_of(clf, sparse.issparse(rows.X)) == "lbfgs"
-        validates = recipe_of(clf).validates or len(rows) > _EARLY_STOPPING_ROWS
-        return validates and not solves
+        return len(rows) > _EARLY_STOPPING_ROWS and not solves
     return bool(clf.early_stopping)
 
 

@@ -6,6 +6,7 @@ import builtins
 import pickle
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,12 @@ import pytest
 import torch
 from scipy import sparse
 from sklearn.metrics import average_precision_score
+from torch import nn
 from torch.nn import functional as F
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet.networks import TabM
+from imbalnet.inference import rows_at_once
+from imbalnet.networks import MLP, TabM
 
 tabm = pytest.importorskip("tabm")
 rtdl = pytest.importorskip("rtdl_num_embeddings")
@@ -51,6 +54,8 @@ def network_of(X, y, dtype=torch.float64, **params):
     network.initialize_from(X, y, np.ones(X.shape[0]))
     with torch.no_grad():  # the piecewise part starts at 0
         network.embedding[:, 1:].normal_(std=0.3)
+        for bias in (block[0].bias for block in network.output.backbone.blocks):
+            bias.normal_()
     return network.eval()
 
 
@@ -85,24 +90,27 @@ def theirs_with_our_weights(network, n_classes):
         n_blocks=2,
         d_block=8,
     ).double()
-    theirs.backbone.load_state_dict(network.backbone.state_dict())
+    theirs.backbone.load_state_dict(network.output.backbone.state_dict())
     with torch.no_grad():
-        embeddings.linear0.weight.copy_(network.embedding[:, 0])
-        embeddings.linear0.bias.copy_(network.embedding_bias[:, 0])
+        ours = network.embedding[:, :, 0] * network.number_gate[0][:, None, None]
+        embeddings.linear0.weight.copy_(ours[:, 0])
+        embeddings.linear0.bias.zero_()
         for j, edge in enumerate(edges):  # theirs has the last bin at the end
             n_bins, weight = len(edge) - 1, embeddings.linear.weight[j]
             weight.zero_()
-            weight[: n_bins - 1] = network.embedding[j, 1:n_bins]
-            weight[-1] = network.embedding[j, n_bins]
-        theirs.output.weight.copy_(network.output.weight)
-        theirs.output.bias.copy_(network.output.bias[:, 0])
+            weight[: n_bins - 1] = ours[j, 1:n_bins]
+            weight[-1] = ours[j, n_bins]
+        theirs.output.weight.copy_(network.output.last.weight)
+        theirs.output.bias.copy_(network.output.last.bias[:, 0])
     return theirs.eval()
 
 
 def test_tabm_gives_what_the_package_gives_for_the_same_weights(mixed):
     X, y = mixed
     X[:, 0] = X[:, 0].round()  # fewer values in some columns, and so fewer bins
-    network = network_of(X, y, n_categories=SIZES)
+    network = network_of(X, y, n_categories=SIZES, n_waves=0)
+    nn.init.normal_(network.output.last.bias)
+    nn.init.ones_(network.level_gate)
     theirs = theirs_with_our_weights(network, 3)
     x = as_rows(X)
     levels = network.one_hot(x[:, [1, 3]])
@@ -113,16 +121,17 @@ def test_tabm_gives_what_the_package_gives_for_the_same_weights(mixed):
     torch.testing.assert_close(logits, theirs(numbers, codes))
 
 
-def test_tabm_starts_as_the_package_does():
-    """Linear embeddings, members' scales by column, and no other difference."""
-    network = TabM(4, 3, n_categories=SIZES, **TINY)
+def test_tabm_members_start_with_a_scale_for_each_column():
+    """And with no other difference, but for the last layer."""
+    network = TabM(4, 3, n_categories=SIZES, n_waves=2, **TINY)
     assert (network.embedding[:, 1:] == 0).all()
-    assert network.embedding[:, 0].abs().max() <= 0.5
-    first, second = (block[0] for block in network.backbone.blocks)
-    for start, stop in ((0, 4), (4, 8), (8, 13), (13, 17)):
+    first, second = (block[0] for block in network.output.backbone.blocks)
+    bounds = np.cumsum([0, 4, 4, 2, 2, 5, 4])
+    for start, stop in pairwise(bounds):
         assert (first.r[:, start:stop] == first.r[:, [start]]).all()
-    assert len(first.r.unique()) == 3 * 4
+    assert len(first.r.unique()) == 3 * 6
     assert all((ones == 1).all() for ones in (first.s, second.r, second.s))
+    assert (second.bias == second.bias[0]).all()
 
 
 def test_tabm_members_differ(mixed):
@@ -196,11 +205,13 @@ def test_tabm_looks_at_sparse_rows_as_at_dense_ones(rng):
         assert torch.equal(value, of_sparse.state_dict()[name]), name
 
 
-def test_tabm_does_not_look_at_the_classes(mixed):
-    X, y = mixed
-    first, other = (network_of(X, codes, n_categories=SIZES) for codes in (y, 2 - y))
-    for name, value in first.state_dict().items():
-        assert torch.equal(value, other.state_dict()[name]), name
+def test_tabm_gates_follow_what_columns_tell(rng):
+    y = (rng.random(1000) < 0.2).astype(int)
+    X = rng.normal(size=(1000, 2))
+    X[:, 1] += 3 * y
+    gate = network_of(X, y).number_gate
+    assert gate.shape == (1, 2)
+    assert gate[0, 0] < 0.2 * gate[0, 1]
 
 
 @pytest.mark.parametrize("normalize_output", [False, True])
@@ -213,6 +224,15 @@ def test_tabm_groups_hold_every_parameter_once(normalize_output):
     decaying = {id(p) for group in groups if group["decays"] for p in group["params"]}
     weights = [p for name, p in network.named_parameters() if name.endswith("weight")]
     assert decaying == {id(p) for p in weights}
+
+
+def test_tabm_predicts_in_parts_that_fit_a_gpu():
+    """What a layer gives of them has no more than 1 GiB."""
+    cuda = torch.device("cuda")
+    n_rows = rows_at_once(TabM(3, 2, k=32, d_block=512), cuda)
+    assert n_rows % 64 == 0
+    assert 2**27 < n_rows * 32 * 512 <= 2**28
+    assert rows_at_once(MLP(3, 2), cuda) == 2**16
 
 
 def test_tabm_state_and_pickle_give_the_same_logits(mixed):

@@ -13,12 +13,14 @@ from imbalnet.networks.members import Members, is_split
 from imbalnet.networks.mlp import ACTIVATIONS, MLP
 from imbalnet.networks.preprocessing import FillMissing, Standardize
 from imbalnet.networks.resnet import ResidualBlock, ResNet
+from imbalnet.networks.tabm import TabM
 from imbalnet.networks.tabular import TabularMLP
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "linear": LinearModel,
     "mlp": MLP,
     "resnet": ResNet,
+    "tabm": TabM,
     "tabular": TabularMLP,
 }
 
@@ -56,6 +58,7 @@ __all__ = [
     "ResNet",
     "RobustScale",
     "Standardize",
+    "TabM",
     "TabularMLP",
     "is_split",
 ]
