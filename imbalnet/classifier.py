@@ -131,8 +131,9 @@ class BalancedNeuralClassifier(
         "adamw".
 
     learning_rate : float or "auto", default="auto"
-        "auto" is 0.003 for "tabular", 0.002 for "tabm", 0.05 for "sgd" and for "linear", 1 for
-        "lbfgs", otherwise 0.0007, or 0.002 where an epoch is one batch.
+        "auto" is 0.003 for "tabular", 0.002 for "tabm", 0.05 for "sgd" and for
+        "linear", 1 for "lbfgs", otherwise 0.0007, or 0.002 where an epoch is one
+        batch.
 
     schedule : {"cosine", "constant"}, default="cosine"
         How the learning rate goes on: down to 0 along half a cosine over `max_epochs`,
@@ -169,8 +170,8 @@ class BalancedNeuralClassifier(
         What decides which epoch is better: average precision (for several classes the
         mean of one-vs-rest), or the loss on the validation rows. Ties, and classes with
         fewer than 5 validation rows, are left to the loss. "auto" is average precision,
-        and with the folds of `n_members` average precision minus the loss, in units of
-        the loss of a prediction that does not know the features.
+        and with the folds of `n_members` average precision minus the log loss under the
+        best temperature, in units of the classes' entropy.
 
     calibrate : bool, default=True
         Whether ``offset_`` is fitted to the validation rows, or the out-of-fold ones,
