@@ -217,8 +217,9 @@ def quantiles(values: NDArray, weight: NDArray, q: NDArray) -> NDArray[np.float6
 def bin_edges(values: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.float64]:
     """Give the edges of at most `n_bins` bins, from the least to the largest value.
 
-    Up to `n_bins` values have an edge between each two of them; of more, quantiles are
-    edges.
+    Up to `n_bins` values have an edge between each two of them. Of more, those that hold
+    more than an even share (the zeros of an amount that is mostly 0) have edges at
+    themselves and at their neighbours, and quantiles of the others are edges.
 
     Parameters
     ----------
@@ -235,12 +236,21 @@ def bin_edges(values: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.float
     >>> bin_edges(np.array([0.0, 1.0, 3.0]), np.ones(3), 8)
     array([0. , 0.5, 2. , 3. ])
     """
-    distinct = np.unique(values)
+    distinct, place = np.unique(values, return_inverse=True)
     if len(distinct) < 2:
         return np.empty(0)
     if len(distinct) <= n_bins:
         inner = (distinct[1:] + distinct[:-1]) / 2
     else:
-        inner = np.unique(quantiles(values, weight, np.arange(1, n_bins) / n_bins))
+        total = np.bincount(place, weight)
+        heavy = np.argsort(-total, kind="stable")[: n_bins // 4]
+        heavy = heavy[total[heavy] > total.sum() / n_bins]
+        knots = np.unique(np.concatenate([heavy - 1, heavy, heavy + 1]))
+        knots = knots[(knots > 0) & (knots < len(distinct) - 1)]
+        light = np.delete(np.arange(len(distinct)), heavy)
+        n_light = n_bins - len(knots)
+        shares = np.arange(1, n_light) / n_light
+        others = quantiles(distinct[light], total[light], shares)
+        inner = np.unique(np.concatenate([distinct[knots], others]))
     inner = inner[(inner > distinct[0]) & (inner < distinct[-1])]
     return np.concatenate([distinct[:1], inner, distinct[-1:]])
