@@ -132,9 +132,7 @@ def test_statistics_of_the_first_layer_see_training_rows_only(marked):
     X = X.copy()
     given = np.arange(400, 500)
     X[given] += 1e6
-    clf = mlp(max_epochs=1).fit(
-        X[:400], y[:400], X_val=X[given], y_val=y[given]
-    )
+    clf = mlp(max_epochs=1).fit(X[:400], y[:400], X_val=X[given], y_val=y[given])
     np.testing.assert_allclose(clf.module_.input.mean[0], X[:400, 0].mean(), rtol=1e-5)
 
 

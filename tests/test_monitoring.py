@@ -113,9 +113,7 @@ def test_cosine_schedule_falls_to_zero(rare):
 
 
 def test_constant_schedule_keeps_the_learning_rate(rare):
-    clf = mlp(
-        max_epochs=3, learning_rate=0.01, schedule="constant"
-    ).fit(*rare)
+    clf = mlp(max_epochs=3, learning_rate=0.01, schedule="constant").fit(*rare)
     assert clf.net_.optimizer_.param_groups[0]["lr"] == 0.01
 
 

@@ -157,9 +157,7 @@ def test_fit_and_predict_do_not_copy_a_float32_matrix(monkeypatch, rng):
         return infer(self, chunk)
 
     monkeypatch.setattr(NetRows, "__init__", remember_table)
-    clf = mlp(
-        max_epochs=1, early_stopping=True, net__iterator_valid__batch_size=1024
-    )
+    clf = mlp(max_epochs=1, early_stopping=True, net__iterator_valid__batch_size=1024)
     clf.fit(X, y)
     # training rows, validation rows, and these again for the offset
     assert tables == [X.ctypes.data] * 3
@@ -350,9 +348,7 @@ def test_blocks_are_standardised_once(rare, monkeypatch, early_stopping):
 
     monkeypatch.setattr(Standardize, "forward", remember)
     monkeypatch.setattr("imbalnet.batches._CPU_BLOCK_VALUES", 2000)
-    clf = mlp(
-        batch_size=20, max_epochs=2, early_stopping=early_stopping, device="cpu"
-    )
+    clf = mlp(batch_size=20, max_epochs=2, early_stopping=early_stopping, device="cpu")
     clf.fit(*rare)
     assert sizes == ([200, 200, 140] if early_stopping else [200, 200, 200]) * 2
 
@@ -405,9 +401,7 @@ def test_validation_batches_may_have_any_size(rare, batch_size):
     """As in skorch, -1 is all rows at once."""
     X, y = rare
     params = {"max_epochs": 2, "early_stopping": True, "random_state": 0}
-    clf = mlp(
-        **params, net__iterator_valid__batch_size=batch_size
-    ).fit(X, y)
+    clf = mlp(**params, net__iterator_valid__batch_size=batch_size).fit(X, y)
     expected = mlp(**params).fit(X, y)
     assert clf.history_[:, "valid_loss"] == pytest.approx(
         expected.history_[:, "valid_loss"], rel=1e-5

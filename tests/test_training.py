@@ -96,9 +96,9 @@ def test_given_validation_rows_of_other_shares_keep_probabilities_honest(rng):
 def test_too_few_validation_positives_fall_back_to_the_loss(rare):
     X, y = rare
     with pytest.warns(UserWarning, match="4 validation rows, too few to rank"):
-        clf = mlp(
-            random_state=0, early_stopping=True, validation_fraction=0.08
-        ).fit(X, y)
+        clf = mlp(random_state=0, early_stopping=True, validation_fraction=0.08).fit(
+            X, y
+        )
     assert clf.best_iteration_ == np.argmin(clf.history_[:, "valid_loss"]) + 1
 
 
@@ -481,9 +481,7 @@ def test_validation_score_counts_sample_weights(rare):
 def test_warnings_of_fit_point_to_the_callers_line(rare):
     X, y = rare
     y = np.where(np.arange(len(y)) == 0, 2, y)  # a class of one row
-    clf = mlp(
-        loss="ldam", target_prior="train", early_stopping=True, max_epochs=1
-    )
+    clf = mlp(loss="ldam", target_prior="train", early_stopping=True, max_epochs=1)
     with pytest.warns(UserWarning) as caught:  # noqa: PT030
         clf.fit(X, y)
     assert len(caught) == 3
