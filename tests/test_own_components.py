@@ -15,8 +15,9 @@ from imbalnet import BalancedNeuralClassifier
 
 def fitted(data, **params):
     X, y = data
-    params = {"module": "mlp", "random_state": 0, **params}
-    return BalancedNeuralClassifier(**params).fit(X, y)
+    return BalancedNeuralClassifier(
+        **{"module": "mlp", "random_state": 0, **params}
+    ).fit(X, y)
 
 
 class TwoTower(nn.Module):
