@@ -217,8 +217,8 @@ def quantiles(values: NDArray, weight: NDArray, q: NDArray) -> NDArray[np.float6
 def bin_edges(values: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.float64]:
     """Give the edges of at most `n_bins` bins, from the least to the largest value.
 
-    Up to `n_bins` values have an edge between each two of them. Of more, those that hold
-    more than an even share (the zeros of an amount that is mostly 0) have edges at
+    Up to `n_bins` values have an edge between each two of them. Of more, those that
+    hold more than an even share (the zeros of an amount that is mostly 0) have edges at
     themselves and at their neighbours, and quantiles of the others are edges.
 
     Parameters

@@ -30,7 +30,8 @@ _GATE_BINS = 8
 # The gate of a column that tells nothing, beside that of the one that tells most.
 _LEAST_GATE = 0.1
 # Bins of all columns together that "auto" goes up to.
-_AUTO_BINS = 2048
+_AUTO_BINS = 4096
+_ROWS_OF_A_BIN = 100
 _FIRST_BIAS = 0.3
 # Columns of a product, in multiples of which each row is computed alike.
 _ALIGNED = 4
@@ -74,7 +75,8 @@ class TabularMLP(nn.Module):
     dropout : float, default=0.2
         Share of hidden units that is left out in training, in [0, 1).
     n_bins : int or "auto", default="auto"
-        Bins of a column of numbers. "auto" is 16, fewer from 128 columns on.
+        Bins of a column of numbers. "auto" is one for each 100 training rows, from 16
+        to 48, and at most 4,096 for all columns together.
     n_channels : int, default=4
         Piecewise linear functions of each column of numbers.
     n_waves : int, default=4
@@ -134,7 +136,9 @@ class TabularMLP(nn.Module):
         self.gates, self.embedding_rate = gates, embedding_rate
         n_numbers = len(self.of_numbers)
         self.scale = RobustScale(n_numbers, 3.0 if clip is True else clip)
-        self.encoding = PiecewiseLinearEncoding(n_numbers, _n_bins(n_bins, n_numbers))
+        self.n_bins = n_bins
+        n_bins = _auto_bins(n_numbers, 0) if n_bins == "auto" else int(n_bins)
+        self.encoding = PiecewiseLinearEncoding(n_numbers, n_bins)
         self.one_hot = OneHot(sizes[sizes > 0].tolist())
         self._build_embedding(n_waves, frequency)
         width = n_numbers * (n_channels + n_waves) + self.one_hot.out_features
@@ -251,10 +255,23 @@ class TabularMLP(nn.Module):
         numbers = table[:, self.of_numbers.cpu().numpy()]
         codes = table[:, self.of_categories.cpu().numpy()]
         codes = codes.toarray() if sparse.issparse(codes) else codes
+        if self.n_bins == "auto":
+            self._take_bins(_auto_bins(len(self.of_numbers), len(y)))
         self.scale.initialize_from(numbers, sample_weight)
         self.encoding.set_edges(self._scaled_edges(numbers, sample_weight))
         self.one_hot.initialize_from(codes, sample_weight)
         self._initialize_gates(numbers, codes, y, sample_weight, folds)
+
+    def _take_bins(self, n_bins: int) -> None:
+        """Change the number of bins of a network that has not been trained."""
+        n_columns, _, n_members, n_channels = self.embedding.shape
+        encoding = PiecewiseLinearEncoding(n_columns, n_bins)
+        self.encoding = encoding.to(self.embedding)
+        embedding = self.embedding.new_zeros(
+            (n_columns, 1 + n_bins, n_members, n_channels)
+        )
+        embedding[:, 0] = self.embedding[:, 0]
+        self.embedding = nn.Parameter(embedding)
 
     def _scaled_edges(self, numbers: Any, weight: NDArray) -> list[Tensor]:
         n_columns, n_bins = self.encoding.start.shape
@@ -437,10 +454,9 @@ def gates_from(
     return gates / np.sqrt(np.where(square > 0, square, 1.0))
 
 
-def _n_bins(n_bins: int | str, n_columns: int) -> int:
-    if n_bins != "auto":
-        return int(n_bins)
-    return int(np.clip(_AUTO_BINS // max(n_columns, 1), 4, 16))
+def _auto_bins(n_columns: int, n_rows: int) -> int:
+    n_bins = int(np.clip(n_rows // _ROWS_OF_A_BIN, 16, 48))
+    return max(min(n_bins, _AUTO_BINS // max(n_columns, 1)), 4)
 
 
 def _check(
