@@ -55,6 +55,7 @@ pipeline = Pipeline(
         (
             "clf",
             BalancedNeuralClassifier(
+                module="mlp",
                 loss="focal",
                 module__hidden_sizes=(64,),
                 max_epochs=10,

@@ -91,7 +91,7 @@ is_rare = y_test < N_RARE
 print(f"{'':<26}target_prior  accuracy  balanced accuracy  rare rows found")
 for name, params in weights.items():
     classifier = BalancedNeuralClassifier(
-        max_epochs=8, early_stopping=False, random_state=0, **params
+        "mlp", max_epochs=8, early_stopping=False, random_state=0, **params
     )
     classifier.fit(X, y)
     for target_prior in target_priors:

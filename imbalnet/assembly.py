@@ -164,12 +164,11 @@ def train_net(
     epochs_before: int,
     phases: Phases,
     seed: int,
-    constant: torch.Tensor | None = None,
     phase_shifts: tuple[NDArray, NDArray] | None = None,
 ) -> None:
     """Train a net on its members' plans; validation rows weigh what training rows do.
 
-    ``constant`` and ``phase_shifts`` are for out-of-fold rows, see
+    ``phase_shifts`` are for out-of-fold rows, see
     :class:`~imbalnet.datasets.FoldRows`.
     """
     folds = valid if isinstance(valid, Folds) else None
@@ -181,7 +180,7 @@ def train_net(
     valid_rows: NetRows | None = None
     if isinstance(valid, Folds):
         valid_rows = fold_rows(valid, plans, shared, **place)
-        valid_rows.constant, valid_rows.phase_shifts = constant, phase_shifts
+        valid_rows.phase_shifts = phase_shifts
     elif valid is not None:
         table = valid.X if shared is None else shared
         loss_factor = np.mean([plan.loss_factor for plan in plans], axis=0)

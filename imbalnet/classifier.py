@@ -51,7 +51,8 @@ class BalancedNeuralClassifier(
 
     Parameters
     ----------
-    module : {"auto", "tabular", "mlp", "linear"} or callable, default="auto"
+    module : {"auto", "tabular", "tabm", "resnet", "mlp", "linear"} or callable, \
+            default="auto"
         The network: a name, see :mod:`imbalnet.networks`, or a ``torch.nn.Module``
         class or factory that is called as
         ``module(in_features=, out_features=, **module__*)`` and gives logits. Where
@@ -61,7 +62,7 @@ class BalancedNeuralClassifier(
     preset : {"quick", "best"} or None, default=None
         Chooses the network, and what "auto" means for the other parameters, in place of
         `module`. None is "tabular", "quick" the same with fewer members and epochs,
-        "best" is "tabm", which takes longer.
+        "best" is "tabm", which takes longer (and ``pip install imbalnet[best]``).
 
     loss : {"cross_entropy", "focal", "poly1", "poly_focal", "asymmetric", \
             "logit_adjusted", "balanced_softmax", "vector_scaling", "ldam", \
@@ -130,8 +131,9 @@ class BalancedNeuralClassifier(
         "adamw".
 
     learning_rate : float or "auto", default="auto"
-        "auto" is 0.002 for "tabular" and "tabm", 0.05 for "sgd" and for "linear", 1 for
-        "lbfgs", otherwise 0.0007, or 0.002 where an epoch is one batch.
+        "auto" is 0.003 for "tabular", 0.002 for "tabm", 0.05 for "sgd" and for
+        "linear", 1 for "lbfgs", otherwise 0.0007, or 0.002 where an epoch is one
+        batch.
 
     schedule : {"cosine", "constant"}, default="cosine"
         How the learning rate goes on: down to 0 along half a cosine over `max_epochs`,
@@ -140,8 +142,9 @@ class BalancedNeuralClassifier(
     weight_decay : float or "auto", default="auto"
         Acts on weight matrices, not on biases: decoupled for "adamw", for "lbfgs" the
         penalty ``weight_decay / 2 * |W|**2`` beside the mean loss. "auto" is 0.1 for
-        "adamw", 0.0001 for the others, whose decay is part of the gradient, and for
-        "lbfgs" 1 / sum of the sample weights, ``LogisticRegression(C=1)``'s penalty.
+        "adamw" (0.0003 with "tabm"), 0.0001 for the others, whose decay is part of the
+        gradient, and for "lbfgs" 1 / sum of the sample weights,
+        ``LogisticRegression(C=1)``'s penalty.
 
     batch_size : int or "auto", default="auto"
         Rows in a batch. "auto" is an eighth of the training rows, between 16 and 128,
@@ -149,7 +152,7 @@ class BalancedNeuralClassifier(
 
     max_epochs : int or "auto", default="auto"
         Passes over the training rows. "auto" is 40 for "tabular" (8 to 39 from 40,000
-        rows on), 100 for "tabm" and 30 for other networks.
+        rows on) and for "tabm" (10 to 39 from 100,000 on), and 30 for other networks.
 
     early_stopping : bool or "auto", default="auto"
         Whether to hold out validation rows, stop when they get no better, and keep the
@@ -167,11 +170,12 @@ class BalancedNeuralClassifier(
         What decides which epoch is better: average precision (for several classes the
         mean of one-vs-rest), or the loss on the validation rows. Ties, and classes with
         fewer than 5 validation rows, are left to the loss. "auto" is average precision,
-        and with the folds of `n_members` average precision minus the loss, in units of
-        the loss of a prediction that does not know the features.
+        and with the folds of `n_members` average precision minus the log loss under the
+        best temperature, in units of the classes' entropy.
 
     calibrate : bool, default=True
-        Whether ``offset_`` is fitted to the validation rows, or the out-of-fold ones.
+        Whether ``offset_`` is fitted to the validation rows, or the out-of-fold ones,
+        and to these also ``temperature_``.
 
     device : str, default="auto"
         "auto" takes a GPU if there is one; otherwise a torch device such as "cpu".
@@ -230,6 +234,10 @@ class BalancedNeuralClassifier(
 
     effective_prior_ : ndarray of shape (n_classes,)
         Class distribution that the network was trained under, the mean of its members'.
+
+    temperature_ : float
+        What :func:`imbalnet.posterior.fit_temperature` divided the log posteriors by;
+        1 without out-of-fold rows.
 
     offset_ : ndarray of shape (n_classes,)
         What :func:`imbalnet.posterior.fit_offset` added to the log posteriors; zeros

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import xlogy
 from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor
 
@@ -313,15 +314,14 @@ class FoldRows(NetRows):
     ----------
     loss_weight : Tensor of shape (n_rows,)
         By which validation losses are averaged.
-    constant : Tensor of shape (n_classes,) or None
-        The best logits that do not know the features, which losses are compared to.
+    entropy : float
+        Log loss of a prediction that knows the class shares alone.
     phase_shifts : tuple of two ndarray of shape (members, n_classes) or None
         What brings members' log posteriors under one prior, in the epochs before
         deferred class weights and with them.
     """
 
-    constant: Tensor | None = None
-    constant_loss: float | None = None
+    score_weight: NDArray
     phase_shifts: tuple[NDArray, NDArray] | None = None
 
     def __init__(
@@ -339,6 +339,8 @@ class FoldRows(NetRows):
         self.folds = folds
         self.score_weight = weight if index is None else weight[index]
         own = codes if index is None else codes[index]
+        shares = np.bincount(own, self.score_weight) / self.score_weight.sum()
+        self.entropy = float(-xlogy(shares, shares).sum())
         loss_weight = self.score_weight * factors[folds, own]
         self.loss_weight = as_tensor(loss_weight, self.device, dtype=self.dtype)
         self.is_weighted_phase = True

@@ -28,6 +28,7 @@ class FittedNetworkMixin:
     net_: Any
     classes_: NDArray[Any]
     offset_: NDArray[np.float64]
+    temperature_: float
     class_prior_: NDArray[np.float64]
     target_prior: Any
     n_threads: int | None
@@ -42,6 +43,7 @@ class FittedNetworkMixin:
         self.effective_prior_ = trained.member_priors.mean(axis=0)
         self._member_priors = trained.member_priors
         self.offset_ = trained.offset
+        self.temperature_ = trained.temperature
         self._out_of_fold = trained.out_of_fold
         self._class_counts = trained.class_counts
         self._split_seed = trained.split_seed
@@ -96,11 +98,15 @@ class FittedNetworkMixin:
                 "at least 2, without X_val and not with early_stopping=False; "
                 "partial_fit ends it."
             )
-        return np.exp(out_of_fold.shifted(self._shift()))
+        return np.exp(out_of_fold.shifted(self._shift(), self.temperature_))
 
     def _log_posterior(self, X: Any, target_prior: Any = None) -> NDArray[np.float64]:
         """Give log probabilities under a prior, by default ``self.target_prior``."""
-        finish = partial(posterior_mean, shift=self._shift(target_prior))
+        finish = partial(
+            posterior_mean,
+            shift=self._shift(target_prior),
+            temperature=self.temperature_,
+        )
         parts = [
             self.net_.predict_log_posterior(block, finish, self.n_threads)
             for block in matrix_blocks(self, X, self.net_.feature_dtype, self._columns)
@@ -111,9 +117,13 @@ class FittedNetworkMixin:
         """Give what is added to members' log posteriors; (members or 1, n_classes)."""
         target_prior = self.target_prior if target_prior is None else target_prior
         target = resolve_prior(target_prior, self.classes_, self.class_prior_)
-        if target is None:
-            return np.broadcast_to(self.offset_, self._member_priors.shape)
-        return self.offset_ + prior_shift(self._member_priors, target)
+        shift = np.broadcast_to(self.offset_, self._member_priors.shape)
+        if target is not None:
+            shift = shift + prior_shift(self._member_priors, target)
+        if self.temperature_ != 1.0:  # it is that of log posteriors under the data's
+            to_data = prior_shift(self._member_priors, self.class_prior_)
+            shift = shift + (1 / self.temperature_ - 1) * to_data
+        return shift
 
     def _coefficients(self) -> tuple[NDArray, NDArray]:
         """Give coefficients and intercepts in log odds, where the loss is linear."""

@@ -24,8 +24,9 @@ from imbalnet.runtime import prediction_threads, torch_threads, use_one_thread
 # In multiples of this many rows, a matrix product treats each of them the same.
 _SAME_KERNEL_ROWS = 64
 
-# Values that a layer gives in prediction: 1 MiB in float32.
+# Values that a layer gives in prediction: 1 MiB in float32, and 1 GiB.
 _CPU_PREDICT_VALUES = 2**18
+_GPU_PREDICT_VALUES = 2**28
 _GPU_PREDICT_ROWS = 2**16
 _ALL_AT_ONCE = 2**62
 
@@ -201,14 +202,16 @@ class InferenceMixin:
 def rows_at_once(module: nn.Module, device: torch.device) -> int:
     """Give how many rows go through a network that does not train.
 
-    On a CPU so many that what a layer gives stays in the processor's cache.
+    On a CPU so many that what a layer gives stays in the processor's cache, on a GPU
+    that it has 1 GiB in float32.
     """
-    if device.type != "cpu":
-        return _GPU_PREDICT_ROWS
     widths = [
         prod(p.shape[:-2]) * max(p.shape[-2:])
         for p in module.parameters()
         if p.ndim > 1
     ]
-    blocks = _CPU_PREDICT_VALUES // (_SAME_KERNEL_ROWS * max(widths, default=1))
-    return int(np.clip(blocks, 8, 128)) * _SAME_KERNEL_ROWS
+    on_cpu = device.type == "cpu"
+    values = _CPU_PREDICT_VALUES if on_cpu else _GPU_PREDICT_VALUES
+    blocks = values // (_SAME_KERNEL_ROWS * max(widths, default=1))
+    most = 128 if on_cpu else _GPU_PREDICT_ROWS // _SAME_KERNEL_ROWS
+    return int(np.clip(blocks, 8, most)) * _SAME_KERNEL_ROWS

@@ -157,9 +157,9 @@ class BestEpoch(Callback):
     Parameters
     ----------
     monitor : {"average_precision", "loss", "combined"}
-        What decides. "combined" is average precision minus the loss, in units of the
-        loss of a prediction that does not know the features (``valid_score``): of
-        epochs that rank alike it prefers those whose probabilities are better.
+        What decides. "combined" is average precision minus the log loss under the best
+        temperature, in units of the classes' entropy (``valid_score``): the second part
+        is smoother where positives are few.
     patience : int or None
         Epochs without a better one after which training stops; None never stops.
     first_stop : int, default=0

@@ -21,13 +21,11 @@ from imbalnet.losses import Loss
 from imbalnet.metrics import macro_average_precision
 from imbalnet.monitoring import BestEpoch, Phases
 from imbalnet.networks import is_split
+from imbalnet.posterior import least_log_loss
 from imbalnet.reduction import LossMean, RowsInOne, mean_over_members
 
 # Optimisers whose step never asks for the loss.
 _PLAIN_OPTIMIZERS = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
-
-# Of a prediction that does not know the features; losses are compared to it.
-_SMALLEST_LOSS = 1e-12
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -418,12 +416,11 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         )
         self._record_loss("valid_loss", loss)
         self.history.record("valid_average_precision", precision)
-        if isinstance(rows, FoldRows) and rows.constant is not None:
-            if rows.constant_loss is None:
-                constant = rows.constant.to(logits).expand(len(y), -1)
-                rows.constant_loss = self._weighted_mean(constant, y, weight)
-            unit = max(rows.constant_loss, _SMALLEST_LOSS)
-            self.history.record("valid_score", precision - loss / unit)
+        if isinstance(rows, FoldRows):
+            loss = least_log_loss(
+                log_posterior.numpy(), y.cpu().numpy(), rows.score_weight
+            )
+            self.history.record("valid_score", precision - loss / rows.entropy)
 
     def _validation_of_folds(self, rows: FoldRows) -> Batch:
         """Give out-of-fold logits, codes and weights, and tell callbacks of them."""

@@ -28,8 +28,6 @@ class Recipe:
         For Adam and its kin; the second where an epoch is one step.
     weight_decay : float
         Decoupled, for AdamW.
-    validates : bool
-        Whether early stopping holds rows out of any table, however small.
     params : dict
         Arguments of the network, unless users give others.
     """
@@ -42,7 +40,6 @@ class Recipe:
     learning_rate: float = 7e-4
     full_batch_learning_rate: float = 2e-3
     weight_decay: float = 0.1
-    validates: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def epochs(self, n_rows: int) -> int:
@@ -66,8 +63,8 @@ _TABULAR = Recipe(
     n_members=8,
     max_epochs=40,
     row_visits=1_600_000,
-    learning_rate=2e-3,
-    full_batch_learning_rate=2e-3,
+    learning_rate=3e-3,
+    full_batch_learning_rate=3e-3,
 )
 
 PRESETS: dict[str | None, Recipe] = {
@@ -80,15 +77,16 @@ PRESETS: dict[str | None, Recipe] = {
         least_epochs=4,
         learning_rate=4e-3,
         full_batch_learning_rate=4e-3,
+        params={"hidden_sizes": (64, 64)},
     ),
     "best": Recipe(
         "tabm",
-        max_epochs=100,
-        row_visits=8_000_000,
-        least_epochs=20,
+        max_epochs=40,
+        row_visits=4_000_000,
+        least_epochs=10,
         learning_rate=2e-3,
+        full_batch_learning_rate=2e-3,
         weight_decay=3e-4,
-        validates=True,
     ),
 }
 

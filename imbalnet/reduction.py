@@ -61,7 +61,7 @@ class RowsInOne:
         return [whole[: self.stop] for whole in self.wholes]
 
 
-def posterior_mean(scores: Tensor, shift: NDArray) -> Tensor:
+def posterior_mean(scores: Tensor, shift: NDArray, temperature: float = 1.0) -> Tensor:
     """Shift log posteriors, member by member, and average the members' probabilities.
 
     Parameters
@@ -69,6 +69,8 @@ def posterior_mean(scores: Tensor, shift: NDArray) -> Tensor:
     scores : Tensor of shape (n_rows, n_classes) or (n_rows, members, n_classes)
         Log posteriors, up to a constant a row and member.
     shift : ndarray of shape (n_classes,) or (members, n_classes)
+    temperature : float, default=1.0
+        What the log posteriors are divided by before.
 
     Returns
     -------
@@ -76,7 +78,8 @@ def posterior_mean(scores: Tensor, shift: NDArray) -> Tensor:
         Normalised log posteriors.
     """
     added = torch.as_tensor(shift, device=scores.device)
-    log_posterior = (scores + added).log_softmax(-1)
+    tempered = scores if temperature == 1.0 else scores / temperature
+    log_posterior = (tempered + added).log_softmax(-1)
     if log_posterior.ndim == 2:
         return log_posterior
     return log_posterior.logsumexp(1) - math.log(log_posterior.shape[1])

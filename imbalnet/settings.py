@@ -81,6 +81,12 @@ def check_parameters(clf: BalancedNeuralClassifier) -> None:
     if resolve_members(clf) > 1 and known is not None:
         known -= {"n_members"}  # a parameter of the estimator itself
     reject_unknown("module", f"module={name_of(module)}", clf._nested("module"), known)
+    if resolve_members(clf) > 1 and getattr(module, "is_ensemble", False):
+        raise ValueError(
+            f"n_members={clf.n_members} trains each member on rows of its own, but "
+            f"those of module={name_of(module)} share theirs; leave n_members out, and "
+            "set their number by module__k."
+        )
     reject_unknown(
         "class_weight",
         f"class_weight={clf.class_weight!r}",

@@ -6,7 +6,7 @@ import math
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from imbalnet.posterior import (
     OutOfFold,
     effective_prior,
     fit_offset,
+    fit_temperature,
     prior_shift,
     shift_prior,
 )
@@ -45,7 +46,6 @@ from imbalnet.sampling import build_sampler
 from imbalnet.settings import (
     check_parameters,
     optimizer_of,
-    recipe_of,
     resolve_epochs,
     resolve_members,
 )
@@ -69,6 +69,7 @@ class Trained:
     class_weight: NDArray[np.float64]
     class_prior: NDArray[np.float64]
     member_priors: NDArray[np.float64]
+    temperature: float
     offset: NDArray[np.float64]
     out_of_fold: OutOfFold | None
     split_seed: int
@@ -121,18 +122,10 @@ class _Run:
         """Give the mean of the members' distributions."""
         return self.priors(weighted=weighted).mean(axis=0)
 
-    @cached_property
-    def constant(self) -> torch.Tensor:
-        """The best logits that do not know the features; shape ``(n_classes,)``."""
-        prior = torch.from_numpy(self.prior(weighted=True))
-        return constant_minimiser(self.loss, prior)
-
     @property
     def start(self) -> torch.Tensor:
-        """The same at the start of training, where class weights may come later."""
-        if self.phases.unweighted == 0:
-            return self.constant
-        prior = torch.from_numpy(self.prior(weighted=False))
+        """The best logits that do not know the features, as training starts."""
+        prior = torch.from_numpy(self.prior(weighted=self.phases.unweighted == 0))
         return constant_minimiser(self.loss, prior)
 
     def trained_priors(self, *, weighted: bool) -> NDArray[np.float64]:
@@ -157,10 +150,7 @@ class _Run:
             prior_shift(self.trained_priors(weighted=weighted), self.class_prior)
             for weighted in (False, True)
         )
-        return {
-            "constant": self.constant,
-            "phase_shifts": (early, late),
-        }
+        return {"phase_shifts": (early, late)}
 
 
 def train(
@@ -189,7 +179,9 @@ def train(
     """
     run = _settle(clf, rows, given, goes_on=goes_on, is_partial=is_partial)
     class_prior = run.class_prior
-    offset = clf.offset_ if goes_on and is_partial else np.zeros(len(clf.classes_))
+    temperature, offset = 1.0, np.zeros(len(clf.classes_))
+    if goes_on and is_partial:
+        temperature, offset = clf.temperature_, clf.offset_
     with torch_threads(1):
         net = clf.net_ if goes_on else _new_net(clf, run)
     n_threads = training_threads(
@@ -212,7 +204,7 @@ def train(
         priors = run.effective_priors(net)
         out_of_fold = None if run.folds is None else _out_of_fold(net, run, run.folds)
         if clf.calibrate and out_of_fold is not None:
-            offset = _offset_of_folds(out_of_fold, run.rows, priors, class_prior)
+            temperature, offset = _calibrated(out_of_fold, run, priors)
         elif clf.calibrate and isinstance(run.valid, Rows):
             offset = _offset(net, run.valid, priors, class_prior)
     return Trained(
@@ -221,6 +213,7 @@ def train(
         np.mean([plan.class_weight for plan in run.plans], axis=0),
         class_prior,
         priors,
+        temperature,
         offset,
         out_of_fold,
         run.split_seed,
@@ -394,8 +387,7 @@ def _reject_restoring_callbacks(
 def _stops_early(clf: BalancedNeuralClassifier, rows: Rows) -> bool:
     if clf.early_stopping == "auto":
         solves = optimizer_of(clf, sparse.issparse(rows.X)) == "lbfgs"
-        validates = recipe_of(clf).validates or len(rows) > _EARLY_STOPPING_ROWS
-        return validates and not solves
+        return len(rows) > _EARLY_STOPPING_ROWS and not solves
     return bool(clf.early_stopping)
 
 
@@ -508,10 +500,13 @@ def _out_of_fold(net: ImbalanceNet, run: _Run, folds: Folds) -> OutOfFold:
     return OutOfFold(log_posterior, folds.folds, rows.index, others)
 
 
-def _offset_of_folds(
-    out_of_fold: OutOfFold, rows: Rows, priors: NDArray, class_prior: NDArray
-) -> NDArray[np.float64]:
-    """Fit what is left of a bias to out-of-fold rows, under the training prior."""
-    source = priors[out_of_fold.folds]
-    log_posterior = shift_prior(out_of_fold.log_posterior, source, class_prior)
-    return fit_offset(log_posterior, rows.of(rows.codes), rows.of(rows.weight))
+def _calibrated(
+    out_of_fold: OutOfFold, run: _Run, priors: NDArray
+) -> tuple[float, NDArray[np.float64]]:
+    """Fit temperature and offset to out-of-fold rows, under the training prior."""
+    rows, source = run.rows, priors[out_of_fold.folds]
+    codes, weight = rows.of(rows.codes), rows.of(rows.weight)
+    log_posterior = shift_prior(out_of_fold.log_posterior, source, run.class_prior)
+    temperature = fit_temperature(log_posterior, codes, weight)
+    offset = fit_offset(log_posterior / temperature, codes, weight)
+    return temperature, offset

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from sklearn.metrics import average_precision_score
 from torch import nn
+from torch.nn import functional as F
 
+from imbalnet import BalancedNeuralClassifier
 from imbalnet.networks import (
+    DETERMINISTIC,
     MLP,
     NETWORKS,
     CosineLinear,
     LinearModel,
     OneHot,
+    ResNet,
     Standardize,
     preprocessing,
 )
 from imbalnet.networks.categories import input_layer
 
-all_networks = pytest.mark.parametrize("name", NETWORKS)
+needs_tabm = pytest.mark.skipif(find_spec("tabm") is None, reason="needs tabm")
+all_networks = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[needs_tabm] * (name == "tabm")) for name in NETWORKS],
+)
+standardizing = pytest.mark.parametrize("name", ["linear", "mlp", "resnet"])
 
 
 @all_networks
 @pytest.mark.parametrize("n_classes", [2, 5])
 def test_network_gives_logits_of_all_classes(name, n_classes):
     logits = NETWORKS[name](3, n_classes)(torch.randn(7, 3))
-    assert logits.shape == (7, n_classes)
+    members = (16,) if name == "tabm" else ()
+    assert logits.shape == (7, *members, n_classes)
+    assert logits.isfinite().all()
 
 
 @all_networks
@@ -35,11 +49,13 @@ def test_network_starts_at_the_given_output(name, n_classes, rng):
     network = NETWORKS[name](3, n_classes)
     start = torch.tensor(rng.normal(size=n_classes), dtype=torch.float32)
     network.initialize_output(start)
-    logits = network(torch.zeros(1, 3))[0] if name == "linear" else network.output.bias
-    torch.testing.assert_close(logits.flatten().softmax(-1), start.softmax(-1))
+    last = network.output.last if name == "tabm" else network.output
+    logits = network(torch.zeros(1, 3)) if name == "linear" else last.bias
+    logits = logits.reshape(-1, n_classes).softmax(-1)
+    torch.testing.assert_close(logits, start.softmax(-1).expand_as(logits))
 
 
-@pytest.mark.parametrize("name", ["mlp", "linear"])
+@standardizing
 def test_network_without_standardising_is_blind_to_the_rows(name, rng):
     network = NETWORKS[name](3, 2, standardize=False)
     before = {k: v.clone() for k, v in network.state_dict().items()}
@@ -177,6 +193,77 @@ def test_mlp_takes_any_depth(hidden_sizes, rng):
     assert network(torch.randn(5, 3)).shape == (5, 2)
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_resnet_follows_its_description(activation, rng):
+    network = ResNet(3, 2, d_block=6, d_hidden=10, activation=activation).double()
+    network.initialize_from(rng.normal(3, 2, size=(40, 3)), np.zeros(40), np.ones(40))
+    for parameter in network.parameters():
+        nn.init.normal_(parameter)
+    x = torch.tensor(rng.normal(3, 2, size=(9, 3)))
+    first, *blocks, norm, _ = network.hidden
+    nonlinearity = getattr(torch, activation)
+    h = first(network.input(x))
+    for block in blocks:
+        before, widen, _, _, narrow, _ = block.steps
+        inner = F.layer_norm(h, (6,), before.weight, before.bias)
+        inner = nonlinearity(inner @ widen.weight.T + widen.bias)
+        h = h + inner @ narrow.weight.T + narrow.bias
+    h = nonlinearity(F.layer_norm(h, (6,), norm.weight, norm.bias))
+    torch.testing.assert_close(network.eval()(x), network.output(h))
+    assert len(blocks) == 2
+
+
+def test_resnet_passes_through_blocks_that_add_nothing(rng):
+    network = ResNet(3, 2, n_blocks=3, d_block=6, d_hidden=4)
+    x = torch.randn(5, 3)
+    for block in network.hidden[1:-2]:
+        nn.init.zeros_(block.steps[4].weight)
+        nn.init.zeros_(block.steps[4].bias)
+    shallow = nn.Sequential(network.hidden[0], *network.hidden[-2:], network.output)
+    assert torch.equal(network(x), shallow(network.input(x)))
+
+
+@pytest.mark.parametrize("name", ["dropout", "residual_dropout"])
+def test_resnet_drops_out_in_training_alone(name):
+    network = ResNet(3, 2, **{"dropout": 0.0, "residual_dropout": 0.0, name: 0.5})
+    x = torch.randn(20, 3)
+    assert not torch.equal(network(x), network(x))
+    network.eval()
+    assert torch.equal(network(x), network(x))
+
+
+def test_resnet_without_dropout_draws_nothing():
+    network = ResNet(3, 2, dropout=0.0)
+    assert all(type(part) in DETERMINISTIC for part in network.modules())
+    network = ResNet(3, 2)
+    assert not all(type(part) in DETERMINISTIC for part in network.modules())
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_blocks": 0}, "module__n_blocks must be at least 1, however: n_blocks=0"),
+        ({"d_block": 0}, "module__d_block must be at least 1"),
+        ({"d_hidden": -1}, "module__d_hidden must be at least 1"),
+        ({"activation": "swish"}, "module__activation must be one of"),
+        ({"dropout": 1.0}, "module__dropout"),
+        ({"residual_dropout": -0.1}, "module__dropout"),
+    ],
+)
+def test_resnet_rejects(params, message):
+    with pytest.raises(ValueError, match=message):
+        ResNet(3, 2, **params)
+
+
+def test_resnet_fits_as_members_and_with_cosines(rare):
+    X, y = rare
+    for params in ({"n_members": 3}, {"loss": "ldam"}, {"class_weight": "balanced"}):
+        clf = BalancedNeuralClassifier(
+            "resnet", module__d_block=16, max_epochs=10, random_state=0, **params
+        ).fit(X, y)
+        assert average_precision_score(y, clf.predict_proba(X)[:, 1]) > 0.5
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_linear_coefficients_are_for_raw_columns(n_classes, rng):
     X = rng.normal(loc=5, scale=[1, 10, 0.1], size=(40, 3))
@@ -262,13 +349,13 @@ def test_standardize_gives_finite_rows_the_same_bits_beside_gaps(rng):
     )
 
 
-@all_networks
+@standardizing
 def test_networks_are_blind_to_a_column_of_gaps(name, rng):
     X = rng.normal(size=(30, 3)).astype(np.float32)
     X[:, 1] = np.nan
     network = NETWORKS[name](3, 2).eval()
     assert network.accepts_missing
-    network.initialize_from(X, np.arange(30) % 2, np.ones(30))
+    network.initialize_from(X, np.zeros(30), np.ones(30))
     changed = X.copy()
     changed[:, 1] = -7.0
     outputs = network(torch.tensor(X))
@@ -287,9 +374,9 @@ def test_standardize_bends_infinite_values_to_the_bound(rng):
     torch.testing.assert_close(z, torch.tensor([[3.0], [-3.0]]))
 
 
-@pytest.mark.parametrize("name", ["mlp", "linear"])
+@standardizing
 def test_networks_that_do_not_standardise_take_gaps_for_zero(name):
-    network = NETWORKS[name](2, 2, standardize=False)
+    network = NETWORKS[name](2, 2, standardize=False).eval()
     gap, zero = torch.tensor([[1.0, np.nan]]), torch.tensor([[1.0, 0.0]])
     assert torch.equal(network(gap), network(zero))
 
@@ -370,24 +457,19 @@ def mixed(rng):
 
 @all_networks
 def test_networks_encode_categories(name, mixed):
+    torch.manual_seed(0)
     network = NETWORKS[name](4, 3, n_categories=SIZES).eval()
     network.initialize_from(mixed, np.arange(80) % 3, np.ones(80))
-    torch.manual_seed(0)
-    nn.init.normal_(network.output.weight)
+    last = network.output.last if name == "tabm" else network.output
+    nn.init.normal_(last.weight)
     before = network(torch.tensor(mixed))
-    assert before.shape == (80, 3)
+    assert (len(before), before.shape[-1]) == (80, 3)
     assert before.isfinite().all()
     changed = mixed.copy()
     changed[:, 1] = (changed[:, 1] + 1) % 4
     assert not torch.equal(before, network(torch.tensor(changed)))
-
-
-@pytest.mark.parametrize("name", ["mlp", "linear"])
-def test_networks_that_see_the_same_rows_again_stay_as_they_are(name, mixed):
-    network = NETWORKS[name](4, 3, n_categories=SIZES)
-    network.initialize_from(mixed, np.zeros(80), np.ones(80))
-    before = network(torch.tensor(mixed))
-    network.update_from(mixed, np.zeros(80), np.ones(80))
+    if hasattr(network, "update_from"):
+        network.update_from(mixed, np.arange(80) % 3, np.ones(80))
     torch.testing.assert_close(network(torch.tensor(mixed)), before)
 
 

@@ -40,6 +40,7 @@ def make_models(seed: int) -> dict[str, Any]:
     logistic = LogisticRegression(max_iter=2_000)
     return {
         "imbalnet, defaults": BalancedNeuralClassifier(random_state=seed),
+        "imbalnet, plain MLP": BalancedNeuralClassifier("mlp", random_state=seed),
         "MLPClassifier, early stopping": make_pipeline(StandardScaler(), early),
         "MLPClassifier": make_pipeline(
             StandardScaler(), clone(early).set_params(early_stopping=False)

@@ -53,6 +53,7 @@ MAX_RATIO = 1.03
 PLAIN = ("cross_entropy", "none", "none")
 KEY = ["loss", "weight", "sampler"]
 NETWORK = {
+    "module": "mlp",
     "module__hidden_sizes": (64, 64),
     "learning_rate": 0.002,
     "target_prior": "train",

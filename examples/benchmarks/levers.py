@@ -1,9 +1,9 @@
 """Every lever against imbalance, on one network and fourteen real tables.
 
 Five stratified splits into 56 % training, 14 % validation and 30 % test rows. The
-network is ``module__hidden_sizes=(64, 64)`` with all other parameters at their
-defaults, which for tables of this size means thirty epochs and no early stopping. The
-validation rows choose one threshold for F1 and one for balanced accuracy, on
+network is ``module="mlp", module__hidden_sizes=(64, 64)`` with all other parameters at
+their defaults, which for tables of this size means thirty epochs and no early stopping.
+The validation rows choose one threshold for F1 and one for balanced accuracy, on
 probabilities under ``target_prior="train"``; with ``--early-stopping`` they go to
 ``fit`` as well, and files are named ``levers_early_stopping``::
 
@@ -205,6 +205,7 @@ def fit_and_score(
     name: str, seed: int, train: Any, valid: Any, test: Any, stops_early: bool
 ) -> dict[str, Any]:
     clf = BalancedNeuralClassifier(
+        module="mlp",
         module__hidden_sizes=(64, 64),
         target_prior="train",
         random_state=seed,

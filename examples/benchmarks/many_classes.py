@@ -53,7 +53,11 @@ def main() -> None:
     }
     for name, params in levers.items():
         clf = BalancedNeuralClassifier(
-            random_state=0, max_epochs=args.epochs, early_stopping=False, **params
+            module="mlp",
+            random_state=0,
+            max_epochs=args.epochs,
+            early_stopping=False,
+            **params,
         ).fit(X, y)
         for target in (None, "train"):
             predicted = clf.set_params(target_prior=target).predict(X_test)

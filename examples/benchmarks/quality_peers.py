@@ -43,8 +43,20 @@ MISSING = "missing"
 # Parameters of our estimator by name; `quality.py --ablations` runs them beside the
 # defaults.
 ABLATIONS: dict[str, dict[str, Any]] = {
-    "imbalnet, focal": {"loss": "focal"},
-    "imbalnet, balanced": {"class_weight": "balanced"},
+    "one member": {"n_members": 1},
+    "4 members": {"n_members": 4},
+    "no waves": {"module__n_waves": 0},
+    "one bin": {"module__n_bins": 1},
+    "gates at 1": {"module__gates": False},
+    "one learning rate": {"module__embedding_rate": 1.0},
+    "no dropout": {"module__dropout": 0.0},
+    "best epoch by AP alone": {"monitor": "average_precision"},
+    "last epoch": {"early_stopping": False},
+    "not calibrated": {"calibrate": False},
+    "balanced weights": {"class_weight": "balanced", "target_prior": "train"},
+    "preset quick": {"preset": "quick"},
+    "plain MLP": {"module": "mlp"},
+    "plain MLP, 8 members": {"module": "mlp", "n_members": 8},
 }
 
 

@@ -54,7 +54,9 @@ def fit_measured(n_rows: int, **params: Any) -> tuple[float, float, float]:
     seconds, peak, size : float
         Of the fit; memory that it took above the table, in MB; the table's size.
     """
-    make_classifier = partial(BalancedNeuralClassifier, device="cpu", random_state=0)
+    make_classifier = partial(
+        BalancedNeuralClassifier, "mlp", device="cpu", random_state=0
+    )
     make_classifier(early_stopping=True, max_epochs=1).fit(*make_table(2_000))
     clf = make_classifier(**params)
     X, y = make_table(n_rows)

@@ -27,7 +27,11 @@ from quickstart import own_table
 
 def network(seed: int, **params) -> BalancedNeuralClassifier:
     return BalancedNeuralClassifier(
-        early_stopping=True, validation_fraction=0.2, random_state=seed, **params
+        module="mlp",
+        early_stopping=True,
+        validation_fraction=0.2,
+        random_state=seed,
+        **params,
     )
 
 

@@ -51,7 +51,9 @@ class Skipped(Exception):  # noqa: N818
 
 
 def make_classifier(**params: Any) -> BalancedNeuralClassifier:
-    return BalancedNeuralClassifier(**{"device": "cpu", "random_state": 0, **params})
+    return BalancedNeuralClassifier(
+        **{"module": "mlp", "device": "cpu", "random_state": 0, **params}
+    )
 
 
 def make_trainer(

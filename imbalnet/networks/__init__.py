@@ -12,11 +12,15 @@ from imbalnet.networks.linear import LinearModel
 from imbalnet.networks.members import Members, is_split
 from imbalnet.networks.mlp import ACTIVATIONS, MLP
 from imbalnet.networks.preprocessing import FillMissing, Standardize
+from imbalnet.networks.resnet import ResidualBlock, ResNet
+from imbalnet.networks.tabm import TabM
 from imbalnet.networks.tabular import TabularMLP
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "linear": LinearModel,
     "mlp": MLP,
+    "resnet": ResNet,
+    "tabm": TabM,
     "tabular": TabularMLP,
 }
 
@@ -29,8 +33,11 @@ DETERMINISTIC = (
     MixedInput,
     OneHot,
     Members,
+    ResNet,
+    ResidualBlock,
     Standardize,
     nn.Identity,
+    nn.LayerNorm,
     nn.Linear,
     nn.ModuleList,
     nn.Sequential,
@@ -48,8 +55,10 @@ __all__ = [
     "Members",
     "OneHot",
     "PiecewiseLinearEncoding",
+    "ResNet",
     "RobustScale",
     "Standardize",
+    "TabM",
     "TabularMLP",
     "is_split",
 ]

@@ -220,14 +220,36 @@ def input_layer(
             "module__clip=True lets infinite values in, which only standardised "
             f"columns bend, however: {standardize=}"
         )
-    sizes = [0] * in_features if n_categories is None else list(n_categories)
-    if len(sizes) != in_features or any(size < 0 for size in sizes):
+    sizes = column_sizes(in_features, n_categories)
+    n_numbers = int((sizes == 0).sum())
+    numbers: Standardize | FillMissing = (
+        Standardize(n_numbers, clip) if standardize else FillMissing(n_numbers)
+    )
+    return numbers if n_numbers == in_features else MixedInput(sizes.tolist(), numbers)
+
+
+def column_sizes(
+    in_features: int, n_categories: Sequence[int] | None
+) -> NDArray[np.int64]:
+    """Give each column's number of codes, 0 for numbers.
+
+    Parameters
+    ----------
+    in_features : int
+        Number of columns.
+    n_categories : sequence of int or None
+        None is numbers alone.
+
+    Raises
+    ------
+    ValueError
+        If `n_categories` has another length, or a size below 0.
+    """
+    sizes = np.zeros(in_features, int) if n_categories is None else n_categories
+    sizes = np.asarray(sizes, dtype=np.int64)
+    if len(sizes) != in_features or (sizes < 0).any():
         raise ValueError(
             "n_categories must hold one number of codes for each column, 0 for "
             f"numbers, however: {in_features=}, {n_categories=}"
         )
-    n_numbers = sizes.count(0)
-    numbers: Standardize | FillMissing = (
-        Standardize(n_numbers, clip) if standardize else FillMissing(n_numbers)
-    )
-    return numbers if n_numbers == in_features else MixedInput(sizes, numbers)
+    return sizes

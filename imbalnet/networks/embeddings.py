@@ -47,6 +47,8 @@ class RobustScale(nn.Module):
     inverse_scale: Tensor
 
     def __init__(self, in_features: int, clip: float = 3.0) -> None:
+        if not clip > 0:
+            raise ValueError(f"module__clip must be positive, however: {clip=}")
         super().__init__()
         self.clip = clip
         self.register_buffer("center", torch.zeros(in_features))

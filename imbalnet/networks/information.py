@@ -73,5 +73,7 @@ def class_counts(
     size = n_folds * n_bins * n_classes
     held = np.bincount(place[is_there], weight[is_there], minlength=size)
     held = held.reshape(n_folds, n_bins, n_classes)
-    total = held.sum(0, keepdims=True)
-    return np.repeat(total, n_folds, axis=0) if folds is None else total - held
+    if folds is None:
+        return np.repeat(held[:1], n_folds, axis=0)
+    # not the total less the fold: what is rounded would know the fold's classes
+    return np.stack([np.delete(held, j, axis=0).sum(0) for j in range(n_folds)])

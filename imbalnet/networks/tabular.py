@@ -13,7 +13,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet.networks.categories import OneHot
+from imbalnet.networks.categories import OneHot, column_sizes
 from imbalnet.networks.cosine import CosineLinear
 from imbalnet.networks.dropout import ByteDropout
 from imbalnet.networks.embeddings import (
@@ -30,11 +30,10 @@ _GATE_BINS = 8
 # The gate of a column that tells nothing, beside that of the one that tells most.
 _LEAST_GATE = 0.1
 # Bins of all columns together that "auto" goes up to.
-_AUTO_BINS = 4096
+_AUTO_BINS = 2048
 _FIRST_BIAS = 0.3
 # Columns of a product, in multiples of which each row is computed alike.
 _ALIGNED = 4
-_EMBEDDING_RATE = 4.0
 
 
 class TabularMLP(nn.Module):
@@ -68,14 +67,14 @@ class TabularMLP(nn.Module):
     n_categories : sequence of int or None, default=None
         One for each column: 0 for numbers, else the number of codes that stand for
         categories. None is numbers alone.
-    hidden_sizes : sequence of int, default=(64, 64)
+    hidden_sizes : sequence of int, default=(128, 64)
         Width of each hidden layer of a member.
     activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
         Nonlinearity behind each hidden layer.
     dropout : float, default=0.2
         Share of hidden units that is left out in training, in [0, 1).
     n_bins : int or "auto", default="auto"
-        Bins of a column of numbers. "auto" is 32, fewer from 128 columns on.
+        Bins of a column of numbers. "auto" is 16, fewer from 128 columns on.
     n_channels : int, default=4
         Piecewise linear functions of each column of numbers.
     n_waves : int, default=4
@@ -83,6 +82,10 @@ class TabularMLP(nn.Module):
     frequency : float, default=0.5
         Standard deviation of the cosines' frequencies at the start, in waves per
         interquartile range.
+    gates : bool, default=True
+        Whether gates start at what their columns tell of the classes; at 1 otherwise.
+    embedding_rate : float, default=4.0
+        By which the learning rate of embedding and gates is multiplied.
     clip : float or True, default=3.0
         Where scaled values bend. True is 3.0, and lets the classifier accept infinite
         values.
@@ -109,24 +112,26 @@ class TabularMLP(nn.Module):
         *,
         n_members: int = 1,
         n_categories: Sequence[int] | None = None,
-        hidden_sizes: Sequence[int] = (64, 64),
+        hidden_sizes: Sequence[int] = (128, 64),
         activation: str = "relu",
         dropout: float = 0.2,
         n_bins: int | str = "auto",
         n_channels: int = 4,
         n_waves: int = 4,
         frequency: float = 0.5,
+        gates: bool = True,
+        embedding_rate: float = 4.0,
         clip: float | bool = 3.0,
         normalize_output: bool = False,
     ) -> None:
         _check(hidden_sizes, activation, n_channels, n_waves)
         super().__init__()
-        sizes = np.zeros(in_features, int) if n_categories is None else n_categories
-        sizes = np.asarray(sizes)
+        sizes = column_sizes(in_features, n_categories)
         for name, where in (("of_numbers", sizes == 0), ("of_categories", sizes > 0)):
             places = torch.from_numpy(np.flatnonzero(where))
             self.register_buffer(name, places, persistent=False)
         self.n_members, self.n_channels = n_members, n_channels
+        self.gates, self.embedding_rate = gates, embedding_rate
         n_numbers = len(self.of_numbers)
         self.scale = RobustScale(n_numbers, 3.0 if clip is True else clip)
         self.encoding = PiecewiseLinearEncoding(n_numbers, _n_bins(n_bins, n_numbers))
@@ -173,9 +178,9 @@ class TabularMLP(nn.Module):
 
     def body(self, prepared: Tensor) -> Tensor:
         """Give the logits of rows that are prepared."""
-        n_encoded = self.encoding.start.numel() + len(self.of_numbers)
-        encoded = prepared[..., :n_encoded]
-        encoded = encoded.unflatten(-1, (len(self.of_numbers), -1))
+        n_numbers, n_bins = self.encoding.start.shape
+        n_encoded = n_numbers * (1 + n_bins)
+        encoded = prepared[..., :n_encoded].unflatten(-1, (n_numbers, 1 + n_bins))
         parts = [self._functions(encoded)]
         if self.frequency.numel():
             parts.append(self._waves(encoded[..., 0]))
@@ -201,7 +206,7 @@ class TabularMLP(nn.Module):
         Tensor of shape (members, batch, columns * channels)
         """
         n_columns, _, n_members, n_channels = self.embedding.shape
-        batch = len(encoded)
+        batch = encoded.shape[0]  # len() would fix it in an exported graph
         gate = self.number_gate.t()[:, None, :, None]
         functions = self.embedding * gate  # (columns, bins, members, channels)
         if encoded.ndim == 3:
@@ -253,20 +258,20 @@ class TabularMLP(nn.Module):
 
     def _scaled_edges(self, numbers: Any, weight: NDArray) -> list[Tensor]:
         n_columns, n_bins = self.encoding.start.shape
-        device = self.embedding.device
-        table = torch.full((n_bins + 1, n_columns), torch.nan, device=device)
+        table = self.scale.center.new_full((n_bins + 1, n_columns), torch.nan)
         sizes = []
         for j, (values, is_there) in enumerate(present_values(numbers)):
             edges = bin_edges(values, weight[is_there], n_bins)
             table[: len(edges), j] = torch.from_numpy(edges)
             sizes.append(len(edges))
-        scaled = self.scale(table.to(self.scale.center.dtype)).unbind(1)
+        scaled = self.scale(table).unbind(1)
         return [column[:size] for column, size in zip(scaled, sizes, strict=True)]
 
     def _initialize_gates(
         self, numbers: Any, codes: NDArray, y: NDArray, weight: NDArray, folds: Any
     ) -> None:
         n_members, n_classes = self.n_members, self.output.out_features
+        weight = weight / weight.mean()  # their unit tells nothing of chance
 
         def informs(bins: NDArray, n_bins: int) -> NDArray:
             counts = class_counts(bins, n_bins, y, n_classes, weight, folds, n_members)
@@ -278,6 +283,8 @@ class TabularMLP(nn.Module):
         parts += [informs(level.astype(int), 2) for level in levels.T.cpu().numpy()]
         is_constant = torch.cat([self.scale.is_constant, self.one_hot.is_constant])
         information = np.concatenate(parts, axis=1)
+        if not self.gates:
+            information = np.ones_like(information)
         gates = torch.from_numpy(gates_from(information, is_constant.cpu().numpy()))
         self.number_gate.copy_(gates[:, : len(self.of_numbers)])
         self.level_gate.copy_(gates[:, len(self.of_numbers) :])
@@ -308,7 +315,7 @@ class TabularMLP(nn.Module):
         return [
             {"params": weights, "rate": 1.0, "decays": True},
             {"params": biases, "rate": 1.0, "decays": False},
-            {"params": embeds, "rate": _EMBEDDING_RATE, "decays": False},
+            {"params": embeds, "rate": self.embedding_rate, "decays": False},
         ]
 
     def _layers(self) -> list[MemberLinear]:
@@ -433,7 +440,7 @@ def gates_from(
 def _n_bins(n_bins: int | str, n_columns: int) -> int:
     if n_bins != "auto":
         return int(n_bins)
-    return int(np.clip(_AUTO_BINS // max(n_columns, 1), 4, 32))
+    return int(np.clip(_AUTO_BINS // max(n_columns, 1), 4, 16))
 
 
 def _check(

@@ -17,7 +17,7 @@ from imbalnet.posterior.prior import (
     shift_prior,
     shift_probabilities,
 )
-from imbalnet.posterior.temperature import fit_temperature
+from imbalnet.posterior.temperature import fit_temperature, least_log_loss
 
 __all__ = [
     "OutOfFold",
@@ -27,6 +27,7 @@ __all__ = [
     "estimate_prior",
     "fit_offset",
     "fit_temperature",
+    "least_log_loss",
     "prior_shift",
     "resolve_costs",
     "resolve_prior",

@@ -30,13 +30,15 @@ class OutOfFold:
     index: NDArray[np.integer] | None
     others: NDArray[np.floating]
 
-    def shifted(self, shift: NDArray) -> NDArray[np.float64]:
+    def shifted(self, shift: NDArray, temperature: float = 1.0) -> NDArray[np.float64]:
         """Give log probabilities of all rows, in the order in which they were given.
 
         Parameters
         ----------
         shift : ndarray of shape (members, n_classes) or (n_classes,)
             What is added to the members' log posteriors.
+        temperature : float, default=1.0
+            What they are divided by before.
 
         Returns
         -------
@@ -44,13 +46,17 @@ class OutOfFold:
             The other rows have the mean of the members' probabilities.
         """
         own = shift if shift.ndim == 1 else shift[self.folds]
-        used = log_softmax(self.log_posterior.astype(np.float64) + own, axis=-1)
+        used = log_softmax(
+            self.log_posterior.astype(np.float64) / temperature + own, axis=-1
+        )
         if self.index is None:
             return used
         result = np.empty((len(used) + len(self.others), used.shape[1]))
         is_other = np.ones(len(result), dtype=bool)
         is_other[self.index] = False
         result[self.index] = used
-        members = log_softmax(self.others.astype(np.float64) + shift, axis=-1)
+        members = log_softmax(
+            self.others.astype(np.float64) / temperature + shift, axis=-1
+        )
         result[is_other] = logsumexp(members, axis=1) - np.log(members.shape[1])
         return result

@@ -1,0 +1,153 @@
+"""A perceptron with residual blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from imbalnet.networks.dropout import ByteDropout
+from imbalnet.networks.mlp import ACTIVATIONS, MLP
+
+
+class ResNet(MLP):
+    """Standardised columns, a linear layer, residual blocks, logits.
+
+    Each block adds to what comes in what two layers make of it [1]_; a last
+    normalisation and nonlinearity stand before the logits. Missing numbers and
+    categories are taken as by :class:`MLP`.
+
+    **Shape**
+
+    - input: ``(batch, in_features)``
+    - output: ``(batch, out_features)``
+
+    Parameters
+    ----------
+    in_features : int
+        Number of columns.
+    out_features : int
+        Number of classes.
+    n_categories : sequence of int or None, default=None
+        One for each column: 0 for numbers, else the number of codes that stand for
+        categories. None is numbers alone.
+    n_blocks : int, default=2
+        Residual blocks.
+    d_block : int, default=128
+        Width between the blocks.
+    d_hidden : int, default=256
+        Width inside them.
+    activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
+        Nonlinearity.
+    dropout : float, default=0.2
+        Share of units inside the blocks that is left out in training, in [0, 1).
+    residual_dropout : float, default=0.0
+        Share of what a block adds that is left out in training, in [0, 1).
+    standardize : bool, default=True
+        Standardise the columns first; False takes them as they come.
+    clip : float, True or None, default=3.0
+        Where standardised values bend, see :class:`Standardize`; None does not bend.
+        True is 3.0, and lets the classifier accept infinite values.
+    normalize_output : bool, default=False
+        Whether the last layer gives cosines, see :class:`CosineLinear`;
+        ``loss="ldam"`` switches it on.
+
+    References
+    ----------
+    .. [1] Gorishniy, Rubachev, Khrulkov, Babenko, "Revisiting Deep Learning Models for
+       Tabular Data", NeurIPS 2021. Layers are normalised here, not batches: what a row
+       gives does not depend on the rows around it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.networks import ResNet
+    >>> ResNet(3, 2, d_block=8, d_hidden=16)(torch.ones(5, 3)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        n_categories: Sequence[int] | None = None,
+        n_blocks: int = 2,
+        d_block: int = 128,
+        d_hidden: int = 256,
+        activation: str = "relu",
+        dropout: float = 0.2,
+        residual_dropout: float = 0.0,
+        standardize: bool = True,
+        clip: float | bool | None = 3.0,
+        normalize_output: bool = False,
+    ) -> None:
+        _check(n_blocks=n_blocks, d_block=d_block, d_hidden=d_hidden)
+        super().__init__(
+            in_features,
+            out_features,
+            n_categories=n_categories,
+            hidden_sizes=(d_block,),
+            activation=activation,
+            standardize=standardize,
+            clip=clip,
+            normalize_output=normalize_output,
+        )
+        first, nonlinearity = self.hidden
+        blocks = [
+            ResidualBlock(d_block, d_hidden, activation, dropout, residual_dropout)
+            for _ in range(n_blocks)
+        ]
+        norm = nn.LayerNorm(d_block)
+        self.hidden = nn.Sequential(first, *blocks, norm, nonlinearity)
+
+
+class ResidualBlock(nn.Module):
+    """What two layers make of a normalised input, added to the input.
+
+    **Shape**
+
+    - input and output: ``(..., d_block)``
+
+    Parameters
+    ----------
+    d_block, d_hidden : int
+        Width outside and inside.
+    activation : {"relu", "gelu", "silu", "tanh"}
+    dropout, residual_dropout : float
+        Shares that are left out behind the first layer and behind the second.
+    """
+
+    def __init__(
+        self,
+        d_block: int,
+        d_hidden: int,
+        activation: str,
+        dropout: float,
+        residual_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.steps = nn.Sequential(
+            nn.LayerNorm(d_block),
+            nn.Linear(d_block, d_hidden),
+            ACTIVATIONS[activation](),
+            _dropout(dropout),
+            nn.Linear(d_hidden, d_block),
+            _dropout(residual_dropout),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add what the block makes of a batch."""
+        return x + self.steps(x)
+
+
+def _dropout(share: float) -> nn.Module:
+    return ByteDropout(share) if share != 0 else nn.Identity()
+
+
+def _check(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(
+                f"module__{name} must be at least 1, however: {name}={size}"
+            )
