@@ -151,6 +151,11 @@ def network(**params: Any) -> BalancedNeuralClassifier:
     return BalancedNeuralClassifier(**{"max_epochs": 20, "random_state": 0, **params})
 
 
+def mlp(**params: Any) -> BalancedNeuralClassifier:
+    """Give a single network, for what is fitted many times."""
+    return network(module="mlp", **params)
+
+
 def linear_network(**params: Any) -> BalancedNeuralClassifier:
     return network(module="linear", optimizer="lbfgs", weight_decay=1e-3, **params)
 
@@ -206,7 +211,9 @@ rare_precision = make_scorer(
 
 
 @pytest.mark.parametrize("names", [[0, 1], ["common", "rare"], [False, True]])
-@pytest.mark.parametrize("clf", [network(), linear_network()], ids=["mlp", "linear"])
+@pytest.mark.parametrize(
+    "clf", [network(), mlp(), linear_network()], ids=["default", "mlp", "linear"]
+)
 def test_pipeline_swaps_one_line(clf, names):
     table = rare_classes(names)
     pipeline = Pipeline([("scale", StandardScaler()), ("clf", LogisticRegression())])
@@ -227,13 +234,13 @@ def test_pipeline_class_weight_acts_as_in_logistic_regression(rare):
         np.testing.assert_allclose(
             positive_score(ours, rare), positive_score(theirs, rare), atol=0.05
         )
-    assert recall(pipeline(network(), "balanced"), rare) > recall(
-        pipeline(network(), None), rare
+    assert recall(pipeline(mlp(), "balanced"), rare) > recall(
+        pipeline(mlp(), None), rare
     )
 
 
 def test_pipeline_set_params_reaches_nested_parameters(coded):
-    pipeline = make_pipeline(StandardScaler(), network(loss="focal"))
+    pipeline = make_pipeline(StandardScaler(), mlp(loss="focal"))
     name = "balancedneuralclassifier__loss__gamma"
     pipeline.set_params(**{name: 3.0}).fit(coded.X, coded.y)
     assert pipeline.get_params()[name] == 3.0
@@ -274,15 +281,21 @@ def test_pipeline_survives_clone_and_joblib(rare, tmp_path):
 # -- tables --------------------------------------------------------------------------
 
 
-def raw_frame(library: str) -> tuple[Any, Any]:
+def raw_frame(library: str, gaps: float = 0.0) -> tuple[Any, Any]:
     """Build a table with two numeric and one categorical column that decides most."""
     frames = pytest.importorskip(library)
     rng = np.random.default_rng(0)
     shop = rng.choice(["web", "phone", "desk"], p=[0.2, 0.3, 0.5], size=800)
     amount, age = rng.lognormal(size=800), rng.normal(40, 10, size=800)
     y = np.where((shop == "web") & (amount > 1), "fraud", "fair")
-    X = frames.DataFrame({"amount": amount, "age": age, "shop": shop})
-    return X, np.where(rng.random(800) < 0.02, "fraud", y)
+    y = np.where(rng.random(800) < 0.02, "fraud", y)
+    columns = {"amount": amount, "age": age, "shop": shop}
+    if gaps:
+        columns = {
+            name: [None if rng.random() < gaps else value for value in values.tolist()]
+            for name, values in columns.items()
+        }
+    return frames.DataFrame(columns), y
 
 
 def table_pipeline(library: str, clf: Any) -> Any:
@@ -310,6 +323,20 @@ def test_column_transformer_hands_frames_on(library):
     assert found >= expected - 0.02
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frame_needs_no_column_transformer(library):
+    """As it comes, with gaps; later rows may come from a shop that is new."""
+    X, y = raw_frame(library, gaps=0.05)
+    clf = network().fit(X[:400], y[:400])
+    assert clf.feature_names_in_.tolist() == ["amount", "age", "shop"]
+    later, labels = X[400:], y[400:]
+    assert clf.score(later, labels) > np.mean(labels == "fair")
+    scores = clf.predict_proba(later)[:, 1]
+    assert average_precision_score(labels == "fraud", scores) > 0.7
+    new = type(X)({"amount": [1.0, None], "age": [None, 30.0], "shop": ["van", None]})
+    np.testing.assert_allclose(clf.predict_proba(new).sum(axis=1), 1, rtol=1e-5)
+
+
 def test_column_transformer_frame_with_other_columns_is_refused():
     X, y = raw_frame("pandas")
     pipeline = table_pipeline("pandas", network(max_epochs=2)).fit(X, y)
@@ -323,7 +350,7 @@ def test_column_transformer_output_may_be_sparse(sparse):
     X, y = raw_frame("pandas")
     encoder = OneHotEncoder(sparse_output=sparse)
     columns = ColumnTransformer([("words", encoder, ["shop"])], sparse_threshold=1.0)
-    pipeline = make_pipeline(columns, network()).fit(X, y)
+    pipeline = make_pipeline(columns, mlp()).fit(X, y)
     by_shop = {
         shop: pipeline.predict_proba(X[X["shop"] == shop])[0, 1]
         for shop in ("web", "desk")
@@ -358,7 +385,7 @@ GRID = {"loss__gamma": [0.0, 2.0], "class_weight": [None, "balanced"]}
 )
 def test_search_chooses_from_the_grid(search, options, coded):
     found = search(
-        network(loss="focal"),
+        mlp(loss="focal"),
         GRID,
         scoring="average_precision",
         cv=3,
@@ -379,7 +406,7 @@ def test_search_chooses_from_the_grid(search, options, coded):
 
 def test_search_over_a_resampling_pipeline(rare):
     pipeline = ResamplingPipeline(
-        [("smote", SMOTE(random_state=0)), ("clf", network(loss="focal"))]
+        [("smote", SMOTE(random_state=0)), ("clf", mlp(loss="focal"))]
     )
     grid = {
         "smote__k_neighbors": [2, 5],
@@ -395,7 +422,7 @@ def test_search_over_a_resampling_pipeline(rare):
 
 def test_search_swaps_the_classifier_itself(coded):
     pipeline = Pipeline([("scale", StandardScaler()), ("clf", LogisticRegression())])
-    grid = {"clf": [LogisticRegression(), network()]}
+    grid = {"clf": [LogisticRegression(), mlp()]}
     search = GridSearchCV(pipeline, grid, scoring="average_precision", cv=3)
     search.fit(coded.X, coded.y)
     assert isinstance(search.best_params_["clf"], BalancedNeuralClassifier)
@@ -403,14 +430,14 @@ def test_search_swaps_the_classifier_itself(coded):
 
 def test_search_prefers_the_setting_that_learns(coded):
     grid = {"learning_rate": [1e-7, 2e-3]}
-    search = GridSearchCV(network(), grid, scoring="average_precision", cv=3)
+    search = GridSearchCV(mlp(), grid, scoring="average_precision", cv=3)
     assert search.fit(coded.X, coded.y).best_params_ == {"learning_rate": 2e-3}
 
 
 def test_cross_val_score_does_not_depend_on_n_jobs(coded):
     alone, together = (
         cross_val_score(
-            network(sampler="weighted"),
+            mlp(sampler="weighted"),
             coded.X,
             coded.y,
             scoring="average_precision",
@@ -441,7 +468,7 @@ def test_cross_val_predict_gives_out_of_fold_probabilities(rare):
 
 def test_learning_curve_rises(coded):
     sizes, train, test = learning_curve(
-        network(),
+        mlp(),
         coded.X,
         coded.y,
         train_sizes=[100, 400],
@@ -457,7 +484,7 @@ def test_learning_curve_rises(coded):
 
 def test_validation_curve_shows_underfitting(coded):
     _, test = validation_curve(
-        network(),
+        mlp(),
         coded.X,
         coded.y,
         param_name="max_epochs",
@@ -483,7 +510,7 @@ TEMPERATURE = pytest.param(
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic", TEMPERATURE])
 @pytest.mark.parametrize("ensemble", [True, False])
 def test_calibrated_classifier_undoes_the_weights(method, ensemble, rare):
-    clf = network(class_weight="balanced")
+    clf = mlp(class_weight="balanced")
     calibrated = CalibratedClassifierCV(clf, method=method, ensemble=ensemble, cv=3)
     calibrated.fit(rare.X, rare.y)
     assert_probabilities(calibrated, rare)
@@ -494,7 +521,7 @@ def test_calibrated_classifier_undoes_the_weights(method, ensemble, rare):
 
 def test_calibrated_classifier_agrees_with_target_prior(rare):
     """Both give probabilities for the data's own base rate."""
-    clf = network(class_weight="balanced", target_prior="train")
+    clf = mlp(class_weight="balanced", target_prior="train")
     calibrated = CalibratedClassifierCV(clf, cv=3).fit(rare.X, rare.y)
     mean = positive_score(calibrated, rare).mean()
     assert abs(mean - rare.prevalence) < 0.03
@@ -502,7 +529,7 @@ def test_calibrated_classifier_agrees_with_target_prior(rare):
 
 
 def test_calibrated_classifier_takes_a_frozen_network(rare):
-    clf = network(class_weight="balanced").fit(rare.X[:300], rare.y[:300])
+    clf = mlp(class_weight="balanced").fit(rare.X[:300], rare.y[:300])
     raw = loss_on_test_rows(clf, rare)
     calibrated = CalibratedClassifierCV(FrozenEstimator(clf))
     calibrated.fit(rare.X[300:], rare.y[300:])
@@ -511,10 +538,10 @@ def test_calibrated_classifier_takes_a_frozen_network(rare):
 
 
 def test_tuned_threshold_raises_balanced_accuracy(rare):
-    plain = network().fit(rare.X, rare.y)
-    tuned = TunedThresholdClassifierCV(
-        network(), scoring="balanced_accuracy", cv=3
-    ).fit(rare.X, rare.y)
+    plain = mlp().fit(rare.X, rare.y)
+    tuned = TunedThresholdClassifierCV(mlp(), scoring="balanced_accuracy", cv=3).fit(
+        rare.X, rare.y
+    )
     assert 0 < tuned.best_threshold_ < 0.5
     assert balanced_accuracy(tuned, rare) > balanced_accuracy(plain, rare)
     predicted_rare = tuned.predict(rare.X_test) == "rare"
@@ -531,7 +558,7 @@ def negative_cost(y: Any, predicted: Any, miss: float) -> float:
 def test_tuned_threshold_falls_with_the_cost_of_a_miss(rare):
     costs = {miss: make_scorer(negative_cost, miss=miss) for miss in (1, 20)}
     tuned = {
-        miss: TunedThresholdClassifierCV(network(), scoring=scorer, cv=3).fit(
+        miss: TunedThresholdClassifierCV(mlp(), scoring=scorer, cv=3).fit(
             rare.X, rare.y
         )
         for miss, scorer in costs.items()
@@ -552,12 +579,12 @@ def test_tuned_threshold_falls_with_the_cost_of_a_miss(rare):
 def test_fixed_threshold_moves_recall(method, thresholds, rare):
     low, default = (
         FixedThresholdClassifier(
-            network(), threshold=threshold, response_method=method, pos_label="rare"
+            mlp(), threshold=threshold, response_method=method, pos_label="rare"
         ).fit(rare.X, rare.y)
         for threshold in thresholds
     )
     assert recall(low, rare) > recall(default, rare) + 0.1
-    expected = network().fit(rare.X, rare.y).predict(rare.X_test)
+    expected = mlp().fit(rare.X, rare.y).predict(rare.X_test)
     np.testing.assert_array_equal(default.predict(rare.X_test), expected)
 
 
@@ -593,7 +620,7 @@ def test_stacking_classifier_listens_to_the_network(rare):
 
 def test_stacking_classifier_ends_in_a_network(rare):
     stacking = StackingClassifier(
-        [("linear", LogisticRegression()), ("network", network())],
+        [("linear", LogisticRegression()), ("network", mlp())],
         final_estimator=linear_network(),
         passthrough=True,
         cv=3,
@@ -604,7 +631,7 @@ def test_stacking_classifier_ends_in_a_network(rare):
 
 def test_bagging_classifier_sums_to_one_as_log_loss_asks(rare):
     """log_loss warns of float64 probabilities that are off by more than 2e-8."""
-    bagging = BaggingClassifier(network(), n_estimators=3, random_state=0)
+    bagging = BaggingClassifier(mlp(), n_estimators=3, random_state=0)
     X = np.random.default_rng(0).normal(size=(5_000, rare.X.shape[1]))
     probabilities = bagging.fit(rare.X, rare.y).predict_proba(X)
     assert log_loss(bagging.predict(X), probabilities) > 0
@@ -615,7 +642,7 @@ def test_bagging_classifier_sums_to_one_as_log_loss_asks(rare):
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 def test_bagging_classifier_averages_different_networks(rare):
     bagging = BaggingClassifier(
-        network(), n_estimators=5, oob_score=True, random_state=0
+        mlp(), n_estimators=5, oob_score=True, random_state=0
     ).fit(rare.X, rare.y)
     members = [m.predict_proba(rare.X_test) for m in bagging.estimators_]
     assert np.std(members, axis=0).max() > 0.1
@@ -630,7 +657,7 @@ def test_bagging_classifier_averages_different_networks(rare):
 
 def test_ada_boost_classifier_hands_weights_to_the_network(rare):
     boosted = AdaBoostClassifier(
-        network(max_epochs=10), n_estimators=8, random_state=0
+        mlp(max_epochs=10), n_estimators=8, random_state=0
     ).fit(rare.X, rare.y)
     used = len(boosted.estimators_)
     assert used > 3
@@ -648,10 +675,8 @@ def test_ada_boost_classifier_hands_weights_to_the_network(rare):
     "ensemble", [BalancedBaggingClassifier, EasyEnsembleClassifier]
 )
 def test_balanced_ensemble_finds_the_rare_class(ensemble, rare):
-    clf = ensemble(estimator=network(), n_estimators=5, random_state=0).fit(
-        rare.X, rare.y
-    )
-    plain = network().fit(rare.X, rare.y)
+    clf = ensemble(estimator=mlp(), n_estimators=5, random_state=0).fit(rare.X, rare.y)
+    plain = mlp().fit(rare.X, rare.y)
     assert_probabilities(clf, rare)
     assert recall(clf, rare) > recall(plain, rare) + 0.1
     assert balanced_accuracy(clf, rare) > balanced_accuracy(plain, rare)
@@ -665,9 +690,9 @@ def test_balanced_ensemble_finds_the_rare_class(ensemble, rare):
 @pytest.mark.parametrize(
     "wrapper",
     [
-        OneVsRestClassifier(network()),
-        OneVsOneClassifier(network()),
-        OutputCodeClassifier(network(), code_size=3, random_state=0),
+        OneVsRestClassifier(mlp()),
+        OneVsOneClassifier(mlp()),
+        OutputCodeClassifier(mlp(), code_size=3, random_state=0),
         network(),
     ],
     ids=lambda wrapper: type(wrapper).__name__,
@@ -680,7 +705,7 @@ def test_multiclass_wrapper_is_as_good_as_logistic_regression(wrapper, digits):
 
 
 def test_one_vs_rest_probabilities_rank_every_digit(digits):
-    clf = OneVsRestClassifier(network(class_weight="balanced"))
+    clf = OneVsRestClassifier(mlp(class_weight="balanced"))
     clf.fit(digits.X, digits.y)
     assert_probabilities(clf, digits)
     areas = roc_auc_score(
@@ -692,7 +717,7 @@ def test_one_vs_rest_probabilities_rank_every_digit(digits):
 def test_multi_output_classifier_learns_each_column(coded):
     Y = np.column_stack([coded.y, coded.X[:, 0] > 1])
     Y_test = np.column_stack([coded.y_test, coded.X_test[:, 0] > 1])
-    for wrapper in (MultiOutputClassifier(network()), ClassifierChain(network())):
+    for wrapper in (MultiOutputClassifier(mlp()), ClassifierChain(mlp())):
         predicted = wrapper.fit(coded.X, Y).predict(coded.X_test)
         for column in range(2):
             constant = 1 - Y_test[:, column].mean()
@@ -743,9 +768,9 @@ def test_select_from_model_takes_a_fitted_network(linear):
 
 
 def test_rfe_in_front_of_a_network_in_a_pipeline(linear):
-    pipeline = make_pipeline(
-        RFE(linear_network(), n_features_to_select=3), network()
-    ).fit(linear.X, linear.y)
+    pipeline = make_pipeline(RFE(linear_network(), n_features_to_select=3), mlp()).fit(
+        linear.X, linear.y
+    )
     assert pipeline[-1].n_features_in_ == 3
     assert_as_good_as_logistic(pipeline, linear)
 
@@ -795,7 +820,7 @@ def test_decision_boundary_display_surface_separates(method, ax):
     rng = np.random.default_rng(0)
     X = np.r_[rng.normal(0, 1, (270, 2)), rng.normal(3, 0.5, (30, 2))]
     y = np.repeat(["common", "rare"], [270, 30])
-    clf = network(learning_rate=0.01).fit(X, y)
+    clf = mlp(learning_rate=0.01).fit(X, y)
     display = DecisionBoundaryDisplay.from_estimator(
         clf, X, response_method=method, grid_resolution=20, ax=ax
     )
@@ -814,7 +839,7 @@ def _response_at(display: Any, value: float) -> float:
 @pytest.mark.parametrize("method", ["auto", "predict_proba", "decision_function"])
 def test_precision_recall_display_states_the_average_precision(method, names, ax):
     table = rare_classes(names)
-    clf = network().fit(table.X, table.y)
+    clf = mlp().fit(table.X, table.y)
     display = PrecisionRecallDisplay.from_estimator(
         clf,
         table.X_test,
@@ -841,7 +866,7 @@ def test_calibration_display_shows_the_effect_of_target_prior(rare, ax):
     """Weighted probabilities lie below the diagonal, corrected ones nearer to it."""
 
     def gap(target_prior: Any) -> float:
-        clf = network(class_weight="balanced", target_prior=target_prior)
+        clf = mlp(class_weight="balanced", target_prior=target_prior)
         display = CalibrationDisplay.from_estimator(
             clf.fit(rare.X, rare.y),
             rare.X_test,
@@ -866,10 +891,10 @@ def weight_of_rare(coded) -> Any:
 def test_routing_takes_sample_weight_through_a_pipeline(coded, weight_of_rare):
     with config_context(enable_metadata_routing=True):
         scaler = StandardScaler().set_fit_request(sample_weight=False)
-        clf = network().set_fit_request(sample_weight=True)
+        clf = mlp().set_fit_request(sample_weight=True)
         routed = make_pipeline(scaler, clf)
         routed.fit(coded.X, coded.y, sample_weight=weight_of_rare)
-    plain = make_pipeline(StandardScaler(), network())
+    plain = make_pipeline(StandardScaler(), mlp())
     unweighted = clone(plain).fit(coded.X, coded.y)
     direct = plain.fit(
         coded.X, coded.y, balancedneuralclassifier__sample_weight=weight_of_rare
@@ -883,7 +908,7 @@ def test_routing_takes_sample_weight_through_a_pipeline(coded, weight_of_rare):
 def test_routing_takes_sample_weight_through_a_search(coded, weight_of_rare):
     with config_context(enable_metadata_routing=True):
         scaler = StandardScaler().set_fit_request(sample_weight=False)
-        clf = network(loss="focal").set_fit_request(sample_weight=True)
+        clf = mlp(loss="focal").set_fit_request(sample_weight=True)
         search = GridSearchCV(
             Pipeline([("scale", scaler), ("clf", clf)]),
             {"clf__loss__gamma": [0.0, 2.0]},
@@ -901,7 +926,7 @@ def test_routing_takes_sample_weight_through_a_search(coded, weight_of_rare):
 
 def test_routing_takes_validation_rows_through_a_pipeline(coded):
     with config_context(enable_metadata_routing=True):
-        clf = network(max_epochs=50, patience=5)
+        clf = mlp(max_epochs=50, patience=5)
         clf.set_fit_request(X_val=True, y_val=True)
         pipeline = Pipeline(
             [("scale", StandardScaler()), ("clf", clf)], transform_input=["X_val"]
@@ -914,6 +939,6 @@ def test_routing_takes_validation_rows_through_a_pipeline(coded):
 
 def test_routing_refuses_weights_that_nobody_asked_for(coded, weight_of_rare):
     with config_context(enable_metadata_routing=True):
-        pipeline = make_pipeline(StandardScaler(), network())
+        pipeline = make_pipeline(StandardScaler(), mlp())
         with pytest.raises(ValueError, match=r"\[sample_weight\] are passed but"):
             pipeline.fit(coded.X, coded.y, sample_weight=weight_of_rare)
