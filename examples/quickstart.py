@@ -448,8 +448,8 @@ def print_reading(scores: Scores) -> None:
     calibrated = min(means["log_loss"], key=means["log_loss"].__getitem__)
     print(
         f"\nRanking: [{best('average_precision')}] has the best average precision. The "
-        f"best of imbalnet, [{leader}], is {gain.mean():+.3f} from {BASELINE}, ahead in "
-        f"{(gain > 0).sum()} of {len(gain)} splits."
+        f"best of imbalnet, [{leader}], is {gain.mean():+.3f} from {BASELINE}, ahead "
+        f"in {(gain > 0).sum()} of {len(gain)} splits."
     )
     print(
         f"Decisions: best MCC [{best('mcc')}], best balanced accuracy "
