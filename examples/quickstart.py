@@ -65,6 +65,7 @@ BASELINE = "LogisticRegression"
 PEER = "MLPClassifier (scikit-learn)"
 NETWORK = "imbalnet, defaults"
 SEARCH = "MLP, grid search"
+PEERS = ("LogisticRegression", "MLPClassifier")  # how scikit-learn's names begin
 CURVES = {
     BASELINE: ("black", "--", 2),
     PEER: ("#E69F00", "-.", 2),
@@ -441,14 +442,14 @@ def print_reading(scores: Scores) -> None:
     def best(key: str) -> str:
         return max(means[key], key=means[key].__getitem__)
 
-    networks = [name for name in scores if "network" in name]
+    networks = [name for name in scores if not name.startswith(PEERS)]
     leader = max(networks, key=means["average_precision"].__getitem__)
     gain = scores[leader]["average_precision"] - scores[BASELINE]["average_precision"]
     calibrated = min(means["log_loss"], key=means["log_loss"].__getitem__)
     print(
         f"\nRanking: [{best('average_precision')}] has the best average precision. The "
-        f"best network, [{leader}], is {gain.mean():+.3f} from {BASELINE}, ahead in "
-        f"{(gain > 0).sum()} of {len(gain)} splits."
+        f"best of imbalnet, [{leader}], is {gain.mean():+.3f} from {BASELINE}, ahead "
+        f"in {(gain > 0).sum()} of {len(gain)} splits."
     )
     print(
         f"Decisions: best MCC [{best('mcc')}], best balanced accuracy "

@@ -206,6 +206,11 @@ class TensorBatches:
     rows : TableRows
     batch_size : int
 
+    Attributes
+    ----------
+    prepared_width : int
+        Values of a row that is prepared, where those are more than the table's.
+
     Yields
     ------
     (X, codes, weight) : tuple of Tensor
@@ -219,6 +224,7 @@ class TensorBatches:
 
     def __init__(self, rows: TableRows, batch_size: int) -> None:
         self.rows, self.batch_size = rows, batch_size
+        self.prepared_width = 0
 
     def __iter__(self) -> Iterator[Batch]:
         for block, sizes in self._blocks():
@@ -256,7 +262,8 @@ class TensorBatches:
     def _grouped(self, sizes: list[int]) -> Iterator[list[int]]:
         on_cpu = self.rows.device.type == "cpu"
         values = _CPU_BLOCK_VALUES if on_cpu else _GPU_BLOCK_VALUES
-        n_batches = max(1, values // (self.rows.values_per_row * max(sizes)))
+        width = max(self.rows.values_per_row, self.prepared_width)
+        n_batches = max(1, values // (width * max(sizes)))
         for start in range(0, len(sizes), n_batches):
             yield sizes[start : start + n_batches]
 

@@ -181,6 +181,9 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
     def _penalised(self) -> list[nn.Parameter]:
         if self._optimizer_decays() or not self.weight_decay:
             return []
+        if hasattr(self.module_, "parameter_groups"):
+            groups = self.module_.parameter_groups()
+            return [p for group in groups if group["decays"] for p in group["params"]]
         parameters = [p for _, p in self.get_all_learnable_params()]
         return [p for p in parameters if self._is_matrix(p)]
 
@@ -250,6 +253,8 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
             and not self.compile
             and works_on_blocks(self.module_, rows_train)
         )
+        if self.prepares_blocks:
+            batches.prepared_width = getattr(self.module_, "prepared_width", 0)
         for _ in range(self.max_epochs if epochs is None else epochs):
             self._begin_epoch(rows_train, rows_valid)
             self.notify("on_epoch_begin", **datasets)

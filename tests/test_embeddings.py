@@ -159,13 +159,25 @@ def test_bin_edges_are_quantiles_of_many_values(rng):
     np.testing.assert_array_equal(edges[1:-1], inner)
 
 
-def test_bin_edges_of_repeated_quantiles_are_fewer():
-    """Zeros in nine of ten rows take most quantiles, but no bin of width 0."""
+def test_bin_edges_leave_heavy_values_their_own():
+    """Zeros in nine of ten rows would take most quantiles."""
     values = np.concatenate([np.zeros(900), np.arange(1.0, 101)])
     edges = bin_edges(values, np.ones(1000), 16)
-    assert edges[0] == 0
+    np.testing.assert_array_equal(edges[:2], [0.0, 1.0])
     assert (np.diff(edges) > 0).all()
-    assert len(edges) == 3
+    assert len(edges) == 17
+    inner = edges[2:-1]
+    assert np.diff(inner).max() <= 2 * np.diff(inner).min()  # even shares of the rest
+
+
+def test_bin_edges_stand_on_both_sides_of_a_heavy_value(rng):
+    values = np.concatenate([np.full(500, 0.25), rng.normal(size=500)])
+    edges = bin_edges(values, np.ones(1000), 8)
+    at = np.flatnonzero(edges == 0.25)[0]
+    others = np.sort(values[values != 0.25])
+    place = np.searchsorted(others, 0.25)
+    np.testing.assert_array_equal(edges[[at - 1, at + 1]], others[[place - 1, place]])
+    assert len(edges) <= 9
 
 
 @pytest.mark.parametrize("values", [[], [2.0], [2.0] * 9])

@@ -340,13 +340,10 @@ class TabularMLP(nn.Module):
         return [layer for layer in layers if isinstance(layer, MemberLinear)]
 
     @property
-    def values_per_row(self) -> int:
-        """How many values the largest layer holds of a row."""
+    def prepared_width(self) -> int:
+        """Values of a row that :meth:`prepare` gives."""
         n_encoded = self.encoding.start.numel() + len(self.of_numbers)
-        embedded = self.embedding[:, 0].numel() + self.frequency.numel()
-        embedded += self.level_gate.numel()
-        biases = [layer.bias.numel() for layer in self._layers()]
-        return max(n_encoded, embedded, *biases)
+        return n_encoded + self.one_hot.out_features
 
 
 class MemberLinear(nn.Module):
