@@ -480,8 +480,10 @@ class BalancedNeuralClassifier(
     ) -> BalancedNeuralClassifier:
         """Train for one epoch on some rows of a larger whole.
 
-        Class counts, and with them "balanced" weights and priors, and the columns' mean
-        and scale grow with each call. There is no validation split.
+        Class counts, and with them "balanced" weights and priors, grow with each call;
+        so do the columns' mean and scale, but not the median, scale and bins of the
+        networks that embed columns, which are those of the first call. There are no
+        validation rows.
 
         Parameters
         ----------
