@@ -30,6 +30,7 @@ class FittedNetworkMixin:
     offset_: NDArray[np.float64]
     temperature_: float
     class_prior_: NDArray[np.float64]
+    effective_prior_: NDArray[np.float64]
     target_prior: Any
     n_threads: int | None
     _columns: Columns
@@ -98,13 +99,15 @@ class FittedNetworkMixin:
                 "at least 2, without X_val and not with early_stopping=False; "
                 "partial_fit ends it."
             )
-        return np.exp(out_of_fold.shifted(self._shift(), self.temperature_))
+        return np.exp(out_of_fold.shifted(*self._shifts(), self.temperature_))
 
     def _log_posterior(self, X: Any, target_prior: Any = None) -> NDArray[np.float64]:
         """Give log probabilities under a prior, by default ``self.target_prior``."""
+        shift, mean_shift = self._shifts(target_prior)
         finish = partial(
             posterior_mean,
-            shift=self._shift(target_prior),
+            shift=shift,
+            mean_shift=mean_shift,
             temperature=self.temperature_,
         )
         parts = [
@@ -113,17 +116,27 @@ class FittedNetworkMixin:
         ]
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
-    def _shift(self, target_prior: Any = None) -> NDArray[np.float64]:
-        """Give what is added to members' log posteriors; (members or 1, n_classes)."""
+    def _shifts(
+        self, target_prior: Any = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give what is added to members' log posteriors, and to the log of their mean.
+
+        Members are averaged under the data's class distribution, whatever the target:
+        the mean's ranking does not depend on it.
+
+        Returns
+        -------
+        ndarray of shape (members or 1, n_classes)
+        ndarray of shape (n_classes,)
+        """
         target_prior = self.target_prior if target_prior is None else target_prior
         target = resolve_prior(target_prior, self.classes_, self.class_prior_)
-        shift = np.broadcast_to(self.offset_, self._member_priors.shape)
-        if target is not None:
-            shift = shift + prior_shift(self._member_priors, target)
-        if self.temperature_ != 1.0:  # it is that of log posteriors under the data's
-            to_data = prior_shift(self._member_priors, self.class_prior_)
-            shift = shift + (1 / self.temperature_ - 1) * to_data
-        return shift
+        to_data = prior_shift(self._member_priors, self.class_prior_)
+        if target is None:
+            from_data = -prior_shift(self.effective_prior_, self.class_prior_)
+        else:
+            from_data = prior_shift(self.class_prior_, target)
+        return self.offset_ + to_data / self.temperature_, from_data
 
     def _coefficients(self) -> tuple[NDArray, NDArray]:
         """Give coefficients and intercepts in log odds, where the loss is linear."""

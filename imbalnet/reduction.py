@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -61,7 +60,12 @@ class RowsInOne:
         return [whole[: self.stop] for whole in self.wholes]
 
 
-def posterior_mean(scores: Tensor, shift: NDArray, temperature: float = 1.0) -> Tensor:
+def posterior_mean(
+    scores: Tensor,
+    shift: NDArray,
+    mean_shift: NDArray | float = 0.0,
+    temperature: float = 1.0,
+) -> Tensor:
     """Shift log posteriors, member by member, and average the members' probabilities.
 
     Parameters
@@ -69,20 +73,23 @@ def posterior_mean(scores: Tensor, shift: NDArray, temperature: float = 1.0) -> 
     scores : Tensor of shape (n_rows, n_classes) or (n_rows, members, n_classes)
         Log posteriors, up to a constant a row and member.
     shift : ndarray of shape (n_classes,) or (members, n_classes)
+    mean_shift : ndarray of shape (n_classes,) or float, default=0.0
+        What is added to the log of the average.
     temperature : float, default=1.0
-        What the log posteriors are divided by before.
+        What the log posteriors are divided by at first.
 
     Returns
     -------
     Tensor of shape (n_rows, n_classes)
         Normalised log posteriors.
     """
-    added = torch.as_tensor(shift, device=scores.device)
     tempered = scores if temperature == 1.0 else scores / temperature
-    log_posterior = (tempered + added).log_softmax(-1)
-    if log_posterior.ndim == 2:
-        return log_posterior
-    return log_posterior.logsumexp(1) - math.log(log_posterior.shape[1])
+    if scores.ndim == 2:
+        added = torch.as_tensor(shift + mean_shift, device=scores.device)
+        return (tempered + added).log_softmax(-1)
+    added = torch.as_tensor(shift, device=scores.device)
+    mean = (tempered + added).log_softmax(-1).logsumexp(1)
+    return (mean + torch.as_tensor(mean_shift, device=mean.device)).log_softmax(-1)
 
 
 def mean_over_members(probabilities: Any) -> Any:

@@ -99,8 +99,7 @@ class _Run:
     @property
     def class_prior(self) -> NDArray[np.float64]:
         """The class distribution of the training rows as they came."""
-        seen = [effective_prior(plan.class_counts.seen) for plan in self.plans]
-        return np.mean(seen, axis=0)
+        return effective_prior(sum(plan.class_counts.seen for plan in self.plans))
 
     def priors(self, *, weighted: bool) -> NDArray[np.float64]:
         """Give the class distribution of each member's training, behind the sampler.

@@ -161,15 +161,17 @@ def test_copy_predicts_and_trains_the_same(rare, copier, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("module", "bytes_per_row"), [("mlp", 0), ("tabular", 2 * 4 + 2)]
+    ("params", "bytes_per_row"),
+    [({"module": "mlp"}, 0), ({"module__n_bins": 4}, 2 * 4 + 2)],
+    ids=["mlp", "default"],
 )
-def test_pickle_holds_no_training_rows(rng, module, bytes_per_row):
+def test_pickle_holds_no_training_rows(rng, params, bytes_per_row):
     """Of members, it holds the out-of-fold posteriors and folds of the rows."""
     sizes = []
     for n_rows in (2_000, 20_000):
         X, y = rng.normal(size=(n_rows, 20)), np.arange(n_rows) % 5 == 0
         clf = BalancedNeuralClassifier(
-            module, module__hidden_sizes=(4,), max_epochs=1, sampler="weighted"
+            module__hidden_sizes=(4,), max_epochs=1, sampler="weighted", **params
         ).fit(X, y)
         sizes.append(len(pickle.dumps(clf)))
     assert sizes[1] - sizes[0] < 18_000 * bytes_per_row + 10_000

@@ -339,11 +339,13 @@ def test_oof_proba_is_each_rows_own_members(rare, rng, target, module):
     clf.fit(X, y, sample_weight=weight)
     used = weight > 0
     logits, folds = own_members(clf, X[used])
-    shift = clf.offset_
-    if target is not None:
-        goal = clf.class_prior_ if target == "train" else np.array([0.5, 0.5])
-        shift = shift + prior_shift(clf._member_priors, goal)[folds]
-    own = np.exp(logits[np.arange(used.sum()), folds] + shift)
+    logits = logits[np.arange(used.sum()), folds]
+    to_data = prior_shift(clf._member_priors, clf.class_prior_)[folds]
+    own = (logits + to_data) / clf.temperature_ + clf.offset_
+    goal = {None: clf.effective_prior_, "train": clf.class_prior_}.get(
+        None if target is None else str(target), np.array([0.5, 0.5])
+    )
+    own = np.exp(own + prior_shift(clf.class_prior_, goal))
     oof = clf.oof_proba_
     np.testing.assert_allclose(oof[used], own / own.sum(1, keepdims=True), rtol=1e-4)
     others = clf.predict_proba(X[~used])
@@ -442,8 +444,23 @@ def test_validation_scores_are_those_of_oof_rows(rare):
     assert record["valid_loss"] == pytest.approx(loss, rel=1e-5)
     p = y.mean()
     entropy = -p * np.log(p) - (1 - p) * np.log(1 - p)
-    assert record["valid_score"] == pytest.approx(precision - loss / entropy, rel=1e-4)
+    own += torch.from_numpy(prior_shift(clf._member_priors, clf.class_prior_)[folds])
+    least = min(
+        F.cross_entropy(own / temperature, torch.from_numpy(y)).item()
+        for temperature in np.geomspace(0.1, 10, 1000)
+    )
+    assert record["valid_score"] == pytest.approx(precision - least / entropy, rel=1e-4)
     assert not clf.offset_.any()
+
+
+@pytest.mark.parametrize("module", ["mlp", "tabular"])
+def test_target_prior_does_not_change_the_ranking(module, rare):
+    X, y = rare
+    clf = ensemble(module=module, class_weight="balanced").fit(X[:400], y[:400])
+    before = average_precision_score(y, clf.decision_function(X))
+    for target in ("train", "uniform", {0: 0.999, 1: 0.001}):
+        scores = clf.set_params(target_prior=target).decision_function(X)
+        assert average_precision_score(y, scores) == pytest.approx(before, abs=1e-9)
 
 
 def test_best_epoch_has_the_best_combined_score(rare):

@@ -30,22 +30,29 @@ class OutOfFold:
     index: NDArray[np.integer] | None
     others: NDArray[np.floating]
 
-    def shifted(self, shift: NDArray, temperature: float = 1.0) -> NDArray[np.float64]:
+    def shifted(
+        self,
+        shift: NDArray,
+        mean_shift: NDArray | float = 0.0,
+        temperature: float = 1.0,
+    ) -> NDArray[np.float64]:
         """Give log probabilities of all rows, in the order in which they were given.
 
         Parameters
         ----------
         shift : ndarray of shape (members, n_classes) or (n_classes,)
             What is added to the members' log posteriors.
+        mean_shift : ndarray of shape (n_classes,) or float, default=0.0
+            What is added behind the average.
         temperature : float, default=1.0
-            What they are divided by before.
+            What the log posteriors are divided by at first.
 
         Returns
         -------
         ndarray of shape (n_rows, n_classes)
             The other rows have the mean of the members' probabilities.
         """
-        own = shift if shift.ndim == 1 else shift[self.folds]
+        own = (shift if shift.ndim == 1 else shift[self.folds]) + mean_shift
         used = log_softmax(
             self.log_posterior.astype(np.float64) / temperature + own, axis=-1
         )
@@ -58,5 +65,6 @@ class OutOfFold:
         members = log_softmax(
             self.others.astype(np.float64) / temperature + shift, axis=-1
         )
-        result[is_other] = logsumexp(members, axis=1) - np.log(members.shape[1])
+        mean = logsumexp(members, axis=1)
+        result[is_other] = log_softmax(mean + mean_shift, axis=-1)
         return result
