@@ -61,7 +61,7 @@ class Recipe:
 _TABULAR = Recipe(
     "tabular",
     n_members=8,
-    max_epochs=40,
+    max_epochs=32,
     row_visits=1_600_000,
     learning_rate=3e-3,
     full_batch_learning_rate=3e-3,

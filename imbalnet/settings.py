@@ -209,8 +209,8 @@ def _check_net_parameters(clf: BalancedNeuralClassifier) -> None:
     reject_unknown("net", "the skorch net", given, known)
     if resolve_members(clf) > 1 and "net__iterator_train" in vars(clf):
         raise ValueError(
-            f"n_members={resolve_members(clf)} gives each member batches of its own, which "
-            "net__iterator_train cannot; leave it out, or set n_members=1."
+            f"n_members={resolve_members(clf)} gives each member batches of its own, "
+            "which net__iterator_train cannot; leave it out, or set n_members=1."
         )
     if isinstance(clf.sampler, str | type) and "net__iterator_train" in vars(clf):
         raise ValueError(

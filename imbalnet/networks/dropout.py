@@ -21,6 +21,9 @@ class ByteDropout(nn.Module):
     ----------
     p : float, default=0.5
         Share of units that is left out in training, in [0, 1).
+    n_shared : int, default=0
+        Leading axes along which the same units are left out: those of networks side by
+        side, whose units have nothing to do with each other.
 
     Examples
     --------
@@ -30,23 +33,25 @@ class ByteDropout(nn.Module):
     True
     """
 
-    def __init__(self, p: float = 0.5) -> None:
+    def __init__(self, p: float = 0.5, n_shared: int = 0) -> None:
         if not 0.0 <= p < 1.0:
             raise ValueError(
                 f"module__dropout must lie in [0, 1), however: dropout={p}"
             )
         super().__init__()
-        self.p = p
+        self.p, self.n_shared = p, n_shared
         self.n_kept = max(256 - round(p * 256), 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Leave units out in training, and scale the others up."""
         if not self.training or self.n_kept == 256:
             return x
-        n_units = x.numel()
+        shape = x.shape[self.n_shared :]
+        n_units = shape.numel()
         words = torch.empty(-(-n_units // 8), dtype=torch.int64, device=x.device)
         random = words.random_(-(2**63), None).view(torch.uint8)[:n_units]
-        return x * (random < self.n_kept).view(x.shape) * (256 / self.n_kept)
+        kept = (random < self.n_kept).to(x.dtype).mul_(256 / self.n_kept)
+        return x * kept.view(shape)
 
     def extra_repr(self) -> str:
         """Give the parameters for the representation."""

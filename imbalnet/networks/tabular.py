@@ -150,7 +150,7 @@ class TabularMLP(nn.Module):
             self.hidden.append(layer)
             width = size
         self.activation = ACTIVATIONS[activation]()
-        self.dropout = ByteDropout(dropout)
+        self.dropout = ByteDropout(dropout, n_shared=1)
         last = MemberCosineLinear if normalize_output else MemberLinear
         self.output = last(n_members, width, out_features)
 
