@@ -178,3 +178,23 @@ def test_rows_get_the_same_bits_in_every_chunk(predicted, params):
     for n_rows in (1, 63, 128, 600):
         clf.net_.iterator_valid__batch_size = n_rows
         np.testing.assert_array_equal(clf.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_classes", [3, 5, 6])
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_rows_get_the_same_bits_with_any_number_of_classes(
+    n_members, n_classes, dtype, rng
+):
+    """The default's products have a column for each class, wherever in memory."""
+    X, y = rng.normal(size=(200, 5)), np.arange(200) % n_classes
+    clf = BalancedNeuralClassifier(
+        n_members=n_members,
+        module__hidden_sizes=(10,),
+        dtype=dtype,
+        max_epochs=1,
+        device="cpu",
+    ).fit(X, y)
+    expected = clf.predict_proba(X)
+    for start in (1, 2, 3):
+        np.testing.assert_array_equal(clf.predict_proba(X[start:]), expected[start:])

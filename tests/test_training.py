@@ -137,6 +137,18 @@ def test_partial_fit_over_chunks_learns(rare):
     )
 
 
+def test_partial_fit_of_the_default_learns(rare):
+    X, y = rare
+    clf = BalancedNeuralClassifier(random_state=0, class_weight="balanced")
+    for _ in range(10):
+        for part in np.array_split(np.arange(len(y)), 2):
+            clf.partial_fit(X[part], y[part], classes=[0, 1])
+    assert average_precision_score(y, clf.decision_function(X)) > 0.8
+    np.testing.assert_allclose(clf.class_prior_, np.bincount(y) / len(y))
+    np.testing.assert_allclose(clf.effective_prior_, [0.5, 0.5])
+    assert not hasattr(clf, "oof_proba_")
+
+
 def test_partial_fit_takes_chunks_without_positives(rare):
     X, y = rare
     clf = mlp(random_state=0, sampler="weighted")
@@ -226,14 +238,17 @@ def test_skorch_early_stopping_is_no_interrupt(rare):
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("warm_start", [False, True])
-def test_diverging_refit_leaves_a_fitted_estimator_as_it_was(rare, method, warm_start):
+@pytest.mark.parametrize("module", ["auto", "mlp"])
+def test_diverging_refit_leaves_a_fitted_estimator_as_it_was(
+    rare, method, warm_start, module
+):
     X, y = rare
-    clf = fitted(rare, max_epochs=2, warm_start=warm_start)
+    clf = fitted(rare, module=module, max_epochs=2, warm_start=warm_start)
     before, history = clf.predict_proba(X), len(clf.history_)
     clf.set_params(learning_rate=1e30, optimizer="sgd", schedule="constant")
     if method == "partial_fit" or warm_start:  # they keep the optimiser
-        clf.net_.optimizer_.param_groups[0]["lr"] = 1e30
-        clf.net_.optimizer_.param_groups[0]["initial_lr"] = 1e30
+        for group in clf.net_.optimizer_.param_groups:
+            group["lr"] = group["initial_lr"] = 1e30
     with pytest.raises(FloatingPointError, match="epoch"):
         getattr(clf, method)(X, y)
     np.testing.assert_array_equal(clf.predict_proba(X), before)
