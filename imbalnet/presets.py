@@ -62,7 +62,8 @@ _TABULAR = Recipe(
     "tabular",
     n_members=8,
     max_epochs=32,
-    row_visits=1_600_000,
+    row_visits=1_100_000,
+    least_epochs=5,
     learning_rate=3e-3,
     full_batch_learning_rate=3e-3,
 )
