@@ -19,8 +19,8 @@ the picture.
 The folder of ``--output`` receives every fit (``quality_raw.csv``: a run that was
 interrupted goes on there; delete it, or the lines of failed fits, to do them again), a
 line for each table and model (``quality.csv``), a line for each model
-(``quality_summary.csv``) and the picture (``quality.png``); with ``--large`` the lines
-go to ``quality_large.csv``. A model enters the summary if it has all splits of all
+(``quality_summary.csv``; ``quality_table.csv`` is for reading) and the picture
+(``quality.png``); with ``--large`` the lines go to ``quality_large.csv``. A model enters the summary if it has all splits of all
 tables that count, and a table counts if both our estimator and CatBoost have it.
 
 Each fit on a large table has a process of its own, of which the peak of memory during
@@ -249,7 +249,7 @@ def formatted(summary: pd.DataFrame) -> pd.DataFrame:
             "mean rank": summary["mean_rank"].map("{:.2f}".format),
             "wins": summary["wins"],
             "log-loss": summary["log_loss"].map("{:.3f}".format),
-            "fit [s]": summary["fit_seconds"].map("{:.2f}".format),
+            "fit [CPU s]": summary["fit_cpu_seconds"].map("{:.2f}".format),
         }
     ).set_index("model")
 
@@ -262,7 +262,7 @@ def formatted_large(table: pd.DataFrame) -> pd.DataFrame:
         peers.groupby("set")[AP].idxmax()
     )
     shown["AP"] = shown[AP].map("{:.4f}".format) + np.where(is_best, "*", " ")
-    shown["fit [s]"] = shown["fit_seconds"].map("{:.1f}".format)
+    shown["fit [CPU s]"] = shown["fit_cpu_seconds"].map("{:.1f}".format)
     shown["peak [MB]"] = shown["peak_mb"].map("{:.0f}".format)
     cells = shown.pivot(
         index="model", columns="set", values=["AP", *shown.columns[-2:]]
@@ -286,15 +286,20 @@ def report(args: argparse.Namespace, raw: pd.DataFrame) -> None:
     path = args.output / f"{args.stem}.csv"
     table.to_csv(path, float_format="%.5g")
     if args.large and len(table):
-        print("\n" + formatted_large(table).to_string())
+        cells = formatted_large(table)
+        print("\n" + cells.to_string())
+        cells.columns = [f"{name}, {what}" for name, what in cells.columns]
+        cells.to_csv(path.with_stem(f"{args.stem}_table"))
         return
     table = complete(table, args)
     if table.empty:
         return
     summary = summarise(table, args.ours)
-    path = path.with_stem(f"{args.stem}_summary")
-    summary.to_csv(path, float_format="%.5g", index=False)
-    print("\n" + formatted(summary).rename_axis(None).to_string())
+    of_models = path.with_stem(f"{args.stem}_summary")
+    summary.to_csv(of_models, float_format="%.5g", index=False)
+    cells = formatted(summary)
+    cells.to_csv(path.with_stem(f"{args.stem}_table"))
+    print("\n" + cells.rename_axis(None).to_string())
     print(
         f"""
 {summary["sets"].max()} tables, {args.splits} split(s). AP: mean over the tables.
