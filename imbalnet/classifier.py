@@ -115,8 +115,8 @@ class BalancedNeuralClassifier(
         A missing category, and one that was not seen in ``fit``, is a category too.
 
     n_members : int or "auto", default="auto"
-        Networks that are trained side by side as one, from starts and batches of their
-        own; their probabilities are averaged. Each holds out its own fold of the rows
+        Networks that are trained side by side as one, from starts of their own; their
+        probabilities are averaged. Each holds out its own fold of the rows
         (not with ``early_stopping=False``, ``X_val`` or ``partial_fit``), so that the
         best epoch is chosen by out-of-fold predictions of all rows, which stay as
         ``oof_proba_``. Resamplers and samplers see each member's own training rows. A
@@ -199,7 +199,7 @@ class BalancedNeuralClassifier(
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights that are there, with the validation
         rows of before. The network must stay the same; loss, optimiser, learning rate
-        and callbacks may change.
+        and callbacks may change. ``oof_proba_`` needs the rows of before too.
 
     random_state : int, RandomState instance or None, default=None
         Seeds initialisation, split, resampling, batch order and dropout. Neither

@@ -85,6 +85,7 @@ class MemberRows(NetRows):
         early_factors: NDArray[np.float64] | None = None,
         **place: Any,
     ) -> None:
+        weight, factors, early_factors = _in_units(weight, factors, early_factors)
         super().__init__(table, codes, weight, index, **place)
         self.places, self.orders = places, orders
         self.is_weighted = weight.strides != (0,)  # one number, repeated
@@ -247,6 +248,7 @@ class SharedRows(NetRows):
         early_factors: NDArray[np.float64] | None = None,
         **place: Any,
     ) -> None:
+        weight, factors, early_factors = _in_units(weight, factors, early_factors)
         super().__init__(table, codes, weight, index, order=order, **place)
         n_members = len(factors)
         home = self.codes.device
@@ -290,6 +292,17 @@ class SharedRows(NetRows):
     def _by_class(self, factors: NDArray[np.float64]) -> Tensor:
         by_class = np.ascontiguousarray(factors.T)
         return as_tensor(by_class, self.codes.device, dtype=self.dtype)
+
+
+def _in_units(
+    weight: NDArray, factors: NDArray, early_factors: NDArray | None
+) -> tuple[NDArray, NDArray, NDArray | None]:
+    """Bring weights to at most 1: float32 does not hold every scale."""
+    if weight.strides == (0,):
+        return weight, factors, early_factors
+    unit = weight.max()
+    early = None if early_factors is None else early_factors * unit
+    return weight / unit, factors * unit, early
 
 
 class FoldRows(NetRows):
@@ -341,7 +354,8 @@ class FoldRows(NetRows):
         own = codes if index is None else codes[index]
         shares = np.bincount(own, self.score_weight) / self.score_weight.sum()
         self.entropy = float(-xlogy(shares, shares).sum())
-        loss_weight = self.score_weight * factors[folds, own]
+        unit = self.score_weight.max()
+        loss_weight = self.score_weight / unit * factors[folds, own]
         self.loss_weight = as_tensor(loss_weight, self.device, dtype=self.dtype)
         self.is_weighted_phase = True
         self.matrix, self.slot = _fold_matrix(folds, len(factors))

@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from skorch import NeuralNet, NeuralNetClassifier
-from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
+from skorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EpochScoring,
+    EpochTimer,
+    PrintLog,
+)
 from torch import Tensor, nn
 
 from imbalnet.batches import Batch, TableRows, TensorBatches
@@ -45,8 +51,8 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
     criterion : Loss
         The loss, already built.
     n_members : int, default=1
-        Members that train side by side, each on its own rows. Each follows the
-        gradient that it would have alone.
+        Members that train side by side. Each follows the gradient that it would have
+        alone (L-BFGS has one line search for all).
     has_member_axis : bool, default=False
         Whether the module's parameters have the members for their first axis.
     weight_decay : float, default=0.0
@@ -132,6 +138,17 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         """Take the loss as it is, in the net's dtype."""
         super().initialize_criterion()
         self.criterion_.to(dtype=self.dtype)
+        return self
+
+    def initialize_callbacks(self) -> ImbalanceNet:
+        """Let scores of training rows ask for predictions.
+
+        What skorch caches comes in the order of the batches, which are shuffled.
+        """
+        super().initialize_callbacks()
+        for _, callback in self.callbacks_:
+            if isinstance(callback, EpochScoring) and callback.on_train:
+                callback.use_caching = False  # the estimator's own copy
         return self
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Any:
@@ -342,9 +359,8 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
     def _divergence(self, what: str) -> FloatingPointError:
         return FloatingPointError(
             f"{what} in epoch {len(self.history)}. Lower learning_rate (it is "
-            f"{self.lr:g}); scale the features (module__standardize=True does) and "
-            "look for extreme values in them or in sample_weight; or set "
-            "dtype='float64'."
+            f"{self.lr:g}); scale the features, and look for extreme values in them or "
+            "in sample_weight; or set dtype='float64'."
         )
 
     def _has_batch_callback(self) -> bool:
@@ -425,7 +441,8 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
             loss = least_log_loss(
                 log_posterior.numpy(), y.cpu().numpy(), rows.score_weight
             )
-            self.history.record("valid_score", precision - loss / rows.entropy)
+            unit = rows.entropy or 1.0  # rows of one class have none
+            self.history.record("valid_score", precision - loss / unit)
 
     def _validation_of_folds(self, rows: FoldRows) -> Batch:
         """Give out-of-fold logits, codes and weights, and tell callbacks of them."""

@@ -85,12 +85,15 @@ class Rows:
         ----------
         factor : ndarray of shape (n_classes,)
         """
-        factor = factor.astype(self.X.dtype)
+        unit = self.weight.max()  # float32 does not hold every scale
+        factor = (factor * unit).astype(self.X.dtype)
         if self.is_unweighted and np.ptp(factor) == 0:
-            weight = np.broadcast_to(factor[0] * self.weight[0], len(self.codes))
+            weight = np.broadcast_to(factor[0], len(self.codes))
             return replace(self, weight=weight)
         weight = factor[self.codes]
-        return replace(self, weight=np.multiply(weight, self.weight, out=weight))
+        if not self.is_unweighted:
+            np.multiply(weight, self.weight / unit, out=weight, casting="same_kind")
+        return replace(self, weight=weight)
 
     @property
     def weight_sum(self) -> float:

@@ -201,7 +201,9 @@ def train(
             **run.for_folds(),
         )
         priors = run.effective_priors(net)
-        out_of_fold = None if run.folds is None else _out_of_fold(net, run, run.folds)
+        out_of_fold = None
+        if run.folds is not None and (not goes_on or _held_out_before(clf, run.folds)):
+            out_of_fold = _out_of_fold(net, run, run.folds)
         if clf.calibrate and out_of_fold is not None:
             temperature, offset = _calibrated(out_of_fold, run, priors)
         elif clf.calibrate and isinstance(run.valid, Rows):
@@ -477,6 +479,31 @@ def _offset(
     return fit_offset(log_posterior, codes, valid.of(valid.weight) * to_training[codes])
 
 
+def _held_out_before(clf: BalancedNeuralClassifier, folds: Folds) -> bool:
+    """Tell whether members that go on never trained on the rows that they hold out.
+
+    Warns
+    -----
+    UserWarning
+        If they may have: early stopping then sees rows that they know.
+    """
+    before = clf._out_of_fold
+    if before is not None and np.array_equal(before.folds, folds.folds):
+        rows = [known.index for known in (before, folds.rows)]
+        used = [np.arange(len(folds.folds)) if i is None else i for i in rows]
+        if np.array_equal(used[0], used[1]):
+            return True
+    warnings.warn(
+        "warm_start goes on from members that may have trained on rows which they now "
+        "hold out: the best epoch is chosen by such rows too, and there is no "
+        "oof_proba_. Fit with the same rows in the same order, or with "
+        "warm_start=False.",
+        UserWarning,
+        stacklevel=6,
+    )
+    return False
+
+
 def _out_of_fold(net: ImbalanceNet, run: _Run, folds: Folds) -> OutOfFold:
     """Let members predict the rows that they did not train on."""
     rows = folds.rows
@@ -505,7 +532,11 @@ def _calibrated(
     """Fit temperature and offset to out-of-fold rows, under the training prior."""
     rows, source = run.rows, priors[out_of_fold.folds]
     codes, weight = rows.of(rows.codes), rows.of(rows.weight)
+    weight = weight / weight.max()  # it is squared
+    is_known = source[np.arange(len(codes)), codes] > 0  # to the member
     log_posterior = shift_prior(out_of_fold.log_posterior, source, run.class_prior)
+    log_posterior = log_posterior[is_known]
+    codes, weight = codes[is_known], weight[is_known]
     temperature = fit_temperature(log_posterior, codes, weight)
     offset = fit_offset(log_posterior / temperature, codes, weight)
     return temperature, offset

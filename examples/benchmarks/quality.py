@@ -20,8 +20,9 @@ The folder of ``--output`` receives every fit (``quality_raw.csv``: a run that w
 interrupted goes on there; delete it, or the lines of failed fits, to do them again), a
 line for each table and model (``quality.csv``), a line for each model
 (``quality_summary.csv``; ``quality_table.csv`` is for reading) and the picture
-(``quality.png``); with ``--large`` the lines go to ``quality_large.csv``. A model enters the summary if it has all splits of all
-tables that count, and a table counts if both our estimator and CatBoost have it.
+(``quality.png``); with ``--large`` the lines go to ``quality_large.csv``. A model
+enters the summary if it has all splits of all tables that count, and a table counts if
+both our estimator and CatBoost have it.
 
 Each fit on a large table has a process of its own, of which the peak of memory during
 ``fit`` is told, less what was there before (on Linux alone). The first fit of a process

@@ -89,7 +89,7 @@ class ColumnRules:
         """
         n_features = len(reader.names)
         if not self.names_categories:
-            is_automatic = self.categorical_features == "from_dtype"
+            is_automatic = isinstance(self.categorical_features, str)
             return np.array(
                 [is_automatic and reader.is_category(i) for i in range(n_features)],
                 dtype=bool,

@@ -47,8 +47,11 @@ class RobustScale(nn.Module):
     inverse_scale: Tensor
 
     def __init__(self, in_features: int, clip: float = 3.0) -> None:
-        if not clip > 0:
-            raise ValueError(f"module__clip must be positive, however: {clip=}")
+        if clip is None or not clip > 0:
+            raise ValueError(
+                f"module__clip must be a positive number or True, however: {clip=}; "
+                "None is for module='mlp'."
+            )
         super().__init__()
         self.clip = clip
         self.register_buffer("center", torch.zeros(in_features))

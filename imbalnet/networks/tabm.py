@@ -45,7 +45,7 @@ class TabM(TabularMLP):
     dropout : float, default=0.1
         Share of hidden units that is left out in training, in [0, 1).
     n_bins : int or "auto", default="auto"
-        Bins of a column of numbers. "auto" is 16, fewer from 128 columns on.
+        Bins of a column of numbers; "auto" as in :class:`TabularMLP`.
     d_embedding : int, default=16
         Piecewise linear functions of each column of numbers.
     n_waves : int, default=4

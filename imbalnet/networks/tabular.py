@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,7 @@ _LEAST_GATE = 0.1
 _AUTO_BINS = 4096
 _ROWS_OF_A_BIN = 100
 _FIRST_BIAS = 0.3
+_MANY_PARAMETERS = 10_000_000
 # Columns of a product, in multiples of which each row is computed alike.
 _ALIGNED = 4
 
@@ -136,6 +139,11 @@ class TabularMLP(nn.Module):
         self.gates, self.embedding_rate = gates, embedding_rate
         n_numbers = len(self.of_numbers)
         self.scale = RobustScale(n_numbers, 3.0 if clip is True else clip)
+        if n_bins != "auto" and not isinstance(n_bins, Integral):
+            raise ValueError(
+                "module__n_bins must be 'auto' or a positive integer, however: "
+                f"{n_bins=}"
+            )
         self.n_bins = n_bins
         n_bins = _auto_bins(n_numbers, 0) if n_bins == "auto" else int(n_bins)
         self.encoding = PiecewiseLinearEncoding(n_numbers, n_bins)
@@ -149,10 +157,22 @@ class TabularMLP(nn.Module):
                 nn.init.normal_(layer.bias, std=_FIRST_BIAS)
             self.hidden.append(layer)
             width = size
+        self._warn_if_large(in_features)
         self.activation = ACTIVATIONS[activation]()
         self.dropout = ByteDropout(dropout, n_shared=1)
         last = MemberCosineLinear if normalize_output else MemberLinear
         self.output = last(n_members, width, out_features)
+
+    def _warn_if_large(self, in_features: int) -> None:
+        n_parameters = sum(parameter.numel() for parameter in self.parameters())
+        if n_parameters > _MANY_PARAMETERS:
+            warnings.warn(
+                f"For {in_features} columns, this network has {n_parameters:,} "
+                "parameters; module='mlp' is smaller by far, and takes sparse tables "
+                "of thousands of columns.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _build_embedding(self, n_waves: int, frequency: float) -> None:
         n_numbers, n_bins = self.encoding.start.shape
@@ -459,7 +479,8 @@ def _auto_bins(n_columns: int, n_rows: int) -> int:
 def _check(
     hidden_sizes: Sequence[int], activation: str, n_channels: int, n_waves: int
 ) -> None:
-    if any(size < 1 for size in hidden_sizes):
+    is_sequence = isinstance(hidden_sizes, Sequence | np.ndarray)
+    if not is_sequence or any(size < 1 for size in hidden_sizes):
         raise ValueError(
             f"module__hidden_sizes must be positive integers, however: {hidden_sizes=}"
         )
