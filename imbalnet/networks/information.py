@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+# Up to which a float64 holds every whole number.
+_LARGEST_COUNT = 2**53
+
 
 def mutual_information(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the mutual information of a column's bins and the classes, in nats.
@@ -77,3 +80,26 @@ def class_counts(
         return np.repeat(held[:1], n_folds, axis=0)
     # not the total less the fold: what is rounded would know the fold's classes
     return np.stack([np.delete(held, j, axis=0).sum(0) for j in range(n_folds)])
+
+
+def weight_of_a_row(weight: NDArray[np.floating]) -> float:
+    """Give the unit of sample weights: what one row weighs.
+
+    Weights of whole numbers count rows: their unit is the greatest common divisor, and
+    a weight of 2 beside one of 1 is a row that stands there twice. The unit of others
+    is their mean.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_rows,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> weight_of_a_row(np.array([10.0, 20.0])), weight_of_a_row(np.array([0.1, 0.3]))
+    (10.0, 0.2)
+    """
+    whole = np.rint(weight)
+    if np.array_equal(whole, weight) and whole.max() < _LARGEST_COUNT:
+        return float(np.gcd.reduce(whole.astype(np.int64)))
+    return float(weight.mean())

@@ -24,7 +24,11 @@ from imbalnet.networks.embeddings import (
     bin_edges,
     present_values,
 )
-from imbalnet.networks.information import class_counts, mutual_information
+from imbalnet.networks.information import (
+    class_counts,
+    mutual_information,
+    weight_of_a_row,
+)
 from imbalnet.networks.mlp import ACTIVATIONS
 
 # Bins of a column, by which its mutual information with the classes is taken.
@@ -308,7 +312,7 @@ class TabularMLP(nn.Module):
         self, numbers: Any, codes: NDArray, y: NDArray, weight: NDArray, folds: Any
     ) -> None:
         n_members, n_classes = self.n_members, self.output.out_features
-        weight = weight / weight.mean()  # their unit tells nothing of chance
+        weight = weight / weight_of_a_row(weight)
 
         def informs(bins: NDArray, n_bins: int) -> NDArray:
             counts = class_counts(bins, n_bins, y, n_classes, weight, folds, n_members)
