@@ -1,4 +1,4 @@
-"""What the default does where warm starts, callbacks, weights and columns are unusual."""
+"""The default where warm starts, callbacks, weights and columns are unusual."""
 
 import numpy as np
 import pytest
