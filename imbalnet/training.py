@@ -534,6 +534,8 @@ def _calibrated(
     codes, weight = rows.of(rows.codes), rows.of(rows.weight)
     weight = weight / weight.max()  # it is squared
     is_known = source[np.arange(len(codes)), codes] > 0  # to the member
+    if not is_known.any():
+        return 1.0, np.zeros(len(run.class_prior))
     log_posterior = shift_prior(out_of_fold.log_posterior, source, run.class_prior)
     log_posterior = log_posterior[is_known]
     codes, weight = codes[is_known], weight[is_known]

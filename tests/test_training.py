@@ -279,7 +279,7 @@ def test_diverging_fit_names_epoch_and_cures_and_leaves_unfitted(rare):
     clf = mlp(optimizer="sgd", learning_rate=1e30, random_state=0)
     with pytest.raises(FloatingPointError, match="in epoch 1") as caught:
         clf.fit(X, y)
-    for cure in ("learning_rate", "standardize", "dtype"):
+    for cure in ("learning_rate", "scale the features", "dtype"):
         assert cure in str(caught.value)
     with pytest.raises(NotFittedError):
         clf.predict(X)
