@@ -49,8 +49,8 @@ class RobustScale(nn.Module):
     def __init__(self, in_features: int, clip: float = 3.0) -> None:
         if clip is None or not clip > 0:
             raise ValueError(
-                f"module__clip must be a positive number or True, however: {clip=}; "
-                "None is for module='mlp'."
+                f"module__clip must be positive or True, however: {clip=}; None is for "
+                "module='mlp'."
             )
         super().__init__()
         self.clip = clip
