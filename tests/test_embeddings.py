@@ -122,7 +122,7 @@ def test_robust_scale_keeps_float64():
 
 @pytest.mark.parametrize("clip", [0.0, -1.0])
 def test_robust_scale_rejects_clip(clip):
-    with pytest.raises(ValueError, match="clip must be positive, however"):
+    with pytest.raises(ValueError, match="clip must be positive or True, however"):
         RobustScale(3, clip=clip)
 
 
