@@ -65,12 +65,13 @@ BASELINE = "LogisticRegression"
 PEER = "MLPClassifier (scikit-learn)"
 NETWORK = "imbalnet, defaults"
 SEARCH = "MLP, grid search"
+SMOTE_FIRST = "SMOTE in front of the MLP"
 PEERS = ("LogisticRegression", "MLPClassifier")  # how scikit-learn's names begin
 CURVES = {
     BASELINE: ("black", "--", 2),
     PEER: ("#E69F00", "-.", 2),
     NETWORK: ("#56B4E9", "-", 4),
-    "SMOTE in front of the network": ("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), 2),
+    SMOTE_FIRST: ("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), 2),
     SEARCH: ("#D55E00", "-", 2),
 }
 COLUMNS = {
@@ -277,7 +278,7 @@ def make_models(
         'MLP, class_weight="balanced"': network(class_weight="balanced"),
         'MLP, sampler="weighted"': network(sampler="weighted"),
         'MLP, loss="focal"': network(loss="focal"),
-        "SMOTE in front of the MLP": behind_encoder(smote, plain),
+        SMOTE_FIRST: behind_encoder(smote, plain),
         SEARCH: grid_search(network(loss="focal"), len(y_train), seed, progress),
     }
 
