@@ -532,7 +532,6 @@ def _calibrated(
     """Fit temperature and offset to out-of-fold rows, under the training prior."""
     rows, source = run.rows, priors[out_of_fold.folds]
     codes, weight = rows.of(rows.codes), rows.of(rows.weight)
-    weight = weight / weight.max()  # it is squared
     is_known = source[np.arange(len(codes)), codes] > 0  # to the member
     if not is_known.any():
         return 1.0, np.zeros(len(run.class_prior))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imbalnet.networks.categories import InputLayer, input_layer
+from imbalnet.networks.checks import check_layers
 from imbalnet.networks.cosine import CosineLinear
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -135,14 +136,6 @@ class MLP(nn.Module):
 
 
 def _check(hidden_sizes: Sequence[int], activation: str, dropout: float) -> None:
-    if any(size < 1 for size in hidden_sizes):
-        raise ValueError(
-            f"module__hidden_sizes must be positive integers, however: {hidden_sizes=}"
-        )
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"module__activation must be one of {sorted(ACTIVATIONS)}, however: "
-            f"{activation=}"
-        )
+    check_layers(hidden_sizes, activation, list(ACTIVATIONS))
     if not 0.0 <= dropout < 1.0:
         raise ValueError(f"module__dropout must lie in [0, 1), however: {dropout=}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from imbalnet.networks.checks import check_sizes
 from imbalnet.networks.dropout import ByteDropout
 from imbalnet.networks.mlp import ACTIVATIONS, MLP
 
@@ -82,7 +83,7 @@ class ResNet(MLP):
         clip: float | bool | None = 3.0,
         normalize_output: bool = False,
     ) -> None:
-        _check(n_blocks=n_blocks, d_block=d_block, d_hidden=d_hidden)
+        check_sizes(n_blocks=n_blocks, d_block=d_block, d_hidden=d_hidden)
         super().__init__(
             in_features,
             out_features,
@@ -143,11 +144,3 @@ class ResidualBlock(nn.Module):
 
 def _dropout(share: float) -> nn.Module:
     return ByteDropout(share) if share != 0 else nn.Identity()
-
-
-def _check(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(
-                f"module__{name} must be at least 1, however: {name}={size}"
-            )

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from imbalnet.networks.checks import check_sizes
 from imbalnet.networks.dropout import ByteDropout
 from imbalnet.networks.tabular import MemberCosineLinear, MemberLinear, TabularMLP
 
@@ -94,7 +95,7 @@ class TabM(TabularMLP):
         clip: float | bool = 3.0,
         normalize_output: bool = False,
     ) -> None:
-        _check(k=k, n_blocks=n_blocks, d_block=d_block, d_embedding=d_embedding)
+        check_sizes(k=k, n_blocks=n_blocks, d_block=d_block, d_embedding=d_embedding)
         super().__init__(
             in_features,
             out_features,
@@ -143,12 +144,10 @@ class TabM(TabularMLP):
         matrices = self.output.matrices
         taken = {id(matrix) for matrix in matrices}
         others = [p for p in self.output.parameters() if id(p) not in taken]
-        embeds = [self.embedding, self.frequency, self.phase]
-        embeds += [self.number_gate, self.level_gate]
         return [
             {"params": matrices, "rate": 1.0, "decays": True},
             {"params": others, "rate": 1.0, "decays": False},
-            {"params": embeds, "rate": self.embedding_rate, "decays": False},
+            self._embedding_group(),
         ]
 
 
@@ -220,11 +219,3 @@ def _package() -> ModuleType:
             "imbalnet[best]."
         ) from error
     return tabm
-
-
-def _check(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(
-                f"module__{name} must be at least 1, however: {name}={size}"
-            )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imbalnet.networks.categories import OneHot, column_sizes
+from imbalnet.networks.checks import check_layers
 from imbalnet.networks.cosine import CosineLinear
 from imbalnet.networks.dropout import ByteDropout
 from imbalnet.networks.embeddings import (
@@ -348,16 +349,19 @@ class TabularMLP(nn.Module):
             With "params"; "rate", by which the learning rate is multiplied; and
             "decays", whether weight decay acts on them.
         """
-        embeds = [self.embedding, self.frequency, self.phase]
-        embeds += [self.number_gate, self.level_gate]
         biases = [layer.bias for layer in self._layers()]
         weights = [layer.weight for layer in self.hidden]
         weights.append(self.output.weight)
         return [
             {"params": weights, "rate": 1.0, "decays": True},
             {"params": biases, "rate": 1.0, "decays": False},
-            {"params": embeds, "rate": self.embedding_rate, "decays": False},
+            self._embedding_group(),
         ]
+
+    def _embedding_group(self) -> dict[str, Any]:
+        embeds = [self.embedding, self.frequency, self.phase]
+        embeds += [self.number_gate, self.level_gate]
+        return {"params": embeds, "rate": self.embedding_rate, "decays": False}
 
     def _layers(self) -> list[MemberLinear]:
         layers = [*self.hidden, self.output]
@@ -483,16 +487,7 @@ def _auto_bins(n_columns: int, n_rows: int) -> int:
 def _check(
     hidden_sizes: Sequence[int], activation: str, n_channels: int, n_waves: int
 ) -> None:
-    is_sequence = isinstance(hidden_sizes, Sequence | np.ndarray)
-    if not is_sequence or any(size < 1 for size in hidden_sizes):
-        raise ValueError(
-            f"module__hidden_sizes must be positive integers, however: {hidden_sizes=}"
-        )
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"module__activation must be one of {sorted(ACTIVATIONS)}, however: "
-            f"{activation=}"
-        )
+    check_layers(hidden_sizes, activation, list(ACTIVATIONS))
     if n_channels < 1 or n_waves < 0:
         raise ValueError(
             "module__n_channels must be at least 1, and module__n_waves at least 0, "

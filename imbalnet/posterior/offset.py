@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 
+from imbalnet.posterior._effective import effective_weight
+
 # Log posteriors that are shifted at once: 1 MiB.
 _BLOCK_VALUES = 2**17
 
@@ -52,7 +54,7 @@ def fit_offset(
     codes = np.searchsorted(present, codes)
     log_posterior = log_posterior[..., present]
     members = log_posterior.reshape(len(codes), -1, len(present))
-    weight = sample_weight * sample_weight.sum() / np.square(sample_weight).sum()
+    weight = effective_weight(sample_weight)
     step = max(1, _BLOCK_VALUES // members[0].size)
     blocks = [slice(start, start + step) for start in range(0, len(codes), step)]
 

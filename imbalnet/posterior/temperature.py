@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
+from imbalnet.posterior._effective import effective_weight
+
 # Temperatures that are looked at, from a tenth to ten.
 _LOG_RANGE = float(np.log(10.0))
 _NEWTON_STEPS = 12
@@ -58,7 +60,7 @@ def fit_temperature(
     >>> float((p[1] / p.sum()).round(2))
     0.91
     """
-    weight = sample_weight * sample_weight.sum() / np.square(sample_weight).sum()
+    weight = effective_weight(sample_weight)
     members = log_posterior.reshape(len(codes), -1, log_posterior.shape[-1])
     codes = np.asarray(codes, dtype=np.intp)
 
