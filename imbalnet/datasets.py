@@ -45,7 +45,60 @@ class NetRows(TableRows, SkorchDataset):
             self.weight = self.phase_weights[is_used]
 
 
-class MemberRows(NetRows):
+class EnsembleRows(NetRows):
+    """Training rows of an ensemble, whose classes weigh something for each member.
+
+    Parameters
+    ----------
+    table : {ndarray, CSR matrix, Tensor} of shape (n_table_rows, n_features)
+    codes : ndarray of shape (n_table_rows,)
+    weight : ndarray of shape (n_table_rows,)
+        Sample weights.
+    index : ndarray of int or None, default=None
+        The table's rows that are meant; None is all.
+    factors : ndarray of shape (members, n_classes)
+        Turn sample weights into each member's loss weights.
+    early_factors : ndarray of shape (members, n_classes) or None, default=None
+        The same for the epochs before deferred class weights.
+    **place
+        ``order``, ``dtype``, ``device``, ``resident``, see :class:`TableRows`.
+    """
+
+    def __init__(
+        self,
+        table: Any,
+        codes: NDArray,
+        weight: NDArray,
+        index: NDArray | None = None,
+        *,
+        factors: NDArray[np.float64],
+        early_factors: NDArray[np.float64] | None = None,
+        **place: Any,
+    ) -> None:
+        self.is_weighted = weight.strides != (0,)  # not one number, repeated
+        unit = weight.max()  # float32 does not hold every scale
+        weight = weight / unit if self.is_weighted else weight
+        super().__init__(table, codes, weight, index, **place)
+        phases = [factors] if early_factors is None else [early_factors, factors]
+        self.phase_factors = [
+            as_tensor(phase * unit, self.codes.device, dtype=self.dtype)
+            for phase in phases
+        ]
+        self.n_members, n_classes = factors.shape
+        self.first = torch.arange(self.n_members, device=self.codes.device) * n_classes
+        self.use_class_weights(True)
+
+    def use_class_weights(self, is_used: bool) -> None:
+        """Choose between the factors of the phases, where there are two."""
+        self.factors = self.phase_factors[-1 if is_used else 0]
+
+    def class_weights(self, codes: Tensor) -> Tensor:
+        """Give the factor of each row's class; `codes` end in the axis of members."""
+        device = codes.device
+        return self.factors.to(device).take(codes + self.first.to(device))
+
+
+class MemberRows(EnsembleRows):
     """Training rows of an ensemble: in a batch each member has its own.
 
     An epoch is a matrix of row numbers with a column for each member. All members draw
@@ -64,12 +117,8 @@ class MemberRows(NetRows):
     orders : sequence of EpochOrder or None
         Draw from each member's rows. None gives every member its rows in one batch,
         where those who have fewer are filled up with rows of weight 0.
-    factors : ndarray of shape (members, n_classes)
-        Turn sample weights into each member's loss weights.
-    early_factors : ndarray of shape (members, n_classes) or None, default=None
-        The same for the epochs before deferred class weights.
-    **place
-        ``dtype``, ``device``, ``resident``, see :class:`TableRows`.
+    factors, early_factors, **place
+        See :class:`EnsembleRows`.
     """
 
     def __init__(
@@ -81,41 +130,18 @@ class MemberRows(NetRows):
         *,
         places: Sequence[NDArray[np.integer] | None],
         orders: Sequence[EpochOrder] | None,
-        factors: NDArray[np.float64],
-        early_factors: NDArray[np.float64] | None = None,
-        **place: Any,
+        **params: Any,
     ) -> None:
-        weight, factors, early_factors = _in_units(weight, factors, early_factors)
-        super().__init__(table, codes, weight, index, **place)
+        super().__init__(table, codes, weight, index, **params)
         self.places, self.orders = places, orders
-        self.is_weighted = weight.strides != (0,)  # one number, repeated
-        if not self.is_weighted:
-            factors = factors * weight[0]
-            early_factors = None if early_factors is None else early_factors * weight[0]
         self.lengths = [len(codes) if p is None else len(p) for p in places]
-        self.first = torch.arange(len(places), device=self.codes.device)
-        self.first *= factors.shape[1]
-        self.factors = self._flat(factors)
-        self.phase_factors = None
-        if early_factors is not None:
-            self.phase_factors = self._flat(early_factors), self.factors
         if orders is None:
             self.matrix, self.fill = self._one_batch()
-
-    @property
-    def n_members(self) -> int:
-        """Number of members."""
-        return len(self.places)
 
     @property
     def values_per_row(self) -> int:
         """Features that a row of a batch holds, for all members together."""
         return self.n_members * self.table.shape[1]
-
-    def use_class_weights(self, is_used: bool) -> None:
-        """Choose between the loss weights of the phases, where there are two."""
-        if self.phase_factors is not None:
-            self.factors = self.phase_factors[is_used]
 
     def take(self, positions: Tensor | slice) -> Batch:
         """Gather the rows of an epoch: a matrix of the table's row numbers.
@@ -125,7 +151,7 @@ class MemberRows(NetRows):
         rows = self.matrix[positions] if isinstance(positions, slice) else positions
         flat = rows.flatten()
         codes = self.codes.index_select(0, flat).view(rows.shape).long()
-        weight = self.factors.take(codes + self.first)
+        weight = self.class_weights(codes)
         if self.is_weighted:
             weight *= self.weight.index_select(0, flat).view(rows.shape)
         if isinstance(positions, slice):
@@ -178,9 +204,6 @@ class MemberRows(NetRows):
         fill = (is_row * (longest / lengths)).to(self.weight)
         return self._table_matrix(columns), fill
 
-    def _flat(self, factors: NDArray[np.float64]) -> Tensor:
-        return as_tensor(factors.ravel(), self.codes.device, dtype=self.dtype)
-
 
 def _continued(epoch: EpochRows, more: EpochRows) -> EpochRows:
     if isinstance(epoch, list):
@@ -208,7 +231,7 @@ def _thinned(batch: NDArray, n_rows: int) -> NDArray:
     return batch[np.arange(n_rows) * len(batch) // n_rows]
 
 
-class SharedRows(NetRows):
+class SharedRows(EnsembleRows):
     """Training rows of an ensemble whose members see the same batches.
 
     A row weighs nothing for the member that holds it out. What that wastes of a step
@@ -223,16 +246,10 @@ class SharedRows(NetRows):
         Sample weights.
     index : ndarray of int or None, default=None
         The table's rows that are meant; None is all.
-    order : EpochOrder
-        Draws from these rows.
     folds : ndarray of shape (n_rows,) or None
         The member that holds each row out; None holds out nothing.
-    factors : ndarray of shape (members, n_classes)
-        Turn sample weights into each member's loss weights.
-    early_factors : ndarray of shape (members, n_classes) or None, default=None
-        The same for the epochs before deferred class weights.
-    **place
-        ``dtype``, ``device``, ``resident``, see :class:`TableRows`.
+    factors, early_factors, **place
+        See :class:`EnsembleRows`.
     """
 
     def __init__(
@@ -242,37 +259,21 @@ class SharedRows(NetRows):
         weight: NDArray,
         index: NDArray | None = None,
         *,
-        order: EpochOrder,
         folds: NDArray[np.integer] | None,
         factors: NDArray[np.float64],
         early_factors: NDArray[np.float64] | None = None,
         **place: Any,
     ) -> None:
-        weight, factors, early_factors = _in_units(weight, factors, early_factors)
-        super().__init__(table, codes, weight, index, order=order, **place)
-        n_members = len(factors)
-        home = self.codes.device
-        self.members = torch.arange(n_members, device=home)
-        self.folds = None
         if folds is not None:
-            self.folds = as_tensor(folds, home)
-            held_out = np.bincount(folds, minlength=n_members)
+            held_out = np.bincount(folds, minlength=len(factors))[:, None]
             scale = len(folds) / np.maximum(len(folds) - held_out, 1)
-            factors = factors * scale[:, None]
-            early_factors = (
-                early_factors
-                if early_factors is None
-                else (early_factors * scale[:, None])
-            )
-        self.factors = self._by_class(factors)
-        self.phase_factors = None
-        if early_factors is not None:
-            self.phase_factors = self._by_class(early_factors), self.factors
-
-    def use_class_weights(self, is_used: bool) -> None:
-        """Choose between the loss weights of the phases, where there are two."""
-        if self.phase_factors is not None:
-            self.factors = self.phase_factors[is_used]
+            factors = factors * scale
+            early_factors = None if early_factors is None else early_factors * scale
+        params: dict[str, Any] = {"factors": factors, "early_factors": early_factors}
+        super().__init__(table, codes, weight, index, **params, **place)
+        home = self.codes.device
+        self.members = torch.arange(self.n_members, device=home)
+        self.folds = None if folds is None else as_tensor(folds, home)
 
     def take(self, positions: Tensor | slice) -> Batch:
         """Gather rows, and what they are and weigh for each member.
@@ -282,27 +283,15 @@ class SharedRows(NetRows):
         X : Tensor of shape (n_rows, n_features)
         codes, weight : Tensor of shape (n_rows, members)
         """
-        X, codes, weight = super().take(positions)
-        weight = self.factors.to(codes.device)[codes] * weight[:, None]
+        X, codes, row_weight = super().take(positions)
+        codes = codes[:, None].expand(-1, self.n_members)
+        weight = self.class_weights(codes)
+        if self.is_weighted:
+            weight *= row_weight[:, None]
         if self.folds is not None:
             held_out = self.folds[positions][:, None] == self.members
             weight = weight.masked_fill_(self._to_device(held_out), 0.0)
-        return X, codes[:, None].expand(-1, len(self.members)), weight
-
-    def _by_class(self, factors: NDArray[np.float64]) -> Tensor:
-        by_class = np.ascontiguousarray(factors.T)
-        return as_tensor(by_class, self.codes.device, dtype=self.dtype)
-
-
-def _in_units(
-    weight: NDArray, factors: NDArray, early_factors: NDArray | None
-) -> tuple[NDArray, NDArray, NDArray | None]:
-    """Bring weights to at most 1: float32 does not hold every scale."""
-    if weight.strides == (0,):
-        return weight, factors, early_factors
-    unit = weight.max()
-    early = None if early_factors is None else early_factors * unit
-    return weight / unit, factors * unit, early
+        return X, codes, weight
 
 
 class FoldRows(NetRows):
