@@ -117,8 +117,8 @@ class MemberRows(EnsembleRows):
     orders : sequence of EpochOrder or None
         Draw from each member's rows. None gives every member its rows in one batch,
         where those who have fewer are filled up with rows of weight 0.
-    factors, early_factors, **place
-        See :class:`EnsembleRows`.
+    **params
+        ``factors``, ``early_factors`` and place, see :class:`EnsembleRows`.
     """
 
     def __init__(
