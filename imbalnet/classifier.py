@@ -125,6 +125,15 @@ class BalancedNeuralClassifier(
         and its parameters have them for their first axis. "auto" is 8 for "tabular"
         (4 with ``preset="quick"``) and 1, a single network, for others.
 
+    n_neighbors : int or "auto", default="auto"
+        Training rows whose classes are heard beside the network, which is slow to learn
+        what holds for a few rows that lie close together; see
+        :class:`imbalnet.neighbors.Neighbors`. They are kept, and searched in
+        prediction, only if they make the out-of-fold rows clearly more likely
+        (``neighbor_weight_``). "auto" is 4 for "tabular" with members that hold out
+        folds, dense tables of at most 65,536 rows and 512 columns, and a loss with
+        honest probabilities; otherwise 0, none.
+
     optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"
         A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.
         "auto" is "lbfgs" for ``fit`` with ``module="linear"`` on dense data, otherwise
@@ -243,6 +252,10 @@ class BalancedNeuralClassifier(
         What :func:`imbalnet.posterior.fit_offset` added to the log posteriors; zeros
         without validation rows.
 
+    neighbor_weight_ : float
+        What the evidence of the nearest training rows is multiplied by; 0 where they
+        are not heard.
+
     oof_proba_ : ndarray of shape (n_rows, n_classes)
         Out-of-fold probabilities of the rows given to ``fit``, under `target_prior`:
         each row's are those of the member that did not train on it. Rows of weight 0,
@@ -333,6 +346,7 @@ class BalancedNeuralClassifier(
         "cost_matrix": ["array-like", dict, None],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "n_members": [_COUNT, _AUTO],
+        "n_neighbors": [Interval(Integral, 0, None, closed="left"), _AUTO],
         "optimizer": [StrOptions({"auto", *OPTIMIZERS}), callable],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), _AUTO],
         "schedule": [StrOptions({"cosine", "constant"})],
@@ -366,6 +380,7 @@ class BalancedNeuralClassifier(
         cost_matrix: Any = None,
         categorical_features: Any = "from_dtype",
         n_members: int | str = "auto",
+        n_neighbors: int | str = "auto",
         optimizer: str | OptimizerFactory = "auto",
         learning_rate: float | str = "auto",
         schedule: str = "cosine",
@@ -396,6 +411,7 @@ class BalancedNeuralClassifier(
         self.cost_matrix = cost_matrix
         self.categorical_features = categorical_features
         self.n_members = n_members
+        self.n_neighbors = n_neighbors
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.schedule = schedule

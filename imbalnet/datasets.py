@@ -23,6 +23,7 @@ from imbalnet.batches import (
     index_dtype,
     without_single_row,
 )
+from imbalnet.posterior import fit_member_offsets
 
 # Members' epochs are cut to the shortest if no more than this share gets lost.
 _MOST_CUT = 0.05
@@ -341,7 +342,9 @@ class FoldRows(NetRows):
         self.folds = folds
         self.score_weight = weight if index is None else weight[index]
         own = codes if index is None else codes[index]
-        shares = np.bincount(own, self.score_weight) / self.score_weight.sum()
+        counts = np.bincount(own, self.score_weight, factors.shape[1])
+        shares = counts / self.score_weight.sum()
+        self.n_members, self.class_prior = len(factors), shares
         self.entropy = float(-xlogy(shares, shares).sum())
         unit = self.score_weight.max()
         loss_weight = self.score_weight / unit * factors[folds, own]
@@ -368,6 +371,21 @@ class FoldRows(NetRows):
             part = self.matrix[start : start + step]
             yield self.features(part.flatten()).unflatten(0, part.shape)
 
+    def aligned(self, log_posterior: Tensor) -> Tensor:
+        """Bring all rows' log posteriors under one prior, and members to one level."""
+        if self.phase_shifts is not None:
+            shift = self.phase_shifts[self.is_weighted_phase][self.folds]
+            log_posterior = log_posterior + torch.from_numpy(shift)
+        offsets = fit_member_offsets(
+            log_posterior.numpy(),
+            self.folds,
+            self.n_members,
+            self.class_prior,
+            self.score_weight,
+        )
+        log_posterior = log_posterior + torch.from_numpy(offsets[self.folds])
+        return log_posterior.log_softmax(-1)
+
     def in_order(self, outputs: Tensor) -> Tensor:
         """Bring what the `parts` gave into the order of the rows.
 
@@ -380,13 +398,6 @@ class FoldRows(NetRows):
         Tensor of shape (n_rows, n_classes)
         """
         return outputs.flatten(0, 1).index_select(0, self.slot.to(outputs.device))
-
-    @property
-    def shift(self) -> Tensor | None:
-        """What is added to the rows' log posteriors; shape ``(n_rows, n_classes)``."""
-        if self.phase_shifts is None:
-            return None
-        return torch.from_numpy(self.phase_shifts[self.is_weighted_phase][self.folds])
 
 
 def _fold_matrix(folds: NDArray[np.integer], n_folds: int) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 from torch import nn
 
 from imbalnet.columns import Columns
@@ -18,6 +19,7 @@ from imbalnet.reduction import posterior_mean
 from imbalnet.table import matrix_blocks
 
 if TYPE_CHECKING:
+    from imbalnet.calibration import Calibration
     from imbalnet.training import Trained
 
 
@@ -29,10 +31,12 @@ class FittedNetworkMixin:
     classes_: NDArray[Any]
     offset_: NDArray[np.float64]
     temperature_: float
+    neighbor_weight_: float
     class_prior_: NDArray[np.float64]
     effective_prior_: NDArray[np.float64]
     target_prior: Any
     n_threads: int | None
+    _calibration: Calibration
     _columns: Columns
     _member_priors: NDArray[np.float64]
     _out_of_fold: OutOfFold | None
@@ -43,8 +47,10 @@ class FittedNetworkMixin:
         self.class_prior_ = trained.class_prior
         self.effective_prior_ = trained.member_priors.mean(axis=0)
         self._member_priors = trained.member_priors
-        self.offset_ = trained.offset
-        self.temperature_ = trained.temperature
+        self._calibration = trained.calibration
+        self.offset_ = trained.calibration.offset
+        self.temperature_ = trained.calibration.temperature
+        self.neighbor_weight_ = trained.calibration.neighbor_weight
         self._out_of_fold = trained.out_of_fold
         self._class_counts = trained.class_counts
         self._split_seed = trained.split_seed
@@ -110,10 +116,13 @@ class FittedNetworkMixin:
             mean_shift=mean_shift,
             temperature=self.temperature_,
         )
-        parts = [
-            self.net_.predict_log_posterior(block, finish, self.n_threads)
-            for block in matrix_blocks(self, X, self.net_.feature_dtype, self._columns)
-        ]
+        parts = []
+        for block in matrix_blocks(self, X, self.net_.feature_dtype, self._columns):
+            part = self.net_.predict_log_posterior(block, finish, self.n_threads)
+            evidence = self._calibration.evidence(block)
+            if evidence is not None:
+                part = log_softmax(part + evidence, axis=-1)
+            parts.append(part)
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _shifts(
@@ -136,6 +145,7 @@ class FittedNetworkMixin:
             from_data = -prior_shift(self.effective_prior_, self.class_prior_)
         else:
             from_data = prior_shift(self.class_prior_, target)
+        to_data = to_data + self._calibration.member_offsets
         return self.offset_ + to_data / self.temperature_, from_data
 
     def _coefficients(self) -> tuple[NDArray, NDArray]:

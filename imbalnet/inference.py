@@ -195,7 +195,13 @@ class InferenceMixin:
         return finish(scores).cpu().numpy()
 
     def predict_proba(self, X: Any) -> NDArray:
-        """Give class probabilities under the trained prior, for skorch's callbacks."""
+        """Give class probabilities under the trained prior, for skorch's callbacks.
+
+        Out-of-fold rows have theirs under the data's, with members on one level.
+        """
+        if isinstance(X, FoldRows):
+            log_posterior = torch.from_numpy(self.out_of_fold_log_posterior(X))
+            return X.aligned(log_posterior).exp().numpy()
         return mean_over_members(np.exp(self.predict_log_posterior(X)))
 
 

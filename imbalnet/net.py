@@ -428,8 +428,8 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
             raise self._divergence("The validation outputs became NaN or infinite")
         loss = self._weighted_mean(logits, y, weight)
         log_posterior = self.log_posterior(logits.cpu().double())
-        if isinstance(rows, FoldRows) and rows.shift is not None:
-            log_posterior = (log_posterior + rows.shift).log_softmax(-1)
+        if isinstance(rows, FoldRows):
+            log_posterior = rows.aligned(log_posterior)
         precision = macro_average_precision(
             y.cpu().numpy(),
             mean_over_members(log_posterior.exp()).numpy(),

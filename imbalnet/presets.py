@@ -18,6 +18,8 @@ class Recipe:
     module : str or None
         The network's name; None for networks of users' own.
     n_members : int
+    n_neighbors : int
+        Training rows that are heard beside the network, if they tell more.
     max_epochs : int
         Of tables with up to ``row_visits / max_epochs`` rows; larger ones have fewer.
     row_visits : int or None
@@ -34,6 +36,7 @@ class Recipe:
 
     module: str | None
     n_members: int = 1
+    n_neighbors: int = 0
     max_epochs: int = 30
     row_visits: int | None = None
     least_epochs: int = 8
@@ -61,6 +64,7 @@ class Recipe:
 _TABULAR = Recipe(
     "tabular",
     n_members=8,
+    n_neighbors=4,
     max_epochs=32,
     row_visits=1_100_000,
     least_epochs=5,
@@ -73,6 +77,7 @@ PRESETS: dict[str | None, Recipe] = {
     "quick": Recipe(
         "tabular",
         n_members=4,
+        n_neighbors=4,
         max_epochs=12,
         row_visits=480_000,
         least_epochs=4,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 from torch import nn
 
 from imbalnet.columns import ColumnRules
@@ -27,6 +28,7 @@ from imbalnet.parameters import (
 )
 from imbalnet.posterior import resolve_costs, resolve_prior
 from imbalnet.presets import Recipe, find_recipe
+from imbalnet.table import Rows
 
 if TYPE_CHECKING:
     from imbalnet.classifier import BalancedNeuralClassifier
@@ -51,6 +53,9 @@ _OWN_NET_PARAMETERS = {
 
 # What ``fit`` gives to the network, so that module__* cannot.
 SET_BY_FIT = ("in_features", "out_features", "n_categories")
+
+# The largest table for whose rows "auto" looks up neighbours.
+_NEIGHBOR_ROWS, _NEIGHBOR_COLUMNS = 2**16, 2**9
 
 _WEIGHT_PARAMETERS = {"power", "max_ratio", "start_epoch"}
 
@@ -142,6 +147,37 @@ def column_rules(clf: BalancedNeuralClassifier) -> ColumnRules:
 def resolve_members(clf: BalancedNeuralClassifier) -> int:
     """Give the number of members, "auto" resolved."""
     return recipe_of(clf).n_members if clf.n_members == "auto" else int(clf.n_members)
+
+
+def resolve_neighbors(
+    clf: BalancedNeuralClassifier, loss: Loss, rows: Rows, *, is_held_out: bool
+) -> int:
+    """Give the number of neighbours, "auto" resolved; 0 asks none.
+
+    Raises
+    ------
+    ValueError
+        If some are asked for, but nothing can tell what they are worth.
+    """
+    is_auto = clf.n_neighbors == "auto"
+    n_neighbors = recipe_of(clf).n_neighbors if is_auto else int(clf.n_neighbors)
+    reasons = {
+        "no row is held out by a member (n_members, early_stopping, X_val)": (
+            not is_held_out
+        ),
+        f"loss={clf.loss!r} has no calibrated posterior": not loss.is_calibrated,
+        "X is sparse": sparse.issparse(rows.X),
+        "there are fewer than three rows": len(rows) < 3,
+    }
+    reason = next((text for text, holds in reasons.items() if holds), None)
+    if n_neighbors and reason and not is_auto:
+        raise ValueError(
+            f"n_neighbors={clf.n_neighbors} has its weight from out-of-fold rows of a "
+            f"table of numbers, but {reason}; set n_neighbors='auto' or 0."
+        )
+    n_rows, n_columns = rows.X.shape
+    is_large = n_rows > _NEIGHBOR_ROWS or n_columns > _NEIGHBOR_COLUMNS
+    return 0 if reason or (is_auto and is_large) else n_neighbors
 
 
 def has_native_members(clf: BalancedNeuralClassifier) -> bool:

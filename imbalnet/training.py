@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,21 +17,23 @@ from scipy import sparse
 from imbalnet.assembly import (
     build_net,
     check_same_network,
-    fold_rows,
     resume,
     train_net,
 )
-from imbalnet.datasets import NetRows
+from imbalnet.calibration import (
+    Calibration,
+    calibrate_by_folds,
+    fit_validation_offset,
+    have_held_out,
+    predict_out_of_fold,
+)
 from imbalnet.losses import ClassShares, Loss, build_loss, constant_minimiser
 from imbalnet.monitoring import Phases, choose_monitor, epochs_before_weights
 from imbalnet.net import ImbalanceNet, unchanged_on_failure
 from imbalnet.posterior import (
     OutOfFold,
     effective_prior,
-    fit_offset,
-    fit_temperature,
     prior_shift,
-    shift_prior,
 )
 from imbalnet.preparation import (
     ClassCounts,
@@ -48,6 +50,7 @@ from imbalnet.settings import (
     optimizer_of,
     resolve_epochs,
     resolve_members,
+    resolve_neighbors,
 )
 from imbalnet.table import Rows
 
@@ -69,8 +72,7 @@ class Trained:
     class_weight: NDArray[np.float64]
     class_prior: NDArray[np.float64]
     member_priors: NDArray[np.float64]
-    temperature: float
-    offset: NDArray[np.float64]
+    calibration: Calibration
     out_of_fold: OutOfFold | None
     split_seed: int
 
@@ -87,8 +89,10 @@ class _Run:
     phases: Phases
     in_parts: bool
     is_partial: bool
+    n_neighbors: int
     net_seed: int
     draw_seed: int
+    neighbor_seed: int
     split_seed: int
 
     @property
@@ -177,10 +181,6 @@ def train(
         Whether this is a call of ``partial_fit``: one epoch, no validation rows.
     """
     run = _settle(clf, rows, given, goes_on=goes_on, is_partial=is_partial)
-    class_prior = run.class_prior
-    temperature, offset = 1.0, np.zeros(len(clf.classes_))
-    if goes_on and is_partial:
-        temperature, offset = clf.temperature_, clf.offset_
     with torch_threads(1):
         net = clf.net_ if goes_on else _new_net(clf, run)
     n_threads = training_threads(
@@ -201,24 +201,46 @@ def train(
             **run.for_folds(),
         )
         priors = run.effective_priors(net)
-        out_of_fold = None
-        if run.folds is not None and (not goes_on or _held_out_before(clf, run.folds)):
-            out_of_fold = _out_of_fold(net, run, run.folds)
-        if clf.calibrate and out_of_fold is not None:
-            temperature, offset = _calibrated(out_of_fold, run, priors)
-        elif clf.calibrate and isinstance(run.valid, Rows):
-            offset = _offset(net, run.valid, priors, class_prior)
+        calibration, out_of_fold = _calibrate(clf, run, net, priors, goes_on)
     return Trained(
         net,
         [plan.class_counts for plan in run.plans],
         np.mean([plan.class_weight for plan in run.plans], axis=0),
-        class_prior,
+        run.class_prior,
         priors,
-        temperature,
-        offset,
+        calibration,
         out_of_fold,
         run.split_seed,
     )
+
+
+def _calibrate(
+    clf: BalancedNeuralClassifier,
+    run: _Run,
+    net: ImbalanceNet,
+    priors: NDArray,
+    goes_on: bool,
+) -> tuple[Calibration, OutOfFold | None]:
+    """Fit to held-out rows what comes between the network and the probabilities."""
+    if goes_on and run.is_partial:
+        return clf._calibration, None
+    calibration = Calibration.none(*priors.shape)
+    folds = run.folds
+    if folds is not None and (not goes_on or have_held_out(clf._out_of_fold, folds)):
+        out_of_fold = predict_out_of_fold(net, run.plans, folds, len(clf.classes_))
+        return calibrate_by_folds(
+            out_of_fold,
+            folds.rows,
+            priors,
+            run.class_prior,
+            calibrate=clf.calibrate,
+            n_neighbors=run.n_neighbors,
+            seed=run.neighbor_seed,
+        )
+    if clf.calibrate and isinstance(run.valid, Rows):
+        offset = fit_validation_offset(net, run.valid, priors, run.class_prior)
+        calibration = replace(calibration, offset=offset)
+    return calibration, None
 
 
 def _settle(
@@ -233,7 +255,7 @@ def _settle(
     loss = _checked_loss(clf, rows)
     if goes_on:
         check_same_network(clf.net_, clf, loss)
-    seeds = spawn_seeds(clf.random_state, 4, step=clf.n_iter_ if goes_on else 0)
+    seeds = spawn_seeds(clf.random_state, 5, step=clf.n_iter_ if goes_on else 0)
     split_seed = clf._split_seed if goes_on else seeds[0]
     n_epochs = resolve_epochs(clf, len(rows))
     unweighted = _epochs_before_weights(clf, n_epochs, is_partial)
@@ -262,8 +284,12 @@ def _settle(
         ),
         in_parts=in_parts,
         is_partial=is_partial,
+        n_neighbors=resolve_neighbors(
+            clf, loss, rows, is_held_out=isinstance(valid, Folds)
+        ),
         net_seed=seeds[2],
         draw_seed=seeds[3],
+        neighbor_seed=seeds[4],
         split_seed=split_seed,
     )
     loss.bind(_shares(run, is_named=isinstance(clf.class_weight, str)))
@@ -451,93 +477,3 @@ def _sampler(clf: BalancedNeuralClassifier, loss: Loss, params: dict[str, Any]) 
     if sampler is None and loss.is_ranking and "net__iterator_train" not in vars(clf):
         sampler = "stratified_batch"
     return build_sampler(sampler, params)
-
-
-def _offset(
-    net: ImbalanceNet, valid: Rows, priors: NDArray, class_prior: NDArray
-) -> NDArray[np.float64]:
-    """Fit what is left of a bias to validation rows, under the training prior.
-
-    Given validation rows may have other class shares; they are weighted to those of
-    the training rows.
-    """
-    codes = valid.of(valid.codes)
-    shares = effective_prior(valid.counts(len(class_prior)))
-    to_training = class_prior / np.where(shares > 0, shares, 1.0)
-    rows = NetRows(
-        valid.X,
-        valid.codes,
-        valid.weight,
-        valid.index,
-        dtype=net.dtype,
-        device=net.device,
-        resident=False,
-    )
-    log_posterior = net.predict_log_posterior(rows)
-    source = priors if len(priors) > 1 else priors[0]
-    log_posterior = shift_prior(log_posterior, source, class_prior)
-    return fit_offset(log_posterior, codes, valid.of(valid.weight) * to_training[codes])
-
-
-def _held_out_before(clf: BalancedNeuralClassifier, folds: Folds) -> bool:
-    """Tell whether members that go on never trained on the rows that they hold out.
-
-    Warns
-    -----
-    UserWarning
-        If they may have: early stopping then sees rows that they know.
-    """
-    before = clf._out_of_fold
-    if before is not None and np.array_equal(before.folds, folds.folds):
-        rows = [known.index for known in (before, folds.rows)]
-        used = [np.arange(len(folds.folds)) if i is None else i for i in rows]
-        if np.array_equal(used[0], used[1]):
-            return True
-    warnings.warn(
-        "warm_start goes on from members that may have trained on rows which they now "
-        "hold out: the best epoch is chosen by such rows too, and there is no "
-        "oof_proba_. Fit with the same rows in the same order, or with "
-        "warm_start=False.",
-        UserWarning,
-        stacklevel=6,
-    )
-    return False
-
-
-def _out_of_fold(net: ImbalanceNet, run: _Run, folds: Folds) -> OutOfFold:
-    """Let members predict the rows that they did not train on."""
-    rows = folds.rows
-    place: dict[str, Any] = {"dtype": net.dtype, "device": net.device}
-    held_out = fold_rows(folds, run.plans, resident=False, **place)
-    others = np.empty((0, len(run.plans), len(run.class_prior)), dtype=np.float32)
-    if rows.index is not None:
-        unused = np.ones(len(rows.codes), dtype=bool)
-        unused[rows.index] = False
-        rest = NetRows(
-            rows.X,
-            rows.codes,
-            rows.weight,
-            np.flatnonzero(unused),
-            resident=False,
-            **place,
-        )
-        others = net.predict_log_posterior(rest).astype(np.float32)
-    log_posterior = net.out_of_fold_log_posterior(held_out).astype(np.float32)
-    return OutOfFold(log_posterior, folds.folds, rows.index, others)
-
-
-def _calibrated(
-    out_of_fold: OutOfFold, run: _Run, priors: NDArray
-) -> tuple[float, NDArray[np.float64]]:
-    """Fit temperature and offset to out-of-fold rows, under the training prior."""
-    rows, source = run.rows, priors[out_of_fold.folds]
-    codes, weight = rows.of(rows.codes), rows.of(rows.weight)
-    is_known = source[np.arange(len(codes)), codes] > 0  # to the member
-    if not is_known.any():
-        return 1.0, np.zeros(len(run.class_prior))
-    log_posterior = shift_prior(out_of_fold.log_posterior, source, run.class_prior)
-    log_posterior = log_posterior[is_known]
-    codes, weight = codes[is_known], weight[is_known]
-    temperature = fit_temperature(log_posterior, codes, weight)
-    offset = fit_offset(log_posterior / temperature, codes, weight)
-    return temperature, offset

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from scipy.special import expit, logit
 from sklearn.metrics import mutual_info_score
 
 from imbalnet.networks import ByteDropout, PiecewiseLinearEncoding, RobustScale
@@ -98,19 +99,23 @@ def test_robust_scale_bends_what_is_far_and_infinite(dtype, rng):
     z = layer(torch.tensor(far, dtype=dtype)[:, None])[:, 0]
     assert z.dtype == dtype
     assert (z.diff() >= 0).all()
-    torch.testing.assert_close(z[[0, -1]], torch.tensor([-3.0, 3.0], dtype=dtype))
+    assert (z[3:8].diff() > 0.1).all()
+    bound = 3 * (1 + np.log(1e15 / 3))
+    torch.testing.assert_close(z[[0, -1]], torch.tensor([-bound, bound], dtype=dtype))
 
 
 @pytest.mark.parametrize("clip", [0.7, 3.0])
 def test_robust_scale_follows_its_formula(clip, rng):
-    X = rng.normal(loc=[0, 40, -3], scale=[1, 5, 1e-2], size=(50, 3))
+    X = rng.standard_t(1, size=(50, 3)) * [1, 5, 1e-2] + [0, 40, -3]
     x = torch.tensor(X, dtype=torch.float32)
     outputs = scaled(X, clip=clip, dtype=torch.float32)(x)
     low, middle, high = inverted_cdf(X, [0.25, 0.5, 0.75])
     z = (x.double().numpy() - middle) / (high - low)
-    np.testing.assert_allclose(
-        outputs.numpy(), z / np.sqrt(1 + (z / clip) ** 2), rtol=0, atol=2e-4
-    )
+    far = np.sign(z) * clip * (1 + np.log(np.abs(z) / clip))
+    bent = np.where(np.abs(z) <= clip, z, far)
+    np.testing.assert_allclose(outputs.numpy(), bent, rtol=0, atol=2e-4)
+    assert (np.abs(z) > clip).any()
+    assert (np.abs(z) < clip).any()
 
 
 def test_robust_scale_keeps_float64():
@@ -155,8 +160,10 @@ def test_bin_edges_lie_between_few_values():
 def test_bin_edges_are_quantiles_of_many_values(rng):
     values = rng.exponential(size=400)
     edges = bin_edges(values, np.ones(400), 8)
-    inner = np.quantile(values, np.arange(1, 8) / 8, method="inverted_cdf")
+    shares = expit(5 * np.linspace(-0.75, 0.75, 7))
+    inner = np.quantile(values, shares, method="inverted_cdf")
     np.testing.assert_array_equal(edges[1:-1], inner)
+    assert np.mean(values < edges[1]) == pytest.approx(0.023, abs=0.003)
 
 
 def test_bin_edges_leave_heavy_values_their_own():
@@ -166,8 +173,8 @@ def test_bin_edges_leave_heavy_values_their_own():
     np.testing.assert_array_equal(edges[:2], [0.0, 1.0])
     assert (np.diff(edges) > 0).all()
     assert len(edges) == 17
-    inner = edges[2:-1]
-    assert np.diff(inner).max() <= 2 * np.diff(inner).min()  # even shares of the rest
+    inner = (edges[2:-1] - 1) / 99  # shares of the rest
+    assert np.abs(np.diff(logit(inner[1:-1])) - 10 / 15).max() < 0.2
 
 
 def test_bin_edges_stand_on_both_sides_of_a_heavy_value(rng):

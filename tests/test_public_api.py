@@ -32,12 +32,12 @@ LAYERS = {
         "weighting",
     },
     1: {"datasets", "fitted", "losses", "monitoring", "sampling"},
-    2: {"inference", "preparation"},
+    2: {"inference", "neighbors", "preparation"},
     3: {"first_look", "net"},
-    4: {"assembly", "classifier", "settings", "training"},
+    4: {"assembly", "calibration", "classifier", "settings", "training"},
 }
 # The order of the top layer's rooms, from below.
-TOP = ["settings", "assembly", "training", "classifier"]
+TOP = ["settings", "assembly", "calibration", "training", "classifier"]
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms}
 ROOMS = sorted(LAYER_OF)
 

@@ -74,7 +74,8 @@ def by_hand(network, x, j):
     """Member j's logits of rows without gaps or categories, as the docstring has it."""
     scale, encoding = network.scale, network.encoding
     z = (x - scale.center) * scale.inverse_scale
-    z = z / torch.sqrt(1 + (z / scale.clip) ** 2)
+    far = z.abs().clamp(min=scale.clip) / scale.clip
+    z = z.clamp(-scale.clip, scale.clip) + z.sign() * scale.clip * far.log()
     bins = ((z[..., None] - encoding.start) * encoding.inverse_width).clamp(0, 1)
     encoded = torch.cat([z[..., None], bins], dim=-1)
     functions = torch.einsum("bft,ftc->bfc", encoded, network.embedding[:, :, j])

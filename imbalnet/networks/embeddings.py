@@ -9,17 +9,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.special import expit
 from torch import Tensor, nn
 
 
 class RobustScale(nn.Module):
     """Bring every column to median 0 and interquartile range 1, and bend outliers in.
 
-    A scaled value z becomes ``z / sqrt(1 + (z / clip)**2)``, never beyond ±clip. Half
-    the range stands in for an interquartile range of 0. Gaps become 0, the median;
-    so do all values of a column that was constant, or empty. Quantiles are of the
-    inverse distribution function, for which a weight of 2 is a row that stands there
-    twice.
+    A scaled value z beyond ±clip becomes ``±clip * (1 + log(abs(z) / clip))``: far
+    values come nearer, but stay apart, for what is rare is often far out. Infinite ones
+    become those of 1e15. Half the range stands in for an interquartile range of 0. Gaps
+    become 0, the median; so do all values of a column that was constant, or empty.
+    Quantiles are of the inverse distribution function, for which a weight of 2 is a row
+    that stands there twice.
 
     **Shape**
 
@@ -30,7 +32,7 @@ class RobustScale(nn.Module):
     in_features : int
         Number of columns.
     clip : float, default=3.0
-        Bound, in interquartile ranges.
+        Up to where values stay as they are, in interquartile ranges.
 
     Examples
     --------
@@ -61,7 +63,8 @@ class RobustScale(nn.Module):
         """Scale a batch."""
         z = (x - self.center).mul_(self.inverse_scale)
         z = torch.nan_to_num_(z, nan=0.0, posinf=_FAR, neginf=-_FAR).clamp_(-_FAR, _FAR)
-        return z.mul_(torch.rsqrt_(z.square().mul_(self.clip**-2).add_(1.0)))
+        beyond = z.abs().mul_(1 / self.clip).clamp_(min=1.0).log_().mul_(self.clip)
+        return beyond.copysign_(z).add_(z.clamp_(-self.clip, self.clip))
 
     @torch.no_grad()
     def initialize_from(self, X: Any, sample_weight: NDArray) -> None:
@@ -94,7 +97,9 @@ class RobustScale(nn.Module):
         return f"in_features={len(self.center)}, clip={self.clip}"
 
 
-_FAR = 1e15  # whose square has a float32
+_FAR = 1e15
+# Log odds of the share of a column that an outer bin holds, of many: 0.7 per cent.
+_FARTHEST = 5.0
 _QUARTILES = np.array([0.25, 0.5, 0.75])
 
 
@@ -222,7 +227,8 @@ def bin_edges(values: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.float
 
     Up to `n_bins` values have an edge between each two of them. Of more, those that
     hold more than an even share (the zeros of an amount that is mostly 0) have edges at
-    themselves and at their neighbours, and quantiles of the others are edges.
+    themselves and at their neighbours, and quantiles of the others are edges, evenly
+    spaced in the log odds of the share: what is rare is often found in the tails.
 
     Parameters
     ----------
@@ -252,8 +258,8 @@ def bin_edges(values: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.float
         knots = knots[(knots > 0) & (knots < len(distinct) - 1)]
         light = np.delete(np.arange(len(distinct)), heavy)
         n_light = n_bins - len(knots)
-        shares = np.arange(1, n_light) / n_light
-        others = quantiles(distinct[light], total[light], shares)
+        log_odds = _FARTHEST * (2 * np.arange(1, n_light) / n_light - 1)
+        others = quantiles(distinct[light], total[light], expit(log_odds))
         inner = np.unique(np.concatenate([distinct[knots], others]))
     inner = inner[(inner > distinct[0]) & (inner < distinct[-1])]
     return np.concatenate([distinct[:1], inner, distinct[-1:]])

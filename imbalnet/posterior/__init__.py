@@ -6,6 +6,8 @@ prior*. Under label shift, p(x | class) stays, so that a posterior moves from on
 prior to another by one shift in log space. What to decide from a posterior, costs say.
 """
 
+from imbalnet.posterior._effective import effective_weight
+from imbalnet.posterior.alignment import fit_member_offsets
 from imbalnet.posterior.decision import bayes_threshold, cheapest_class, resolve_costs
 from imbalnet.posterior.estimation import estimate_prior
 from imbalnet.posterior.members import OutOfFold
@@ -24,7 +26,9 @@ __all__ = [
     "bayes_threshold",
     "cheapest_class",
     "effective_prior",
+    "effective_weight",
     "estimate_prior",
+    "fit_member_offsets",
     "fit_offset",
     "fit_temperature",
     "least_log_loss",

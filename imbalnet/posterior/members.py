@@ -23,12 +23,15 @@ class OutOfFold:
         Where these rows stand among all that were given; None is all.
     others : ndarray of shape (n_other_rows, members, n_classes)
         Of the rows that nobody trained on, for their weight was 0, by all members.
+    evidence : ndarray of shape (n_rows, n_classes) or None, default=None
+        What is added to the log probabilities of all rows.
     """
 
     log_posterior: NDArray[np.floating]
     folds: NDArray[np.integer]
     index: NDArray[np.integer] | None
     others: NDArray[np.floating]
+    evidence: NDArray[np.floating] | None = None
 
     def shifted(
         self,
@@ -52,6 +55,14 @@ class OutOfFold:
         ndarray of shape (n_rows, n_classes)
             The other rows have the mean of the members' probabilities.
         """
+        log_p = self._of_members(shift, mean_shift, temperature)
+        if self.evidence is None:
+            return log_p
+        return log_softmax(log_p + self.evidence, axis=-1)
+
+    def _of_members(
+        self, shift: NDArray, mean_shift: NDArray | float, temperature: float
+    ) -> NDArray[np.float64]:
         own = (shift if shift.ndim == 1 else shift[self.folds]) + mean_shift
         used = log_softmax(
             self.log_posterior.astype(np.float64) / temperature + own, axis=-1

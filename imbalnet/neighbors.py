@@ -1,0 +1,197 @@
+"""What the nearest training rows say, beside what the network says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.neighbors import NearestNeighbors
+from torch import nn
+
+from imbalnet.networks import OneHot, RobustScale
+from imbalnet.posterior import effective_weight
+from imbalnet.table import Rows
+
+# Training rows that are kept, at most; more are sampled.
+_MOST_KEPT = 2**14
+# A column of less spread is not blown up to it.
+_LEAST_DEVIATION = 0.5
+# Neighbours nearer than this part of the usual distance count as that near.
+_NEAREST = 1e-3
+_LARGEST_WEIGHT = 1.5
+
+
+class Neighbors:
+    """Log odds of the classes among the nearest training rows, against the prior.
+
+    A network is smooth: it learns what holds for many rows, and only slowly what holds
+    for a few that lie close together. Nearest neighbours do the opposite. Columns of
+    numbers are scaled by :class:`~imbalnet.networks.RobustScale`, then to a standard
+    deviation of 1 (unless it is below 0.5), categories have a column for each frequent
+    level; distances are Euclidean. A neighbour at the distance d has a vote of weight
+    ``w * (u / d)**2``, where w is its sample weight and u the usual distance of the
+    farthest (the median over the rows). The class prior votes too, like as many
+    neighbours at the usual distance.
+
+    Parameters
+    ----------
+    rows : Rows
+        Training rows as they came, with their sample weights. Of more than 16,384 a
+        sample is kept.
+    class_prior : ndarray of shape (n_classes,)
+    n_neighbors : int
+    rng : numpy.random.Generator
+        Draws the sample.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        class_prior: NDArray[np.float64],
+        n_neighbors: int,
+        rng: np.random.Generator,
+    ) -> None:
+        X, weight = rows.of(rows.X), rows.of(rows.weight)
+        self.kept = _some(len(rows), _MOST_KEPT, rng)
+        self.n_neighbors = min(n_neighbors, len(self.kept) - 1)
+        self.class_prior = class_prior
+        self.input = _Coordinates(rows.columns.n_categories or [0] * X.shape[1])
+        self.input.initialize_from(X[self.kept], weight[self.kept])
+        self.search = NearestNeighbors(n_neighbors=self.n_neighbors)
+        self.search.fit(self.input(X[self.kept]))
+        codes = rows.of(rows.codes)[self.kept]
+        self.votes = np.eye(len(class_prior))[codes]
+        self.votes *= (weight[self.kept] / weight[self.kept].mean())[:, None]
+        farthest = self.search.kneighbors()[0][:, -1]
+        self.distance = float(np.median(farthest)) or 1.0  # 0 where most rows repeat
+
+    def evidence(self, X: NDArray) -> NDArray[np.float64]:
+        """Give what rows' neighbours add to their log posteriors.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+            ``log share - log prior`` of each class among the neighbours.
+        """
+        points = self.input(X)
+        found = self.search.kneighbors(points, return_distance=False)
+        return self._log_odds(points, found)
+
+    def evidence_within(
+        self, X: NDArray, positions: NDArray[np.intp] | None = None
+    ) -> NDArray[np.float64]:
+        """Give the same for training rows, none of which is its own neighbour.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features)
+        positions : ndarray of int of shape (n_rows,) or None, default=None
+            Which of the training rows they are; None is all.
+        """
+        points = self.input(X)
+        positions = np.arange(len(X)) if positions is None else positions
+        n_found = self.n_neighbors + 1
+        found = self.search.kneighbors(points, n_found, return_distance=False)
+        is_self = self.kept[found] == positions[:, None]
+        is_self[~is_self.any(axis=1), -1] = True  # then the farthest is left out
+        others = found[~is_self].reshape(len(X), self.n_neighbors)
+        return self._log_odds(points, others)
+
+    def _log_odds(
+        self, points: NDArray[np.float64], found: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        # not the distances of the search, whose last bits depend on the rows around
+        kept = self.search._fit_X[found]
+        square = np.square(kept - points[:, None]).sum(axis=-1)
+        kernel = 1 / np.maximum(square / self.distance**2, _NEAREST**2)
+        votes = np.einsum("nk,nkc->nc", kernel, self.votes[found])
+        votes += self.n_neighbors * self.class_prior
+        share = votes / votes.sum(axis=1, keepdims=True)
+        is_known = self.class_prior > 0
+        ratio = np.divide(
+            share, self.class_prior, where=is_known, out=np.ones_like(share)
+        )
+        return np.log(ratio)
+
+
+class _Coordinates(nn.Module):
+    """Where rows lie, so that distances between them mean something.
+
+    Parameters
+    ----------
+    n_categories : sequence of int
+        One for each column: 0 for numbers, else the number of codes.
+    """
+
+    def __init__(self, n_categories: Any) -> None:
+        super().__init__()
+        sizes = np.asarray(n_categories)
+        self.of_numbers = np.flatnonzero(sizes == 0)
+        self.of_categories = np.flatnonzero(sizes)
+        self.scale = RobustScale(len(self.of_numbers)).double()
+        self.one_hot = OneHot(sizes[sizes > 0].tolist())
+        self.deviation = np.ones(len(self.of_numbers) + self.one_hot.out_features)
+
+    def initialize_from(self, X: NDArray, sample_weight: NDArray) -> None:
+        numbers, codes = X[:, self.of_numbers], X[:, self.of_categories]
+        self.scale.initialize_from(numbers, sample_weight)
+        self.one_hot.initialize_from(codes, sample_weight)
+        self.deviation = np.maximum(self.forward(X).std(axis=0), _LEAST_DEVIATION)
+
+    @torch.no_grad()
+    def forward(self, X: NDArray) -> NDArray[np.float64]:
+        numbers = torch.as_tensor(X[:, self.of_numbers], dtype=torch.float64)
+        levels = torch.as_tensor(X[:, self.of_categories], dtype=torch.float64)
+        parts = self.scale(numbers), self.one_hot(levels)
+        return torch.cat(parts, dim=1).numpy() / self.deviation
+
+
+def fit_weight(
+    log_posterior: NDArray[np.float64],
+    evidence: NDArray[np.float64],
+    codes: NDArray[np.integer],
+    sample_weight: NDArray,
+) -> float:
+    """Fit what neighbours' evidence is multiplied by before it is added.
+
+    Parameters
+    ----------
+    log_posterior, evidence : ndarray of shape (n_rows, n_classes)
+        Of rows that neither the network nor the neighbours know.
+    codes : ndarray of shape (n_rows,)
+        Class codes.
+    sample_weight : ndarray of shape (n_rows,)
+        Weights of the rows; only as many rows count as their effective number,
+        ``sum(w)**2 / sum(w**2)``.
+
+    Returns
+    -------
+    float
+        From 0 to 1.5, of the least log loss; 0 if that gains no more than the log of
+        the number of rows, twice what Schwarz' criterion asks of a parameter.
+    """
+    weight = effective_weight(sample_weight)
+    at = np.arange(len(codes)), codes
+
+    def loss(factor: float) -> float:
+        return -weight @ log_softmax(log_posterior + factor * evidence, axis=1)[at]
+
+    bounds = 0.0, _LARGEST_WEIGHT
+    factor = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
+    is_worth_it = loss(0.0) - loss(factor) > np.log(weight.sum())
+    return factor if is_worth_it else 0.0
+
+
+def _some(n_rows: int, most: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw at most so many rows."""
+    if n_rows <= most:
+        return np.arange(n_rows)
+    return np.sort(rng.choice(n_rows, most, replace=False))

@@ -1,0 +1,306 @@
+"""Neighbours of rows: their evidence, what it is worth, and what it must not know."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from scipy.special import log_softmax
+from sklearn.metrics import average_precision_score
+
+from imbalnet import BalancedNeuralClassifier, neighbors
+from imbalnet.columns import Columns
+from imbalnet.columns.levels import Levels
+from imbalnet.neighbors import Neighbors, fit_weight
+from imbalnet.table import Rows
+
+SMALL = {
+    "n_members": 3,
+    "module__hidden_sizes": (8,),
+    "max_epochs": 3,
+    "random_state": 0,
+}
+
+
+@pytest.fixture
+def table(rng):
+    return rng.normal(size=(80, 3)), (np.arange(80) % 5 == 0).astype(np.int8)
+
+
+@pytest.fixture(scope="module")
+def spots():
+    """Rare rows in tight spots all over the square, some of them more than once."""
+    rng = np.random.default_rng(0)
+    centres = rng.uniform(-1, 1, size=(60, 2))
+    rare = centres[rng.integers(0, 60, 300)] + rng.normal(size=(300, 2)) * 0.002
+    X = np.concatenate([rng.uniform(-1, 1, size=(1500, 2)), rare])
+    y = np.repeat([0, 1], [1500, 300])
+    order = rng.permutation(1800)
+    return X[order], y[order]
+
+
+def classifier(**params):
+    return BalancedNeuralClassifier(**{**SMALL, **params})
+
+
+def built(X, y, weight=None, *, n_neighbors=4):
+    weight = np.ones(len(y)) if weight is None else weight
+    prior = np.bincount(y, weight) / weight.sum()
+    rng = np.random.default_rng(0)
+    return Neighbors(Rows(X, y, weight), prior, n_neighbors, rng)
+
+
+def brute_force(X, y, weight, points, own=None):
+    """Of rows with a quartile distance of 1 and a median of 0, in plain NumPy."""
+    repeated = X.repeat(weight, axis=0)
+    low, middle, high = np.quantile(
+        repeated, [0.25, 0.5, 0.75], axis=0, method="inverted_cdf"
+    )
+
+    def place(rows):
+        z = (rows - middle) / (high - low)
+        far = np.maximum(np.abs(z), 3) / 3
+        return np.clip(z, -3, 3) + np.sign(z) * 3 * np.log(far)
+
+    deviation = np.maximum(place(X).std(axis=0), 0.5)
+
+    def between(points, own):
+        apart = (place(X) - place(points)[:, None]) / deviation
+        distance = np.linalg.norm(apart, axis=-1)
+        if own is not None:
+            distance[np.arange(len(points)), own] = np.inf
+        return distance
+
+    usual = np.median(np.sort(between(X, np.arange(len(X))), axis=1)[:, 3])
+    prior = np.bincount(y, weight) / weight.sum()
+    evidence = []
+    for row in between(points, own):
+        near = np.argsort(row)[:4]
+        kernel = weight[near] / weight.mean() * (usual / row[near]) ** 2
+        votes = np.bincount(y[near], kernel, 2) + 4 * prior
+        evidence.append(np.log(votes / votes.sum() / prior))
+    return np.array(evidence)
+
+
+# -- evidence ------------------------------------------------------------------------
+
+
+def test_evidence_is_the_share_of_votes_against_the_prior(table, rng):
+    X, y = table
+    weight, points = rng.integers(1, 4, 80), 4 * rng.normal(size=(30, 3))
+    found = built(X, y, weight)
+    np.testing.assert_allclose(
+        found.evidence(points), brute_force(X, y, weight, points), rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        found.evidence_within(X[10:30], np.arange(10, 30)),
+        brute_force(X, y, weight, X[10:30], np.arange(10, 30)),
+        rtol=1e-9,
+    )
+
+
+@pytest.mark.parametrize("most_kept", [40, 1000])
+def test_a_rows_own_label_does_not_reach_its_evidence(most_kept, table, monkeypatch):
+    """Nor that of a row that stands there many times."""
+    monkeypatch.setattr(neighbors, "_MOST_KEPT", most_kept)
+    X, y = table
+    X[60:72] = X[60]
+    prior = np.array([0.8, 0.2])
+
+    def evidence(labels):
+        rows, rng = Rows(X, labels, np.ones(80)), np.random.default_rng(0)
+        return Neighbors(rows, prior, 4, rng).evidence_within(X)
+
+    before = evidence(y)
+    for i in range(0, 80, 3):
+        changed = y.copy()
+        changed[i] = 1 - y[i]
+        np.testing.assert_array_equal(evidence(changed)[i], before[i])
+
+
+def test_the_nearest_of_equal_rows_decide(table):
+    """Rows that stand there already, under one label."""
+    X, y = table
+    X[:3], y[:3] = X[0], 1
+    found = built(X, y)
+    assert np.diff(found.evidence(X[:1]))[0] > 10
+    assert np.isfinite(found.evidence(X)).all()
+    X[:] = X[0]
+    assert np.isfinite(built(X, y).evidence(X)).all()
+
+
+def test_a_rows_evidence_does_not_depend_on_its_company(rng):
+    X, y = rng.normal(size=(300, 40)), rng.integers(0, 2, 300)
+    found, points = built(X, y), rng.normal(size=(70, 40))
+    together = found.evidence(points)
+    alone = np.concatenate([found.evidence(point[None]) for point in points])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_gaps_outliers_and_categories_have_a_place(rng):
+    codes = rng.integers(0, 3, 200).astype(float)
+    y = (codes == 1).astype(np.int8)
+    X = np.column_stack([rng.normal(size=200), codes])
+    X[::7, 0], X[3, 0] = np.nan, 1e30
+    levels = None, Levels((0, 1, 2))
+    columns = Columns(levels, missing=True)
+    rows = Rows(X, y, np.ones(200), columns=columns)
+    prior = np.bincount(y) / 200
+    found = Neighbors(rows, prior, 4, rng)
+    evidence = found.evidence(X)
+    assert np.isfinite(evidence).all()
+    assert (evidence.argmax(axis=1) == y).mean() > 0.95
+
+
+def test_a_class_without_rows_has_no_evidence(table, rng):
+    X, y = table
+    prior = np.array([0.8, 0.2, 0.0])
+    found = Neighbors(Rows(X, y, np.ones(80)), prior, 4, rng)
+    assert (found.evidence(X)[:, 2] == 0).all()
+
+
+# -- the weight ----------------------------------------------------------------------
+
+
+def drawn(rng, n_rows=3000):
+    """Rows whose log odds are the sum of what two sources say."""
+    one, two = rng.normal(size=(2, n_rows, 1))
+    odds = np.concatenate([np.zeros((n_rows, 1)), one + two], axis=1)
+    y = (rng.random(n_rows) < 1 / (1 + np.exp(-odds[:, 1]))).astype(int)
+    zeros = np.zeros((n_rows, 1))
+    return log_softmax(np.hstack([zeros, one]), axis=1), np.hstack([zeros, two]), y
+
+
+def test_weight_of_the_evidence_that_is_missing_is_one(rng):
+    log_posterior, evidence, y = drawn(rng)
+    assert fit_weight(log_posterior, evidence, y, np.ones(3000)) == pytest.approx(
+        1, abs=0.1
+    )
+    half = fit_weight(log_posterior, 2 * evidence, y, np.ones(3000))
+    assert half == pytest.approx(0.5, abs=0.05)
+
+
+def test_evidence_that_gains_little_has_no_weight(rng):
+    log_posterior, evidence, y = drawn(rng)
+    noise = rng.permutation(evidence)
+    assert fit_weight(log_posterior, noise, y, np.ones(3000)) == 0
+    few = slice(0, 10)
+    assert fit_weight(log_posterior[few], evidence[few], y[few], np.ones(10)) == 0
+    weight = np.where(np.arange(3000) < 10, 1.0, 1e-9)  # as few in effect
+    assert fit_weight(log_posterior, evidence, y, weight) == 0
+
+
+# -- the estimator -------------------------------------------------------------------
+
+
+def test_neighbours_find_what_the_network_is_too_smooth_for(spots):
+    X, y = spots
+    train, test = slice(0, 1200), slice(1200, None)
+    clf = classifier().fit(X[train], y[train])
+    alone = classifier(n_neighbors=0).fit(X[train], y[train])
+    assert clf.neighbor_weight_ > 0.1
+    assert alone.neighbor_weight_ == 0
+    for name in ("predict_proba", "oof"):
+        with_them, without = (
+            average_precision_score(y[train], each.oof_proba_[:, 1])
+            if name == "oof"
+            else average_precision_score(y[test], each.predict_proba(X[test])[:, 1])
+            for each in (clf, alone)
+        )
+        assert with_them > without + 0.2
+
+
+@pytest.mark.parametrize("target", ["train", "uniform"])
+def test_probabilities_are_the_networks_and_the_evidence(target, spots):
+    X, y = spots
+    clf = classifier(target_prior=target, class_weight="balanced").fit(X, y)
+    evidence = clf.neighbor_weight_ * clf._calibration.neighbors.evidence(
+        X[:50].astype(np.float32)
+    )
+    p = clf.predict_proba(X[:50])
+    clf._calibration.neighbors.votes[:] = clf.class_prior_  # neighbours without a say
+    alone = np.log(clf.predict_proba(X[:50]))
+    expected = log_softmax(alone + evidence, axis=1)
+    np.testing.assert_allclose(p, np.exp(expected), rtol=1e-6)
+
+
+def test_rows_of_weight_zero_are_predicted_like_new_ones(spots):
+    X, y = spots
+    weight = (np.arange(len(y)) % 3 > 0).astype(float)
+    clf = classifier().fit(X, y, sample_weight=weight)
+    assert clf.neighbor_weight_ > 0
+    others = clf.predict_proba(X[weight == 0])
+    np.testing.assert_allclose(clf.oof_proba_[weight == 0], others, rtol=1e-4)
+
+
+def test_neighbours_are_the_rows_behind_no_sampler(spots):
+    """Counted as they came, under the data's own class distribution."""
+    X, y = spots
+    clf = classifier(sampler="undersample", target_prior="train").fit(X, y)
+    assert len(clf._calibration.neighbors.kept) == len(y)
+    assert clf.oof_proba_[:, 1].mean() == pytest.approx(y.mean(), abs=0.02)
+
+
+def test_noise_has_no_neighbours(rng):
+    X, y = rng.normal(size=(500, 4)), np.arange(500) % 8 == 0
+    clf = classifier().fit(X, y)
+    assert clf.neighbor_weight_ == 0
+    assert clf._calibration.neighbors is None  # which would be kept in a pickle
+
+
+def test_frames_with_categories_and_gaps_have_neighbours(spots):
+    X, y = spots
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    frame["kind"] = pd.Categorical(np.where(np.arange(len(y)) % 2, "x", "y"))
+    frame.loc[::50, "a"] = np.nan
+    clf = classifier().fit(frame, y)
+    assert clf.neighbor_weight_ > 0
+    assert np.isfinite(clf.predict_proba(frame[:10])).all()
+
+
+def test_fits_and_pickles_agree(spots):
+    X, y = spots
+    clf, other = classifier().fit(X, y), classifier().fit(X, y)
+    back = pickle.loads(pickle.dumps(clf))
+    for same in (other, back):
+        np.testing.assert_array_equal(clf.predict_proba(X), same.predict_proba(X))
+        np.testing.assert_array_equal(clf.oof_proba_, same.oof_proba_)
+
+
+def test_partial_fit_keeps_the_neighbours(spots):
+    X, y = spots
+    clf = classifier().fit(X, y)
+    before = clf.neighbor_weight_
+    assert clf.partial_fit(X[:100], y[:100]).neighbor_weight_ == before
+    assert np.isfinite(clf.predict_proba(X[:10])).all()
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"n_members": 1}, "no row is held out"),
+        ({"early_stopping": False}, "no row is held out"),
+        ({"loss": "average_precision"}, "no calibrated posterior"),
+    ],
+)
+def test_neighbours_that_nothing_can_weigh_are_an_error(params, reason, table):
+    clf = classifier(n_neighbors=3, **params)
+    with pytest.raises(ValueError, match=f"n_neighbors=3 has its weight.*{reason}"):
+        clf.fit(*table)
+
+
+def test_sparse_tables_have_no_neighbours(table):
+    X, y = table
+    X = sparse.csr_matrix(X)
+    with pytest.raises(ValueError, match="X is sparse"):
+        classifier(n_neighbors=3).fit(X, y)
+    assert classifier().fit(X, y).neighbor_weight_ == 0
+
+
+def test_large_tables_have_neighbours_on_demand_alone(spots, monkeypatch):
+    monkeypatch.setattr("imbalnet.settings._NEIGHBOR_ROWS", 1000)
+    assert classifier().fit(*spots).neighbor_weight_ == 0
+    assert classifier(n_neighbors=4).fit(*spots).neighbor_weight_ > 0
