@@ -160,7 +160,7 @@ class BalancedNeuralClassifier(
         then 256 from 8,000 and 512 from 24,000 rows; up to 64 rows all of them.
 
     max_epochs : int or "auto", default="auto"
-        Passes over the training rows. "auto" is 32 for "tabular" (5 to 31 from 35,000
+        Passes over the training rows. "auto" is 28 for "tabular" (4 to 27 from 32,000
         rows on), 40 for "tabm" (10 to 39 from 100,000 on), and 30 for other networks.
 
     early_stopping : bool or "auto", default="auto"

@@ -18,6 +18,8 @@ from imbalnet.table import Rows
 
 # Training rows that are kept, at most; more are sampled.
 _MOST_KEPT = 2**14
+# Rows by which the usual distance is taken.
+_FEW = 2**10
 # A column of less spread is not blown up to it.
 _LEAST_DEVIATION = 0.5
 # Neighbours nearer than this part of the usual distance count as that near.
@@ -62,11 +64,14 @@ class Neighbors:
         self.input = _Coordinates(rows.columns.n_categories or [0] * X.shape[1])
         self.input.initialize_from(X[self.kept], weight[self.kept])
         self.search = NearestNeighbors(n_neighbors=self.n_neighbors)
-        self.search.fit(self.input(X[self.kept]))
+        points = self.input(X[self.kept])
+        self.search.fit(points)
         codes = rows.of(rows.codes)[self.kept]
         self.votes = np.eye(len(class_prior))[codes]
         self.votes *= (weight[self.kept] / weight[self.kept].mean())[:, None]
-        farthest = self.search.kneighbors()[0][:, -1]
+        few = points[_some(len(points), _FEW, rng)]
+        # each is the nearest to itself
+        farthest = self.search.kneighbors(few, self.n_neighbors + 1)[0][:, -1]
         self.distance = float(np.median(farthest)) or 1.0  # 0 where most rows repeat
 
     def evidence(self, X: NDArray) -> NDArray[np.float64]:
