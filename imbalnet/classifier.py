@@ -131,7 +131,7 @@ class BalancedNeuralClassifier(
         :class:`imbalnet.neighbors.Neighbors`. They are kept, and searched in
         prediction, only if they make the out-of-fold rows clearly more likely
         (``neighbor_weight_``). "auto" is 4 for "tabular" with members that hold out
-        folds, dense tables of at most 65,536 rows and 512 columns, and a loss with
+        folds, tables of at most 65,536 rows and 512 columns, and a loss with
         honest probabilities; otherwise 0, none.
 
     optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.neighbors import NearestNeighbors
@@ -23,8 +24,10 @@ _FEW = 2**10
 # A column of less spread is not blown up to it.
 _LEAST_DEVIATION = 0.5
 # Neighbours nearer than this part of the usual distance count as that near.
-_NEAREST = 1e-3
+_NEAREST = 1e-2
 _LARGEST_WEIGHT = 1.5
+# Coordinates of neighbours that are looked at together: 32 MiB.
+_BLOCK_VALUES = 2**22
 
 
 class Neighbors:
@@ -62,10 +65,10 @@ class Neighbors:
         self.n_neighbors = min(n_neighbors, len(self.kept) - 1)
         self.class_prior = class_prior
         self.input = _Coordinates(rows.columns.n_categories or [0] * X.shape[1])
-        self.input.initialize_from(X[self.kept], weight[self.kept])
-        self.search = NearestNeighbors(n_neighbors=self.n_neighbors)
-        points = self.input(X[self.kept])
-        self.search.fit(points)
+        kept = _dense(X[self.kept])
+        self.input.initialize_from(kept, weight[self.kept])
+        points = self.input(kept)
+        self.search = NearestNeighbors(n_neighbors=self.n_neighbors).fit(points)
         codes = rows.of(rows.codes)[self.kept]
         self.votes = np.eye(len(class_prior))[codes]
         self.votes *= (weight[self.kept] / weight[self.kept].mean())[:, None]
@@ -74,41 +77,52 @@ class Neighbors:
         farthest = self.search.kneighbors(few, self.n_neighbors + 1)[0][:, -1]
         self.distance = float(np.median(farthest)) or 1.0  # 0 where most rows repeat
 
-    def evidence(self, X: NDArray) -> NDArray[np.float64]:
+    def evidence(self, X: Any) -> NDArray[np.float64]:
         """Give what rows' neighbours add to their log posteriors.
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows, n_features)
+        X : {ndarray, CSR matrix} of shape (n_rows, n_features)
 
         Returns
         -------
         ndarray of shape (n_rows, n_classes)
             ``log share - log prior`` of each class among the neighbours.
         """
-        points = self.input(X)
-        found = self.search.kneighbors(points, return_distance=False)
-        return self._log_odds(points, found)
+        parts = []
+        for rows in self._blocks(X):
+            points = self.input(_dense(X[rows]))
+            found = self.search.kneighbors(points, return_distance=False)
+            parts.append(self._log_odds(points, found))
+        return np.concatenate(parts)
 
     def evidence_within(
-        self, X: NDArray, positions: NDArray[np.intp] | None = None
+        self, X: Any, positions: NDArray[np.intp] | None = None
     ) -> NDArray[np.float64]:
         """Give the same for training rows, none of which is its own neighbour.
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows, n_features)
+        X : {ndarray, CSR matrix} of shape (n_rows, n_features)
         positions : ndarray of int of shape (n_rows,) or None, default=None
             Which of the training rows they are; None is all.
         """
-        points = self.input(X)
-        positions = np.arange(len(X)) if positions is None else positions
         n_found = self.n_neighbors + 1
-        found = self.search.kneighbors(points, n_found, return_distance=False)
-        is_self = self.kept[found] == positions[:, None]
-        is_self[~is_self.any(axis=1), -1] = True  # then the farthest is left out
-        others = found[~is_self].reshape(len(X), self.n_neighbors)
-        return self._log_odds(points, others)
+        positions = np.arange(X.shape[0]) if positions is None else positions
+        parts = []
+        for rows in self._blocks(X):
+            points = self.input(_dense(X[rows]))
+            found = self.search.kneighbors(points, n_found, return_distance=False)
+            is_self = self.kept[found] == positions[rows, None]
+            is_self[~is_self.any(axis=1), -1] = True  # then the farthest is left out
+            others = found[~is_self].reshape(len(points), self.n_neighbors)
+            parts.append(self._log_odds(points, others))
+        return np.concatenate(parts)
+
+    def _blocks(self, X: Any) -> list[slice]:
+        values = self.n_neighbors * len(self.input.deviation)
+        step = max(1, _BLOCK_VALUES // values)
+        return [slice(i, i + step) for i in range(0, X.shape[0], step)]
 
     def _log_odds(
         self, points: NDArray[np.float64], found: NDArray[np.intp]
@@ -193,6 +207,10 @@ def fit_weight(
     factor = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
     is_worth_it = loss(0.0) - loss(factor) > np.log(weight.sum())
     return factor if is_worth_it else 0.0
+
+
+def _dense(X: Any) -> NDArray:
+    return X.toarray() if sparse.issparse(X) else X
 
 
 def _some(n_rows: int, most: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 from torch import nn
 
 from imbalnet.columns import ColumnRules
@@ -166,14 +165,13 @@ def resolve_neighbors(
             not is_held_out
         ),
         f"loss={clf.loss!r} has no calibrated posterior": not loss.is_calibrated,
-        "X is sparse": sparse.issparse(rows.X),
         "there are fewer than three rows": len(rows) < 3,
     }
     reason = next((text for text, holds in reasons.items() if holds), None)
     if n_neighbors and reason and not is_auto:
         raise ValueError(
-            f"n_neighbors={clf.n_neighbors} has its weight from out-of-fold rows of a "
-            f"table of numbers, but {reason}; set n_neighbors='auto' or 0."
+            f"n_neighbors={clf.n_neighbors} has its weight from out-of-fold rows, "
+            f"but {reason}; set n_neighbors='auto' or 0."
         )
     n_rows, n_columns = rows.X.shape
     is_large = n_rows > _NEIGHBOR_ROWS or n_columns > _NEIGHBOR_COLUMNS

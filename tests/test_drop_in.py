@@ -248,18 +248,23 @@ def test_pipeline_set_params_reaches_nested_parameters(coded):
 
 
 def test_pipeline_with_smote_raises_recall(rare):
-    plain = network().fit(rare.X, rare.y)
+    """Neighbours among synthetic rows are surer than these deserve: without them."""
+    plain = network(n_neighbors=0).fit(rare.X, rare.y)
     resampled = ResamplingPipeline(
         [
             ("scale", StandardScaler()),
             ("smote", SMOTE(random_state=0)),
-            ("clf", network()),
+            ("clf", network(n_neighbors=0)),
         ]
     ).fit(rare.X, rare.y)
     assert_as_good_as_logistic(resampled, rare)
     assert_probabilities(resampled, rare)
     np.testing.assert_allclose(resampled[-1].effective_prior_, 0.5)
     assert recall(resampled, rare) > recall(plain, rare)
+    with_neighbours = clone(resampled).set_params(clf__n_neighbors="auto")
+    with_neighbours.fit(rare.X, rare.y)
+    assert_as_good_as_logistic(with_neighbours, rare)
+    assert recall(with_neighbours, rare) >= recall(plain, rare)
 
 
 def test_pipeline_survives_clone_and_joblib(rare, tmp_path):

@@ -45,6 +45,7 @@ MISSING = "missing"
 ABLATIONS: dict[str, dict[str, Any]] = {
     "one member": {"n_members": 1},
     "4 members": {"n_members": 4},
+    "no neighbours": {"n_neighbors": 0},
     "no waves": {"module__n_waves": 0},
     "one bin": {"module__n_bins": 1},
     "gates at 1": {"module__gates": False},

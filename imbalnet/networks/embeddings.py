@@ -98,8 +98,8 @@ class RobustScale(nn.Module):
 
 
 _FAR = 1e15
-# Log odds of the share of a column that an outer bin holds, of many: 0.7 per cent.
-_FARTHEST = 5.0
+# Edges that are evenly spaced in log odds, and the bound of these.
+_SPREAD_EDGES, _FARTHEST = 15, 5.0
 _QUARTILES = np.array([0.25, 0.5, 0.75])
 
 
@@ -227,8 +227,9 @@ def bin_edges(values: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.float
 
     Up to `n_bins` values have an edge between each two of them. Of more, those that
     hold more than an even share (the zeros of an amount that is mostly 0) have edges at
-    themselves and at their neighbours, and quantiles of the others are edges, evenly
-    spaced in the log odds of the share: what is rare is often found in the tails.
+    themselves and at their neighbours, and quantiles of the others are edges. The
+    first 15 of these are evenly spaced in the log odds of the share, for what is rare
+    is often found in the tails; further ones are evenly spaced in the share.
 
     Parameters
     ----------
@@ -257,9 +258,19 @@ def bin_edges(values: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.float
         knots = np.unique(np.concatenate([heavy - 1, heavy, heavy + 1]))
         knots = knots[(knots > 0) & (knots < len(distinct) - 1)]
         light = np.delete(np.arange(len(distinct)), heavy)
-        n_light = n_bins - len(knots)
-        log_odds = _FARTHEST * (2 * np.arange(1, n_light) / n_light - 1)
-        others = quantiles(distinct[light], total[light], expit(log_odds))
+        shares = _shares(n_bins - len(knots) - 1)
+        others = quantiles(distinct[light], total[light], shares)
         inner = np.unique(np.concatenate([distinct[knots], others]))
     inner = inner[(inner > distinct[0]) & (inner < distinct[-1])]
     return np.concatenate([distinct[:1], inner, distinct[-1:]])
+
+
+def _shares(n_edges: int) -> NDArray[np.float64]:
+    """Give shares in (0, 1) that are denser towards the ends."""
+    n_spread = min(n_edges, _SPREAD_EDGES)
+    log_odds = _FARTHEST * (2 * _steps(n_spread) - 1)
+    return np.union1d(expit(log_odds), _steps(n_edges - n_spread))
+
+
+def _steps(n: int) -> NDArray[np.float64]:
+    return np.arange(1, n + 1) / (n + 1)
