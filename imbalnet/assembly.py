@@ -20,13 +20,8 @@ from imbalnet.first_look import first_look, update
 from imbalnet.losses import Loss
 from imbalnet.monitoring import BestEpoch, CosineSchedule, Phases
 from imbalnet.net import ImbalanceNet
-from imbalnet.networks import (
-    DETERMINISTIC,
-)
-from imbalnet.optimizers import (
-    OptimizerFactory,
-    optimizer_factory,
-)
+from imbalnet.networks import DETERMINISTIC
+from imbalnet.optimizers import OptimizerFactory, optimizer_factory
 from imbalnet.preparation import Folds, TrainingPlan, in_one_table
 from imbalnet.runtime import (
     check_bfloat16,
@@ -178,10 +173,10 @@ def train_net(
     is_shared = held_out is not None and held_out.X is plans[0].sampled.X
     shared = train_rows.table if is_shared else None
     valid_rows: NetRows | None = None
-    if isinstance(valid, Folds):
-        valid_rows = fold_rows(valid, plans, shared, **place)
+    if folds is not None:
+        valid_rows = fold_rows(folds, plans, shared, **place)
         valid_rows.phase_shifts = phase_shifts
-    elif valid is not None:
+    elif isinstance(valid, Rows):
         table = valid.X if shared is None else shared
         loss_factor = np.mean([plan.loss_factor for plan in plans], axis=0)
         weight = valid.weighted_by_class(loss_factor).weight

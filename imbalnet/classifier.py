@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -12,20 +11,15 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
-from torch.utils.data import Sampler
 
+from imbalnet.constraints import PARAMETER_CONSTRAINTS
 from imbalnet.fitted import FittedNetworkMixin
-from imbalnet.losses import LOSSES
-from imbalnet.networks import NETWORKS
-from imbalnet.optimizers import OPTIMIZERS, OptimizerFactory
+from imbalnet.optimizers import OptimizerFactory
 from imbalnet.parameters import NestedParametersMixin
 from imbalnet.posterior import cheapest_class, resolve_costs
-from imbalnet.presets import PRESETS
 from imbalnet.runtime import restored_on_failure
-from imbalnet.sampling import SAMPLERS, IndexSampler
 from imbalnet.settings import column_rules, feature_dtype
 from imbalnet.table import (
     Rows,
@@ -34,9 +28,6 @@ from imbalnet.table import (
     read_validation_rows,
 )
 from imbalnet.training import train
-
-_AUTO = StrOptions({"auto"})
-_COUNT = Interval(Integral, 1, None, closed="left")
 
 
 class BalancedNeuralClassifier(
@@ -120,19 +111,16 @@ class BalancedNeuralClassifier(
         (not with ``early_stopping=False``, ``X_val`` or ``partial_fit``), so that the
         best epoch is chosen by out-of-fold predictions of all rows, which stay as
         ``oof_proba_``. Resamplers and samplers see each member's own training rows. A
-        `module` that accepts ``n_members`` builds its members itself: it takes rows
-        that they share or rows of their own, as :class:`imbalnet.networks.Members`,
-        and its parameters have them for their first axis. "auto" is 8 for "tabular"
-        (4 with ``preset="quick"``) and 1, a single network, for others.
+        `module` that accepts ``n_members`` builds its members itself, see
+        :class:`imbalnet.networks.Members`. "auto" is 8 for "tabular" (4 with
+        ``preset="quick"``) and 1, a single network, for others.
 
     n_neighbors : int or "auto", default="auto"
-        Training rows whose classes are heard beside the network, which is slow to learn
-        what holds for a few rows that lie close together; see
-        :class:`imbalnet.neighbors.Neighbors`. They are kept, and searched in
-        prediction, only if they make the out-of-fold rows clearly more likely
-        (``neighbor_weight_``). "auto" is 4 for "tabular" with members that hold out
-        folds, tables of at most 65,536 rows and 512 columns, and a loss with
-        honest probabilities; otherwise 0, none.
+        Training rows near a row, whose classes are heard beside the network; see
+        :class:`imbalnet.neighbors.Neighbors`. They are kept only if they make the
+        out-of-fold rows clearly more likely (``neighbor_weight_``). "auto" is 4 for
+        "tabular" with folds, up to 65,536 rows and 512 columns, and a loss with honest
+        probabilities; otherwise 0, none.
 
     optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"
         A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.
@@ -321,52 +309,7 @@ class BalancedNeuralClassifier(
         "net",
     )
 
-    _parameter_constraints: dict[str, list[Any]] = {
-        "module": [StrOptions({"auto", *NETWORKS}), callable],
-        "preset": [StrOptions({name for name in PRESETS if name}), None],
-        "loss": [StrOptions(set(LOSSES)), callable],
-        "class_weight": [
-            StrOptions({"balanced", "effective"}),
-            dict,
-            "array-like",
-            callable,
-            None,
-        ],
-        # instances and pipelines without a sampler meet a clearer error in fit
-        "sampler": [
-            StrOptions(set(SAMPLERS)),
-            HasMethods("fit_resample"),
-            HasMethods("get_params"),
-            type,
-            IndexSampler,
-            Sampler,
-            None,
-        ],
-        "target_prior": [StrOptions({"train", "uniform"}), dict, "array-like", None],
-        "cost_matrix": ["array-like", dict, None],
-        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
-        "n_members": [_COUNT, _AUTO],
-        "n_neighbors": [Interval(Integral, 0, None, closed="left"), _AUTO],
-        "optimizer": [StrOptions({"auto", *OPTIMIZERS}), callable],
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), _AUTO],
-        "schedule": [StrOptions({"cosine", "constant"})],
-        "weight_decay": [Interval(Real, 0, None, closed="left"), _AUTO],
-        "batch_size": [_COUNT, _AUTO],
-        "max_epochs": [_COUNT, _AUTO],
-        "early_stopping": ["boolean", _AUTO],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "patience": [_COUNT],
-        "monitor": [StrOptions({"auto", "average_precision", "loss"})],
-        "calibrate": ["boolean"],
-        "device": [str, torch.device],
-        "dtype": [StrOptions({"float32", "float64", "bfloat16"})],
-        "n_threads": [_COUNT, None],
-        "compile": ["boolean"],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "callbacks": [list, tuple, None],
-    }
+    _parameter_constraints = PARAMETER_CONSTRAINTS
 
     def __init__(
         self,

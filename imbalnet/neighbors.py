@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from scipy import sparse
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.neighbors import NearestNeighbors
-from torch import nn
 
-from imbalnet.networks import OneHot, RobustScale
+from imbalnet.networks import RobustScale
+from imbalnet.networks.categories import MixedInput
 from imbalnet.posterior import effective_weight
 from imbalnet.table import Rows
 
@@ -64,10 +65,11 @@ class Neighbors:
         self.kept = _some(len(rows), _MOST_KEPT, rng)
         self.n_neighbors = min(n_neighbors, len(self.kept) - 1)
         self.class_prior = class_prior
-        self.input = _Coordinates(rows.columns.n_categories or [0] * X.shape[1])
-        kept = _dense(X[self.kept])
-        self.input.initialize_from(kept, weight[self.kept])
-        points = self.input(kept)
+        kept, sizes = _dense(X[self.kept]), rows.columns.n_categories
+        self.coordinates = _Coordinates(
+            kept, weight[self.kept], sizes or [0] * X.shape[1]
+        )
+        points = self.coordinates.of(kept)
         self.search = NearestNeighbors(n_neighbors=self.n_neighbors).fit(points)
         codes = rows.of(rows.codes)[self.kept]
         self.votes = np.eye(len(class_prior))[codes]
@@ -91,7 +93,7 @@ class Neighbors:
         """
         parts = []
         for rows in self._blocks(X):
-            points = self.input(_dense(X[rows]))
+            points = self.coordinates.of(_dense(X[rows]))
             found = self.search.kneighbors(points, return_distance=False)
             parts.append(self._log_odds(points, found))
         return np.concatenate(parts)
@@ -111,7 +113,7 @@ class Neighbors:
         positions = np.arange(X.shape[0]) if positions is None else positions
         parts = []
         for rows in self._blocks(X):
-            points = self.input(_dense(X[rows]))
+            points = self.coordinates.of(_dense(X[rows]))
             found = self.search.kneighbors(points, n_found, return_distance=False)
             is_self = self.kept[found] == positions[rows, None]
             is_self[~is_self.any(axis=1), -1] = True  # then the farthest is left out
@@ -120,7 +122,7 @@ class Neighbors:
         return np.concatenate(parts)
 
     def _blocks(self, X: Any) -> list[slice]:
-        values = self.n_neighbors * len(self.input.deviation)
+        values = self.n_neighbors * len(self.coordinates.deviation)
         step = max(1, _BLOCK_VALUES // values)
         return [slice(i, i + step) for i in range(0, X.shape[0], step)]
 
@@ -141,36 +143,30 @@ class Neighbors:
         return np.log(ratio)
 
 
-class _Coordinates(nn.Module):
+class _Coordinates:
     """Where rows lie, so that distances between them mean something.
 
     Parameters
     ----------
+    X : ndarray of shape (n_rows, n_features)
+    sample_weight : ndarray of shape (n_rows,)
     n_categories : sequence of int
         One for each column: 0 for numbers, else the number of codes.
     """
 
-    def __init__(self, n_categories: Any) -> None:
-        super().__init__()
-        sizes = np.asarray(n_categories)
-        self.of_numbers = np.flatnonzero(sizes == 0)
-        self.of_categories = np.flatnonzero(sizes)
-        self.scale = RobustScale(len(self.of_numbers)).double()
-        self.one_hot = OneHot(sizes[sizes > 0].tolist())
-        self.deviation = np.ones(len(self.of_numbers) + self.one_hot.out_features)
-
-    def initialize_from(self, X: NDArray, sample_weight: NDArray) -> None:
-        numbers, codes = X[:, self.of_numbers], X[:, self.of_categories]
-        self.scale.initialize_from(numbers, sample_weight)
-        self.one_hot.initialize_from(codes, sample_weight)
-        self.deviation = np.maximum(self.forward(X).std(axis=0), _LEAST_DEVIATION)
+    def __init__(
+        self, X: NDArray, sample_weight: NDArray, n_categories: Sequence[int]
+    ) -> None:
+        numbers = RobustScale(sum(size == 0 for size in n_categories))
+        self.input = MixedInput(n_categories, numbers).double()
+        self.input.initialize_from(X, None, sample_weight)
+        self.deviation = np.ones(self.input.out_features)
+        self.deviation = np.maximum(self.of(X).std(axis=0), _LEAST_DEVIATION)
 
     @torch.no_grad()
-    def forward(self, X: NDArray) -> NDArray[np.float64]:
-        numbers = torch.as_tensor(X[:, self.of_numbers], dtype=torch.float64)
-        levels = torch.as_tensor(X[:, self.of_categories], dtype=torch.float64)
-        parts = self.scale(numbers), self.one_hot(levels)
-        return torch.cat(parts, dim=1).numpy() / self.deviation
+    def of(self, X: NDArray) -> NDArray[np.float64]:
+        """Place rows."""
+        return self.input(torch.as_tensor(X).double()).numpy() / self.deviation
 
 
 def fit_weight(

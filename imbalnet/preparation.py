@@ -55,7 +55,7 @@ def hold_out(
             f"The classes {classes[unsplit].tolist()} have a single row each, which "
             "stays in training: validation does not see them.",
             UserWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
     return rows.subset(train), rows.subset(valid)
 

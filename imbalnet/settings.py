@@ -68,6 +68,27 @@ def check_parameters(clf: BalancedNeuralClassifier) -> None:
     n_classes = len(clf.classes_)
     resolve_prior(clf.target_prior, clf.classes_, np.ones(n_classes) / n_classes)
     resolve_costs(clf.cost_matrix, clf.classes_)
+    _check_module(clf)
+    reject_unknown(
+        "class_weight",
+        f"class_weight={clf.class_weight!r}",
+        clf._nested("class_weight"),
+        _WEIGHT_PARAMETERS | ({"beta"} if _is_effective(clf) else set()),
+    )
+    optimizer = optimizer_of(clf)
+    known = accepted_names(
+        optimizer_factory(optimizer), without=("params", "weight_decay")
+    )
+    reject_unknown(
+        "optimizer",
+        f"optimizer={optimizer!r}",
+        clf._nested("optimizer"),
+        None if known is None else {*known, "param_groups"},
+    )
+    _check_net_parameters(clf)
+
+
+def _check_module(clf: BalancedNeuralClassifier) -> None:
     if isinstance(clf.module, nn.Module):
         raise ValueError(
             "module must be a name, a class or a factory, not an instance of "
@@ -91,23 +112,6 @@ def check_parameters(clf: BalancedNeuralClassifier) -> None:
             f"those of module={name_of(module)} share theirs; leave n_members out, and "
             "set their number by module__k."
         )
-    reject_unknown(
-        "class_weight",
-        f"class_weight={clf.class_weight!r}",
-        clf._nested("class_weight"),
-        _WEIGHT_PARAMETERS | ({"beta"} if _is_effective(clf) else set()),
-    )
-    optimizer = optimizer_of(clf)
-    known = accepted_names(
-        optimizer_factory(optimizer), without=("params", "weight_decay")
-    )
-    reject_unknown(
-        "optimizer",
-        f"optimizer={optimizer!r}",
-        clf._nested("optimizer"),
-        None if known is None else {*known, "param_groups"},
-    )
-    _check_net_parameters(clf)
 
 
 def recipe_of(clf: BalancedNeuralClassifier) -> Recipe:

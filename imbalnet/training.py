@@ -261,12 +261,7 @@ def _settle(
     unweighted = _epochs_before_weights(clf, n_epochs, is_partial)
     valid: Rows | Folds | None = given
     if given is None and not is_partial:
-        if resolve_members(clf) > 1 and clf.early_stopping is not False:
-            valid = Folds.of(rows, resolve_members(clf), split_seed)
-        elif resolve_members(clf) == 1 and _stops_early(clf, rows):
-            rows, valid = hold_out(
-                rows, clf.validation_fraction, clf.classes_, split_seed
-            )
+        rows, valid = _split(clf, rows, split_seed)
     monitor = _monitor(clf, valid)
     _reject_restoring_callbacks(clf, monitor, unweighted)
     in_parts = is_partial or sparse.issparse(rows.X)
@@ -294,6 +289,18 @@ def _settle(
     )
     loss.bind(_shares(run, is_named=isinstance(clf.class_weight, str)))
     return run
+
+
+def _split(
+    clf: BalancedNeuralClassifier, rows: Rows, seed: int
+) -> tuple[Rows, Rows | Folds | None]:
+    """Give what is trained on, and what is held out of it, if anything is."""
+    n_members = resolve_members(clf)
+    if n_members > 1 and clf.early_stopping is not False:
+        return rows, Folds.of(rows, n_members, seed)
+    if n_members == 1 and _stops_early(clf, rows):
+        return hold_out(rows, clf.validation_fraction, clf.classes_, seed)
+    return rows, None
 
 
 def _shares(run: _Run, *, is_named: bool) -> ClassShares:

@@ -18,7 +18,7 @@ CONTAINERS = [np.asarray, sparse.csc_array]
 
 def scaled(X, weight=None, *, clip=1e9, dtype=torch.float64):
     layer = RobustScale(X.shape[1], clip).to(dtype)
-    layer.initialize_from(X, np.ones(X.shape[0]) if weight is None else weight)
+    layer.initialize_from(X, None, np.ones(X.shape[0]) if weight is None else weight)
     return layer
 
 

@@ -113,11 +113,11 @@ def test_tabm_gives_what_the_package_gives_for_the_same_weights(mixed):
     nn.init.ones_(network.level_gate)
     theirs = theirs_with_our_weights(network, 3)
     x = as_rows(X)
-    levels = network.one_hot(x[:, [1, 3]])
+    levels = network.input.one_hot(x[:, [1, 3]])
     codes = torch.stack([levels[:, :5].argmax(1), levels[:, 5:].argmax(1)], dim=1)
     logits = network(x)
     assert logits.shape == (80, 3, 3)
-    numbers = network.scale(x[:, [0, 2]])
+    numbers = network.input.numbers(x[:, [0, 2]])
     torch.testing.assert_close(logits, theirs(numbers, codes))
 
 

@@ -72,7 +72,7 @@ def test_tabular_gives_shared_and_own_rows_the_same_logits(params, mixed):
 
 def by_hand(network, x, j):
     """Member j's logits of rows without gaps or categories, as the docstring has it."""
-    scale, encoding = network.scale, network.encoding
+    scale, encoding = network.input.numbers, network.encoding
     z = (x - scale.center) * scale.inverse_scale
     far = z.abs().clamp(min=scale.clip) / scale.clip
     z = z.clamp(-scale.clip, scale.clip) + z.sign() * scale.clip * far.log()

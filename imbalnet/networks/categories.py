@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor, nn
 
+from imbalnet.networks.embeddings import RobustScale
 from imbalnet.networks.preprocessing import FillMissing, Standardize
 
 # Levels that have a column of their own: at most so many, of at least so many rows.
@@ -132,7 +134,7 @@ class MixedInput(nn.Module):
     ----------
     n_categories : sequence of int
         One for each column of the input: 0 for numbers, else the number of codes.
-    numbers : {Standardize, FillMissing}
+    numbers : {Standardize, RobustScale, FillMissing}
         The layer for the columns of numbers.
     """
 
@@ -140,7 +142,9 @@ class MixedInput(nn.Module):
     of_categories: Tensor
 
     def __init__(
-        self, n_categories: Sequence[int], numbers: Standardize | FillMissing
+        self,
+        n_categories: Sequence[int],
+        numbers: Standardize | RobustScale | FillMissing,
     ) -> None:
         super().__init__()
         sizes = np.asarray(n_categories)
@@ -157,22 +161,30 @@ class MixedInput(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Prepare a batch."""
+        if not len(self.of_categories):
+            return self.numbers(x)
         numbers = self.numbers(x.index_select(-1, self.of_numbers))
         codes = x.index_select(-1, self.of_categories)
         return torch.cat([numbers, self.one_hot(codes)], dim=-1)
 
     def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
         """Take statistics and frequent levels from the training rows."""
-        codes = X[:, self.of_categories.cpu().numpy()]
-        self.one_hot.initialize_from(codes, sample_weight)
-        self.numbers.initialize_from(self._numbers(X), y, sample_weight)
+        self.one_hot.initialize_from(self.codes_in(X), sample_weight)
+        self.numbers.initialize_from(self.numbers_in(X), y, sample_weight)
 
     def update_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
         """Merge further rows into the statistics; the frequent levels stay."""
-        self.numbers.update_from(self._numbers(X), y, sample_weight)
+        if not isinstance(self.numbers, RobustScale):  # quantiles cannot be merged
+            self.numbers.update_from(self.numbers_in(X), y, sample_weight)
 
-    def _numbers(self, X: Any) -> Any:
+    def numbers_in(self, X: Any) -> Any:
+        """Give a table's columns of numbers."""
         return X[:, self.of_numbers.cpu().numpy()]
+
+    def codes_in(self, X: Any) -> NDArray:
+        """Give a table's columns of categories, dense."""
+        codes = X[:, self.of_categories.cpu().numpy()]
+        return codes.toarray() if sparse.issparse(codes) else codes
 
     @property
     def is_constant(self) -> Tensor:
@@ -181,6 +193,7 @@ class MixedInput(nn.Module):
 
     def shift_and_scale(self) -> tuple[Tensor, Tensor]:
         """Give what is subtracted from each output, and what divides it."""
+        assert not isinstance(self.numbers, RobustScale)  # which is not linear
         shift, scale = self.numbers.shift_and_scale()
         n_encoded = self.one_hot.out_features
         zeros, ones = shift.new_zeros(n_encoded), scale.new_ones(n_encoded)

@@ -39,7 +39,7 @@ class RobustScale(nn.Module):
     >>> import numpy as np, torch
     >>> from imbalnet.networks import RobustScale
     >>> layer = RobustScale(1, clip=1e6)
-    >>> layer.initialize_from(np.array([[1.0], [2.0], [3.0], [4.0]]), np.ones(4))
+    >>> layer.initialize_from(np.array([[1.0], [2.0], [3.0], [4.0]]), None, np.ones(4))
     >>> layer(torch.tensor([[4.0], [float("nan")]]))
     tensor([[1.],
             [0.]])
@@ -67,13 +67,14 @@ class RobustScale(nn.Module):
         return beyond.copysign_(z).add_(z.clamp_(-self.clip, self.clip))
 
     @torch.no_grad()
-    def initialize_from(self, X: Any, sample_weight: NDArray) -> None:
+    def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
         """Take median and interquartile range of each column.
 
         Parameters
         ----------
         X : {ndarray, CSC matrix} of shape (n_rows, in_features)
             NaN is a gap.
+        y : ignored
         sample_weight : ndarray of shape (n_rows,)
         """
         self.center.zero_()
@@ -91,6 +92,11 @@ class RobustScale(nn.Module):
     def is_constant(self) -> Tensor:
         """Whether a column had no spread. Bool, shape ``(in_features,)``."""
         return self.inverse_scale == 0
+
+    @property
+    def out_features(self) -> int:
+        """Width of the output."""
+        return len(self.center)
 
     def extra_repr(self) -> str:
         """Give the parameters for the representation."""

@@ -106,9 +106,9 @@ class TabM(TabularMLP):
             n_waves=n_waves,
             clip=clip,
         )
-        n_numbers = len(self.of_numbers)
-        chunks = [d_embedding] * n_numbers + [n_waves] * (n_numbers * (n_waves > 0))
-        chunks += np.diff(self.one_hot.bounds).tolist()
+        chunks = [d_embedding] * self.n_numbers
+        chunks += [n_waves] * (self.n_numbers * (n_waves > 0))
+        chunks += np.diff(self.input.one_hot.bounds).tolist()
         # it gives (k, batch, classes), where one member would give (1, batch, classes)
         self.output = SharingMembers(
             chunks,

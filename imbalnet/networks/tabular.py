@@ -15,7 +15,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet.networks.categories import OneHot, column_sizes
+from imbalnet.networks.categories import MixedInput, column_sizes
 from imbalnet.networks.checks import check_layers
 from imbalnet.networks.cosine import CosineLinear
 from imbalnet.networks.dropout import ByteDropout
@@ -112,8 +112,6 @@ class TabularMLP(nn.Module):
 
     accepts_missing = True
     shares_batches = True
-    of_numbers: Tensor
-    of_categories: Tensor
 
     def __init__(
         self,
@@ -137,13 +135,11 @@ class TabularMLP(nn.Module):
         _check(hidden_sizes, activation, n_channels, n_waves)
         super().__init__()
         sizes = column_sizes(in_features, n_categories)
-        for name, where in (("of_numbers", sizes == 0), ("of_categories", sizes > 0)):
-            places = torch.from_numpy(np.flatnonzero(where))
-            self.register_buffer(name, places, persistent=False)
+        n_numbers = int((sizes == 0).sum())
+        scale = RobustScale(n_numbers, 3.0 if clip is True else clip)
+        self.input = MixedInput(sizes.tolist(), scale)
         self.n_members, self.n_channels = n_members, n_channels
         self.gates, self.embedding_rate = gates, embedding_rate
-        n_numbers = len(self.of_numbers)
-        self.scale = RobustScale(n_numbers, 3.0 if clip is True else clip)
         if n_bins != "auto" and not isinstance(n_bins, Integral):
             raise ValueError(
                 "module__n_bins must be 'auto' or a positive integer, however: "
@@ -152,9 +148,8 @@ class TabularMLP(nn.Module):
         self.n_bins = n_bins
         n_bins = _auto_bins(n_numbers, 0) if n_bins == "auto" else int(n_bins)
         self.encoding = PiecewiseLinearEncoding(n_numbers, n_bins)
-        self.one_hot = OneHot(sizes[sizes > 0].tolist())
         self._build_embedding(n_waves, frequency)
-        width = n_numbers * (n_channels + n_waves) + self.one_hot.out_features
+        width = n_numbers * (n_channels + n_waves) + self.n_levels
         self.hidden = nn.ModuleList()
         for size in hidden_sizes:
             layer = MemberLinear(n_members, width, size, math.sqrt(2))
@@ -190,8 +185,7 @@ class TabularMLP(nn.Module):
         self.frequency = nn.Parameter(torch.randn(shape) * frequency * circle)
         self.phase = nn.Parameter((torch.rand(shape) - 0.5) * circle)
         self.number_gate = nn.Parameter(torch.ones(n_members, n_numbers))
-        n_levels = self.one_hot.out_features
-        self.level_gate = nn.Parameter(torch.ones(n_members, n_levels))
+        self.level_gate = nn.Parameter(torch.ones(n_members, self.n_levels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the logits of a batch."""
@@ -199,21 +193,30 @@ class TabularMLP(nn.Module):
 
     def prepare(self, x: Tensor) -> Tensor:
         """Encode rows: what needs no gradient, and may be done for many."""
-        if not len(self.of_categories):
-            return self.encoding(self.scale(x)).flatten(-2)
-        numbers = self.encoding(self.scale(x.index_select(-1, self.of_numbers)))
-        levels = self.one_hot(x.index_select(-1, self.of_categories))
-        return torch.cat([numbers.flatten(-2), levels], dim=-1)
+        sizes = self.n_numbers, self.n_levels
+        numbers, levels = self.input(x).split(sizes, dim=-1)
+        encoded = self.encoding(numbers).flatten(-2)
+        return torch.cat([encoded, levels], dim=-1) if self.n_levels else encoded
+
+    @property
+    def n_numbers(self) -> int:
+        """Columns of numbers."""
+        return len(self.input.of_numbers)
+
+    @property
+    def n_levels(self) -> int:
+        """Columns that levels of categories have."""
+        return self.input.one_hot.out_features
 
     def body(self, prepared: Tensor) -> Tensor:
         """Give the logits of rows that are prepared."""
-        n_numbers, n_bins = self.encoding.start.shape
-        n_encoded = n_numbers * (1 + n_bins)
-        encoded = prepared[..., :n_encoded].unflatten(-1, (n_numbers, 1 + n_bins))
+        sizes = self.n_numbers, 1 + self.encoding.start.shape[1]
+        n_encoded = self.prepared_width - self.n_levels
+        encoded = prepared[..., :n_encoded].unflatten(-1, sizes)
         parts = [self._functions(encoded)]
         if self.frequency.numel():
             parts.append(self._waves(encoded[..., 0]))
-        if len(self.of_categories):
+        if self.n_levels:
             levels = prepared[..., n_encoded:]
             levels = levels.transpose(0, 1) if levels.ndim == 3 else levels
             parts.append(levels * self.level_gate.unsqueeze(1))
@@ -277,14 +280,11 @@ class TabularMLP(nn.Module):
             rows; medians, bins and levels, which know no classes, are those of all.
         """
         table = sparse.csc_matrix(X) if sparse.issparse(X) else X
-        numbers = table[:, self.of_numbers.cpu().numpy()]
-        codes = table[:, self.of_categories.cpu().numpy()]
-        codes = codes.toarray() if sparse.issparse(codes) else codes
         if self.n_bins == "auto":
-            self._take_bins(_auto_bins(len(self.of_numbers), len(y)))
-        self.scale.initialize_from(numbers, sample_weight)
+            self._take_bins(_auto_bins(self.n_numbers, len(y)))
+        self.input.initialize_from(table, y, sample_weight)
+        numbers, codes = self.input.numbers_in(table), self.input.codes_in(table)
         self.encoding.set_edges(self._scaled_edges(numbers, sample_weight))
-        self.one_hot.initialize_from(codes, sample_weight)
         self._initialize_gates(numbers, codes, y, sample_weight, folds)
 
     def _take_bins(self, n_bins: int) -> None:
@@ -300,13 +300,14 @@ class TabularMLP(nn.Module):
 
     def _scaled_edges(self, numbers: Any, weight: NDArray) -> list[Tensor]:
         n_columns, n_bins = self.encoding.start.shape
-        table = self.scale.center.new_full((n_bins + 1, n_columns), torch.nan)
+        scale = self.input.numbers
+        table = self.encoding.start.new_full((n_bins + 1, n_columns), torch.nan)
         sizes = []
         for j, (values, is_there) in enumerate(present_values(numbers)):
             edges = bin_edges(values, weight[is_there], n_bins)
             table[: len(edges), j] = torch.from_numpy(edges)
             sizes.append(len(edges))
-        scaled = self.scale(table).unbind(1)
+        scaled = scale(table).unbind(1)
         return [column[:size] for column, size in zip(scaled, sizes, strict=True)]
 
     def _initialize_gates(
@@ -319,17 +320,18 @@ class TabularMLP(nn.Module):
             counts = class_counts(bins, n_bins, y, n_classes, weight, folds, n_members)
             return mutual_information(counts)[:, None]
 
+        device = self.level_gate.device
         parts = [np.empty((n_members, 0))]
         parts += [informs(bins, _GATE_BINS) for bins in gate_bins(numbers, weight)]
-        levels = self.one_hot(torch.as_tensor(codes, device=self.level_gate.device))
+        levels = self.input.one_hot(torch.as_tensor(codes, device=device))
         parts += [informs(level.astype(int), 2) for level in levels.T.cpu().numpy()]
-        is_constant = torch.cat([self.scale.is_constant, self.one_hot.is_constant])
         information = np.concatenate(parts, axis=1)
         if not self.gates:
             information = np.ones_like(information)
-        gates = torch.from_numpy(gates_from(information, is_constant.cpu().numpy()))
-        self.number_gate.copy_(gates[:, : len(self.of_numbers)])
-        self.level_gate.copy_(gates[:, len(self.of_numbers) :])
+        is_constant = self.input.is_constant.cpu().numpy()
+        gates = torch.from_numpy(gates_from(information, is_constant))
+        self.number_gate.copy_(gates[:, : self.n_numbers])
+        self.level_gate.copy_(gates[:, self.n_numbers :])
 
     @torch.no_grad()
     def initialize_output(self, logits: Tensor) -> None:
@@ -370,8 +372,8 @@ class TabularMLP(nn.Module):
     @property
     def prepared_width(self) -> int:
         """Values of a row that :meth:`prepare` gives."""
-        n_encoded = self.encoding.start.numel() + len(self.of_numbers)
-        return n_encoded + self.one_hot.out_features
+        n_encoded = self.encoding.start.numel() + self.n_numbers
+        return n_encoded + self.n_levels
 
 
 class MemberLinear(nn.Module):
