@@ -228,6 +228,6 @@ def have_held_out(before: OutOfFold | None, folds: Folds) -> bool:
         "oof_proba_. Fit with the same rows in the same order, or with "
         "warm_start=False.",
         UserWarning,
-        stacklevel=7,
+        stacklevel=6,
     )
     return False

@@ -36,8 +36,9 @@ def trained_on_rows_in_another_order(clf, X, y):
 )
 def test_members_that_may_know_a_row_do_not_judge_it(train, noise):
     clf = train(classifier(warm_start=True), *noise)
-    with pytest.warns(UserWarning, match="no oof_proba_"):
+    with pytest.warns(UserWarning, match="no oof_proba_") as caught:
         clf.set_params(early_stopping="auto").fit(*noise)
+    assert caught[0].filename == __file__
     with pytest.raises(AttributeError, match="oof_proba_"):
         clf.oof_proba_  # noqa: B018
     assert clf.temperature_ == 1.0
