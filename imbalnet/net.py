@@ -27,11 +27,9 @@ from imbalnet.losses import Loss
 from imbalnet.metrics import macro_average_precision
 from imbalnet.monitoring import BestEpoch, Phases
 from imbalnet.networks import is_split
+from imbalnet.optimizers import PLAIN
 from imbalnet.posterior import least_log_loss
 from imbalnet.reduction import LossMean, RowsInOne, mean_over_members
-
-# Optimisers whose step never asks for the loss.
-_PLAIN_OPTIMIZERS = (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD)
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -300,7 +298,7 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
 
     def _train_epoch(self, batches: Any) -> None:
         self._set_training(True)
-        is_plain = type(self.optimizer_) in _PLAIN_OPTIMIZERS and not self.penalised_
+        is_plain = type(self.optimizer_) in PLAIN and not self.penalised_
         is_watched = self.batches_are_watched
         if is_plain and not is_watched and type(batches) is TensorBatches:
             loss = self._train_in_a_loop(batches)

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import torch
 from torch import optim
 
 OptimizerFactory = Callable[..., optim.Optimizer]
 
+
+def _without_compiler(base: Any) -> dict[str, Any]:
+    """Give methods that do not ask torch's compiler to leave them alone.
+
+    Asking imports it, which takes longer than the whole fit of a small table, once in
+    each process.
+    """
+    step = inspect.unwrap(base.step)
+
+    def plain_step(self: optim.Optimizer, closure: Any = None) -> Any:
+        with torch.set_grad_enabled(self.defaults.get("differentiable", False)):
+            return step(self, closure)
+
+    methods = {
+        name: inspect.unwrap(getattr(base, name))
+        for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    }
+    return {**methods, "step": plain_step, "__module__": __name__}
+
+
+AdamW: Any = type("AdamW", (optim.AdamW,), _without_compiler(optim.AdamW))
+Adam: Any = type("Adam", (optim.Adam,), _without_compiler(optim.Adam))
+SGD: Any = type("SGD", (optim.SGD,), _without_compiler(optim.SGD))
+LBFGS: Any = type("LBFGS", (optim.LBFGS,), _without_compiler(optim.LBFGS))
+
+# Whose step never asks for the loss.
+PLAIN = AdamW, Adam, SGD, optim.AdamW, optim.Adam, optim.SGD
+
 # L-BFGS stops where float64 gives no more; in float32 the line search ends earlier.
 OPTIMIZERS: dict[str, OptimizerFactory] = {
-    "adamw": partial(optim.AdamW, fused=True),
-    "adam": partial(optim.Adam, fused=True),
-    "sgd": partial(optim.SGD, momentum=0.9),
+    "adamw": partial(AdamW, fused=True),
+    "adam": partial(Adam, fused=True),
+    "sgd": partial(SGD, momentum=0.9),
     "lbfgs": partial(
-        optim.LBFGS,
+        LBFGS,
         line_search_fn="strong_wolfe",
         tolerance_grad=1e-10,
         tolerance_change=1e-14,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from imbalnet.losses.base import Loss
+from imbalnet.optimizers import LBFGS
 
 # More classes than this, and the risk is slow and badly conditioned to minimise.
 _MOST_CLASSES = 20
@@ -69,7 +70,7 @@ def _solve_inverse(loss: Loss, log_posterior: Tensor) -> Tensor:
 def _minimise(loss: Loss, prior: Tensor, start: Tensor) -> Tensor:
     n_classes = len(prior)
     free = start[1:].clone().requires_grad_()  # one logit may be fixed
-    solver = torch.optim.LBFGS(
+    solver = LBFGS(
         [free],
         max_iter=500,
         tolerance_grad=1e-12,
