@@ -22,6 +22,7 @@ from imbalnet.posterior import (
     shift_prior,
 )
 from imbalnet.preparation import Folds, TrainingPlan
+from imbalnet.runtime import library_threads, prediction_threads
 from imbalnet.table import Rows
 
 # Out-of-fold rows by which the neighbours' weight is fitted, at most.
@@ -57,11 +58,13 @@ class Calibration:
         """Leave everything as the network says it."""
         return cls(1.0, np.zeros(n_classes), np.zeros((n_members, n_classes)))
 
-    def evidence(self, X: Any) -> NDArray[np.float64] | None:
+    def evidence(self, X: Any, n_threads: int | None) -> NDArray[np.float64] | None:
         """Give what the neighbours of rows add to the log of the members' mean."""
         if self.neighbors is None:
             return None
-        return self.neighbor_weight * self.neighbors.evidence(X)
+        products = X.shape[0] * self.neighbors.n_values
+        with library_threads(prediction_threads(n_threads, products)):
+            return self.neighbor_weight * self.neighbors.evidence(X)
 
 
 def calibrate_by_folds(
@@ -116,14 +119,15 @@ def calibrate_by_folds(
         log_posterior /= temperature
         result = replace(result, temperature=temperature, member_offsets=offsets)
     if n_neighbors:
-        rng = np.random.default_rng(seed)
-        neighbors = Neighbors(rows, class_prior, n_neighbors, rng)
-        factor = _neighbor_weight(neighbors, log_posterior, rows, is_known, rng)
-        if factor > 0:
-            evidence = factor * _evidence_of_all(neighbors, rows)
-            log_posterior += rows.of(evidence)
-            out_of_fold = replace(out_of_fold, evidence=evidence)
-            result = replace(result, neighbors=neighbors, neighbor_weight=factor)
+        with library_threads(1):
+            rng = np.random.default_rng(seed)
+            neighbors = Neighbors(rows, class_prior, n_neighbors, rng)
+            factor = _neighbor_weight(neighbors, log_posterior, rows, is_known, rng)
+            if factor > 0:
+                evidence = factor * _evidence_of_all(neighbors, rows)
+                log_posterior += rows.of(evidence)
+                out_of_fold = replace(out_of_fold, evidence=evidence)
+                result = replace(result, neighbors=neighbors, neighbor_weight=factor)
     if calibrate:
         offset = fit_offset(log_posterior[is_known], codes[is_known], weight[is_known])
         result = replace(result, offset=offset)

@@ -79,6 +79,11 @@ class Neighbors:
         farthest = self.search.kneighbors(few, self.n_neighbors + 1)[0][:, -1]
         self.distance = float(np.median(farthest)) or 1.0  # 0 where most rows repeat
 
+    @property
+    def n_values(self) -> int:
+        """Coordinates of the rows that are kept."""
+        return len(self.kept) * len(self.coordinates.deviation)
+
     def evidence(self, X: Any) -> NDArray[np.float64]:
         """Give what rows' neighbours add to their log posteriors.
 

@@ -8,11 +8,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from joblib import cpu_count
+from threadpoolctl import ThreadpoolController
 
 # Torch's default generators belong to the process, so only one fit at a time may
 # seed them; fits in other threads (joblib's threading backend) wait for it.
@@ -221,6 +223,18 @@ def torch_threads(n_threads: int) -> Iterator[None]:
         yield
     finally:
         _LENDER.take_back()
+
+
+@contextmanager
+def library_threads(n_threads: int) -> Iterator[None]:
+    """Run a block with ``n_threads`` in the libraries behind NumPy and scikit-learn."""
+    with _libraries().limit(limits=n_threads):
+        yield
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()  # looks for them, which takes its time
 
 
 def use_one_thread() -> None:

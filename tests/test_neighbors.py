@@ -11,7 +11,7 @@ from scipy import sparse
 from scipy.special import log_softmax
 from sklearn.metrics import average_precision_score
 
-from imbalnet import BalancedNeuralClassifier, neighbors
+from imbalnet import BalancedNeuralClassifier, calibration, neighbors
 from imbalnet.columns import Columns
 from imbalnet.columns.levels import Levels
 from imbalnet.neighbors import Neighbors, fit_weight
@@ -306,3 +306,17 @@ def test_large_tables_have_neighbours_on_demand_alone(spots, monkeypatch):
     monkeypatch.setattr("imbalnet.settings._NEIGHBOR_ROWS", 1000)
     assert classifier().fit(*spots).neighbor_weight_ == 0
     assert classifier(n_neighbors=4).fit(*spots).neighbor_weight_ > 0
+
+
+def test_neighbours_are_searched_by_as_many_threads_as_asked(spots, monkeypatch):
+    asked = []
+    lent = calibration.library_threads
+    monkeypatch.setattr(
+        calibration, "library_threads", lambda n: asked.append(n) or lent(n)
+    )
+    X, y = spots
+    clf = classifier().fit(X, y)
+    assert asked == [1]
+    clf.set_params(n_threads=3).predict(X)
+    clf.set_params(n_threads=None).predict(X[:5])
+    assert asked == [1, 3, 1]
