@@ -69,12 +69,12 @@ class Neighbors:
         self.coordinates = _Coordinates(
             kept, weight[self.kept], sizes or [0] * X.shape[1]
         )
-        points = self.coordinates.of(kept)
-        self.search = NearestNeighbors(n_neighbors=self.n_neighbors).fit(points)
+        self.points = self.coordinates.of(kept)
+        self.search = NearestNeighbors(n_neighbors=self.n_neighbors).fit(self.points)
         codes = rows.of(rows.codes)[self.kept]
         self.votes = np.eye(len(class_prior))[codes]
         self.votes *= (weight[self.kept] / weight[self.kept].mean())[:, None]
-        few = points[_some(len(points), _FEW, rng)]
+        few = self.points[_some(len(self.kept), _FEW, rng)]
         # each is the nearest to itself
         farthest = self.search.kneighbors(few, self.n_neighbors + 1)[0][:, -1]
         self.distance = float(np.median(farthest)) or 1.0  # 0 where most rows repeat
@@ -135,8 +135,8 @@ class Neighbors:
         self, points: NDArray[np.float64], found: NDArray[np.intp]
     ) -> NDArray[np.float64]:
         # not the distances of the search, whose last bits depend on the rows around
-        kept = self.search._fit_X[found]
-        square = np.square(kept - points[:, None]).sum(axis=-1)
+        apart = self.points[found] - points[:, None]
+        square = np.square(apart).sum(axis=-1)
         kernel = 1 / np.maximum(square / self.distance**2, _NEAREST**2)
         votes = np.einsum("nk,nkc->nc", kernel, self.votes[found])
         votes += self.n_neighbors * self.class_prior
