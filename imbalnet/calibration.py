@@ -22,7 +22,7 @@ from imbalnet.posterior import (
     shift_prior,
 )
 from imbalnet.preparation import Folds, TrainingPlan
-from imbalnet.runtime import library_threads, prediction_threads
+from imbalnet.runtime import one_openmp_thread
 from imbalnet.table import Rows
 
 # Out-of-fold rows by which the neighbours' weight is fitted, at most.
@@ -58,12 +58,11 @@ class Calibration:
         """Leave everything as the network says it."""
         return cls(1.0, np.zeros(n_classes), np.zeros((n_members, n_classes)))
 
-    def evidence(self, X: Any, n_threads: int | None) -> NDArray[np.float64] | None:
+    def evidence(self, X: Any) -> NDArray[np.float64] | None:
         """Give what the neighbours of rows add to the log of the members' mean."""
         if self.neighbors is None:
             return None
-        products = X.shape[0] * self.neighbors.n_values
-        with library_threads(prediction_threads(n_threads, products)):
+        with one_openmp_thread():
             return self.neighbor_weight * self.neighbors.evidence(X)
 
 
@@ -119,7 +118,7 @@ def calibrate_by_folds(
         log_posterior /= temperature
         result = replace(result, temperature=temperature, member_offsets=offsets)
     if n_neighbors:
-        with library_threads(1):
+        with one_openmp_thread():
             rng = np.random.default_rng(seed)
             neighbors = Neighbors(rows, class_prior, n_neighbors, rng)
             factor = _neighbor_weight(neighbors, log_posterior, rows, is_known, rng)

@@ -119,8 +119,8 @@ class BalancedNeuralClassifier(
         Training rows near a row, whose classes are heard beside the network; see
         :class:`imbalnet.neighbors.Neighbors`. They are kept only if they make the
         out-of-fold rows clearly more likely (``neighbor_weight_``). "auto" is 4 for
-        "tabular" with folds, up to 65,536 rows and 512 columns, and a loss with honest
-        probabilities; otherwise 0, none.
+        "tabular" with folds, up to 65,536 rows and 512 columns (a frequent level is
+        one), and a loss with honest probabilities; otherwise 0, none.
 
     optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"
         A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.

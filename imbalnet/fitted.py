@@ -119,7 +119,7 @@ class FittedNetworkMixin:
         parts = []
         for block in matrix_blocks(self, X, self.net_.feature_dtype, self._columns):
             part = self.net_.predict_log_posterior(block, finish, self.n_threads)
-            evidence = self._calibration.evidence(block, self.n_threads)
+            evidence = self._calibration.evidence(block)
             if evidence is not None:
                 part = log_softmax(part + evidence, axis=-1)
             parts.append(part)

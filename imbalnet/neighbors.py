@@ -27,7 +27,7 @@ _LEAST_DEVIATION = 0.5
 # Neighbours nearer than this part of the usual distance count as that near.
 _NEAREST = 1e-2
 _LARGEST_WEIGHT = 1.5
-# Coordinates of neighbours that are looked at together: 32 MiB.
+# Coordinates, or votes, of neighbours that are looked at together: 32 MiB.
 _BLOCK_VALUES = 2**22
 
 
@@ -79,11 +79,6 @@ class Neighbors:
         farthest = self.search.kneighbors(few, self.n_neighbors + 1)[0][:, -1]
         self.distance = float(np.median(farthest)) or 1.0  # 0 where most rows repeat
 
-    @property
-    def n_values(self) -> int:
-        """Coordinates of the rows that are kept."""
-        return len(self.kept) * len(self.coordinates.deviation)
-
     def evidence(self, X: Any) -> NDArray[np.float64]:
         """Give what rows' neighbours add to their log posteriors.
 
@@ -127,8 +122,8 @@ class Neighbors:
         return np.concatenate(parts)
 
     def _blocks(self, X: Any) -> list[slice]:
-        values = self.n_neighbors * len(self.coordinates.deviation)
-        step = max(1, _BLOCK_VALUES // values)
+        width = max(len(self.coordinates.deviation), len(self.class_prior))
+        step = max(1, _BLOCK_VALUES // (self.n_neighbors * width))
         return [slice(i, i + step) for i in range(0, X.shape[0], step)]
 
     def _log_odds(

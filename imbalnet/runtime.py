@@ -226,9 +226,12 @@ def torch_threads(n_threads: int) -> Iterator[None]:
 
 
 @contextmanager
-def library_threads(n_threads: int) -> Iterator[None]:
-    """Run a block with ``n_threads`` in the libraries behind NumPy and scikit-learn."""
-    with _libraries().limit(limits=n_threads):
+def one_openmp_thread() -> Iterator[None]:
+    """Run a block of scikit-learn's with one thread, whose ties are always the same.
+
+    The number belongs to the Python thread that sets it.
+    """
+    with _libraries().limit(limits=1, user_api="openmp"):
         yield
 
 

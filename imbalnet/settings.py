@@ -11,7 +11,7 @@ from torch import nn
 from imbalnet.columns import ColumnRules
 from imbalnet.losses import LOSSES, Loss
 from imbalnet.net import skorch_parameters
-from imbalnet.networks import NETWORKS, LinearModel, Members
+from imbalnet.networks import NETWORKS, LinearModel, Members, OneHot
 from imbalnet.optimizers import (
     OptimizerFactory,
     optimizer_factory,
@@ -53,7 +53,7 @@ _OWN_NET_PARAMETERS = {
 # What ``fit`` gives to the network, so that module__* cannot.
 SET_BY_FIT = ("in_features", "out_features", "n_categories")
 
-# The largest table for whose rows "auto" looks up neighbours.
+# The largest table for whose rows "auto" looks up neighbours; levels count as columns.
 _NEIGHBOR_ROWS, _NEIGHBOR_COLUMNS = 2**16, 2**9
 
 _WEIGHT_PARAMETERS = {"power", "max_ratio", "start_epoch"}
@@ -177,8 +177,9 @@ def resolve_neighbors(
             f"n_neighbors={clf.n_neighbors} has its weight from out-of-fold rows, "
             f"but {reason}; set n_neighbors='auto' or 0."
         )
-    n_rows, n_columns = rows.X.shape
-    is_large = n_rows > _NEIGHBOR_ROWS or n_columns > _NEIGHBOR_COLUMNS
+    sizes = np.asarray(rows.columns.n_categories or [0] * rows.X.shape[1])
+    n_columns = (sizes == 0).sum() + OneHot(sizes[sizes > 0].tolist()).out_features
+    is_large = rows.X.shape[0] > _NEIGHBOR_ROWS or n_columns > _NEIGHBOR_COLUMNS
     return 0 if reason or (is_auto and is_large) else n_neighbors
 
 

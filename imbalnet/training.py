@@ -279,9 +279,9 @@ def _settle(
         ),
         in_parts=in_parts,
         is_partial=is_partial,
-        n_neighbors=resolve_neighbors(
-            clf, loss, rows, is_held_out=isinstance(valid, Folds)
-        ),
+        n_neighbors=0
+        if is_partial
+        else resolve_neighbors(clf, loss, rows, is_held_out=isinstance(valid, Folds)),
         net_seed=seeds[2],
         draw_seed=seeds[3],
         neighbor_seed=seeds[4],

@@ -10,6 +10,7 @@ import pytest
 from scipy import sparse
 from scipy.special import log_softmax
 from sklearn.metrics import average_precision_score
+from threadpoolctl import threadpool_limits
 
 from imbalnet import BalancedNeuralClassifier, calibration, neighbors
 from imbalnet.columns import Columns
@@ -308,15 +309,47 @@ def test_large_tables_have_neighbours_on_demand_alone(spots, monkeypatch):
     assert classifier(n_neighbors=4).fit(*spots).neighbor_weight_ > 0
 
 
-def test_neighbours_are_searched_by_as_many_threads_as_asked(spots, monkeypatch):
-    asked = []
-    lent = calibration.library_threads
-    monkeypatch.setattr(
-        calibration, "library_threads", lambda n: asked.append(n) or lent(n)
-    )
+def test_ties_do_not_depend_on_threads_or_company(rng):
+    """Of flags, many rows are equally far."""
+    X = (rng.random((3000, 20)) < 0.15).astype(np.float32)
+    y = ((X[:, 3:9].sum(axis=1) % 2) == 1).astype(int)
+    clf = classifier(max_epochs=1).fit(X, y)
+    assert clf.neighbor_weight_ > 0
+    with threadpool_limits(4, user_api="openmp"):
+        together = clf.set_params(n_threads=None).predict_proba(X)
+        for n_rows in (1, 10, 300, 1000):
+            alone = clf.predict_proba(X[:n_rows])
+            np.testing.assert_array_equal(alone, together[:n_rows])
+
+
+def test_many_classes_and_rows_are_looked_up_in_blocks(rng, monkeypatch):
+    X, y = rng.normal(size=(300, 2)), rng.integers(0, 50, 300)
+    found, points = built(X, y), rng.normal(size=(500, 2))
+    at_once = found.evidence(points)
+    monkeypatch.setattr(neighbors, "_BLOCK_VALUES", 4 * 50 * 7)
+    assert len(found._blocks(points)) == 72
+    np.testing.assert_array_equal(found.evidence(points), at_once)
+
+
+def test_partial_fit_takes_a_number_of_neighbours(spots):
     X, y = spots
-    clf = classifier().fit(X, y)
-    assert asked == [1]
-    clf.set_params(n_threads=3).predict(X)
-    clf.set_params(n_threads=None).predict(X[:5])
-    assert asked == [1, 3, 1]
+    clf = classifier(n_neighbors=4).fit(X, y)
+    before = clf.neighbor_weight_
+    assert clf.partial_fit(X, y).neighbor_weight_ == before > 0
+    fresh = classifier(n_neighbors=4).partial_fit(X, y, classes=[0, 1])
+    assert fresh.neighbor_weight_ == 0
+
+
+def test_levels_count_as_columns(rng, monkeypatch):
+    monkeypatch.setattr("imbalnet.settings._NEIGHBOR_COLUMNS", 10)
+    spot = rng.integers(0, 12, size=600)
+    frame = pd.DataFrame({"spot": pd.Categorical(spot), "x": rng.normal(size=600)})
+    y = (spot % 2 == 1).astype(int)
+    asked = []
+    monkeypatch.setattr(
+        calibration, "Neighbors", lambda *args: asked.append(args) or Neighbors(*args)
+    )
+    classifier(max_epochs=1).fit(frame, y)
+    assert not asked
+    classifier(max_epochs=1, n_neighbors=4).fit(frame, y)
+    assert asked

@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 
 from imbalnet.posterior._effective import effective_weight
 
-_NEWTON_STEPS = 20
+_NEWTON_STEPS = 100
 _LARGEST_STEP = 2.0
 _NEAR = 1e-6
 
