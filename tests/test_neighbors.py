@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from sklearn.metrics import average_precision_score
 from threadpoolctl import threadpool_limits
 
 from imbalnet import BalancedNeuralClassifier, calibration, neighbors
+from imbalnet.calibration import Calibration
 from imbalnet.columns import Columns
 from imbalnet.columns.levels import Levels
 from imbalnet.neighbors import Neighbors, fit_weight
@@ -309,17 +311,19 @@ def test_large_tables_have_neighbours_on_demand_alone(spots, monkeypatch):
     assert classifier(n_neighbors=4).fit(*spots).neighbor_weight_ > 0
 
 
-def test_ties_do_not_depend_on_threads_or_company(rng):
+def test_ties_do_not_depend_on_threads_or_company():
     """Of flags, many rows are equally far."""
-    X = (rng.random((3000, 20)) < 0.15).astype(np.float32)
-    y = ((X[:, 3:9].sum(axis=1) % 2) == 1).astype(int)
-    clf = classifier(max_epochs=1).fit(X, y)
-    assert clf.neighbor_weight_ > 0
-    with threadpool_limits(4, user_api="openmp"):
-        together = clf.set_params(n_threads=None).predict_proba(X)
-        for n_rows in (1, 10, 300, 1000):
-            alone = clf.predict_proba(X[:n_rows])
-            np.testing.assert_array_equal(alone, together[:n_rows])
+    rng = np.random.default_rng(1)
+    X = (rng.random((6000, 20)) < 0.15).astype(np.float32)
+    odds = X[:, :3].sum(axis=1) + rng.normal(0, 0.7, 6000) > 1
+    y = (odds ^ (X[:, 3:9].sum(axis=1) % 2 == 1)).astype(int)
+    none = Calibration.none(1, 2)
+    found = replace(none, neighbors=built(X, y), neighbor_weight=1.0)
+    with threadpool_limits(2, user_api="openmp"):
+        together = found.evidence(X)
+        for n_rows in (10, 300, 2000):
+            some = found.evidence(X[:n_rows])
+            np.testing.assert_array_equal(some, together[:n_rows])
 
 
 def test_many_classes_and_rows_are_looked_up_in_blocks(rng, monkeypatch):
