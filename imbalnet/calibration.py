@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from imbalnet.assembly import fold_rows
 from imbalnet.datasets import NetRows
-from imbalnet.neighbors import Neighbors, fit_weight
+from imbalnet.neighbors import Neighbors, fit_weight, sample
 from imbalnet.net import ImbalanceNet
 from imbalnet.posterior import (
     OutOfFold,
@@ -142,8 +142,7 @@ def _neighbor_weight(
 ) -> float:
     """Fit the neighbours' weight to a sample of the rows."""
     asked = np.flatnonzero(is_known)
-    if len(asked) > _MOST_ASKED:
-        asked = np.sort(rng.choice(asked, _MOST_ASKED, replace=False))
+    asked = asked[sample(len(asked), _MOST_ASKED, rng)]
     some = rows.subset(asked)
     return fit_weight(
         log_posterior[asked],

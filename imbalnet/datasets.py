@@ -23,7 +23,7 @@ from imbalnet.batches import (
     index_dtype,
     without_single_row,
 )
-from imbalnet.posterior import fit_member_offsets
+from imbalnet.posterior import fit_member_offsets, rows_by_fold
 
 # Members' epochs are cut to the shortest if no more than this share gets lost.
 _MOST_CUT = 0.05
@@ -406,15 +406,12 @@ def _fold_matrix(folds: NDArray[np.integer], n_folds: int) -> tuple[Tensor, Tens
     Returns
     -------
     matrix : Tensor of shape (n_longest_fold, n_folds)
-        Short columns end in row 0.
+        Short columns end in another row.
     slot : Tensor of shape (n_rows,)
         Positions in the flattened matrix.
     """
-    order = np.argsort(folds, kind="stable")
-    sizes = np.bincount(folds, minlength=n_folds)
-    depth = np.arange(len(folds)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    matrix = np.zeros((sizes.max(), n_folds), dtype=index_dtype(len(folds)))
-    matrix[depth, folds[order]] = order
+    rows, is_row = rows_by_fold(folds, n_folds)
+    matrix = np.ascontiguousarray(rows.T, dtype=index_dtype(len(folds)))
     slot = np.empty(len(folds), dtype=np.int64)
-    slot[order] = depth * n_folds + folds[order]
+    slot[matrix[is_row.T]] = np.flatnonzero(is_row.T)
     return torch.from_numpy(matrix), torch.from_numpy(slot)

@@ -62,7 +62,7 @@ class Neighbors:
         rng: np.random.Generator,
     ) -> None:
         X, weight = rows.of(rows.X), rows.of(rows.weight)
-        self.kept = _some(len(rows), _MOST_KEPT, rng)
+        self.kept = sample(len(rows), _MOST_KEPT, rng)
         self.n_neighbors = min(n_neighbors, len(self.kept) - 1)
         self.class_prior = class_prior
         kept, sizes = _dense(X[self.kept]), rows.columns.n_categories
@@ -74,7 +74,7 @@ class Neighbors:
         codes = rows.of(rows.codes)[self.kept]
         self.votes = np.eye(len(class_prior))[codes]
         self.votes *= (weight[self.kept] / weight[self.kept].mean())[:, None]
-        few = self.points[_some(len(self.kept), _FEW, rng)]
+        few = self.points[sample(len(self.kept), _FEW, rng)]
         # each is the nearest to itself
         farthest = self.search.kneighbors(few, self.n_neighbors + 1)[0][:, -1]
         self.distance = float(np.median(farthest)) or 1.0  # 0 where most rows repeat
@@ -209,7 +209,7 @@ def _dense(X: Any) -> NDArray:
     return X.toarray() if sparse.issparse(X) else X
 
 
-def _some(n_rows: int, most: int, rng: np.random.Generator) -> NDArray[np.intp]:
+def sample(n_rows: int, most: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """Draw at most so many rows."""
     if n_rows <= most:
         return np.arange(n_rows)

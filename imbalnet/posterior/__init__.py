@@ -7,7 +7,7 @@ prior to another by one shift in log space. What to decide from a posterior, cos
 """
 
 from imbalnet.posterior._effective import effective_weight
-from imbalnet.posterior.alignment import fit_member_offsets
+from imbalnet.posterior.alignment import fit_member_offsets, rows_by_fold
 from imbalnet.posterior.decision import bayes_threshold, cheapest_class, resolve_costs
 from imbalnet.posterior.estimation import estimate_prior
 from imbalnet.posterior.members import OutOfFold
@@ -35,6 +35,7 @@ __all__ = [
     "prior_shift",
     "resolve_costs",
     "resolve_prior",
+    "rows_by_fold",
     "shift_prior",
     "shift_probabilities",
 ]

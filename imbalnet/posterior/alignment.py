@@ -65,7 +65,7 @@ def fit_member_offsets(
     >>> (moved[:, 1] / moved.sum(axis=1))[[0, -1]].round(2)
     array([0.1, 0.1])
     """
-    rows, is_row = _by_fold(folds, n_members)
+    rows, is_row = rows_by_fold(folds, n_members)
     weight = effective_weight(sample_weight)[rows] * is_row
     scores = log_posterior[rows]  # (members, rows of the longest fold, classes)
     total = weight.sum(axis=1)
@@ -86,10 +86,15 @@ def fit_member_offsets(
     return offsets - offsets.mean(axis=1, keepdims=True)
 
 
-def _by_fold(
+def rows_by_fold(
     folds: NDArray[np.integer], n_folds: int
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Give the rows of each fold, short folds filled up, and which are no filling.
+
+    Parameters
+    ----------
+    folds : ndarray of shape (n_rows,)
+    n_folds : int
 
     Returns
     -------
