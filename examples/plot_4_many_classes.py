@@ -38,12 +38,12 @@ print(f"{len(y_test):,} rows to test on, {n_rare} of them of a rare class")
 # What the weights are
 # --------------------
 #
-# :func:`~imbalnet.weighting.explain_weights` needs only the labels. It prints the
+# :func:`~imbalnet.class_weights.explain_weights` needs only the labels. It prints the
 # largest weights and the smallest ones.
 
 import warnings
 
-from imbalnet.weighting import explain_weights
+from imbalnet.class_weights import explain_weights
 
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")

@@ -14,20 +14,15 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from imbalnet.constraints import PARAMETER_CONSTRAINTS
-from imbalnet.fitted import FittedNetworkMixin
-from imbalnet.optimizers import OptimizerFactory
-from imbalnet.parameters import NestedParametersMixin
+from imbalnet._constraints import PARAMETER_CONSTRAINTS
+from imbalnet._fit.options import column_rules, feature_dtype
+from imbalnet._fit.train import train
+from imbalnet._fitted import FittedNetworkMixin
+from imbalnet._nested import NestedParametersMixin
+from imbalnet._optimizers import OptimizerFactory
+from imbalnet._runtime import restored_on_failure
+from imbalnet._tables.read import Rows, all_classes, read_rows, read_validation_rows
 from imbalnet.posterior import cheapest_class, resolve_costs
-from imbalnet.runtime import restored_on_failure
-from imbalnet.settings import column_rules, feature_dtype
-from imbalnet.table import (
-    Rows,
-    all_classes,
-    read_rows,
-    read_validation_rows,
-)
-from imbalnet.training import train
 
 
 class BalancedNeuralClassifier(
@@ -65,8 +60,8 @@ class BalancedNeuralClassifier(
     class_weight : {"balanced", "effective"}, dict, array-like, callable or None, \
             default=None
         Weights of the classes in the loss, see
-        :func:`imbalnet.weighting.class_weights`. ``class_weight__power`` tempers them,
-        ``class_weight__max_ratio`` caps them, ``class_weight__beta`` goes to
+        :func:`imbalnet.class_weights.class_weights`. ``class_weight__power`` tempers
+        them, ``class_weight__max_ratio`` caps them, ``class_weight__beta`` goes to
         "effective". ``class_weight__start_epoch`` lets them in after so many epochs, or
         that share of `max_epochs` (deferred re-weighting). With a `sampler` they are
         computed from the class counts that the sampler delivers.
@@ -74,12 +69,12 @@ class BalancedNeuralClassifier(
     sampler : {"weighted", "oversample", "undersample", "balanced_batch", \
             "stratified_batch"}, imbalanced-learn sampler, type or None, default=None
         Which training rows an epoch sees. The names draw afresh each epoch, see
-        :mod:`imbalnet.sampling`; an object with ``fit_resample``, or an
+        :mod:`imbalnet.samplers`; an object with ``fit_resample``, or an
         imbalanced-learn pipeline of such, is applied once to the training rows (to a
         frame as a pandas frame, so that SMOTENC finds its categories). A subclass of
-        ``torch.utils.data.Sampler`` or of :class:`imbalnet.sampling.IndexSampler`, not
+        ``torch.utils.data.Sampler`` or of :class:`imbalnet.samplers.IndexSampler`, not
         an instance, is built once the training rows are known, see
-        :class:`imbalnet.sampling.TorchSampler`.
+        :class:`imbalnet.samplers.TorchSampler`.
 
     target_prior : {"train", "uniform"}, dict, Series, array-like or None, default=None
         Class distribution that probabilities are given for. None is the one that the

@@ -13,10 +13,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.neighbors import NearestNeighbors
 
+from imbalnet._tables.read import Rows
 from imbalnet.networks import RobustScale
-from imbalnet.networks.categories import MixedInput
+from imbalnet.networks.layers.categories import MixedInput
 from imbalnet.posterior import effective_weight
-from imbalnet.table import Rows
 
 # Training rows that are kept, at most; more are sampled.
 _MOST_KEPT = 2**14

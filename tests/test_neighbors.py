@@ -13,12 +13,13 @@ from scipy.special import log_softmax
 from sklearn.metrics import average_precision_score
 from threadpoolctl import threadpool_limits
 
-from imbalnet import BalancedNeuralClassifier, calibration, neighbors
-from imbalnet.calibration import Calibration
-from imbalnet.columns import Columns
-from imbalnet.columns.levels import Levels
+from imbalnet import BalancedNeuralClassifier, neighbors
+from imbalnet._fit import calibrate as calibration
+from imbalnet._fit.calibrate import Calibration
+from imbalnet._tables import Columns
+from imbalnet._tables.levels import Levels
+from imbalnet._tables.read import Rows
 from imbalnet.neighbors import Neighbors, fit_weight
-from imbalnet.table import Rows
 
 SMALL = {
     "n_members": 3,
@@ -306,7 +307,7 @@ def test_sparse_tables_have_the_same_neighbours(table, monkeypatch):
 
 
 def test_large_tables_have_neighbours_on_demand_alone(spots, monkeypatch):
-    monkeypatch.setattr("imbalnet.settings._NEIGHBOR_ROWS", 1000)
+    monkeypatch.setattr("imbalnet._fit.options._NEIGHBOR_ROWS", 1000)
     assert classifier().fit(*spots).neighbor_weight_ == 0
     assert classifier(n_neighbors=4).fit(*spots).neighbor_weight_ > 0
 
@@ -345,7 +346,7 @@ def test_partial_fit_takes_a_number_of_neighbours(spots):
 
 
 def test_levels_count_as_columns(rng, monkeypatch):
-    monkeypatch.setattr("imbalnet.settings._NEIGHBOR_COLUMNS", 10)
+    monkeypatch.setattr("imbalnet._fit.options._NEIGHBOR_COLUMNS", 10)
     spot = rng.integers(0, 12, size=600)
     frame = pd.DataFrame({"spot": pd.Categorical(spot), "x": rng.normal(size=600)})
     y = (spot % 2 == 1).astype(int)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from imbalnet.optimizers import OPTIMIZERS
+from imbalnet._optimizers import OPTIMIZERS
 
 THEIRS = {
     "adamw": lambda p: torch.optim.AdamW(p, lr=0.1, fused=True),

@@ -15,7 +15,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet.runtime import (
+from imbalnet._runtime import (
     available_threads,
     prediction_threads,
     resolve_device,
@@ -100,7 +100,7 @@ def test_threads_and_attributes_come_back_after_an_error(error):
 def many_threads(monkeypatch):
     """Many of torch's threads on a large machine, in no pool."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
-    monkeypatch.setattr("imbalnet.runtime.cpu_count", lambda: 16)
+    monkeypatch.setattr("imbalnet._runtime.cpu_count", lambda: 16)
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: None)
 
 
@@ -109,7 +109,7 @@ def test_available_threads_are_those_of_torch_and_of_the_machine(
     many_threads, monkeypatch, n_threads, n_cores
 ):
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
-    monkeypatch.setattr("imbalnet.runtime.cpu_count", lambda: n_cores)
+    monkeypatch.setattr("imbalnet._runtime.cpu_count", lambda: n_cores)
     assert available_threads() == min(n_threads, n_cores)
 
 
@@ -139,14 +139,14 @@ def test_threads_that_the_user_wants_win(many_threads, threads, n_threads, produ
     ("n_available", "expected"), [(1, 1), (2, 1), (3, 2), (5, 4), (64, 4)]
 )
 def test_training_of_large_steps_leaves_a_core_free(monkeypatch, n_available, expected):
-    monkeypatch.setattr("imbalnet.runtime.available_threads", lambda: n_available)
+    monkeypatch.setattr("imbalnet._runtime.available_threads", lambda: n_available)
     assert training_threads(None, LARGE) == expected
     assert training_threads(None, SMALL) == 1
 
 
 @pytest.mark.parametrize("n_available", [1, 2, 64])
 def test_large_predictions_take_every_core(monkeypatch, n_available):
-    monkeypatch.setattr("imbalnet.runtime.available_threads", lambda: n_available)
+    monkeypatch.setattr("imbalnet._runtime.available_threads", lambda: n_available)
     assert prediction_threads(None, LARGE) == n_available
     assert prediction_threads(None, SMALL) == 1
 
@@ -341,9 +341,9 @@ def threads_seen(data, **params):
 
 def test_workers_that_are_threads_compute_with_one(rare, two_threads, monkeypatch):
     """However large the network is."""
-    monkeypatch.setattr("imbalnet.runtime._LARGE_STEP", 0)
-    monkeypatch.setattr("imbalnet.runtime._LARGE_PREDICTION", 0)
-    monkeypatch.setattr("imbalnet.runtime.cpu_count", lambda: 8)
+    monkeypatch.setattr("imbalnet._runtime._LARGE_STEP", 0)
+    monkeypatch.setattr("imbalnet._runtime._LARGE_PREDICTION", 0)
+    monkeypatch.setattr("imbalnet._runtime.cpu_count", lambda: 8)
     with parallel_config(backend="threading", n_jobs=2):
         seen = Parallel()(delayed(threads_seen)(rare) for _ in range(4))
     assert seen == [{(True, 1)}] * 4

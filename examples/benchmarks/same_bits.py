@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import re
 import sys
 import warnings
 
@@ -28,9 +29,9 @@ import torch
 from imblearn.over_sampling import SMOTE, SMOTENC, RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
 from scipy import sparse
-from skorch.callbacks import Callback
 from sklearn.datasets import make_classification
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 from torch import nn
 from torch.utils.data import RandomSampler
 
@@ -276,7 +277,8 @@ def left_by(clf, X):
         for name, value in record.items():
             if name not in ("dur", "batches"):
                 left[f"history {i} {name}"] = np.asarray(value)
-    left["params"] = np.asarray(repr(sorted(clf.get_params(deep=False).items())))
+    params = repr(sorted(clf.get_params(deep=False).items()))
+    left["params"] = np.asarray(re.sub("0x[0-9a-f]+", "", params))  # no addresses
     return left
 
 

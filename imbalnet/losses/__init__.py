@@ -5,8 +5,8 @@ and reduces. What training with it makes of the class posterior is undone by
 ``log_posterior``.
 """
 
+from imbalnet.losses._build import LOSSES, build_loss
 from imbalnet.losses.base import ClassShares, Loss
-from imbalnet.losses.build import LOSSES, build_loss
 from imbalnet.losses.cross_entropy import CriterionLoss, CrossEntropy
 from imbalnet.losses.focal import Asymmetric, Focal, Poly1, PolyFocal
 from imbalnet.losses.margin import LDAM, BalancedSoftmax, LogitAdjusted, VectorScaling

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet.parameters import checked_number
+from imbalnet._checks import checked_number
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imbalnet._checks import checked_number
 from imbalnet.losses.base import Loss, full_precision, log_excess
-from imbalnet.parameters import checked_number
 
 # Below this share of an output, what smoothing added cannot be told from it.
 SMALLEST_EXCESS = 1e-3

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imbalnet._checks import checked_number
 from imbalnet.losses.base import (
     ClassShares,
     Loss,
@@ -25,7 +26,6 @@ from imbalnet.losses.base import (
     log_softmax_and_complement,
     logit_against,
 )
-from imbalnet.parameters import checked_number
 
 _LOG_NEGLIGIBLE = -60.0  # log(1 - v) where r is 1 to float64's precision
 # Ratio at which the inverse of a margin stops to fall and follows the output.

@@ -11,13 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imbalnet.losses.base import (
-    ClassShares,
-    Loss,
-    full_precision,
-    shares_or_smallest,
-)
-from imbalnet.parameters import checked_number
+from imbalnet._checks import checked_number
+from imbalnet.losses.base import ClassShares, Loss, full_precision, shares_or_smallest
 
 
 class VectorScaling(Loss):

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imbalnet._checks import checked_number, checked_share
 from imbalnet.losses.base import Loss, full_precision, log_softmax_and_complement
-from imbalnet.parameters import checked_number, checked_share
 
 # Pairs of rows that are compared at once, and in all for validation.
 _PAIRS_AT_ONCE = 2**22

@@ -7,8 +7,8 @@ import copy
 import torch
 from torch import Tensor
 
+from imbalnet._optimizers import LBFGS
 from imbalnet.losses.base import Loss
-from imbalnet.optimizers import LBFGS
 
 # More classes than this, and the risk is slow and badly conditioned to minimise.
 _MOST_CLASSES = 20

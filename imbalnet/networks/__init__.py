@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 from torch import nn
 
-from imbalnet.networks.categories import MixedInput, OneHot
-from imbalnet.networks.cosine import CosineLinear
-from imbalnet.networks.dropout import ByteDropout
-from imbalnet.networks.embeddings import PiecewiseLinearEncoding, RobustScale
+from imbalnet.networks.layers.categories import MixedInput, OneHot
+from imbalnet.networks.layers.cosine import CosineLinear
+from imbalnet.networks.layers.dropout import ByteDropout
+from imbalnet.networks.layers.embeddings import PiecewiseLinearEncoding, RobustScale
+from imbalnet.networks.layers.standardize import FillMissing, Standardize
 from imbalnet.networks.linear import LinearModel
 from imbalnet.networks.members import Members, is_split
 from imbalnet.networks.mlp import ACTIVATIONS, MLP
-from imbalnet.networks.preprocessing import FillMissing, Standardize
 from imbalnet.networks.resnet import ResidualBlock, ResNet
 from imbalnet.networks.tabm import TabM
 from imbalnet.networks.tabular import TabularMLP

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet.networks.categories import input_layer
+from imbalnet.networks.layers.categories import input_layer
 
 
 class LinearModel(nn.Module):

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imbalnet.networks.categories import InputLayer, input_layer
-from imbalnet.networks.checks import check_layers
-from imbalnet.networks.cosine import CosineLinear
+from imbalnet.networks._checks import check_layers
+from imbalnet.networks.layers.categories import InputLayer, input_layer
+from imbalnet.networks.layers.cosine import CosineLinear
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,

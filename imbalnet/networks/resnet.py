@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from imbalnet.networks.checks import check_sizes
-from imbalnet.networks.dropout import ByteDropout
+from imbalnet.networks._checks import check_sizes
+from imbalnet.networks.layers.dropout import ByteDropout
 from imbalnet.networks.mlp import ACTIVATIONS, MLP
 
 

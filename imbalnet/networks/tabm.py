@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imbalnet.networks.checks import check_sizes
-from imbalnet.networks.dropout import ByteDropout
-from imbalnet.networks.tabular import MemberCosineLinear, MemberLinear, TabularMLP
+from imbalnet.networks._checks import check_sizes
+from imbalnet.networks.layers.dropout import ByteDropout
+from imbalnet.networks.layers.member_linear import MemberCosineLinear, MemberLinear
+from imbalnet.networks.tabular import TabularMLP
 
 
 class TabM(TabularMLP):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
@@ -13,23 +12,23 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from imbalnet.networks.categories import MixedInput, column_sizes
-from imbalnet.networks.checks import check_layers
-from imbalnet.networks.cosine import CosineLinear
-from imbalnet.networks.dropout import ByteDropout
-from imbalnet.networks.embeddings import (
+from imbalnet._warn import warn
+from imbalnet.networks._checks import check_layers
+from imbalnet.networks._information import (
+    class_counts,
+    mutual_information,
+    weight_of_a_row,
+)
+from imbalnet.networks.layers.categories import MixedInput, column_sizes
+from imbalnet.networks.layers.dropout import ByteDropout
+from imbalnet.networks.layers.embeddings import (
     PiecewiseLinearEncoding,
     RobustScale,
     bin_edges,
     present_values,
 )
-from imbalnet.networks.information import (
-    class_counts,
-    mutual_information,
-    weight_of_a_row,
-)
+from imbalnet.networks.layers.member_linear import MemberCosineLinear, MemberLinear
 from imbalnet.networks.mlp import ACTIVATIONS
 
 # Bins of a column, by which its mutual information with the classes is taken.
@@ -41,8 +40,6 @@ _AUTO_BINS = 4096
 _ROWS_OF_A_BIN = 100
 _FIRST_BIAS = 0.3
 _MANY_PARAMETERS = 10_000_000
-# Columns of a product, in multiples of which each row is computed alike.
-_ALIGNED = 4
 
 
 class TabularMLP(nn.Module):
@@ -166,12 +163,10 @@ class TabularMLP(nn.Module):
     def _warn_if_large(self, in_features: int) -> None:
         n_parameters = sum(parameter.numel() for parameter in self.parameters())
         if n_parameters > _MANY_PARAMETERS:
-            warnings.warn(
+            warn(
                 f"For {in_features} columns, this network has {n_parameters:,} "
                 "parameters; module='mlp' is smaller by far, and takes sparse tables "
-                "of thousands of columns.",
-                UserWarning,
-                stacklevel=2,
+                "of thousands of columns."
             )
 
     def _build_embedding(self, n_waves: int, frequency: float) -> None:
@@ -374,72 +369,6 @@ class TabularMLP(nn.Module):
         """Values of a row that :meth:`prepare` gives."""
         n_encoded = self.encoding.start.numel() + self.n_numbers
         return n_encoded + self.n_levels
-
-
-class MemberLinear(nn.Module):
-    """A linear layer for each member.
-
-    **Shape**
-
-    - input: ``(n_members, batch, in_features)``
-    - output: ``(n_members, batch, out_features)``
-
-    Parameters
-    ----------
-    n_members, in_features, out_features : int
-    gain : float, default=1.0
-        Standard deviation of the weights at the start, times the root of `in_features`.
-    """
-
-    def __init__(
-        self, n_members: int, in_features: int, out_features: int, gain: float = 1.0
-    ) -> None:
-        super().__init__()
-        self.out_features = out_features
-        weight = torch.randn(n_members, in_features, out_features)
-        self.weight = nn.Parameter(weight * gain / math.sqrt(max(in_features, 1)))
-        self.bias = nn.Parameter(torch.zeros(n_members, 1, out_features))
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Apply each member's layer to its rows."""
-        if self.training or not self.out_features % _ALIGNED:
-            return torch.baddbmm(self.bias, h, self.weight)
-        logits = torch.baddbmm(aligned(self.bias), h, aligned(self.weight))
-        return logits[..., : self.out_features]
-
-
-class MemberCosineLinear(CosineLinear):
-    """Cosines, as :class:`CosineLinear`, with directions for each member.
-
-    **Shape**
-
-    - input: ``(n_members, batch, in_features)``
-    - output: ``(n_members, batch, out_features)``, from -1 to 1
-    """
-
-    def __init__(self, n_members: int, in_features: int, out_features: int) -> None:
-        super().__init__(in_features, out_features)
-        self.out_features = out_features
-        self.weight = nn.Parameter(torch.randn(n_members, in_features, out_features))
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Give the cosines of each member's rows."""
-        directions = aligned(F.normalize(self.weight, dim=1))
-        return torch.bmm(F.normalize(h, dim=-1), directions)[..., : self.out_features]
-
-    def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
-        n_members, in_features, out_features = self.weight.shape
-        return f"{n_members=}, {in_features=}, {out_features=}"
-
-
-def aligned(matrix: Tensor) -> Tensor:
-    """Add columns of zeros, up to a multiple of four.
-
-    On a CPU, rows of a product that begin anywhere in memory are summed in other orders
-    than those that begin at 16 bytes: their bits would depend on the rows around.
-    """
-    return F.pad(matrix, (0, -matrix.shape[-1] % _ALIGNED))
 
 
 def gate_bins(X: Any, weight: NDArray) -> Any:

@@ -10,7 +10,6 @@ from imbalnet.posterior._effective import effective_weight
 from imbalnet.posterior.alignment import fit_member_offsets, rows_by_fold
 from imbalnet.posterior.decision import bayes_threshold, cheapest_class, resolve_costs
 from imbalnet.posterior.estimation import estimate_prior
-from imbalnet.posterior.members import OutOfFold
 from imbalnet.posterior.offset import fit_offset
 from imbalnet.posterior.prior import (
     effective_prior,
@@ -22,7 +21,6 @@ from imbalnet.posterior.prior import (
 from imbalnet.posterior.temperature import fit_temperature, least_log_loss
 
 __all__ = [
-    "OutOfFold",
     "bayes_threshold",
     "cheapest_class",
     "effective_prior",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imbalnet.parameters import values_by_label
+from imbalnet._checks import values_by_label
 from imbalnet.posterior._checks import checked_probabilities
 
 

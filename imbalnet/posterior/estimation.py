@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from imbalnet._warn import warn
 from imbalnet.posterior._checks import checked_prior, checked_probabilities
 
 
@@ -120,11 +119,9 @@ def _maximise(
         prior = updated
         if step <= tol:
             return prior
-    warnings.warn(
+    warn(
         f"estimate_prior did not converge: after max_iter={max_iter} iterations the "
         f"prior still moves by {step:.2g}, more than tol={tol:.2g}. Raise max_iter, or "
-        "tol if that is precise enough.",
-        UserWarning,
-        stacklevel=3,
+        "tol if that is precise enough."
     )
     return prior

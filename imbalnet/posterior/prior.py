@@ -8,12 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
-from imbalnet.parameters import values_by_label
-from imbalnet.posterior._checks import (
-    as_given,
-    checked_prior,
-    checked_probabilities,
-)
+from imbalnet._checks import values_by_label
+from imbalnet.posterior._checks import as_given, checked_prior, checked_probabilities
 
 
 def effective_prior(

@@ -1,0 +1,1 @@
+"""One training run: a module for each step, which take values and give values."""

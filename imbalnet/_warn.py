@@ -1,0 +1,34 @@
+"""Warnings that point at the line of the user who called, however deep they arise."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from functools import cache
+from importlib.util import find_spec
+
+# Packages that stand between a user and the place where a warning arises.
+_BETWEEN = "contextlib", "imbalnet", "imblearn", "joblib", "skorch", "sklearn"
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the nearest caller outside of this package and of those that call it.
+
+    Parameters
+    ----------
+    message : str
+        What happened, with the name of the parameter or column and the cure.
+    category : type, default=UserWarning
+        Class of the warning.
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_code.co_filename.startswith(_paths()):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+@cache
+def _paths() -> tuple[str, ...]:
+    specs = [find_spec(package) for package in _BETWEEN]  # which imports nothing
+    origins = [spec.origin for spec in specs if spec and spec.origin]
+    return tuple(origin.removesuffix("__init__.py") for origin in origins)

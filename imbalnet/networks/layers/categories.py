@@ -1,0 +1,268 @@
+"""Columns of categories at the entrance of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor, nn
+
+from imbalnet.networks.layers.embeddings import RobustScale
+from imbalnet.networks.layers.standardize import FillMissing, Standardize
+
+# Levels that have a column of their own: at most so many, of at least so many rows.
+_MOST_LEVELS = 40
+_FEWEST_ROWS = 5
+
+
+class OneHot(nn.Module):
+    """One column for each frequent code of a categorical column, one for the others.
+
+    :meth:`initialize_from` gives a column of its own to the 40 most frequent codes
+    (weighted) that at least 5 rows have. All others share the last column, those too
+    that come later, so that levels of one row each do not widen the network. Where all
+    rows fall into one column, every code does: it is without effect.
+
+    **Shape**
+
+    - input: ``(..., n_columns)``, codes as whole numbers
+    - output: ``(..., out_features)``, 0 and 1; a column of n codes has the width
+      ``min(n, 41)``
+
+    Parameters
+    ----------
+    n_categories : sequence of int
+        Number of codes of each column.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.networks import OneHot
+    >>> OneHot([3])(torch.tensor([[0.0], [2.0]]))
+    tensor([[1., 0., 0.],
+            [0., 0., 1.]])
+    """
+
+    offset: Tensor
+    last: Tensor
+    place: Tensor
+    is_constant: Tensor
+
+    def __init__(self, n_categories: Sequence[int]) -> None:
+        super().__init__()
+        sizes = np.asarray(n_categories, dtype=np.int64)
+        if (sizes < 1).any():
+            raise ValueError(f"n_categories must be positive, however: {n_categories=}")
+        widths = np.minimum(sizes, _MOST_LEVELS + 1)
+        self.bounds = [0, *np.cumsum(widths).tolist()]
+        self.starts = [0, *np.cumsum(sizes).tolist()]
+        places = [
+            start + np.minimum(np.arange(size), width - 1)
+            for start, size, width in zip(self.bounds, sizes, widths, strict=False)
+        ]
+        offset = torch.tensor(self.starts[:-1], dtype=torch.long)
+        self.register_buffer("offset", offset, persistent=False)
+        self.register_buffer("last", torch.from_numpy(sizes - 1), persistent=False)
+        flat = np.concatenate([np.empty(0, dtype=np.int64), *places])
+        self.register_buffer("place", torch.from_numpy(flat))
+        is_constant = torch.zeros(self.out_features, dtype=torch.bool)
+        self.register_buffer("is_constant", is_constant)
+
+    @property
+    def out_features(self) -> int:
+        """Width of the output."""
+        return self.bounds[-1]
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Encode a batch."""
+        known = torch.minimum(codes.long().clamp_(min=0), self.last)
+        place = self.place[known.add_(self.offset)]
+        encoded = codes.new_zeros((*codes.shape[:-1], self.out_features))
+        return encoded.scatter_(-1, place, 1.0)
+
+    @torch.no_grad()
+    def initialize_from(self, codes: NDArray, sample_weight: NDArray) -> None:
+        """Choose the codes that have a column of their own.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, n_columns)
+        sample_weight : ndarray of shape (n_rows,)
+        """
+        for i, (start, stop) in enumerate(pairwise(self.starts)):
+            low, high = self.bounds[i], self.bounds[i + 1]
+            column = codes[:, i].astype(np.int64)
+            n_rows = np.bincount(column, minlength=stop - start)
+            weight = np.bincount(column, sample_weight, minlength=stop - start)
+            place = low + _places(n_rows, weight, high - low)
+            self.place[start:stop] = torch.from_numpy(place)
+            used = np.bincount(place - low, n_rows, minlength=high - low)
+            is_constant = (used == 0) | (used == len(column))
+            self.is_constant[low:high] = torch.from_numpy(is_constant)
+
+    def extra_repr(self) -> str:
+        """Give the parameters for the representation."""
+        sizes = [stop - start for start, stop in pairwise(self.starts)]
+        return f"n_categories={sizes}"
+
+
+def _places(n_rows: NDArray, weight: NDArray, width: int) -> NDArray[np.int64]:
+    """Give each code its column; the last one is for what is rare."""
+    ranked = np.argsort(-weight, kind="stable")
+    kept = ranked[n_rows[ranked] >= _FEWEST_ROWS][: width - 1]
+    places = np.full(len(n_rows), width - 1)
+    if n_rows[kept].max(initial=0) < n_rows.sum():
+        places[np.sort(kept)] = np.arange(len(kept))
+    return places
+
+
+class MixedInput(nn.Module):
+    """Numbers through one layer, categories through :class:`OneHot`.
+
+    **Shape**
+
+    - input: ``(..., in_features)``
+    - output: ``(..., out_features)``: the numbers in their order, then the columns of
+      the first categorical column, of the second, and so on
+
+    Parameters
+    ----------
+    n_categories : sequence of int
+        One for each column of the input: 0 for numbers, else the number of codes.
+    numbers : {Standardize, RobustScale, FillMissing}
+        The layer for the columns of numbers.
+    """
+
+    of_numbers: Tensor
+    of_categories: Tensor
+
+    def __init__(
+        self,
+        n_categories: Sequence[int],
+        numbers: Standardize | RobustScale | FillMissing,
+    ) -> None:
+        super().__init__()
+        sizes = np.asarray(n_categories)
+        self.numbers = numbers
+        self.one_hot = OneHot(sizes[sizes > 0].tolist())
+        for name, where in (("of_numbers", sizes == 0), ("of_categories", sizes > 0)):
+            places = torch.from_numpy(np.flatnonzero(where))
+            self.register_buffer(name, places, persistent=False)
+
+    @property
+    def out_features(self) -> int:
+        """Width of the output."""
+        return len(self.of_numbers) + self.one_hot.out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Prepare a batch."""
+        if not len(self.of_categories):
+            return self.numbers(x)
+        numbers = self.numbers(x.index_select(-1, self.of_numbers))
+        codes = x.index_select(-1, self.of_categories)
+        return torch.cat([numbers, self.one_hot(codes)], dim=-1)
+
+    def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
+        """Take statistics and frequent levels from the training rows."""
+        self.one_hot.initialize_from(self.codes_in(X), sample_weight)
+        self.numbers.initialize_from(self.numbers_in(X), y, sample_weight)
+
+    def update_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
+        """Merge further rows into the statistics; the frequent levels stay."""
+        if not isinstance(self.numbers, RobustScale):  # quantiles cannot be merged
+            self.numbers.update_from(self.numbers_in(X), y, sample_weight)
+
+    def numbers_in(self, X: Any) -> Any:
+        """Give a table's columns of numbers."""
+        return X[:, self.of_numbers.cpu().numpy()]
+
+    def codes_in(self, X: Any) -> NDArray:
+        """Give a table's columns of categories, dense."""
+        codes = X[:, self.of_categories.cpu().numpy()]
+        return codes.toarray() if sparse.issparse(codes) else codes
+
+    @property
+    def is_constant(self) -> Tensor:
+        """Whether an output had no spread. Bool, shape ``(out_features,)``."""
+        return torch.cat([self.numbers.is_constant, self.one_hot.is_constant])
+
+    def shift_and_scale(self) -> tuple[Tensor, Tensor]:
+        """Give what is subtracted from each output, and what divides it."""
+        assert not isinstance(self.numbers, RobustScale)  # which is not linear
+        shift, scale = self.numbers.shift_and_scale()
+        n_encoded = self.one_hot.out_features
+        zeros, ones = shift.new_zeros(n_encoded), scale.new_ones(n_encoded)
+        return torch.cat([shift, zeros]), torch.cat([scale, ones])
+
+
+InputLayer = Standardize | FillMissing | MixedInput
+
+
+def input_layer(
+    in_features: int,
+    n_categories: Sequence[int] | None = None,
+    *,
+    standardize: bool = True,
+    clip: float | bool | None = None,
+) -> InputLayer:
+    """Build the first layer of a network.
+
+    Parameters
+    ----------
+    in_features : int
+        Number of columns.
+    n_categories : sequence of int or None, default=None
+        One for each column: 0 for numbers, else the number of codes; None is numbers.
+    standardize : bool, default=True
+        Whether numbers are standardised.
+    clip : float, True or None, default=None
+        See :class:`Standardize`.
+
+    Raises
+    ------
+    ValueError
+        If `n_categories` has another length, or `clip` is True but nothing bends.
+    """
+    if clip is True and not standardize:
+        raise ValueError(
+            "module__clip=True lets infinite values in, which only standardised "
+            f"columns bend, however: {standardize=}"
+        )
+    sizes = column_sizes(in_features, n_categories)
+    n_numbers = int((sizes == 0).sum())
+    numbers: Standardize | FillMissing = (
+        Standardize(n_numbers, clip) if standardize else FillMissing(n_numbers)
+    )
+    return numbers if n_numbers == in_features else MixedInput(sizes.tolist(), numbers)
+
+
+def column_sizes(
+    in_features: int, n_categories: Sequence[int] | None
+) -> NDArray[np.int64]:
+    """Give each column's number of codes, 0 for numbers.
+
+    Parameters
+    ----------
+    in_features : int
+        Number of columns.
+    n_categories : sequence of int or None
+        None is numbers alone.
+
+    Raises
+    ------
+    ValueError
+        If `n_categories` has another length, or a size below 0.
+    """
+    sizes = np.zeros(in_features, int) if n_categories is None else n_categories
+    sizes = np.asarray(sizes, dtype=np.int64)
+    if len(sizes) != in_features or (sizes < 0).any():
+        raise ValueError(
+            "n_categories must hold one number of codes for each column, 0 for "
+            f"numbers, however: {in_features=}, {n_categories=}"
+        )
+    return sizes

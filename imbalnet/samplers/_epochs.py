@@ -1,0 +1,156 @@
+"""An epoch as row numbers, and where it is cut into batches."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+# Row numbers, or the batches of them; users' own may be any kind of integers.
+EpochRows = NDArray[np.integer] | list[NDArray[np.integer]]
+
+
+class EpochOrder(Protocol):
+    """What gives the order of an epoch; every index sampler does."""
+
+    def epoch(self, batch_size: int) -> EpochRows:
+        """Give row numbers, to be cut into batches in this order, or the batches."""
+
+
+class Shuffle:
+    """Every row once, in random order."""
+
+    def __init__(self, n_rows: int, rng: np.random.Generator) -> None:
+        self.n_rows, self.rng = n_rows, rng
+
+    def epoch(self, batch_size: int) -> NDArray[np.integer]:
+        """Give row numbers, to be cut into batches in this order."""
+        del batch_size
+        rows = np.arange(self.n_rows, dtype=index_dtype(self.n_rows))
+        self.rng.shuffle(rows)
+        return rows
+
+    def epoch_rows(self, counts: NDArray) -> int:
+        """Give how many rows an epoch has."""
+        del counts
+        return self.n_rows
+
+    def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
+        """Give how often a row of each class comes in an epoch: once."""
+        del batch_size
+        return np.ones(len(counts))
+
+
+def index_dtype(n_rows: int) -> type[np.signedinteger]:
+    """Give the smaller type that holds row numbers; torch takes both for an index."""
+    return np.int32 if n_rows < 2**31 else np.int64
+
+
+def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
+    """Give the sizes of the batches that an epoch is cut into.
+
+    A single row that would be left over joins the batch before it.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the epoch.
+    batch_size : int
+
+    Examples
+    --------
+    >>> batch_sizes(10, 4), batch_sizes(9, 4)
+    ([4, 4, 2], [4, 5])
+    """
+    n_full, left = divmod(int(n_rows), batch_size)
+    return without_single_row([batch_size] * n_full + ([left] if left else []))
+
+
+def checked_epoch(drawn: Any, n_rows: int, sampler: str) -> EpochRows:
+    """Bring what a sampler gave for an epoch to arrays of row numbers, or raise.
+
+    Parameters
+    ----------
+    drawn : iterable of int or of iterables of int
+        Row numbers, or batches of them: arrays, tensors, lists and so on.
+    n_rows : int
+        Rows that there are.
+    sampler : str
+        Its name, for the error.
+
+    Returns
+    -------
+    ndarray of shape (n_drawn,) or list of ndarray
+        A list holds the batches, without empty ones.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or one that is no integer from 0 to `n_rows` - 1.
+
+    Examples
+    --------
+    >>> checked_epoch([3, 1, 0], n_rows=4, sampler="Mine")
+    array([3, 1, 0])
+    >>> checked_epoch([[3, 1], [0]], n_rows=4, sampler="Mine")
+    [array([3, 1]), array([0])]
+    """
+    try:
+        rows = _row_numbers(drawn)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"sampler={sampler} must give an epoch as row numbers, integers from 0 to "
+            f"{n_rows - 1}, or as a list of batches of them: {error}."
+        ) from error
+    if not len(rows):
+        raise ValueError(
+            f"sampler={sampler} drew no rows in an epoch of {n_rows} training rows; an "
+            "epoch must have some."
+        )
+    flat = np.concatenate(rows) if isinstance(rows, list) else rows
+    outside = flat[(flat < 0) | (flat >= n_rows)]
+    if len(outside):
+        raise ValueError(
+            f"sampler={sampler} drew row {outside[0]}, but the training rows have the "
+            f"numbers 0 to {n_rows - 1}: they are counted behind the validation split. "
+            "Build the sampler from the class codes that it is given: the labels or "
+            "data_source of a torch sampler's __init__, the codes of bind."
+        )
+    return rows
+
+
+def _row_numbers(drawn: Any) -> EpochRows:
+    if not isinstance(drawn, np.ndarray | Tensor):
+        drawn = list(drawn)
+    if len(drawn) and np.ndim(drawn[0]) > 0:
+        return [_integers(batch) for batch in drawn if len(batch)]
+    return _integers(drawn)
+
+
+def _integers(values: Any) -> NDArray[np.integer]:
+    if isinstance(values, list | tuple) and values and isinstance(values[0], Tensor):
+        values = torch.stack(list(values))  # NumPy would take them one by one
+    if isinstance(values, Tensor):
+        values = values.cpu()
+    numbers = np.asarray(values)
+    if numbers.ndim != 1 or (len(numbers) and numbers.dtype.kind not in "iu"):
+        raise ValueError(
+            f"it gave values of dtype {numbers.dtype} and shape {numbers.shape}"
+        )
+    signed = numbers.dtype if numbers.dtype in (np.int32, np.int64) else np.int64
+    return np.require(numbers, signed, ["C", "W"])  # torch takes no other views
+
+
+def without_single_row(sizes: list[int]) -> list[int]:
+    """Let a last batch of a single row join the one before it.
+
+    Parameters
+    ----------
+    sizes : list of int
+    """
+    if len(sizes) > 1 and sizes[-1] == 1:
+        sizes[-2:] = [sizes[-2] + 1]
+    return sizes

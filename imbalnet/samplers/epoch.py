@@ -1,0 +1,105 @@
+"""Samplers whose epochs know nothing of batches: weighted, over- and undersampling."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbalnet.samplers.base import (
+    IndexSampler,
+    RowQueue,
+    are_weights,
+    fill,
+    per_row,
+    tempered_shares,
+)
+
+
+class WeightedSampler(IndexSampler):
+    """Draw rows with replacement, rarer classes more often; an epoch has n rows.
+
+    Parameters
+    ----------
+    power : float, default=1.0
+        0 leaves the data's shares, 1 makes all classes equally frequent.
+    """
+
+    def epoch(self, batch_size: int) -> NDArray[np.intp]:
+        """Draw one epoch of row numbers, to be cut into batches in this order."""
+        del batch_size
+        shares = tempered_shares(self.counts, self.power)
+        codes = self.rng.choice(len(shares), size=self.counts.sum(), p=shares)
+        return fill(codes, self.queues, RowQueue.draw)
+
+    def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
+        """Give how often a row of each class is drawn in an epoch, in expectation."""
+        del batch_size
+        return per_row(tempered_shares(counts, self.power) * counts.sum(), counts)
+
+
+class _QuotaSampler(IndexSampler):
+    """Draw a fixed number of rows of each class, without replacement as far as it goes.
+
+    What an epoch leaves over comes first in the next, so that every row is seen.
+    """
+
+    @abstractmethod
+    def anchor(self, counts: NDArray) -> float:
+        """Give the class size that ``power=1`` brings every class to."""
+
+    def quotas(self, counts: NDArray) -> NDArray:
+        """Give the rows of each class in an epoch."""
+        present = counts > 0
+        size = self.anchor(counts[present])
+        raw = np.where(present, counts, 1.0) ** (1.0 - self.power) * size**self.power
+        rows = raw if are_weights(counts) else np.rint(raw).astype(np.intp)
+        return np.where(present, rows, 0)
+
+    def epoch(self, batch_size: int) -> NDArray[np.intp]:
+        """Draw one epoch of row numbers, to be cut into batches in this order."""
+        del batch_size
+        quotas = self.quotas(self.counts)
+        drawn = [queue.take(quotas[code]) for code, queue in self.queues.items()]
+        return self.rng.permutation(np.concatenate(drawn))
+
+    def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
+        """Give how often a row of each class is drawn in an epoch, in expectation."""
+        del batch_size
+        return per_row(self.quotas(counts), counts)
+
+    def epoch_rows(self, counts: NDArray) -> int:
+        """Give how many rows an epoch draws, before the batch size is chosen."""
+        return round(self.quotas(counts).sum())
+
+
+class Oversampler(_QuotaSampler):
+    """Repeat the rarer classes' rows up to the size of the largest class.
+
+    Parameters
+    ----------
+    power : float, default=1.0
+        0 leaves the data's shares, 1 makes all classes equally frequent.
+    """
+
+    def anchor(self, counts: NDArray) -> float:
+        """Give the class size that ``power=1`` brings every class to."""
+        return counts.max()
+
+
+class Undersampler(_QuotaSampler):
+    """Thin the larger classes to the size of the smallest, afresh each epoch.
+
+    Rows are drawn without replacement until all of a class were seen: with two classes
+    of ratio r, every row of the larger one is seen within ceil(r) epochs.
+
+    Parameters
+    ----------
+    power : float, default=1.0
+        0 leaves the data's shares, 1 makes all classes equally frequent.
+    """
+
+    def anchor(self, counts: NDArray) -> float:
+        """Give the class size that ``power=1`` brings every class to."""
+        return counts.min()

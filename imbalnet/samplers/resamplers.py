@@ -1,0 +1,240 @@
+"""Imbalanced-learn's samplers, and pipelines of them, applied to the training rows."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import clone
+
+from imbalnet._nested import reject_unknown
+from imbalnet._tables import is_frame
+
+# What stands for a gap where rows are compared.
+_OF_GAPS = -0.7390851332151607
+
+
+def build_resampler(sampler: Any, params: dict[str, Any]) -> Any:
+    """Copy an imbalanced-learn sampler or a pipeline of them, and set its parameters.
+
+    Parameters
+    ----------
+    sampler : object with ``fit_resample``
+    params : dict
+        Names that its ``set_params`` knows, and values.
+
+    Returns
+    -------
+    object with ``fit_resample``
+
+    Raises
+    ------
+    ValueError
+        If a parameter is unknown, or a step of a pipeline is no sampler.
+    """
+    resampler = clone(sampler)
+    owner = f"sampler={type(sampler).__name__}()"
+    reject_unknown("sampler", owner, params, resampler.get_params())
+    resampler.set_params(**params)
+    _steps(resampler)
+    return resampler
+
+
+def _steps(resampler: Any, name: str | None = None) -> list[Any]:
+    """Give the samplers of a pipeline, of pipelines inside it too."""
+    if hasattr(resampler, "steps"):
+        return [
+            inner
+            for step_name, step in resampler.steps
+            if step is not None and step != "passthrough"
+            for inner in _steps(step, step_name)
+        ]
+    if not hasattr(resampler, "fit_resample"):
+        where = "" if name is None else f"The step {name!r} of the pipeline given as "
+        raise ValueError(
+            f"{where}sampler={type(resampler).__name__}() is no sampler, for it has no "
+            "fit_resample: the network would train on other features than it predicts "
+            "from. Put it before the classifier, in a pipeline around it."
+        )
+    return [resampler]
+
+
+def resample(
+    resampler: Any,
+    X: Any,
+    codes: NDArray,
+    sample_weight: NDArray,
+    classes: NDArray,
+    seed: int,
+) -> tuple[Any, NDArray, NDArray]:
+    """Apply an imbalanced-learn sampler, or a pipeline of them, to the training rows.
+
+    Sample weights follow the rows through every step; synthetic rows take the mean of
+    their class.
+
+    Parameters
+    ----------
+    resampler : object with ``fit_resample``
+        Its ``random_state`` is set where it is None, also that of samplers inside it.
+    X : {ndarray, CSR matrix, pandas.DataFrame} of shape (n_rows, n_features)
+    codes : ndarray of shape (n_rows,)
+    sample_weight : ndarray of shape (n_rows,)
+    classes : ndarray of shape (n_classes,)
+        The sorted labels, which the sampler's ``sampling_strategy`` may name.
+    seed : int
+
+    Returns
+    -------
+    X, codes, sample_weight
+        The resampled rows, X of the kind that was given.
+
+    Raises
+    ------
+    ValueError
+        If a step fails, or makes values that are no category of their column.
+    """
+    _seed(resampler, seed)
+    weight = sample_weight
+    for step in _steps(resampler):
+        X_new, codes_new = _resampled(step, X, codes, classes)
+        weight = _weights_of_rows(step, X, X_new, codes, codes_new, weight)
+        X, codes = X_new, codes_new
+    return X, codes, weight
+
+
+def _seed(resampler: Any, seed: int) -> None:
+    unset = [
+        name
+        for name, value in sorted(resampler.get_params().items())
+        if value is None and name.split("__")[-1] == "random_state"
+    ]
+    seeds = np.random.SeedSequence(seed).generate_state(len(unset)) % 2**31
+    resampler.set_params(**dict(zip(unset, seeds.tolist(), strict=True)))
+
+
+def _resampled(
+    step: Any, X: Any, codes: NDArray, classes: NDArray
+) -> tuple[Any, NDArray]:
+    names = classes if _may_name_labels(step) else np.arange(len(classes))
+    try:
+        with warnings.catch_warnings():
+            # values between categories, which _check_categories names
+            warnings.filterwarnings("ignore", "Constructing a Categorical with")
+            X_new, y_new = step.fit_resample(X, names[codes])
+    except (ValueError, RuntimeError, TypeError, IndexError) as error:
+        counts = np.bincount(codes, minlength=len(classes)).tolist()
+        raise ValueError(
+            f"sampler={type(step).__name__}() failed on the training rows, whose "
+            f"class counts are {dict(zip(classes.tolist(), counts, strict=True))}: "
+            f"{str(error).rstrip(' .')}.{_cure(step, X)}"
+        ) from error
+    if is_frame(X_new):
+        _check_categories(step, X, X_new)
+    return X_new, np.searchsorted(names, y_new)
+
+
+def _may_name_labels(step: Any) -> bool:
+    """Tell whether a sampler needs the labels: it is not imblearn's, or names some.
+
+    The others get codes, because some of imblearn's know nothing else: for
+    InstanceHardnessThreshold a label is a column number.
+    """
+    if not type(step).__module__.startswith("imblearn.") or hasattr(step, "func"):
+        return True
+    return any(
+        not isinstance(value, (str, Real))
+        for name, value in step.get_params().items()
+        if name.split("__")[-1] == "sampling_strategy"
+    )
+
+
+def _cure(step: Any, X: Any) -> str:
+    """Say what a sampler does not take, if X holds such."""
+    names = [str(name) for name in _categories(X)] if is_frame(X) else []
+    cure = ""
+    if names and type(step).__name__ not in ("SMOTENC", "SMOTEN"):
+        cure = (
+            f" The columns {names} hold categories: use SMOTENC(categorical_features="
+            "'auto') or SMOTEN()."
+        )
+    gaps = _columns_with_gaps(X)
+    if gaps:
+        cure += (
+            f" The columns {gaps} have missing values, which few samplers take: fill "
+            "them before the classifier, for instance with SimpleImputer."
+        )
+    return cure
+
+
+def _columns_with_gaps(X: Any) -> list[Any]:
+    if sparse.issparse(X):
+        return []
+    if is_frame(X):
+        return [str(name) for name in X.columns[X.isna().any(axis=0).to_numpy()]]
+    return np.flatnonzero(np.isnan(X).any(axis=0)).tolist()
+
+
+def _categories(frame: Any) -> list[Any]:
+    """Name the columns of dtype category."""
+    dtypes = zip(frame.columns, frame.dtypes, strict=True)
+    return [name for name, dtype in dtypes if str(dtype) == "category"]
+
+
+def _check_categories(step: Any, frame: Any, frame_new: Any) -> None:
+    """Raise where values between the categories became gaps."""
+    gaps = [
+        str(name)
+        for name in _categories(frame_new)
+        if frame_new[name].isna().any() and not frame[name].isna().any()
+    ]
+    if gaps:
+        raise ValueError(
+            f"sampler={type(step).__name__}() made values that are no category of the "
+            f"columns {gaps}: it interpolates. Use SMOTENC(categorical_features='auto')"
+            " or SMOTEN(), or give these columns as numbers."
+        )
+
+
+def _weights_of_rows(
+    step: Any, X: Any, X_new: Any, codes: NDArray, codes_new: NDArray, w: NDArray
+) -> NDArray[np.float64]:
+    if np.ptp(w) == 0:
+        return np.full(len(codes_new), w[0])
+    indices = getattr(step, "sample_indices_", None)
+    if indices is not None:
+        return w[indices]
+    class_mean = np.bincount(codes, w) / np.maximum(np.bincount(codes), 1)
+    before, after = (
+        _fingerprints(table, of_rows, like=X)
+        for table, of_rows in ((X, codes), (X_new, codes_new))
+    )
+    if np.array_equal(before, after[: len(before)]):  # synthetic rows stand behind
+        return np.concatenate([w, class_mean[codes_new[len(w) :]]])
+    rows, inverse = np.unique(before, return_inverse=True)
+    kept = np.bincount(inverse, w) / np.bincount(inverse)
+    place = np.searchsorted(rows, after).clip(max=len(rows) - 1)
+    return np.where(rows[place] == after, kept[place], class_mean[codes_new])
+
+
+def _fingerprints(X: Any, codes: NDArray, like: Any) -> NDArray[np.float64]:
+    """Give every row a number that rows of other features or class do not have."""
+    X = _numbers(X, like) if is_frame(X) else X
+    table = sparse.csr_array(X, dtype=np.float64, copy=True)
+    np.nan_to_num(table.data, copy=False, nan=_OF_GAPS)
+    table.sum_duplicates()
+    # a sparse product adds up each row alone, in order: equal rows, equal sums
+    mix = np.random.default_rng(0).normal(size=table.shape[1] + 1)
+    return table @ mix[1:] + mix[0] * codes
+
+
+def _numbers(frame: Any, like: Any) -> NDArray[np.float64]:
+    """Give a frame as numbers; categories by their position in the frame `like`."""
+    numbers = frame.copy(deep=False)
+    for name in _categories(like):
+        column = frame[name].astype(like[name].dtype)
+        numbers[name] = column.cat.codes.to_numpy()
+    return numbers.to_numpy(dtype=np.float64)

@@ -1,0 +1,154 @@
+"""Torch's own sampler classes as index samplers."""
+
+from __future__ import annotations
+
+import inspect
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from imbalnet._runtime import seeded_torch
+from imbalnet._warn import warn
+from imbalnet.samplers._epochs import EpochRows, checked_epoch
+from imbalnet.samplers.base import IndexSampler, per_row
+
+# What a torch sampler's __init__ is given if it names it.
+CONTRACT = frozenset({"labels", "data_source", "batch_size", "generator"})
+
+# Rates are measured over this many draws, in whole epochs: at least one, at most 20.
+_MEASURED_DRAWS = 200_000
+_MEASURED_EPOCHS = 20
+# An epoch of more draws, and ten times as long as the data, is taken to be endless.
+_LONGEST_EPOCH = 1_000_000
+
+
+class TorchSampler(IndexSampler):
+    """Epochs that a subclass of ``torch.utils.data.Sampler`` draws.
+
+    The class is called once the training rows are known, with those of these keywords
+    that its ``__init__`` names: ``labels`` and ``data_source`` (both the class codes of
+    the training rows, an int64 tensor), ``batch_size``, and ``generator``, a seeded
+    ``torch.Generator``. It yields row numbers, counted from 0 within the training rows,
+    or lists of them: a batch sampler, whose batches are kept as they are. What it draws
+    from torch's global generator is seeded too.
+
+    Its rates are not known, so they are measured: a second instance, of another seed,
+    draws some epochs. ``effective_prior_`` is an estimate then. A class that was never
+    drawn counts as half a draw, with a warning.
+
+    Parameters
+    ----------
+    factory : type
+        Subclass of ``torch.utils.data.Sampler``.
+    **params : dict
+        Further arguments of its ``__init__``.
+
+    Raises
+    ------
+    ValueError
+        If a draw is no row number of the training rows, or an epoch has no end.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from torch.utils.data import RandomSampler
+    >>> sampler = TorchSampler(RandomSampler, num_samples=5)
+    >>> sampler = sampler.bind(np.array([0, 0, 0, 1]), np.random.default_rng(0))
+    >>> sampler.epoch(batch_size=2).shape
+    (5,)
+    """
+
+    def __init__(self, factory: type[Sampler], **params: Any) -> None:
+        super().__init__()
+        self.factory = factory
+        self.params = params
+
+    def bind(
+        self, codes: NDArray[np.integer], rng: np.random.Generator
+    ) -> TorchSampler:
+        """Take the class codes of the training rows and the generator of the draws."""
+        self.codes = codes
+        drawing, measuring = rng.spawn(2)
+        self.measuring = measuring
+        self.source = _Source(self, drawing)
+        return self
+
+    def epoch(self, batch_size: int) -> EpochRows:
+        """Draw one epoch of row numbers, or its batches."""
+        return self.source.epoch(batch_size)
+
+    def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
+        """Measure how often a row of each class is drawn in an epoch."""
+        n_classes = len(counts)
+        source = _Source(self, self.measuring)
+        drawn, n_epochs = np.zeros(n_classes), 0
+        while drawn.sum() < _MEASURED_DRAWS and n_epochs < _MEASURED_EPOCHS:
+            epoch = source.epoch(batch_size)
+            rows = np.concatenate(epoch) if isinstance(epoch, list) else epoch
+            drawn += np.bincount(self.codes[rows], minlength=n_classes)
+            n_epochs += 1
+        there = np.bincount(self.codes, minlength=n_classes)
+        self._warn_of_left_out(np.flatnonzero((drawn == 0) & (there > 0)), drawn.sum())
+        return per_row(np.maximum(drawn, 0.5) / n_epochs, there)
+
+    def _warn_of_left_out(self, codes: NDArray[np.intp], n_drawn: float) -> None:
+        if not len(codes):
+            return
+        warn(
+            f"sampler={self.factory.__name__} drew no row of the classes at positions "
+            f"{codes.tolist()} of classes_, in {n_drawn:.0f} draws: the network learns "
+            "nothing of them. Let it draw every class."
+        )
+
+
+class _Source:
+    """One instance of a torch sampler, and the seeds of its epochs."""
+
+    def __init__(self, adapter: TorchSampler, rng: np.random.Generator) -> None:
+        self.adapter = adapter
+        self.rng = rng
+        self.batch_size: int | None = None
+
+    def epoch(self, batch_size: int) -> EpochRows:
+        with seeded_torch(self._seed(), torch.device("cpu")):
+            if self.batch_size != batch_size:
+                self.sampler = self._instance(batch_size)
+                self.batch_size = batch_size
+            return self._drawn()
+
+    def _instance(self, batch_size: int) -> Sampler:
+        codes = torch.as_tensor(self.adapter.codes, dtype=torch.int64)
+        known = {
+            "labels": codes,
+            "data_source": codes,
+            "batch_size": batch_size,
+            "generator": torch.Generator().manual_seed(self._seed()),
+        }
+        named = inspect.signature(self.adapter.factory).parameters
+        given = {name: value for name, value in known.items() if name in named}
+        return self.adapter.factory(**given, **self.adapter.params)
+
+    def _drawn(self) -> EpochRows:
+        limit = max(_LONGEST_EPOCH, 10 * len(self.adapter.codes))
+        name, n_rows = self.adapter.factory.__name__, len(self.adapter.codes)
+        draws = self.sampler.__iter__()
+        if not hasattr(draws, "__next__"):
+            raise ValueError(
+                f"sampler={name}: its __iter__ must give an iterator over row numbers, "
+                f"but gave {draws!r}."
+            )
+        drawn = list(islice(draws, limit + 1))
+        if len(drawn) > limit:
+            raise ValueError(
+                f"sampler={name} drew more than {limit} times in an epoch of {n_rows} "
+                "training rows; its __iter__ must yield one epoch of row numbers, and "
+                "end."
+            )
+        return checked_epoch(drawn, n_rows, name)
+
+    def _seed(self) -> int:
+        return int(self.rng.integers(2**31))

@@ -1,0 +1,132 @@
+"""What is watched, and the learning rate."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from imbalnet import BalancedNeuralClassifier
+from imbalnet._fit.callbacks import BestEpoch, choose_monitor, epochs_before_weights
+
+mlp = partial(BalancedNeuralClassifier, module="mlp")
+
+
+class Net:
+    """As much of a net as the callback touches."""
+
+    def __init__(self):
+        self.history, self.stop_training = History(), False
+        self.module_ = self.criterion_ = State()
+
+
+class History(list):
+    def record(self, key, value):
+        self[-1][key] = value
+
+
+class State:
+    value = 0
+
+    def state_dict(self):
+        return {"value": self.value}
+
+    def load_state_dict(self, state):
+        self.value = state["value"]
+
+
+def watch(scores, **params):
+    """Feed (average precision, loss) of each epoch; the state is the epoch's number."""
+    callback, net = BestEpoch(**params).initialize(), Net()
+    callback.on_train_begin(net)
+    for epoch, (precision, loss) in enumerate(scores, start=1):
+        net.module_.value, net.epochs_behind_ = epoch, epoch - 1
+        net.history.append(
+            {
+                "valid_average_precision": precision,
+                "valid_loss": loss,
+                "valid_score": precision - loss,
+            }
+        )
+        callback.on_epoch_end(net)
+        if net.stop_training:
+            break
+    callback.on_train_end(net)
+    return callback, net
+
+
+@pytest.mark.parametrize(
+    ("monitor", "scores", "best"),
+    [
+        ("average_precision", [(0.1, 3), (0.5, 2), (0.4, 1)], 2),
+        ("average_precision", [(0.5, 3), (0.5, 1), (0.5, 2)], 2),  # a tie
+        ("loss", [(0.9, 3), (0.1, 1), (0.5, 2)], 2),
+        ("average_precision", [(0.1, np.nan)], 1),
+        ("combined", [(0.9, 0.5), (0.8, 0.1), (0.5, 0.1)], 2),
+    ],
+)
+def test_best_epoch_is_chosen_and_restored(monitor, scores, best):
+    callback, net = watch(scores, monitor=monitor, patience=None)
+    assert callback.best_epoch_ == best
+    assert net.module_.value == best
+    assert callback.best_state_ is None  # a pickle does not hold it twice
+
+
+def test_patience_counts_epochs_without_a_better_one():
+    scores = [(0.1, 1), (0.5, 1), (0.4, 1), (0.4, 1), (0.9, 1)]
+    callback, net = watch(scores, monitor="average_precision", patience=2)
+    assert (len(net.history), callback.best_epoch_) == (4, 2)
+
+
+@pytest.mark.parametrize(("fewest", "chosen"), [(5, "average_precision"), (4, "loss")])
+def test_monitor_falls_back_to_the_loss(fewest, chosen, recwarn):
+    assert choose_monitor("average_precision", np.array([90, fewest])) == chosen
+    assert len(recwarn) == (chosen == "loss")
+
+
+@pytest.mark.parametrize(
+    ("has_folds", "fewest", "chosen"),
+    [
+        (False, 5, "average_precision"),
+        (False, 4, "loss"),
+        (True, 5, "combined"),
+        (True, 4, "loss"),
+    ],
+)
+def test_automatic_monitor_follows_the_rows(has_folds, fewest, chosen, recwarn):
+    """With folds there are no more rows to be had, and nothing to warn of."""
+    counts = np.array([90, fewest])
+    assert choose_monitor("auto", counts, has_folds=has_folds) == chosen
+    assert len(recwarn) == (chosen == "loss" and not has_folds)
+
+
+def test_asking_for_the_loss_warns_of_nothing(recwarn):
+    assert choose_monitor("loss", np.array([90, 0])) == "loss"
+    assert not recwarn
+
+
+def test_cosine_schedule_falls_to_zero(rare):
+    clf = mlp(max_epochs=5, learning_rate=0.01).fit(*rare)
+    expected = 0.01 * 0.5 * (1 + np.cos(np.pi * np.arange(5) / 5))
+    np.testing.assert_allclose(clf.history_[:, "event_lr"], expected)
+
+
+def test_constant_schedule_keeps_the_learning_rate(rare):
+    clf = mlp(max_epochs=3, learning_rate=0.01, schedule="constant").fit(*rare)
+    assert clf.net_.optimizer_.param_groups[0]["lr"] == 0.01
+
+
+def test_patience_does_not_count_before_the_last_phase():
+    scores = [(0.9, 1.0)] + [(0.1, 2.0)] * 10
+    assert len(watch(scores, monitor="loss", patience=2)[1].history) == 3
+    waited = watch(scores, monitor="loss", patience=2, first_stop=5)
+    assert len(waited[1].history) == 7
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [(0, 0), (3, 3), (np.int64(3), 3), (0.0, 0), (0.8, 24), (0.01, 1)],
+)
+def test_epochs_before_weights(start, expected):
+    assert epochs_before_weights(start, max_epochs=30) == expected
