@@ -1,9 +1,13 @@
-"""Nested parameters of the form ``prefix__name``, as scikit-learn writes them."""
+"""Nested parameters ``prefix__name``, such as ``loss__gamma``.
+
+The estimator accepts them with the mixin. Training passes each component its own, and
+rejects those that the component does not accept.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 
@@ -13,20 +17,30 @@ def split_nested(name: str) -> tuple[str, str]:
     return prefix, inner
 
 
+def nested(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Select the parameters under a prefix, and remove it from their names."""
+    start = prefix + "__"
+    return {
+        name.removeprefix(start): value
+        for name, value in params.items()
+        if name.startswith(start)
+    }
+
+
 class NestedParametersMixin:
-    """Accept ``prefix__name`` parameters that no signature lists.
+    """Accept parameters ``prefix__name`` that the signature does not list.
 
     They are plain attributes (``vars(self)["loss__gamma"]``), so that ``clone``,
-    pickling and the representation need nothing special. Which names exist depends on
-    other parameters (``loss__gamma`` on ``loss``), so that they are judged at ``fit``,
-    as scikit-learn does with every parameter. A component that has ``set_params`` of
-    its own receives them the usual way.
+    pickling and the representation work as they are. Which names exist depends on other
+    parameters (``loss__gamma`` on ``loss``), so that ``fit`` validates them, like every
+    parameter in scikit-learn. A component with a ``set_params`` of its own receives
+    them there.
     """
 
     _nested_prefixes: tuple[str, ...] = ()
 
     def _extra(self) -> dict[str, Any]:
-        """Give the parameters that ``__init__`` does not name."""
+        """Return the parameters that ``__init__`` does not name."""
         named = self._get_param_names()  # type: ignore[attr-defined]
         return {
             name: value
@@ -38,34 +52,25 @@ class NestedParametersMixin:
         prefix, inner = split_nested(name)
         return bool(inner) and prefix in self._nested_prefixes
 
-    def _nested(self, prefix: str) -> dict[str, Any]:
-        """Give the nested parameters under ``prefix``, without the prefix."""
-        start = prefix + "__"
-        return {
-            name.removeprefix(start): value
-            for name, value in self._extra().items()
-            if name.startswith(start)
-        }
-
     def _reject_unknown_parameters(self) -> None:
-        """Raise if a parameter is neither named by ``__init__`` nor nested."""
+        """Raise for a parameter that ``__init__`` does not name and no prefix has."""
         unknown = sorted(name for name in self._extra() if not self._is_nested(name))
         if unknown:
             named = ", ".join(self._get_param_names())  # type: ignore[attr-defined]
-            nested = ", ".join(f"{prefix}__*" for prefix in self._nested_prefixes)
+            prefixes = ", ".join(f"{prefix}__*" for prefix in self._nested_prefixes)
             raise ValueError(
                 f"{', '.join(unknown)} is no parameter of {type(self).__name__}; known "
-                f"are {named}, and nested ones {nested}."
+                f"are {named}, and nested ones {prefixes}."
             )
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get the parameters of this estimator, the nested ones included.
+        """Get the parameters of this estimator, nested ones included.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether to add the parameters of components that are estimators
-            themselves, such as an imbalanced-learn sampler.
+            Whether to add the parameters of components with ``get_params``, such as
+            an imbalanced-learn sampler.
 
         Returns
         -------
@@ -76,23 +81,23 @@ class NestedParametersMixin:
         return {**params, **self._extra()}
 
     def set_params(self, **params: Any) -> Any:
-        """Set the parameters of this estimator, nested ones too.
+        """Set the parameters of this estimator, nested ones included.
 
         Parameters
         ----------
         **params : dict
-            Estimator parameters; ``prefix__name`` ones are judged at ``fit``.
+            Estimator parameters; nested ones ``prefix__name`` are validated by ``fit``.
 
         Returns
         -------
         estimator instance
             The estimator itself.
         """
-        nested = {k: v for k, v in params.items() if self._is_nested(k)}
-        own = {k: v for k, v in params.items() if k not in nested}
+        own = {k: v for k, v in params.items() if not self._is_nested(k)}
         super().set_params(**own)  # type: ignore[misc]
-        for name, value in nested.items():
-            self._set_nested(name, value)
+        for name, value in params.items():
+            if name not in own:
+                self._set_nested(name, value)
         return self
 
     def _set_nested(self, name: str, value: Any) -> None:
@@ -106,42 +111,31 @@ class NestedParametersMixin:
 
 
 def name_of(component: Any) -> str:
-    """Give the name of a class or function, or what represents another object."""
+    """Return the name of a class or function, or the representation of an object."""
     return getattr(component, "__name__", repr(component))
 
 
 def accepted_names(
     function: Callable[..., Any], without: Collection[str] = ()
 ) -> set[str] | None:
-    """Name the parameters that a callable takes; None with ``**kwargs``: any."""
+    """Return the parameters that a callable accepts; None is all, by ``**kwargs``."""
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
-    named = {
-        p.name
-        for p in parameters
-        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    }
-    return named - {"self", *without}
+    kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    return {p.name for p in parameters if p.kind in kinds} - {"self", *without}
 
 
 def reject_unknown(
     prefix: str, owner: str, given: Iterable[str], known: Collection[str] | None
 ) -> None:
-    """Raise if a nested parameter is none that its component knows.
-
-    Raises
-    ------
-    ValueError
-        Naming the unknown parameters and listing the known ones.
-    """
-    unknown = sorted(set(given) - set(known)) if known is not None else []
-    if not unknown:
+    """Raise for nested parameters that a component does not accept; list the others."""
+    unknown = set(given) - set(known or ())
+    if known is None or not unknown:
         return
-    names = ", ".join(f"{prefix}__{name}" for name in unknown)
-    cure = (
-        "known are " + ", ".join(f"{prefix}__{name}" for name in sorted(known or ()))
-        if known
-        else "it takes none"
+    names, accepted = (
+        ", ".join(f"{prefix}__{name}" for name in sorted(some))
+        for some in (unknown, known)
     )
+    cure = f"known are {accepted}" if known else "it takes none"
     raise ValueError(f"{names} is no parameter of {owner}; {cure}.")

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 from sklearn.base import BaseEstimator, clone
 
-from imbalnet._nested import NestedParametersMixin, accepted_names, reject_unknown
+from imbalnet._nested import (
+    NestedParametersMixin,
+    accepted_names,
+    nested,
+    reject_unknown,
+)
 
 
 class Part(BaseEstimator):
@@ -30,8 +35,9 @@ def test_nested_parameters_survive_clone_and_show():
         "part__size": 3,
         "other__a__b": 4,
     }
-    assert whole._nested("part") == {"size": 3}
-    assert whole._nested("other") == {"a__b": 4}
+    params = whole.get_params(deep=False)
+    assert nested(params, "part") == {"size": 3}
+    assert nested(params, "other") == {"a__b": 4}
 
 
 def test_set_params_takes_nested_names_in_any_order():

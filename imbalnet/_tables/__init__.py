@@ -1,23 +1,27 @@
-"""What the columns of a table hold: numbers, or categories as codes."""
+"""From the tables, labels and weights that users pass to matrices and `Rows`.
 
-from imbalnet._tables.columns import ColumnRules, Columns, listed
-from imbalnet._tables.readers import (
-    ArrayReader,
-    Reader,
-    is_frame,
-    is_plain,
-    reader_of,
-    reject_times,
-)
+The estimator reads its data here; training and prediction receive the result. No
+function takes the estimator, which itself compares the column names and the width of
+what `as_table` returns (scikit-learn's ``validate_data``).
+"""
+
+from imbalnet._tables.columns import ColumnRules, Columns
+from imbalnet._tables.features import Reading, as_table, matrix_blocks
+from imbalnet._tables.labels import all_classes
+from imbalnet._tables.read import read_rows, read_validation_rows
+from imbalnet._tables.readers import is_frame
+from imbalnet._tables.rows import Rows, resampled_matrix
 
 __all__ = [
-    "ArrayReader",
     "ColumnRules",
     "Columns",
-    "Reader",
+    "Reading",
+    "Rows",
+    "all_classes",
+    "as_table",
     "is_frame",
-    "is_plain",
-    "listed",
-    "reader_of",
-    "reject_times",
+    "matrix_blocks",
+    "read_rows",
+    "read_validation_rows",
+    "resampled_matrix",
 ]

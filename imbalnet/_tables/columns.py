@@ -1,36 +1,39 @@
-"""From the columns of a table to one matrix of numbers and codes."""
+"""What the columns of a table hold: numbers, or categories, which become codes.
+
+`ColumnRules` finds it in the training rows. The `Columns` that it returns read every
+further table.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imbalnet._tables.levels import Levels
-from imbalnet._tables.readers import TIMES_CURE, Reader
+from imbalnet._tables.readers import Reader, listed, reject_columns_of_times
 
-_MOST_NAMES = 10
-
-# A cache line of float32, and rows of as many columns in the nearest cache.
+# A cache line of float32, and the rows of so many columns that the L1 cache holds.
 _COLUMNS_AT_ONCE = 16
 _ROWS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True)
 class ColumnRules:
-    """What is asked of columns before any were seen.
+    """What columns may hold; `read` finds what those of the training rows do hold.
 
-    Parameters
+    Attributes
     ----------
     categorical_features : "from_dtype", array-like or None
         The estimator's parameter.
     missing, infinite, categories : bool
-        What the network takes.
+        Whether the network takes missing numbers, infinite numbers and categories.
     module : str
-        The network's name, for errors.
+        The network's name, for error messages.
     """
 
     categorical_features: Any = "from_dtype"
@@ -41,7 +44,7 @@ class ColumnRules:
 
     @property
     def names_categories(self) -> bool:
-        """Whether it takes more than the dtypes to know what the columns hold."""
+        """Whether the parameter, not the dtypes, says which columns hold categories."""
         return not (
             self.categorical_features is None
             or isinstance(self.categorical_features, str)
@@ -49,17 +52,11 @@ class ColumnRules:
         )
 
     def of_numbers(self) -> Columns:
-        """Give the columns of a table that holds numbers alone."""
+        """Return the columns of a table of numbers only."""
         return Columns((), self.missing, self.infinite)
 
     def read(self, reader: Reader, dtype: type) -> tuple[NDArray, Columns]:
-        """Learn the levels of a table's columns, and read it.
-
-        Raises
-        ------
-        ValueError
-            Naming the columns that hold what is not taken.
-        """
+        """Read a table and find the levels of its columns; raise for unusable ones."""
         is_category = self.choose(reader)
         self._check_module(reader, is_category)
         levels: list[Levels | None] = [None] * len(reader.names)
@@ -68,25 +65,19 @@ class ColumnRules:
             if not is_category[i]:
                 return reader.numbers(i)
             positions, values = reader.dictionary(i)
-            seen = np.zeros(len(values) + 1, dtype=bool)  # the last is for -1
+            seen = np.zeros(len(values) + 1, dtype=bool)  # the last one for -1
             seen[positions] = True
-            used = zip(values, seen[:-1].tolist(), strict=True)
-            levels[i] = found = Levels.of(value for value, is_used in used if is_used)
+            levels[i] = found = Levels.of(compress(values, seen.tolist()))
             return found.codes(positions, values)
 
         matrix = _filled(reader, dtype, column)
-        _reject_times(levels, reader.names)
+        known = zip(reader.names, levels, strict=True)
+        reject_columns_of_times(name for name, lv in known if lv and lv.hold_times)
         found = tuple(levels) if is_category.any() else ()
         return matrix, Columns(found, self.missing, self.infinite)
 
     def choose(self, reader: Reader) -> NDArray[np.bool_]:
-        """Tell which columns hold categories.
-
-        Raises
-        ------
-        ValueError
-            If `categorical_features` names columns that are not there.
-        """
+        """Return which columns hold categories; raise if X lacks some of them."""
         n_features = len(reader.names)
         if not self.names_categories:
             is_automatic = isinstance(self.categorical_features, str)
@@ -95,34 +86,31 @@ class ColumnRules:
                 dtype=bool,
             )
         given = np.asarray(self.categorical_features)
-        if given.ndim == 1 and given.dtype.kind == "b":
-            return self._of_mask(given, n_features)
-        if given.ndim == 1 and given.dtype.kind in "iu":
-            return self._of_positions(given, n_features)
-        if given.ndim == 1 and all(isinstance(name, str) for name in given.tolist()):
-            return self._of_names(given.tolist(), reader.names)
-        raise self._error(
-            'must be "from_dtype", None, a list of column names or of positions, or a '
-            "mask of bool"
-        )
-
-    def _of_mask(self, mask: NDArray, n_features: int) -> NDArray[np.bool_]:
-        if len(mask) != n_features:
+        kind = given.dtype.kind if given.ndim == 1 else ""
+        if kind == "b" and len(given) != n_features:
             raise self._error(
-                f"is a mask of {len(mask)} columns, but X has {n_features}; give one "
-                "bool a column"
+                f"is a mask of {len(given)} columns, but X has {n_features}; give one "
+                "bool for each column"
             )
-        return mask
-
-    def _of_positions(self, positions: NDArray, n_features: int) -> NDArray[np.bool_]:
-        if positions.min() < 0 or positions.max() >= n_features:
+        if kind == "b":
+            return given
+        if kind in ("i", "u"):
+            positions: Any = given
+        elif kind and all(isinstance(name, str) for name in given):
+            positions = self._positions_of(given.tolist(), reader.names)
+        else:
             raise self._error(
-                f"holds positions that X does not have; they go from 0 to "
+                'must be "from_dtype", None, a list of column names or of positions, '
+                "or a mask of bool"
+            )
+        if np.min(positions) < 0 or np.max(positions) >= n_features:
+            raise self._error(
+                f"holds positions that X does not have; give some from 0 to "
                 f"{n_features - 1}"
             )
         return np.isin(np.arange(n_features), positions)
 
-    def _of_names(self, given: list[str], names: Sequence[Any]) -> NDArray[np.bool_]:
+    def _positions_of(self, given: list[str], names: list[Any]) -> list[int]:
         if not all(isinstance(name, str) for name in names):
             raise self._error(
                 "names columns, but those of X have no names; give positions or a mask"
@@ -133,7 +121,7 @@ class ColumnRules:
                 f"names columns that X does not have: {unknown}; known are "
                 f"{listed(names)}"
             )
-        return np.isin(np.arange(len(names)), [names.index(name) for name in given])
+        return [names.index(name) for name in given]
 
     def _error(self, fault: str) -> ValueError:
         return ValueError(
@@ -143,8 +131,7 @@ class ColumnRules:
     def _check_module(self, reader: Reader, is_category: NDArray[np.bool_]) -> None:
         if self.categories or not is_category.any():
             return
-        chosen = zip(reader.names, is_category, strict=True)
-        names = listed([name for name, is_one in chosen if is_one])
+        names = listed(list(compress(reader.names, is_category)))
         raise ValueError(
             f"X has columns of categories: {names}, but module={self.module} takes "
             f"numbers only. Use module='mlp', or {_ENCODE_BEFORE.format(names)}. A "
@@ -155,17 +142,17 @@ class ColumnRules:
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns hold, as ``fit`` found it.
+    """What the columns of the training rows hold; further tables are read alike.
 
-    A column of categories becomes codes: its L levels are 0 to L - 1, a missing value
-    is L, and a value that was not seen in ``fit`` is L + 1.
+    Categories are codes: 0 to L - 1 for the L levels of a column, L for a missing value
+    and L + 1 for a value that is no level.
 
     Attributes
     ----------
     levels : tuple of Levels or None
-        One a column, None for numbers; empty where all hold numbers.
+        The levels of each column, None for numbers; empty if all columns hold numbers.
     missing, infinite : bool
-        Whether numbers may be so.
+        Whether numbers may be missing or infinite.
     """
 
     levels: tuple[Levels | None, ...] = ()
@@ -183,21 +170,14 @@ class Columns:
         return tuple(0 if lv is None else lv.n_codes for lv in self.levels)
 
     def of_numbers(self) -> Columns:
-        """Give itself, which is asked of tables without categories."""
+        """Return itself, the columns of a table of numbers only."""
         return self
 
     def read(self, reader: Reader, dtype: type) -> tuple[NDArray, Columns]:
-        """Read further rows of the table.
-
-        Raises
-        ------
-        ValueError
-            Naming the columns that no longer hold numbers.
-        """
-        levels = self.levels or (None,) * len(reader.names)
+        """Read a further table; raise if columns of numbers hold something else."""
 
         def column(i: int) -> NDArray:
-            known = levels[i]
+            known = self.levels[i] if self.levels else None
             if known is None:
                 return reader.numbers(i)
             return known.codes(*reader.dictionary(i))
@@ -205,16 +185,14 @@ class Columns:
         return _filled(reader, dtype, column), self
 
     def used_by(self, X: NDArray, index: NDArray) -> Columns:
-        """Forget the levels of rows outside `index`; the codes in X follow."""
+        """Drop the levels that only rows outside `index` have; recode X in place."""
         levels = list(self.levels)
         for i, known in enumerate(self.levels):
             if known is None:
                 continue
             seen = np.zeros(known.n_codes, dtype=bool)
             seen[X[index, i].astype(np.intp)] = True
-            is_seen = seen[: len(known.values)].tolist()
-            kept = zip(known.values, is_seen, strict=True)
-            levels[i] = fewer = Levels(tuple(v for v, is_used in kept if is_used))
+            levels[i] = fewer = Levels(tuple(compress(known.values, seen.tolist())))
             positions = np.append(np.arange(len(known.values)), [-1, -1])
             recode = fewer.codes(positions, list(known.values))
             recode[-1] = fewer.n_codes - 1
@@ -222,26 +200,20 @@ class Columns:
         return replace(self, levels=tuple(levels))
 
     def to_frame(self, X: NDArray, names: Sequence[Any], index: Any) -> Any:
-        """Give rows as a pandas frame, whose categories are of dtype category.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_rows, n_features)
-        names : sequence
-            Of the columns; no two the same.
-        index : pandas.Index or None
-        """
+        """Return a matrix as a pandas frame, with categories of dtype category."""
         import pandas as pd
 
-        levels = self.levels or (None,) * len(names)
-        columns = {
-            name: X[:, i] if known is None else _categorical(X[:, i], known)
-            for i, (name, known) in enumerate(zip(names, levels, strict=True))
-        }
+        columns = dict(zip(names, X.T, strict=True))
+        for name, known in zip(names, self.levels, strict=False):
+            if known is not None:
+                n_levels = len(known.values)
+                codes = np.where(columns[name] < n_levels, columns[name], -1)
+                values = pd.Index(list(known.values), tupleize_cols=False)
+                columns[name] = pd.Categorical.from_codes(codes.astype(int), values)
         return pd.DataFrame(columns, index=index)
 
     def check_codes(self, X: NDArray, maker: str) -> None:
-        """Raise where a resampler made codes between those that there are."""
+        """Raise if a resampler made values between the codes."""
         bad = [
             i
             for i, known in enumerate(self.levels)
@@ -255,21 +227,12 @@ class Columns:
             )
 
 
-def _categorical(codes: NDArray, levels: Levels) -> Any:
-    import pandas as pd
-
-    n_levels = len(levels.values)
-    positions = np.where(codes < n_levels, codes, -1).astype(np.int64)
-    categories = pd.Index(list(levels.values), tupleize_cols=False)
-    return pd.Categorical.from_codes(positions, categories=categories)
-
-
 def _filled(reader: Reader, dtype: type, column: Callable[[int], NDArray]) -> NDArray:
-    """Fill a matrix column by column, and name all that cannot be read."""
+    """Fill a matrix column by column; raise with all columns that cannot be read."""
     n_features = len(reader.names)
     matrix: NDArray = np.empty((reader.n_rows, n_features), dtype=dtype)
-    words = []
-    with np.errstate(over="ignore"):  # what overflows is said to be too large
+    unread = []
+    with np.errstate(over="ignore"):  # what overflows is reported later
         for start in range(0, n_features, _COLUMNS_AT_ONCE):
             some = range(start, min(start + _COLUMNS_AT_ONCE, n_features))
             part: NDArray = np.empty((len(some), reader.n_rows), dtype=dtype)
@@ -277,41 +240,24 @@ def _filled(reader: Reader, dtype: type, column: Callable[[int], NDArray]) -> ND
                 try:
                     values[:] = column(i)
                 except (TypeError, ValueError):
-                    words.append(str(reader.names[i]))
+                    unread.append(str(reader.names[i]))
             _transpose(part, matrix[:, some.start : some.stop])
-    if words:
+    if unread:
         raise ValueError(
-            f"X has columns that are not numeric: {listed(words)}. Name them in "
-            f"categorical_features, or {_ENCODE_BEFORE.format(listed(words))}."
+            f"X has columns that are not numeric: {listed(unread)}. Name them in "
+            f"categorical_features, or {_ENCODE_BEFORE.format(listed(unread))}."
         )
     return matrix
 
 
 def _transpose(part: NDArray, out: NDArray) -> None:
-    """Copy columns into a matrix of rows, some of each while the cache holds them."""
+    """Copy columns into a matrix of rows, in blocks that the cache holds."""
     for start in range(0, len(out), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         out[rows] = part[:, rows].T
-
-
-def _reject_times(levels: Sequence[Levels | None], names: Sequence[Any]) -> None:
-    """Raise where dates stand in columns of dtype object."""
-    found = zip(names, levels, strict=True)
-    times = [str(name) for name, known in found if known and known.hold_times]
-    if times:
-        raise ValueError(
-            f"X has columns that hold dates or times: {listed(times)}. {TIMES_CURE}"
-        )
 
 
 _ENCODE_BEFORE = (
     "encode them before the classifier, for instance with make_column_transformer("
     "(OneHotEncoder(handle_unknown='ignore'), {}), remainder='passthrough')"
 )
-
-
-def listed(names: Sequence[Any]) -> str:
-    """Write names as a list, of which the first are enough."""
-    text = str(list(names[:_MOST_NAMES]))
-    more = len(names) - _MOST_NAMES
-    return f"{text[:-1]}, ...] ({more} more)" if more > 0 else text

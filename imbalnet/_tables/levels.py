@@ -1,4 +1,4 @@
-"""The levels of a categorical column and their codes."""
+"""The levels of a categorical column, and their codes."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ _TIMES = (
 
 @dataclass(frozen=True)
 class Levels:
-    """Distinct values of a categorical column, sorted; the position is the code.
+    """Sorted distinct values of a categorical column; a level's position is its code.
 
-    Behind the codes of the L levels, L stands for a missing value and L + 1 for one
-    that is no level. Values are compared as Python does: 1, 1.0 and True are one
-    level, "1" is another.
+    After the codes of the L levels, L is the code of a missing value and L + 1 that of
+    an unknown one. Values are compared as in Python: 1, 1.0 and True are one level,
+    "1" is another.
 
     Attributes
     ----------
     values : tuple
-        The levels: numbers first, then strings, then other values by their text.
+        The levels: numbers, then strings, then other values sorted by their text.
     """
 
     values: tuple[Any, ...]
 
     @classmethod
     def of(cls, values: Iterable[Any]) -> Levels:
-        """Sort distinct values; missing ones are no level."""
+        """Sort the distinct values that are not missing."""
         distinct = dict.fromkeys(value for value in values if not is_missing(value))
         return cls(tuple(sorted(distinct, key=_sort_key)))
 
     @property
     def hold_times(self) -> bool:
-        """Whether one is a date, a time or a duration."""
+        """Whether a level is a date, a time or a duration."""
         return any(isinstance(value, _TIMES) for value in self.values)
 
     @property
     def n_codes(self) -> int:
-        """Number of codes, those for missing and unknown values among them."""
+        """Number of codes, with those of missing and unknown values."""
         return len(self.values) + 2
 
     @cached_property
@@ -59,19 +59,9 @@ class Levels:
         return {value: code for code, value in enumerate(self.values)}
 
     def codes(self, positions: NDArray[np.integer], values: list[Any]) -> NDArray:
-        """Give the code of every row.
+        """Return the code of every row in float32, which holds all codes exactly.
 
-        Parameters
-        ----------
-        positions : ndarray of shape (n_rows,)
-            Of each row's value in `values`; -1 is a missing value.
-        values : list
-            Distinct values, levels or not.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,)
-            Of float32, which holds every code exactly.
+        Row i has the value ``values[positions[i]]``; -1 is a missing value.
         """
         missing, unknown = len(self.values), len(self.values) + 1
         codes = [
@@ -83,7 +73,7 @@ class Levels:
 
 
 def is_missing(value: Any) -> bool:
-    """Tell None, NaN, NaT and pandas.NA from values."""
+    """Whether a value is None, NaN, NaT or pandas.NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | np.floating | Decimal) and value != value

@@ -1,84 +1,65 @@
-"""One way to read the columns of pandas, polars and Arrow tables, and of arrays.
+"""One interface to the columns of pandas, polars and Arrow tables, and of arrays.
 
-The libraries are imported where a table is theirs.
+The libraries are imported only where a table is theirs.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Names of dtypes, in small letters.
+# Names of dtypes in lower case.
 _CATEGORIES = re.compile(
     r"(category|categorical|enum|dictionary|string|large_string|utf8)|(str|null)$"
 )
 _TIMES = re.compile("date|time|duration|period")
 _PLAIN = re.compile(r"(u?int|float)\d+$|bool$|Sparse\[(u?int|float|bool)")
 
-# What pandas calls the values of an object column that are numbers.
-_NUMBERS = {
-    "boolean",
-    "decimal",
-    "floating",
-    "integer",
-    "mixed-integer-float",
-}
-
+# What pandas calls object columns of numbers.
+_NUMBERS = {"boolean", "decimal", "floating", "integer", "mixed-integer-float"}
 _NUMBERS_OR_NONE = {bool, int, float, type(None)}
 
-# Integers of a range up to this are counted without sorting them.
+# Integers within a range below this are encoded without sorting.
 _SMALL_RANGE = 4096
+
+# Names of columns in an error message.
+_MOST_NAMES = 10
 
 Dictionary = tuple[NDArray[np.integer], list[Any]]
 
 
-class Reader(Protocol):
-    """Columns of a table, by position.
-
-    Attributes
-    ----------
-    names : list
-        Of the columns; positions where they have none.
-    dtypes : list of str
-    n_rows : int
-    """
+class Reader(ABC):
+    """Columns of a table by position; their names are positions if they have none."""
 
     names: list[Any]
     dtypes: list[str]
     n_rows: int
 
+    @abstractmethod
     def numbers(self, i: int) -> NDArray:
-        """Give a column as numbers, NaN where one is missing.
+        """Return a column as numbers and NaN; ValueError or TypeError if it is not."""
 
-        Raises
-        ------
-        ValueError, TypeError
-            If it does not hold numbers.
-        """
-
+    @abstractmethod
     def dictionary(self, i: int) -> Dictionary:
-        """Give each row's position among distinct values, -1 where it is missing.
-
-        Raises
-        ------
-        TypeError
-            If values cannot be compared, such as lists.
-        """
+        """Return each row's position in a list of distinct values, -1 for missing."""
 
     def is_category(self, i: int) -> bool:
-        """Tell by the dtype whether a column holds categories."""
+        """Whether a column holds categories by its dtype."""
+        return _CATEGORIES.match(self.dtypes[i].lower()) is not None
 
 
 def is_frame(X: Any) -> bool:
-    """Tell pandas' data frames from other tables."""
+    """Whether a table is a data frame like pandas'."""
     return hasattr(X, "iloc") and hasattr(X, "columns")
 
 
 def reader_of(X: Any) -> Reader | None:
-    """Give what reads a frame's columns; None for other tables."""
+    """Return the reader of a frame; None for other tables."""
     if is_frame(X):
         return _PandasReader(X)
     library = type(X).__module__.split(".")[0]
@@ -90,33 +71,45 @@ def reader_of(X: Any) -> Reader | None:
 
 
 def is_plain(reader: Reader) -> bool:
-    """Tell whether all columns are NumPy's numbers, which have no gaps but NaN."""
+    """Whether all columns are NumPy's numbers, whose only gap is NaN."""
     return all(_PLAIN.match(dtype) for dtype in reader.dtypes)
 
 
 def reject_times(X: Any) -> None:
-    """Raise for dates and durations, which NumPy would turn into nanoseconds."""
+    """Raise for dates and durations, which NumPy would convert to nanoseconds."""
     reader = reader_of(X)
     if reader is None:
         dtype = getattr(X, "dtype", None)
         if _TIMES.match(str(dtype).lower()):
-            raise ValueError(f"X holds dates or times, of dtype {dtype}. {TIMES_CURE}")
+            raise ValueError(f"X holds dates or times, of dtype {dtype}. {_TIMES_CURE}")
         return
     columns = zip(reader.names, reader.dtypes, strict=True)
-    times = [str(name) for name, dtype in columns if _TIMES.match(dtype.lower())]
+    reject_columns_of_times(n for n, dtype in columns if _TIMES.match(dtype.lower()))
+
+
+def reject_columns_of_times(names: Iterable[Any]) -> None:
+    """Raise with the names of the columns that hold dates, if there are any."""
+    times = [str(name) for name in names]
     if times:
         raise ValueError(
-            f"X has columns that hold dates or times: {times}. {TIMES_CURE}"
+            f"X has columns that hold dates or times: {listed(times)}. {_TIMES_CURE}"
         )
 
 
-TIMES_CURE = (
+def listed(names: Sequence[Any]) -> str:
+    """Write a list of names, of which the first are enough."""
+    text = str(list(names[:_MOST_NAMES]))
+    more = len(names) - _MOST_NAMES
+    return f"{text[:-1]}, ...] ({more} more)" if more > 0 else text
+
+
+_TIMES_CURE = (
     "Turn them into numbers before the classifier, such as days since a date, weekday "
     "or hour."
 )
 
 
-class _PandasReader:
+class _PandasReader(Reader):
     def __init__(self, frame: Any) -> None:
         self.frame = frame
         self.names = list(frame.columns)
@@ -139,13 +132,13 @@ class _PandasReader:
 
     def is_category(self, i: int) -> bool:
         if self.dtypes[i] != "object":
-            return _CATEGORIES.match(self.dtypes[i].lower()) is not None
+            return super().is_category(i)
         from pandas.api.types import infer_dtype
 
         return infer_dtype(self.frame.iloc[:, i], skipna=True) not in _NUMBERS
 
 
-class _PolarsReader:
+class _PolarsReader(Reader):
     def __init__(self, frame: Any) -> None:
         self.frame = frame
         self.columns = frame.get_columns()
@@ -181,12 +174,12 @@ class _PolarsReader:
 
     def is_category(self, i: int) -> bool:
         if self.dtypes[i] != "Object":
-            return _CATEGORIES.match(self.dtypes[i].lower()) is not None
+            return super().is_category(i)
         kinds = {type(value) for value in self.columns[i].to_list()}
         return not kinds & {bool, int, float} or not kinds <= _NUMBERS_OR_NONE
 
 
-class _ArrowReader:
+class _ArrowReader(Reader):
     def __init__(self, table: Any) -> None:
         self.table = table
         self.names = list(table.schema.names)
@@ -218,17 +211,9 @@ class _ArrowReader:
         positions = column.indices.cast("int64").fill_null(-1)
         return positions.to_numpy(), column.dictionary.to_pylist()
 
-    def is_category(self, i: int) -> bool:
-        return _CATEGORIES.match(self.dtypes[i]) is not None
 
-
-class ArrayReader:
-    """Columns of an array whose categories are told by their positions.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-    """
+class ArrayReader(Reader):
+    """Columns of a two-dimensional array, which has no dtypes of categories."""
 
     def __init__(self, X: NDArray) -> None:
         self.X = X
@@ -237,38 +222,28 @@ class ArrayReader:
         self.dtypes = [str(X.dtype)] * n_features
 
     def numbers(self, i: int) -> NDArray:
-        """Give a column as numbers, NaN where one is missing."""
         _reject_complex(self.dtypes[i])
         column = self.X[:, i]
         return column.astype(np.float64) if column.dtype.kind in "OUS" else column
 
     def dictionary(self, i: int) -> Dictionary:
-        """Give each row's position among distinct values, -1 where it is missing."""
         return dictionary_of(self.X[:, i])
-
-    def is_category(self, i: int) -> bool:
-        """Say no: an array has no dtype for categories."""
-        del i
-        return False
 
 
 def dictionary_of(column: NDArray) -> Dictionary:
-    """Encode a column of numbers, strings or objects, as Reader.dictionary says."""
+    """Encode an array of numbers, strings or objects; see `Reader.dictionary`."""
     if column.dtype.kind == "O":
         place: dict[Any, int] = {}
         rows = [place.setdefault(value, len(place)) for value in column.tolist()]
         return np.array(rows, dtype=np.intp), list(place)
     if column.dtype.kind not in "iufb":
         return _sorted_dictionary(column)
-    if column.dtype.kind != "f":
-        return _numbers_dictionary(column)
     gaps = np.isnan(column)
     positions, values = _numbers_dictionary(np.where(gaps, 0, column))
     return np.where(gaps, -1, positions), values
 
 
 def _numbers_dictionary(column: NDArray) -> Dictionary:
-    column = column.astype(np.uint8) if column.dtype.kind == "b" else column
     low, high = (column.min().item(), column.max().item()) if len(column) else (0, 0)
     if -(2**31) < low and high < 2**31 and high - low < _SMALL_RANGE:
         whole = column.astype(np.int64)

@@ -12,9 +12,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from imbalnet._tables import ArrayReader, ColumnRules, Columns, reader_of
+from imbalnet._tables import ColumnRules, Columns
 from imbalnet._tables.levels import Levels, is_missing
-from imbalnet._tables.readers import dictionary_of
+from imbalnet._tables.readers import ArrayReader, dictionary_of, reader_of
 
 N_ROWS = 12
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
 from imblearn.pipeline import make_pipeline
 from imblearn.under_sampling import RandomUnderSampler
@@ -192,6 +193,45 @@ def test_columns_are_compared_by_name(fitted, raw, build):
         fitted.predict(build(frame.assign(more=1.0)))
 
 
+@pytest.mark.parametrize("n_rows", [3, 11])
+def test_names_are_compared_before_values_are_read(fitted, raw, n_rows, monkeypatch):
+    monkeypatch.setattr("imbalnet._tables.features._BLOCK_ROWS", 4)
+    frame = raw[0][:n_rows].assign(size="large")
+    with pytest.raises(ValueError, match="must be in the same order"):
+        fitted.predict(frame[frame.columns[::-1]])
+
+
+@pytest.mark.parametrize("features", [None, [1], [2]])
+def test_arrays_of_other_shapes_are_named(features, rng, monkeypatch):
+    """By scikit-learn, also where the categories are told by position."""
+    X, y = rng.integers(0, 3, size=(60, 3)).astype(float), np.arange(60) % 2
+    clf = small(categorical_features=features).fit(X, y)
+    monkeypatch.setattr("imbalnet._tables.features._BLOCK_ROWS", 4)
+    for n_rows in (3, 11):
+        for build in (np.asarray, np.ndarray.tolist, pd.DataFrame):
+            for width in (2, 4):
+                other = build(np.ones((n_rows, width)))
+                message = f"X has {width} features, but Balanced.* is expecting 3"
+                with pytest.raises(ValueError, match=message):
+                    clf.predict(other)
+        for build in (np.asarray, np.ndarray.tolist):
+            with pytest.raises(ValueError, match="Reshape your data"):
+                clf.predict(build(np.ones(n_rows)))
+    for other in (np.ones((60, 2)), np.ones(60)):
+        with pytest.raises(ValueError, match=r"is expecting 3|Reshape your data"):
+            clf.fit(X, y, X_val=other, y_val=y)
+    assert clf.n_features_in_ == 3
+
+
+@pytest.mark.parametrize("names", [["a", "b", "a"], [0, 1, 0]])
+def test_a_name_twice_counts_as_no_names(names, rng):
+    values = rng.integers(0, 3, size=(60, 3))
+    frame = pd.DataFrame(values).set_axis(names, axis=1)
+    clf = small().fit(frame, np.arange(60) % 2)
+    assert not hasattr(clf, "feature_names_in_")
+    np.testing.assert_array_equal(clf.predict_proba(frame), clf.predict_proba(values))
+
+
 def test_words_among_numbers_are_named_at_prediction(fitted, raw):
     frame, _ = raw
     with pytest.raises(ValueError, match=r"not numeric: \['size'\]"):
@@ -209,7 +249,7 @@ def test_dates_are_rejected(raw):
 def test_blocks_of_a_prediction_agree(fitted, raw, monkeypatch):
     frame, _ = raw
     expected = fitted.predict_proba(frame)
-    monkeypatch.setattr("imbalnet._tables.read._BLOCK_ROWS", 64)
+    monkeypatch.setattr("imbalnet._tables.features._BLOCK_ROWS", 64)
     table = pl.from_pandas(frame)
     for X in (frame, table, table.to_arrow()):
         np.testing.assert_array_equal(fitted.predict_proba(X), expected)
@@ -227,7 +267,6 @@ def test_a_failed_refit_leaves_the_estimator_as_it_was(raw):
         clf.set_params(sampler=SMOTE()).fit(frame[["city", "kind"]], y)
     clf.set_params(sampler=None)
     assert vars(clf).keys() == before.keys()
-    assert clf._columns is before["_columns"]
     np.testing.assert_array_equal(clf.predict_proba(frame), expected)
 
 
@@ -241,21 +280,31 @@ def test_pickle_and_clone(fitted, raw):
     assert set(vars(fresh)) == set(fresh.get_params(deep=False))
 
 
+def is_unseen(clf, frame, city):
+    """Whether a city counts as one that no training row has."""
+    one, other = (
+        clf.predict_proba(frame.assign(city=name)) for name in (city, "Atlantis")
+    )
+    return np.array_equal(one, other)
+
+
 def test_parts_keep_the_categories_of_the_first(raw):
     frame, y = raw
     clf = small().partial_fit(frame[:150], y[:150], classes=[0, 1])
-    columns = clf._columns
     clf.partial_fit(frame[150:].assign(city="Rom"), y[150:])
-    assert clf._columns is columns
+    assert is_unseen(clf, frame, "Rom")
+    for city in frame["city"][:150].dropna().unique():
+        assert not is_unseen(clf, frame, city)
     assert np.isfinite(clf.predict_proba(frame)).all()
 
 
 def test_warm_start_keeps_the_categories(raw):
     frame, y = raw
     clf = small(warm_start=True).fit(frame, y)
-    columns = clf._columns
     clf.fit(frame.assign(city="Rom"), y)
-    assert clf._columns is columns
+    assert is_unseen(clf, frame, "Rom")
+    for city in frame["city"].dropna().unique():
+        assert not is_unseen(clf, frame, city)
     assert clf.n_iter_ == 4
 
 
@@ -272,7 +321,10 @@ def test_rows_of_weight_zero_bring_no_category(raw):
     kept = weight > 0
     clf = small().fit(frame, y, sample_weight=weight)
     other = small().fit(frame[kept], y[kept])
-    assert clf._columns == other._columns
+    assert is_unseen(clf, frame, "Kiel")
+    states = clf.module_.state_dict(), other.module_.state_dict()
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
     np.testing.assert_array_equal(clf.predict_proba(frame), other.predict_proba(frame))
 
 

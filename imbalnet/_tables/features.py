@@ -1,0 +1,182 @@
+"""From a table of features to one matrix, or to blocks of it.
+
+Reading has three steps: `as_table`, then the estimator's check of names and width, then
+`read_matrix` (of ``fit``) or `matrix_blocks` (of prediction).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils import check_array, gen_batches
+
+from imbalnet._tables.columns import ColumnRules, Columns
+from imbalnet._tables.readers import (
+    ArrayReader,
+    is_frame,
+    is_plain,
+    listed,
+    reader_of,
+    reject_times,
+)
+
+# Rows of a block in prediction.
+_BLOCK_ROWS = 2**16
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a table is read.
+
+    Attributes
+    ----------
+    columns : ColumnRules or Columns
+        What the columns may hold, or what they held in ``fit``.
+    dtype : {numpy.float32, numpy.float64}
+        The dtype of the matrix.
+    owner : str
+        Name of the estimator's class, for error messages.
+    """
+
+    columns: ColumnRules | Columns
+    dtype: type[np.floating]
+    owner: str
+
+    def checked(self, X: Any, dtype: type, finite: bool | str) -> Any:
+        """Convert X with scikit-learn's ``check_array``."""
+        return check_array(
+            X,
+            accept_sparse="csr",
+            dtype=dtype,
+            order="C",
+            ensure_all_finite=finite,
+            estimator=self.owner,
+            input_name="X",
+        )
+
+
+def as_table(X: Any, reading: Reading) -> Any:
+    """Return X as a table of two dimensions, whose names and width can be compared.
+
+    That is X itself if it has a shape. A frame in which two columns share a name gets
+    numbers as names, since scikit-learn from 1.9 on and resamplers refuse such frames.
+    """
+    if is_frame(X) and not X.columns.is_unique:
+        X = X.set_axis(range(X.shape[1]), axis=1)
+    reject_times(X)
+    if len(getattr(X, "shape", ())) == 2:
+        return X
+    dtype = object if reading.columns.names_categories else reading.dtype
+    with np.errstate(over="ignore"):  # what overflows is named when it is read
+        return reading.checked(X, dtype, finite=False)
+
+
+def read_matrix(X: Any, reading: Reading) -> tuple[Any, Columns]:
+    """Read a table that `as_table` returned.
+
+    Returns
+    -------
+    matrix : {ndarray, CSR matrix} of shape (n_rows, n_features)
+        X itself if dtype and layout fit.
+    columns : Columns
+        What the columns hold.
+    """
+    columns, reader = reading.columns, reader_of(X)
+    if columns.names_categories and reader is None:
+        reader = _array_reader(X)
+    if reader is not None and (columns.names_categories or not is_plain(reader)):
+        X, columns = columns.read(reader, reading.dtype)
+    else:
+        columns = columns.of_numbers()
+    names = None if reader is None else reader.names
+    return _finite(X, reading, columns, names), columns
+
+
+def matrix_blocks(X: Any, reading: Reading) -> Iterator[Any]:
+    """Read a table in matrices of some rows each, so that the whole is not copied."""
+    is_cut = X.format == "csr" if sparse.issparse(X) else _is_sliced_by_rows(X)
+    if not is_cut or X.shape[0] <= _BLOCK_ROWS:
+        yield read_matrix(X, reading)[0]
+        return
+    for rows in gen_batches(X.shape[0], _BLOCK_ROWS):
+        block = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+        yield read_matrix(block, reading)[0]
+
+
+def _is_sliced_by_rows(X: Any) -> bool:
+    return isinstance(X, np.ndarray) or hasattr(X, "columns")
+
+
+def _array_reader(X: Any) -> ArrayReader:
+    if sparse.issparse(X):
+        raise ValueError(
+            "categorical_features names columns of categories, but X is sparse, which "
+            "holds numbers only. Give a dense array or a data frame, or set "
+            "categorical_features=None."
+        )
+    return ArrayReader(np.asarray(X))
+
+
+def _finite(
+    X: Any, reading: Reading, columns: Columns, names: Sequence[Any] | None
+) -> Any:
+    """Convert X, and name the columns that are not finite although they must be."""
+    is_dense = not sparse.issparse(X)
+    finite: bool | str = True
+    if is_dense and (columns.missing or columns.infinite):
+        finite = False if columns.infinite else "allow-nan"
+    try:
+        # infinite values cancel in a sum; what overflows is reported as too large
+        with np.errstate(over="ignore", invalid="ignore"):
+            matrix = reading.checked(X, reading.dtype, finite)
+    except ValueError as error:
+        fault = _not_finite(X, reading.dtype, columns, names)
+        if fault is None:
+            raise
+        raise ValueError(f"{fault} ({error})") from error
+    if is_dense and columns.infinite and not columns.missing:
+        fault = _not_finite(matrix, reading.dtype, columns, names)
+        if fault is not None:
+            raise ValueError(fault)
+    return matrix
+
+
+def _not_finite(
+    X: Any, dtype: type, columns: Columns, names: Sequence[Any] | None
+) -> str | None:
+    """Name the columns that have gaps or infinite values which are not allowed."""
+    try:
+        with np.errstate(over="ignore"):
+            values: NDArray = np.asarray(X, dtype=dtype)
+    except (ValueError, TypeError):
+        return None
+    if values.ndim != 2:
+        return None
+    names = range(values.shape[1]) if names is None else names
+    for is_fault, is_allowed, (what, cure) in (
+        (np.isnan, columns.missing, _GAPS),
+        (np.isinf, columns.infinite, _INFINITE),
+    ):
+        found = np.flatnonzero(is_fault(values).any(axis=0)).tolist()
+        if found and not is_allowed:
+            named = listed([names[i] for i in found])
+            return f"X has columns that {what}: {named}. {cure}"
+    return None
+
+
+_GAPS = (
+    "have missing values",
+    "Fill them before the classifier, for instance with "
+    "SimpleImputer(strategy='median'), or use a module that takes them, such as 'mlp' "
+    "(its class has accepts_missing = True).",
+)
+_INFINITE = (
+    "have infinite values, or values too large for the dtype",
+    "Replace them before the classifier; with module='mlp', module__clip=True takes "
+    "them for values at the bound.",
+)
