@@ -1,16 +1,21 @@
-"""Networks for tabular data; their first layers preprocess."""
+"""Networks for tabular data, and the contract that each of them keeps.
+
+Networks take raw columns: their first layers standardise or embed numbers and encode
+categories. The estimator builds them by name, from ``NETWORKS``.
+"""
 
 from collections.abc import Callable
 
 from torch import nn
 
+from imbalnet.networks.base import Network, as_logits, is_split, network_of
 from imbalnet.networks.layers.categories import MixedInput, OneHot
 from imbalnet.networks.layers.cosine import CosineLinear
 from imbalnet.networks.layers.dropout import ByteDropout
 from imbalnet.networks.layers.embeddings import PiecewiseLinearEncoding, RobustScale
 from imbalnet.networks.layers.standardize import FillMissing, Standardize
 from imbalnet.networks.linear import LinearModel
-from imbalnet.networks.members import Members, is_split
+from imbalnet.networks.members import Members
 from imbalnet.networks.mlp import ACTIVATIONS, MLP
 from imbalnet.networks.resnet import ResidualBlock, ResNet
 from imbalnet.networks.tabm import TabM
@@ -24,7 +29,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "tabular": TabularMLP,
 }
 
-# Modules that draw no random numbers in training.
+# Modules that draw no random numbers in training, so that fits need not seed torch.
 DETERMINISTIC = (
     CosineLinear,
     FillMissing,
@@ -53,6 +58,7 @@ __all__ = [
     "FillMissing",
     "LinearModel",
     "Members",
+    "Network",
     "OneHot",
     "PiecewiseLinearEncoding",
     "ResNet",
@@ -60,5 +66,7 @@ __all__ = [
     "Standardize",
     "TabM",
     "TabularMLP",
+    "as_logits",
     "is_split",
+    "network_of",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def check_sizes(**sizes: int) -> None:
-    """Raise for a size below 1, naming the parameter."""
+    """Raise if a size is below 1."""
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(
@@ -18,7 +18,7 @@ def check_sizes(**sizes: int) -> None:
 
 
 def check_layers(hidden_sizes: Any, activation: str, known: Sequence[str]) -> None:
-    """Raise for widths that are no positive integers, or an unknown activation."""
+    """Raise if widths are not positive integers, or the activation is unknown."""
     is_sequence = isinstance(hidden_sizes, Sequence | np.ndarray)
     if not is_sequence or any(size < 1 for size in hidden_sizes):
         raise ValueError(

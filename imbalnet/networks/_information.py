@@ -1,34 +1,20 @@
-"""How much single columns tell of the classes."""
+"""Mutual information of single columns with the classes, for gates at the start."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Up to which a float64 holds every whole number.
+# Up to this one, float64 holds every whole number.
 _LARGEST_COUNT = 2**53
 
 
 def mutual_information(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the mutual information of a column's bins and the classes, in nats.
+    """Estimate the mutual information of a column's bins and the classes, in nats.
 
-    The bias that chance agreement has in the mean is taken off: ``(bins - 1) *
-    (classes - 1) / (2 * rows)`` (Miller 1955); what is left is at least 0.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (..., n_bins, n_classes)
-        Weights of the rows of each bin and class.
-
-    Returns
-    -------
-    ndarray of shape (...)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> mutual_information(np.array([[500.0, 0.0], [0.0, 500.0]])).round(3)
-    np.float64(0.693)
+    The bias of the plug-in estimate, ``(bins - 1) * (classes - 1) / (2 * rows)``
+    (Miller 1955), is subtracted, down to 0. The last two axes of `counts`, the weights
+    of the rows, are bins and classes.
     """
     total = counts.sum((-2, -1), keepdims=True)
     joint = counts / np.where(total > 0, total, 1.0)
@@ -51,24 +37,10 @@ def class_counts(
     folds: NDArray[np.integer] | None,
     n_folds: int,
 ) -> NDArray[np.float64]:
-    """Count, for each fold, the classes in a column's bins over the other folds' rows.
+    """Sum weights by bin and class over the rows outside each fold.
 
-    Parameters
-    ----------
-    bins : ndarray of shape (n_rows,)
-        The bin of each row; -1 is a gap, which is not counted.
-    n_bins : int
-    y : ndarray of shape (n_rows,)
-        Class codes.
-    n_classes : int
-    weight : ndarray of shape (n_rows,)
-    folds : ndarray of shape (n_rows,) or None
-        The fold of each row; None counts all rows for each fold.
-    n_folds : int
-
-    Returns
-    -------
-    ndarray of shape (n_folds, n_bins, n_classes)
+    The bin -1 is a gap, which is not counted. Without folds all rows count each time.
+    The result has the shape (n_folds, n_bins, n_classes).
     """
     fold = np.zeros(len(y), dtype=np.int64) if folds is None else folds
     is_there = bins >= 0
@@ -78,26 +50,15 @@ def class_counts(
     held = held.reshape(n_folds, n_bins, n_classes)
     if folds is None:
         return np.repeat(held[:1], n_folds, axis=0)
-    # not the total less the fold: what is rounded would know the fold's classes
+    # the total less the fold would depend on the fold's classes by its rounding
     return np.stack([np.delete(held, j, axis=0).sum(0) for j in range(n_folds)])
 
 
 def weight_of_a_row(weight: NDArray[np.floating]) -> float:
-    """Give the unit of sample weights: what one row weighs.
+    """Return what one row weighs.
 
-    Weights of whole numbers count rows: their unit is the greatest common divisor, and
-    a weight of 2 beside one of 1 is a row that stands there twice. The unit of others
-    is their mean.
-
-    Parameters
-    ----------
-    weight : ndarray of shape (n_rows,)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> weight_of_a_row(np.array([10.0, 20.0])), weight_of_a_row(np.array([0.1, 0.3]))
-    (10.0, 0.2)
+    Whole numbers count rows: one row weighs their greatest common divisor. Of other
+    weights it is the mean.
     """
     whole = np.rint(weight)
     if np.array_equal(whole, weight) and whole.max() < _LARGEST_COUNT:

@@ -1,8 +1,8 @@
-"""Networks side by side, as one."""
+"""Independent networks side by side, as one network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imbalnet.networks.base import Network, as_logits, is_split, network_of
 
-class Members(nn.Module):
-    """Several networks of one kind, each with its own start.
 
-    What makes an ensemble of a network that knows nothing of it.
+class Members(Network):
+    """An ensemble of networks of one kind, each with its own initial weights.
+
+    The networks need not know of each other, so that any module can have members.
 
     **Shape**
 
@@ -24,12 +26,11 @@ class Members(nn.Module):
 
     Parameters
     ----------
-    in_features : int
-        Number of columns.
-    out_features : int
-        Number of classes.
+    in_features, out_features : int
+        Numbers of columns and of classes.
     module : callable
-        Called for each member, as ``module(in_features=, out_features=, **params)``.
+        Called once for each member, as ``module(in_features=, out_features=,
+        **params)``.
     n_members : int
         Number of networks.
     **params
@@ -54,92 +55,68 @@ class Members(nn.Module):
         **params: Any,
     ) -> None:
         super().__init__()
-        self.members = nn.ModuleList(
+        self.members: Any = nn.ModuleList(
             module(in_features=in_features, out_features=out_features, **params)
             for _ in range(n_members)
         )
         self.is_split = is_split(self.members[0])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give the logits of a batch."""
-        return self._each(self.members, x, is_shared=x.ndim == 2)
+        """Compute the logits of a batch by whole members, so that their hooks run."""
+        return _logits(self.members, self._rows_of_each(x))
 
     def prepare(self, x: Tensor) -> Tensor:
-        """Do what members do first, where that needs no gradient."""
+        """Apply each member's first layers, if they can be told from the others."""
         if not self.is_split:
             return x
-        steps = [member.prepare for member in self._networks]
-        return self._each(steps, x, is_shared=x.ndim == 2)
+        pairs = zip(self.members, self._rows_of_each(x), strict=True)
+        return torch.stack([member.prepare(rows) for member, rows in pairs], dim=1)
 
     def body(self, z: Tensor) -> Tensor:
-        """Give the logits of rows that are prepared."""
+        """Compute the logits of prepared rows."""
         if not self.is_split:
             return self(z)
-        steps = [member.body for member in self._networks]
-        return self._each(steps, z, is_shared=False)
+        return _logits([member.body for member in self.members], z.unbind(1))
 
-    @property
-    def _networks(self) -> list[Any]:
-        return list(self.members)
-
-    def _each(
-        self,
-        steps: Iterable[Callable[[Tensor], Tensor]],
-        x: Tensor,
-        *,
-        is_shared: bool,
-    ) -> Tensor:
-        parts = [x] * len(self.members) if is_shared else x.unbind(1)
-        outputs = [step(part) for step, part in zip(steps, parts, strict=True)]
-        return torch.stack(outputs, dim=1)
+    def _rows_of_each(self, x: Tensor) -> Sequence[Tensor]:
+        return [x] * len(self.members) if x.ndim == 2 else x.unbind(1)
 
     def initialize_from(
-        self,
-        X: Any,
-        y: NDArray,
-        sample_weight: NDArray,
-        folds: NDArray[np.integer] | None = None,
+        self, X: Any, y: NDArray, sample_weight: NDArray, folds: NDArray | None = None
     ) -> None:
-        """Let each member look at the training rows outside its fold.
-
-        Parameters
-        ----------
-        X : {ndarray, CSR matrix} of shape (n_rows, in_features)
-        y : ndarray of shape (n_rows,)
-            Class codes.
-        sample_weight : ndarray of shape (n_rows,)
-        folds : ndarray of shape (n_rows,) or None, default=None
-            The member that holds each row out; None holds out nothing.
-        """
-        for j, member in enumerate(self._networks):
-            if not hasattr(member, "initialize_from"):
-                continue
-            if folds is None:
-                member.initialize_from(X, y, sample_weight)
-            else:
+        """Let each member take statistics from the rows that it does not hold out."""
+        table = X, y, sample_weight
+        for j, member in enumerate(self.members):
+            if folds is not None:
                 rows = np.flatnonzero(folds != j)
-                member.initialize_from(X[rows], y[rows], sample_weight[rows])
+                table = X[rows], y[rows], sample_weight[rows]
+            network_of(member).initialize_from(*table)
 
     def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
-        """Let each member look at further rows."""
-        for member in self._networks:
-            if hasattr(member, "update_from"):
-                member.update_from(X, y, sample_weight)
+        """Let each member merge further rows into its statistics."""
+        for member in self.members:
+            network_of(member).update_from(X, y, sample_weight)
 
     def initialize_output(self, logits: Tensor) -> None:
-        """Start at `logits`, of shape (out_features,), whatever the features."""
-        for member in self._networks:
-            if hasattr(member, "initialize_output"):
-                member.initialize_output(logits)
+        """Set the bias of each member's last layer."""
+        for member in self.members:
+            network_of(member).initialize_output(logits)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Join the members' groups of equal learning rate and weight decay."""
+        joined: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        for member in self.members:
+            for group in network_of(member).parameter_groups():
+                params = joined.setdefault((group["rate"], group["decays"]), [])
+                params.extend(group["params"])
+        return [
+            {"params": params, "rate": rate, "decays": decays}
+            for (rate, decays), params in joined.items()
+        ]
 
 
-def is_split(module: nn.Module) -> bool:
-    """Tell whether a network's ``forward`` is ``body(prepare(x))``.
-
-    It is for the class that defines all three, or inherits all three from one.
-    """
-    definers = {
-        next((cls for cls in type(module).__mro__ if name in vars(cls)), None)
-        for name in ("prepare", "body", "forward")
-    }
-    return len(definers) == 1
+def _logits(
+    steps: Iterable[Callable[[Tensor], Tensor]], rows: Sequence[Tensor]
+) -> Tensor:
+    pairs = zip(steps, rows, strict=True)
+    return torch.cat([as_logits(step(part)) for step, part in pairs], dim=1)

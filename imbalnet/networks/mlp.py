@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imbalnet.networks._checks import check_layers
+from imbalnet.networks.base import Network
 from imbalnet.networks.layers.categories import InputLayer, input_layer
 from imbalnet.networks.layers.cosine import CosineLinear
 
@@ -21,47 +22,45 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-class MLP(nn.Module):
+class MLP(Network):
     """Standardised columns, hidden layers, logits.
 
-    Missing numbers are taken for the column's mean; a column of categories becomes one
-    column for each frequent level, see :class:`OneHot`.
+    Missing numbers count as the column's mean. A categorical column becomes one column
+    for each frequent level, see :class:`OneHot`.
 
     **Shape**
 
     - input: ``(batch, in_features)``
-    - output: ``(batch, out_features)``
+    - output: ``(batch, 1, out_features)``
 
     Parameters
     ----------
-    in_features : int
-        Number of columns.
-    out_features : int
-        Number of classes.
+    in_features, out_features : int
+        Numbers of columns and of classes.
     n_categories : sequence of int or None, default=None
-        One for each column: 0 for numbers, else the number of codes that stand for
-        categories. None is numbers alone.
+        For each column its number of category codes, or 0 for numbers. None means
+        numbers only.
     hidden_sizes : sequence of int, default=(256, 256)
         Width of each hidden layer.
     activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
-        Nonlinearity behind each hidden layer.
+        Nonlinearity of the hidden layers.
     dropout : float, default=0.0
-        Share of hidden units that is left out in training, in [0, 1).
+        Share of hidden units that training drops, in [0, 1).
     standardize : bool, default=True
-        Standardise the columns first; False takes them as they come.
+        Whether to standardise the columns first.
     clip : float, True or None, default=3.0
-        Where standardised values bend, see :class:`Standardize`; None does not bend.
-        True is 3.0, and lets the classifier accept infinite values.
+        Bound of the standardised values, see :class:`Standardize`; None sets none.
+        True is 3.0, and makes the classifier accept infinite values.
     normalize_output : bool, default=False
-        Whether the last layer gives cosines, see :class:`CosineLinear`;
-        ``loss="ldam"`` switches it on.
+        Whether the outputs are cosines, see :class:`CosineLinear`; ``loss="ldam"``
+        switches it on.
 
     Examples
     --------
     >>> import torch
     >>> from imbalnet.networks import MLP
     >>> MLP(3, 2, hidden_sizes=(8,))(torch.ones(5, 3)).shape
-    torch.Size([5, 2])
+    torch.Size([5, 1, 2])
     """
 
     accepts_missing = True
@@ -79,9 +78,11 @@ class MLP(nn.Module):
         clip: float | bool | None = 3.0,
         normalize_output: bool = False,
     ) -> None:
-        _check(hidden_sizes, activation, dropout)
+        check_layers(hidden_sizes, activation, list(ACTIVATIONS))
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"module__dropout must lie in [0, 1), however: {dropout=}")
         super().__init__()
-        self.input: nn.Module = input_layer(
+        self.input: Any = input_layer(
             in_features, n_categories, standardize=standardize, clip=clip
         )
         self.hidden = nn.Sequential()
@@ -92,28 +93,27 @@ class MLP(nn.Module):
             if dropout > 0:
                 self.hidden.append(nn.Dropout(dropout))
             width = size
-        last_layer = CosineLinear if normalize_output else nn.Linear
+        last_layer: Any = CosineLinear if normalize_output else nn.Linear
         self.output = last_layer(width, out_features)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Give the logits of a batch."""
-        return self.body(self.prepare(x))
-
     def prepare(self, x: Tensor) -> Tensor:
-        """Standardise and encode: what needs no gradient, and may be done for many."""
+        """Standardise numbers and encode categories."""
         return self.input(x)
 
     def body(self, z: Tensor) -> Tensor:
-        """Give the logits of rows that are prepared."""
+        """Compute the logits of prepared rows."""
         return self.output(self.hidden(z))
 
     @torch.no_grad()
-    def initialize_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
+    def initialize_from(
+        self, X: Any, y: NDArray, sample_weight: NDArray, folds: NDArray | None = None
+    ) -> None:
         """Take the columns' mean, scale and frequent levels from the training rows.
 
-        Constant columns start with weight 0, so that they stay without effect unless
-        training ever sees them vary. A first layer of another kind is left alone.
+        Constant columns start with weight 0, so that they have no effect unless
+        training sees them vary. A first layer of another kind is left as it is.
         """
+        del folds  # a single member holds out nothing
         if not isinstance(self.input, InputLayer):
             return
         self.input.initialize_from(X, y, sample_weight)
@@ -127,15 +127,6 @@ class MLP(nn.Module):
 
     @torch.no_grad()
     def initialize_output(self, logits: Tensor) -> None:
-        """Start at `logits`, of shape (out_features,), whatever the features.
-
-        Cosines have no bias, and start where they are.
-        """
+        """Set the bias to `logits`, of shape (out_features,); cosines have none."""
         if isinstance(self.output, nn.Linear):
             self.output.bias.copy_(logits)
-
-
-def _check(hidden_sizes: Sequence[int], activation: str, dropout: float) -> None:
-    check_layers(hidden_sizes, activation, list(ACTIVATIONS))
-    if not 0.0 <= dropout < 1.0:
-        raise ValueError(f"module__dropout must lie in [0, 1), however: {dropout=}")

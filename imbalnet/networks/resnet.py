@@ -14,57 +14,55 @@ from imbalnet.networks.mlp import ACTIVATIONS, MLP
 class ResNet(MLP):
     """Standardised columns, a linear layer, residual blocks, logits.
 
-    Each block adds to what comes in what two layers make of it [1]_; a last
-    normalisation and nonlinearity stand before the logits. Missing numbers and
-    categories are taken as by :class:`MLP`.
+    Each block adds the output of two layers to its input [1]_. A last normalisation and
+    nonlinearity precede the logits. Missing numbers and categories are treated as in
+    :class:`MLP`.
 
     **Shape**
 
     - input: ``(batch, in_features)``
-    - output: ``(batch, out_features)``
+    - output: ``(batch, 1, out_features)``
 
     Parameters
     ----------
-    in_features : int
-        Number of columns.
-    out_features : int
-        Number of classes.
+    in_features, out_features : int
+        Numbers of columns and of classes.
     n_categories : sequence of int or None, default=None
-        One for each column: 0 for numbers, else the number of codes that stand for
-        categories. None is numbers alone.
+        For each column its number of category codes, or 0 for numbers. None means
+        numbers only.
     n_blocks : int, default=2
-        Residual blocks.
+        Number of residual blocks.
     d_block : int, default=128
         Width between the blocks.
     d_hidden : int, default=256
-        Width inside them.
+        Width inside the blocks.
     activation : {"relu", "gelu", "silu", "tanh"}, default="relu"
         Nonlinearity.
     dropout : float, default=0.2
-        Share of units inside the blocks that is left out in training, in [0, 1).
+        Share of units inside the blocks that training drops, in [0, 1).
     residual_dropout : float, default=0.0
-        Share of what a block adds that is left out in training, in [0, 1).
+        Share of the blocks' outputs that training drops, in [0, 1).
     standardize : bool, default=True
-        Standardise the columns first; False takes them as they come.
+        Whether to standardise the columns first.
     clip : float, True or None, default=3.0
-        Where standardised values bend, see :class:`Standardize`; None does not bend.
-        True is 3.0, and lets the classifier accept infinite values.
+        Bound of the standardised values, see :class:`Standardize`; None sets none.
+        True is 3.0, and makes the classifier accept infinite values.
     normalize_output : bool, default=False
-        Whether the last layer gives cosines, see :class:`CosineLinear`;
-        ``loss="ldam"`` switches it on.
+        Whether the outputs are cosines, see :class:`CosineLinear`; ``loss="ldam"``
+        switches it on.
 
     References
     ----------
     .. [1] Gorishniy, Rubachev, Khrulkov, Babenko, "Revisiting Deep Learning Models for
-       Tabular Data", NeurIPS 2021. Layers are normalised here, not batches: what a row
-       gives does not depend on the rows around it.
+       Tabular Data", NeurIPS 2021. Unlike there, layers are normalised, not batches: a
+       row's logits do not depend on the rows around it.
 
     Examples
     --------
     >>> import torch
     >>> from imbalnet.networks import ResNet
     >>> ResNet(3, 2, d_block=8, d_hidden=16)(torch.ones(5, 3)).shape
-    torch.Size([5, 2])
+    torch.Size([5, 1, 2])
     """
 
     def __init__(
@@ -104,19 +102,11 @@ class ResNet(MLP):
 
 
 class ResidualBlock(nn.Module):
-    """What two layers make of a normalised input, added to the input.
+    """Two layers behind a normalisation, whose output is added to the input.
 
     **Shape**
 
     - input and output: ``(..., d_block)``
-
-    Parameters
-    ----------
-    d_block, d_hidden : int
-        Width outside and inside.
-    activation : {"relu", "gelu", "silu", "tanh"}
-    dropout, residual_dropout : float
-        Shares that are left out behind the first layer and behind the second.
     """
 
     def __init__(
@@ -138,7 +128,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add what the block makes of a batch."""
+        """Add the layers' output to a batch."""
         return x + self.steps(x)
 
 

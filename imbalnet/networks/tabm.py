@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from imbalnet.networks._checks import check_sizes
@@ -17,12 +15,12 @@ from imbalnet.networks.tabular import TabularMLP
 
 
 class TabM(TabularMLP):
-    """An ensemble whose members share their matrices, and differ by scales and biases.
+    """An ensemble whose members share matrices, but have their own scales and biases.
 
-    The columns are embedded once for all members, as a :class:`TabularMLP` of one
-    member does it. The members are the ``tabm`` package's [1]_: each scales what goes
-    into common matrices, and what comes out, by vectors of its own, and has biases and
-    a last layer of its own. All see the same rows, so that none can hold out a fold.
+    The columns are embedded once for all members, as in a :class:`TabularMLP` of one
+    member. The members are those of the ``tabm`` package [1]_: each scales the inputs
+    and outputs of common matrices by its own vectors, and has its own biases and last
+    layer. All members see all rows, so that none can hold out a fold.
 
     **Shape**
 
@@ -31,21 +29,19 @@ class TabM(TabularMLP):
 
     Parameters
     ----------
-    in_features : int
-        Number of columns.
-    out_features : int
-        Number of classes.
+    in_features, out_features : int
+        Numbers of columns and of classes.
     n_categories : sequence of int or None, default=None
-        One for each column: 0 for numbers, else the number of codes that stand for
-        categories. None is numbers alone.
+        For each column its number of category codes, or 0 for numbers. None means
+        numbers only.
     k : int, default=16
-        Members.
+        Number of members.
     n_blocks : int, default=2
-        Hidden layers.
+        Number of hidden layers.
     d_block : int, default=128
-        Width of each.
+        Width of each hidden layer.
     dropout : float, default=0.1
-        Share of hidden units that is left out in training, in [0, 1).
+        Share of hidden units that training drops, in [0, 1).
     n_bins : int or "auto", default="auto"
         Bins of a column of numbers; "auto" as in :class:`TabularMLP`.
     d_embedding : int, default=16
@@ -53,10 +49,10 @@ class TabM(TabularMLP):
     n_waves : int, default=4
         Cosines of each column of numbers.
     clip : float or True, default=3.0
-        Where scaled values bend. True is 3.0, and lets the classifier accept infinite
-        values.
+        Where scaled values bend, see :class:`RobustScale`. True is 3.0, and makes the
+        classifier accept infinite values.
     normalize_output : bool, default=False
-        Whether the last layer gives cosines; ``loss="ldam"`` switches it on.
+        Whether the outputs are cosines; ``loss="ldam"`` switches it on.
 
     Raises
     ------
@@ -66,8 +62,8 @@ class TabM(TabularMLP):
     References
     ----------
     .. [1] Gorishniy, Kotelnikov, Babenko, "TabM: Advancing Tabular Deep Learning with
-       Parameter-Efficient Ensembling", ICLR 2025. Cosines and gates are not from there,
-       nor are scaling by quantiles and its bound.
+       Parameter-Efficient Ensembling", ICLR 2025. Cosines, gates and the scaling by
+       quantiles are not from there.
 
     Examples
     --------
@@ -77,8 +73,7 @@ class TabM(TabularMLP):
     torch.Size([5, 4, 2])
     """
 
-    is_ensemble = True
-    output: Any
+    members_share_rows = True
 
     def __init__(
         self,
@@ -107,49 +102,22 @@ class TabM(TabularMLP):
             n_waves=n_waves,
             clip=clip,
         )
+        # inputs from one column, which a member scales alike at the start
         chunks = [d_embedding] * self.n_numbers
         chunks += [n_waves] * (self.n_numbers * (n_waves > 0))
         chunks += np.diff(self.input.one_hot.bounds).tolist()
-        # it gives (k, batch, classes), where one member would give (1, batch, classes)
-        self.output = SharingMembers(
-            chunks,
-            out_features,
-            k=k,
-            n_blocks=n_blocks,
-            d_block=d_block,
-            dropout=dropout,
-            normalize_output=normalize_output,
-        )
+        backbone = _backbone(chunks, dropout, k=k, n_blocks=n_blocks, d_block=d_block)
+        last: Any = MemberCosineLinear if normalize_output else MemberLinear
+        self.output = SharingMembers(backbone, last(k, d_block, out_features))
 
-    @torch.no_grad()
-    def initialize_output(self, logits: Tensor) -> None:
-        """Start at `logits`, of shape (out_features,), whatever the features.
+    @property
+    def _last_layer(self) -> MemberLinear | MemberCosineLinear:
+        return self.output.last
 
-        Cosines have no bias, and start where they are.
-        """
-        if isinstance(self.output.last, MemberLinear):
-            self.output.last.bias.copy_(logits.expand_as(self.output.last.bias))
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Group the parameters by learning rate and decay, for the optimiser.
-
-        Weight decay acts on matrices; not on members' scales and biases, nor on the
-        embedding.
-
-        Returns
-        -------
-        list of dict
-            With "params"; "rate", by which the learning rate is multiplied; and
-            "decays", whether weight decay acts on them.
-        """
-        matrices = self.output.matrices
-        taken = {id(matrix) for matrix in matrices}
-        others = [p for p in self.output.parameters() if id(p) not in taken]
-        return [
-            {"params": matrices, "rate": 1.0, "decays": True},
-            {"params": others, "rate": 1.0, "decays": False},
-            self._embedding_group(),
-        ]
+    @property
+    def _matrices(self) -> list[nn.Parameter]:
+        blocks = self.output.backbone.blocks
+        return [*(block[0].weight for block in blocks), self._last_layer.weight]
 
 
 class SharingMembers(nn.Module):
@@ -157,61 +125,22 @@ class SharingMembers(nn.Module):
 
     **Shape**
 
-    - input: ``(1, batch, sum(chunks))``
+    - input: ``(1, batch, in_features)``
     - output: ``(k, batch, out_features)``
-
-    Parameters
-    ----------
-    chunks : list of int
-        Inputs that stand side by side and come from one column: a member scales them
-        alike at the start.
-    out_features : int
-    k, n_blocks, d_block : int
-    dropout : float
-    normalize_output : bool
     """
 
-    def __init__(
-        self,
-        chunks: list[int],
-        out_features: int,
-        *,
-        k: int,
-        n_blocks: int,
-        d_block: int,
-        dropout: float,
-        normalize_output: bool,
-    ) -> None:
+    def __init__(self, backbone: Any, last: nn.Module) -> None:
         super().__init__()
-        self.out_features = out_features
-        self.backbone = _package().make_tabm_backbone(
-            d_in=sum(chunks),
-            n_blocks=n_blocks,
-            d_block=d_block,
-            dropout=0.0,
-            k=k,
-            start_scaling_init="normal",
-            start_scaling_init_chunks=chunks,
-        )
-        for block in self.backbone.blocks:
-            block[-1] = ByteDropout(dropout)
-        last = MemberCosineLinear if normalize_output else MemberLinear
-        self.last = last(k, d_block, out_features)
+        self.backbone, self.last = backbone, last
 
     def forward(self, h: Tensor) -> Tensor:
-        """Give each member's logits."""
+        """Compute each member's logits."""
         h = h.squeeze(0).unsqueeze(1).expand(-1, self.backbone.k, -1)
         return self.last(self.backbone(h).transpose(0, 1))
 
-    @property
-    def matrices(self) -> list[nn.Parameter]:
-        """What weight decay acts on."""
-        blocks: Any = self.backbone.blocks
-        return [*(block[0].weight for block in blocks), self.last.weight]
 
-
-def _package() -> ModuleType:
-    """Import what only this network needs, and only when it is built."""
+def _backbone(chunks: list[int], dropout: float, **sizes: int) -> Any:
+    """Build the hidden layers by a package that only this network needs."""
     try:
         import tabm
     except ImportError as error:
@@ -219,4 +148,13 @@ def _package() -> ModuleType:
             "module='tabm', and so preset='best', needs the tabm package: pip install "
             "imbalnet[best]."
         ) from error
-    return tabm
+    backbone = tabm.make_tabm_backbone(
+        d_in=sum(chunks),
+        dropout=0.0,
+        start_scaling_init="normal",
+        start_scaling_init_chunks=chunks,
+        **sizes,
+    )
+    for block in backbone.blocks:
+        block[-1] = ByteDropout(dropout)
+    return backbone

@@ -38,8 +38,7 @@ standardizing = pytest.mark.parametrize("name", ["linear", "mlp", "resnet"])
 @pytest.mark.parametrize("n_classes", [2, 5])
 def test_network_gives_logits_of_all_classes(name, n_classes):
     logits = NETWORKS[name](3, n_classes)(torch.randn(7, 3))
-    members = (16,) if name == "tabm" else ()
-    assert logits.shape == (7, *members, n_classes)
+    assert logits.shape == (7, 16 if name == "tabm" else 1, n_classes)
     assert logits.isfinite().all()
 
 
@@ -190,7 +189,7 @@ def test_mlp_rejects(params, message):
 def test_mlp_takes_any_depth(hidden_sizes, rng):
     network = MLP(3, 2, hidden_sizes=hidden_sizes, dropout=0.1)
     network.initialize_from(rng.normal(size=(9, 3)), np.zeros(9), np.ones(9))
-    assert network(torch.randn(5, 3)).shape == (5, 2)
+    assert network(torch.randn(5, 3)).shape == (5, 1, 2)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -209,7 +208,7 @@ def test_resnet_follows_its_description(activation, rng):
         inner = nonlinearity(inner @ widen.weight.T + widen.bias)
         h = h + inner @ narrow.weight.T + narrow.bias
     h = nonlinearity(F.layer_norm(h, (6,), norm.weight, norm.bias))
-    torch.testing.assert_close(network.eval()(x), network.output(h))
+    torch.testing.assert_close(network.eval()(x), network.output(h)[:, None])
     assert len(blocks) == 2
 
 
@@ -220,7 +219,7 @@ def test_resnet_passes_through_blocks_that_add_nothing(rng):
         nn.init.zeros_(block.steps[4].weight)
         nn.init.zeros_(block.steps[4].bias)
     shallow = nn.Sequential(network.hidden[0], *network.hidden[-2:], network.output)
-    assert torch.equal(network(x), shallow(network.input(x)))
+    assert torch.equal(network(x), shallow(network.input(x))[:, None])
 
 
 @pytest.mark.parametrize("name", ["dropout", "residual_dropout"])
@@ -272,7 +271,7 @@ def test_linear_coefficients_are_for_raw_columns(n_classes, rng):
     torch.nn.init.normal_(network.output.weight)
     torch.nn.init.normal_(network.output.bias)
     coef, intercept = network.coefficients()
-    logits = network(torch.tensor(X)).detach().numpy()
+    logits = network(torch.tensor(X))[:, 0].detach().numpy()
     linear = X @ coef.T + intercept
     np.testing.assert_allclose(linear, logits[:, 1:] if n_classes == 2 else logits)
 
@@ -441,42 +440,29 @@ def test_one_hot_survives_what_is_no_code(code):
 SIZES = (0, 5, 0, 4)
 
 
-@pytest.fixture
-def mixed(rng):
-    X = np.column_stack(
-        [
-            rng.normal(3, 2, 80),
-            rng.integers(0, 4, 80),
-            rng.normal(size=80),
-            rng.integers(0, 3, 80),
-        ]
-    ).astype(np.float32)
-    X[::7, 2] = np.nan
-    return X
-
-
 @all_networks
 def test_networks_encode_categories(name, mixed):
     torch.manual_seed(0)
     network = NETWORKS[name](4, 3, n_categories=SIZES).eval()
-    network.initialize_from(mixed, np.arange(80) % 3, np.ones(80))
+    X, y = mixed
+    network.initialize_from(X, y, np.ones(80))
     last = network.output.last if name == "tabm" else network.output
     nn.init.normal_(last.weight)
-    before = network(torch.tensor(mixed))
+    before = network(torch.tensor(X))
     assert (len(before), before.shape[-1]) == (80, 3)
     assert before.isfinite().all()
-    changed = mixed.copy()
+    changed = X.copy()
     changed[:, 1] = (changed[:, 1] + 1) % 4
     assert not torch.equal(before, network(torch.tensor(changed)))
-    if hasattr(network, "update_from"):
-        network.update_from(mixed, np.arange(80) % 3, np.ones(80))
-    torch.testing.assert_close(network(torch.tensor(mixed)), before)
+    network.update_from(X, y, np.ones(80))
+    torch.testing.assert_close(network(torch.tensor(X)), before)
 
 
 def test_mixed_input_puts_numbers_first(mixed):
     layer = input_layer(4, SIZES, clip=3.0)
-    layer.initialize_from(mixed, None, np.ones(80))
-    x = torch.tensor(mixed)
+    X, y = mixed
+    layer.initialize_from(X, y, np.ones(80))
+    x = torch.tensor(X)
     encoded = layer(x)
     assert encoded.shape == (80, layer.out_features) == (80, 11)
     assert torch.equal(encoded[:, :2], layer.numbers(x[:, [0, 2]]))
@@ -488,13 +474,13 @@ def test_mixed_input_puts_numbers_first(mixed):
 @pytest.mark.parametrize("standardize", [True, False])
 def test_linear_coefficients_are_for_encoded_columns(standardize, mixed):
     network = LinearModel(4, 3, n_categories=SIZES, standardize=standardize).double()
-    mixed = np.nan_to_num(mixed)
-    network.initialize_from(mixed, np.zeros(80), np.ones(80))
+    X = np.nan_to_num(mixed[0])
+    network.initialize_from(X, np.zeros(80), np.ones(80))
     nn.init.normal_(network.output.weight)
     coef, intercept = network.coefficients()
-    one_hot = network.input.one_hot(torch.tensor(mixed[:, [1, 3]])).numpy()
-    encoded = np.column_stack([mixed[:, [0, 2]], one_hot])
-    logits = network(torch.tensor(mixed, dtype=torch.float64)).detach().numpy()
+    one_hot = network.input.one_hot(torch.tensor(X[:, [1, 3]])).numpy()
+    encoded = np.column_stack([X[:, [0, 2]], one_hot])
+    logits = network(torch.tensor(X, dtype=torch.float64))[:, 0].detach().numpy()
     np.testing.assert_allclose(
         encoded @ coef.T + intercept, logits, rtol=1e-5, atol=1e-9
     )

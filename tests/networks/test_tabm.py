@@ -34,20 +34,6 @@ def small(**params):
     return BalancedNeuralClassifier(random_state=0, **params)
 
 
-@pytest.fixture
-def mixed(rng):
-    """80 rows of two numbers with gaps and two categories; three classes."""
-    columns = [
-        rng.normal(3, 2, 80),
-        rng.integers(0, 5, 80),
-        rng.normal(size=80),
-        rng.integers(0, 4, 80),
-    ]
-    X = np.column_stack(columns).astype(np.float32)
-    X[::7, 2] = np.nan
-    return X, rng.integers(0, 3, 80)
-
-
 def network_of(X, y, dtype=torch.float64, **params):
     torch.manual_seed(0)
     network = TabM(X.shape[1], int(y.max()) + 1, **{**TINY, **params}).to(dtype)

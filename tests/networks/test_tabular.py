@@ -13,28 +13,15 @@ from sklearn.metrics import average_precision_score
 from torch.nn import functional as F
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.batches import TensorBatches
-from imbalnet._fit.feed import MemberRows, SharedRows
+from imbalnet._fit.batches import Place, TensorBatches
+from imbalnet._fit.feed import MemberFeed, SharedFeed
 from imbalnet._fit.split import stratified_folds
+from imbalnet._tables import Rows
 from imbalnet.networks import TabularMLP
 from imbalnet.networks.tabular import gates_from
 from imbalnet.samplers._epochs import Shuffle
 
 SIZES = (0, 5, 0, 4)
-
-
-@pytest.fixture
-def mixed(rng):
-    """80 rows of two numbers with gaps and two categories; three classes."""
-    columns = [
-        rng.normal(3, 2, 80),
-        rng.integers(0, 4, 80),
-        rng.normal(size=80),
-        rng.integers(0, 3, 80),
-    ]
-    X = np.column_stack(columns).astype(np.float32)
-    X[::7, 2] = np.nan
-    return X, rng.integers(0, 3, 80)
 
 
 def network_of(X, y, *, n_members=3, folds=None, dtype=torch.float64, **params):
@@ -96,11 +83,11 @@ def test_tabular_follows_its_description(rng):
         torch.testing.assert_close(logits[:, j], by_hand(network, as_rows(X), j))
 
 
-def test_tabular_of_one_member_has_two_axes(mixed):
+def test_tabular_of_one_member_has_its_axis(mixed):
     X, y = mixed
     network = network_of(X, y, n_members=1, n_categories=SIZES).eval()
     logits = network(as_rows(X))
-    assert logits.shape == (80, 3)
+    assert logits.shape == (80, 1, 3)
     torch.testing.assert_close(network(as_rows(X)[:, None]), logits)
 
 
@@ -377,21 +364,16 @@ def test_tabular_can_be_exported_for_any_number_of_rows(mixed):
 
 # -- rows that members share -----------------------------------------------------------
 
-PLACE = {"dtype": torch.float64}
+PLACE = Place(torch.float64, torch.device("cpu"))
 
 
-def row_sets(X, y, weight, folds, factors, **params):
+def row_sets(X, y, weight, folds, factors):
     """The same training as shared rows, and as rows of the members' own."""
-    n_members = len(factors)
+    rows, n_members = Rows(X, y, weight), len(factors[0])
     own = [np.flatnonzero(folds != j) for j in range(n_members)]
     order = Shuffle(len(y), np.random.default_rng(0))
-    shared = SharedRows(
-        X, y, weight, order=order, folds=folds, factors=factors, **params, **PLACE
-    )
-    of_own = MemberRows(
-        X, y, weight, places=own, orders=None, factors=factors, **params, **PLACE
-    )
-    return shared, of_own
+    shared = SharedFeed(rows, PLACE, factors, folds, order)
+    return shared, MemberFeed(rows, PLACE, factors, own, orders=None)
 
 
 def gradient_of_one_batch(network, rows):
@@ -414,9 +396,8 @@ def test_shared_rows_give_the_gradient_of_members_own_rows(container, is_deferre
     X[rng.random(X.shape) < 0.3] = 0.0
     folds = stratified_folds(y, 3, rng)
     network = network_of(X, y, dropout=0.0)
-    factors = rng.random((3, 3)) + 0.5
-    given = {"early_factors": rng.random((3, 3)) + 0.5} if is_deferred else {}
-    sets = row_sets(container(X), y, rng.random(60), folds, factors, **given)
+    factors = [rng.random((3, 3)) + 0.5 for _ in range(1 + is_deferred)]
+    sets = row_sets(container(X), y, rng.random(60), folds, factors)
     for is_used in (False, True):
         gradients = []
         for rows in sets:
@@ -430,17 +411,9 @@ def test_shared_rows_give_what_weighs_for_each_member(rng):
     X, y = rng.normal(size=(50, 2)), rng.integers(0, 2, 50)
     index = rng.permutation(50)[:30]
     weight, folds = rng.random(50), np.arange(30) % 3
-    factors, early = rng.random((3, 2)), rng.random((3, 2))
-    rows = SharedRows(
-        X,
-        y,
-        weight,
-        index,
-        order=Shuffle(30, rng),
-        folds=folds,
-        factors=factors,
-        early_factors=early,
-        **PLACE,
+    early, factors = rng.random((3, 2)), rng.random((3, 2))
+    rows = SharedFeed(
+        Rows(X, y, weight, index), PLACE, [early, factors], folds, Shuffle(30, rng)
     )
     positions = torch.tensor(rng.permutation(30))
     for is_used, used in ((True, factors), (False, early), (True, factors)):
@@ -458,9 +431,7 @@ def test_shared_rows_give_what_weighs_for_each_member(rng):
 def test_shared_rows_without_folds_weigh_for_all_members(rng):
     X, y = rng.normal(size=(20, 2)), rng.integers(0, 2, 20)
     order = Shuffle(20, rng)
-    rows = SharedRows(
-        X, y, np.ones(20), order=order, folds=None, factors=np.ones((4, 2)), **PLACE
-    )
+    rows = SharedFeed(Rows(X, y), PLACE, [np.ones((4, 2))], folds=None, order=order)
     _, codes, weight = rows.take(slice(None))
     assert codes.shape == (20, 4)
     assert (weight == 1).all()
@@ -468,7 +439,7 @@ def test_shared_rows_without_folds_weigh_for_all_members(rng):
 
 def test_shared_rows_go_through_every_row_once_an_epoch(rng):
     X, y = np.arange(50.0)[:, None], rng.integers(0, 2, 50)
-    rows, _ = row_sets(X, y, np.ones(50), np.arange(50) % 3, np.ones((3, 2)))
+    rows, _ = row_sets(X, y, np.ones(50), np.arange(50) % 3, [np.ones((3, 2))])
     epochs = [torch.cat([X for X, _, _ in TensorBatches(rows, 16)]) for _ in range(2)]
     assert all(
         torch.equal(epoch.sort(dim=0).values, torch.tensor(X)) for epoch in epochs

@@ -1,4 +1,4 @@
-"""Columns of categories at the entrance of a network."""
+"""First layers of networks for tables with numbers and categories."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from imbalnet.networks.layers.embeddings import RobustScale
 from imbalnet.networks.layers.standardize import FillMissing, Standardize
 
-# Levels that have a column of their own: at most so many, of at least so many rows.
+# Most levels with their own column, and the rows that such a level needs.
 _MOST_LEVELS = 40
 _FEWEST_ROWS = 5
 
@@ -23,16 +23,15 @@ _FEWEST_ROWS = 5
 class OneHot(nn.Module):
     """One column for each frequent code of a categorical column, one for the others.
 
-    :meth:`initialize_from` gives a column of its own to the 40 most frequent codes
-    (weighted) that at least 5 rows have. All others share the last column, those too
-    that come later, so that levels of one row each do not widen the network. Where all
-    rows fall into one column, every code does: it is without effect.
+    :meth:`initialize_from` gives a column to each of the 40 most frequent codes
+    (weighted) with at least 5 rows. All others, unseen ones included, share the last
+    column, so that levels of single rows do not widen the network. If all rows fall
+    into one column, every code does, and has no effect.
 
     **Shape**
 
     - input: ``(..., n_columns)``, codes as whole numbers
-    - output: ``(..., out_features)``, 0 and 1; a column of n codes has the width
-      ``min(n, 41)``
+    - output: ``(..., out_features)``, 0 and 1, with ``min(n, 41)`` columns for n codes
 
     Parameters
     ----------
@@ -87,13 +86,7 @@ class OneHot(nn.Module):
 
     @torch.no_grad()
     def initialize_from(self, codes: NDArray, sample_weight: NDArray) -> None:
-        """Choose the codes that have a column of their own.
-
-        Parameters
-        ----------
-        codes : ndarray of shape (n_rows, n_columns)
-        sample_weight : ndarray of shape (n_rows,)
-        """
+        """Choose the codes with their own column, from (n_rows, n_columns) codes."""
         for i, (start, stop) in enumerate(pairwise(self.starts)):
             low, high = self.bounds[i], self.bounds[i + 1]
             column = codes[:, i].astype(np.int64)
@@ -106,13 +99,13 @@ class OneHot(nn.Module):
             self.is_constant[low:high] = torch.from_numpy(is_constant)
 
     def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
+        """Return the parameters for the representation."""
         sizes = [stop - start for start, stop in pairwise(self.starts)]
         return f"n_categories={sizes}"
 
 
 def _places(n_rows: NDArray, weight: NDArray, width: int) -> NDArray[np.int64]:
-    """Give each code its column; the last one is for what is rare."""
+    """Return each code's column; rare codes share the last one."""
     ranked = np.argsort(-weight, kind="stable")
     kept = ranked[n_rows[ranked] >= _FEWEST_ROWS][: width - 1]
     places = np.full(len(n_rows), width - 1)
@@ -122,29 +115,20 @@ def _places(n_rows: NDArray, weight: NDArray, width: int) -> NDArray[np.int64]:
 
 
 class MixedInput(nn.Module):
-    """Numbers through one layer, categories through :class:`OneHot`.
+    """Apply one layer to columns of numbers, and :class:`OneHot` to categories.
 
     **Shape**
 
     - input: ``(..., in_features)``
     - output: ``(..., out_features)``: the numbers in their order, then the columns of
       the first categorical column, of the second, and so on
-
-    Parameters
-    ----------
-    n_categories : sequence of int
-        One for each column of the input: 0 for numbers, else the number of codes.
-    numbers : {Standardize, RobustScale, FillMissing}
-        The layer for the columns of numbers.
     """
 
     of_numbers: Tensor
     of_categories: Tensor
 
     def __init__(
-        self,
-        n_categories: Sequence[int],
-        numbers: Standardize | RobustScale | FillMissing,
+        self, n_categories: Sequence[int], numbers: Standardize | RobustScale
     ) -> None:
         super().__init__()
         sizes = np.asarray(n_categories)
@@ -160,7 +144,7 @@ class MixedInput(nn.Module):
         return len(self.of_numbers) + self.one_hot.out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        """Prepare a batch."""
+        """Scale and encode a batch."""
         if not len(self.of_categories):
             return self.numbers(x)
         numbers = self.numbers(x.index_select(-1, self.of_numbers))
@@ -178,21 +162,21 @@ class MixedInput(nn.Module):
             self.numbers.update_from(self.numbers_in(X), y, sample_weight)
 
     def numbers_in(self, X: Any) -> Any:
-        """Give a table's columns of numbers."""
+        """Select the columns of numbers."""
         return X[:, self.of_numbers.cpu().numpy()]
 
     def codes_in(self, X: Any) -> NDArray:
-        """Give a table's columns of categories, dense."""
+        """Select the columns of categories, as a dense array."""
         codes = X[:, self.of_categories.cpu().numpy()]
         return codes.toarray() if sparse.issparse(codes) else codes
 
     @property
     def is_constant(self) -> Tensor:
-        """Whether an output had no spread. Bool, shape ``(out_features,)``."""
+        """Whether an output was constant, of shape ``(out_features,)``."""
         return torch.cat([self.numbers.is_constant, self.one_hot.is_constant])
 
     def shift_and_scale(self) -> tuple[Tensor, Tensor]:
-        """Give what is subtracted from each output, and what divides it."""
+        """Return shift and scale: numbers are ``(x - shift) / scale``."""
         assert not isinstance(self.numbers, RobustScale)  # which is not linear
         shift, scale = self.numbers.shift_and_scale()
         n_encoded = self.one_hot.out_features
@@ -200,7 +184,7 @@ class MixedInput(nn.Module):
         return torch.cat([shift, zeros]), torch.cat([scale, ones])
 
 
-InputLayer = Standardize | FillMissing | MixedInput
+InputLayer = Standardize | MixedInput
 
 
 def input_layer(
@@ -210,54 +194,22 @@ def input_layer(
     standardize: bool = True,
     clip: float | bool | None = None,
 ) -> InputLayer:
-    """Build the first layer of a network.
-
-    Parameters
-    ----------
-    in_features : int
-        Number of columns.
-    n_categories : sequence of int or None, default=None
-        One for each column: 0 for numbers, else the number of codes; None is numbers.
-    standardize : bool, default=True
-        Whether numbers are standardised.
-    clip : float, True or None, default=None
-        See :class:`Standardize`.
-
-    Raises
-    ------
-    ValueError
-        If `n_categories` has another length, or `clip` is True but nothing bends.
-    """
+    """Build the first layer of a network; the arguments are those of :class:`MLP`."""
     if clip is True and not standardize:
         raise ValueError(
-            "module__clip=True lets infinite values in, which only standardised "
-            f"columns bend, however: {standardize=}"
+            "module__clip=True accepts infinite values, which needs standardised "
+            f"columns, however: {standardize=}"
         )
     sizes = column_sizes(in_features, n_categories)
     n_numbers = int((sizes == 0).sum())
-    numbers: Standardize | FillMissing = (
-        Standardize(n_numbers, clip) if standardize else FillMissing(n_numbers)
-    )
+    numbers = Standardize(n_numbers, clip) if standardize else FillMissing(n_numbers)
     return numbers if n_numbers == in_features else MixedInput(sizes.tolist(), numbers)
 
 
 def column_sizes(
     in_features: int, n_categories: Sequence[int] | None
 ) -> NDArray[np.int64]:
-    """Give each column's number of codes, 0 for numbers.
-
-    Parameters
-    ----------
-    in_features : int
-        Number of columns.
-    n_categories : sequence of int or None
-        None is numbers alone.
-
-    Raises
-    ------
-    ValueError
-        If `n_categories` has another length, or a size below 0.
-    """
+    """Return each column's number of codes, 0 for numbers."""
     sizes = np.zeros(in_features, int) if n_categories is None else n_categories
     sizes = np.asarray(sizes, dtype=np.int64)
     if len(sizes) != in_features or (sizes < 0).any():

@@ -1,4 +1,4 @@
-"""A last layer whose outputs are cosines."""
+"""A last layer for losses of margins, whose outputs are cosines."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch.nn import functional as F
 class CosineLinear(nn.Module):
     """Cosines of the angles between a row and one direction for each class.
 
-    The last layer that margin losses such as :class:`imbalnet.losses.LDAM` need: only
-    directions are learned, and no class can win by the length of its weights.
+    Margin losses such as :class:`imbalnet.losses.LDAM` need it for the last layer: it
+    learns directions only, so that no class can win by the length of its weights.
 
     **Shape**
 
@@ -22,10 +22,8 @@ class CosineLinear(nn.Module):
 
     Parameters
     ----------
-    in_features : int
-        Width of the input.
-    out_features : int
-        Number of classes.
+    in_features, out_features : int
+        Width of the input and number of classes.
 
     Examples
     --------
@@ -46,10 +44,10 @@ class CosineLinear(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give the cosines of a batch."""
+        """Compute the cosines of a batch."""
         return F.linear(F.normalize(x, dim=-1), F.normalize(self.weight, dim=-1))
 
     def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
+        """Return the parameters for the representation."""
         out_features, in_features = self.weight.shape
         return f"in_features={in_features}, out_features={out_features}"

@@ -1,4 +1,4 @@
-"""Dropout from few random numbers."""
+"""A faster dropout."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 class ByteDropout(nn.Module):
     """Dropout that draws one random byte a unit.
 
-    Drawing is most of what dropout costs on a CPU: eight units share a random number of
-    64 bits, an eighth of the time of :class:`torch.nn.Dropout`. The share that is left
-    out is rounded to a multiple of 1 / 256.
+    On a CPU, dropout spends most of its time on random numbers. Here eight units share
+    one of 64 bits, which takes an eighth of the time of :class:`torch.nn.Dropout`. The
+    dropped share is rounded to a multiple of 1 / 256.
 
     **Shape**
 
@@ -20,10 +20,10 @@ class ByteDropout(nn.Module):
     Parameters
     ----------
     p : float, default=0.5
-        Share of units that is left out in training, in [0, 1).
+        Share of units that training drops, in [0, 1).
     n_shared : int, default=0
-        Leading axes along which the same units are left out: those of networks side by
-        side, whose units have nothing to do with each other.
+        Number of leading axes along which the same units are dropped: those of
+        independent networks.
 
     Examples
     --------
@@ -43,7 +43,7 @@ class ByteDropout(nn.Module):
         self.n_kept = max(256 - round(p * 256), 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Leave units out in training, and scale the others up."""
+        """Drop units in training, and scale the others up."""
         if not self.training or self.n_kept == 256:
             return x
         shape = x.shape[self.n_shared :]
@@ -54,5 +54,5 @@ class ByteDropout(nn.Module):
         return x * kept.view(shape)
 
     def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
+        """Return the parameters for the representation."""
         return f"p={self.p}"

@@ -1,4 +1,4 @@
-"""Embeddings of numbers, fed by layers that preprocess."""
+"""Layers that scale numbers and encode them by bins, and the edges of the bins."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from torch import Tensor, nn
 class RobustScale(nn.Module):
     """Bring every column to median 0 and interquartile range 1, and bend outliers in.
 
-    A scaled value z beyond ±clip becomes ``±clip * (1 + log(abs(z) / clip))``: far
-    values come nearer, but stay apart, for what is rare is often far out. Infinite ones
-    become those of 1e15. Half the range stands in for an interquartile range of 0. Gaps
-    become 0, the median; so do all values of a column that was constant, or empty.
-    Quantiles are of the inverse distribution function, for which a weight of 2 is a row
-    that stands there twice.
+    A scaled value z beyond ±clip becomes ``±clip * (1 + log(abs(z) / clip))``: outliers
+    come nearer but stay apart, since rare classes often lie far out. Infinite values
+    count as 1e15. If the interquartile range is 0, half the range takes its place. NaN
+    becomes 0, the median, and so do columns that were constant or empty. Quantiles are
+    values of the inverse distribution function, and a weight of 2 counts as two rows.
 
     **Shape**
 
@@ -32,7 +31,7 @@ class RobustScale(nn.Module):
     in_features : int
         Number of columns.
     clip : float, default=3.0
-        Up to where values stay as they are, in interquartile ranges.
+        Where values bend, in interquartile ranges.
 
     Examples
     --------
@@ -68,14 +67,10 @@ class RobustScale(nn.Module):
 
     @torch.no_grad()
     def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
-        """Take median and interquartile range of each column.
+        """Compute median and interquartile range of the finite values of each column.
 
-        Parameters
-        ----------
-        X : {ndarray, CSC matrix} of shape (n_rows, in_features)
-            NaN is a gap.
-        y : ignored
-        sample_weight : ndarray of shape (n_rows,)
+        The arguments are those of :meth:`Network.initialize_from`, with a CSC matrix
+        for a sparse one; `y` is ignored.
         """
         self.center.zero_()
         self.inverse_scale.zero_()
@@ -90,7 +85,7 @@ class RobustScale(nn.Module):
 
     @property
     def is_constant(self) -> Tensor:
-        """Whether a column had no spread. Bool, shape ``(in_features,)``."""
+        """Whether a column was constant, of shape ``(in_features,)``."""
         return self.inverse_scale == 0
 
     @property
@@ -99,24 +94,23 @@ class RobustScale(nn.Module):
         return len(self.center)
 
     def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
+        """Return the parameters for the representation."""
         return f"in_features={len(self.center)}, clip={self.clip}"
 
 
 _FAR = 1e15
-# Edges that are evenly spaced in log odds, and the bound of these.
+# Number of edges that are evenly spaced in log odds, and the bound of these.
 _SPREAD_EDGES, _FARTHEST = 15, 5.0
 _QUARTILES = np.array([0.25, 0.5, 0.75])
 
 
 class PiecewiseLinearEncoding(nn.Module):
-    """Write a number as itself and how far it is through each bin.
+    """Encode a number as itself and its place in each bin.
 
     With the edges e_0 < ... < e_T of a column's bins, the value z becomes z and, for
     each bin t, ``(z - e_t) / (e_{t+1} - e_t)`` clipped to [0, 1] [1]_. A linear layer
-    behind it is a piecewise linear function of the column. The edges are quantiles, or
-    lie between the values of a column that has few; a column of a single value has
-    none, and all its bins give 0.
+    on top is a piecewise linear function of the column. Bins that a column does not
+    have are 0.
 
     **Shape**
 
@@ -128,7 +122,7 @@ class PiecewiseLinearEncoding(nn.Module):
     in_features : int
         Number of columns.
     n_bins : int, default=32
-        Most bins that a column may have.
+        Largest number of bins of a column.
 
     References
     ----------
@@ -167,12 +161,12 @@ class PiecewiseLinearEncoding(nn.Module):
 
     @torch.no_grad()
     def set_edges(self, edges: Sequence[Tensor]) -> None:
-        """Take the edges of each column's bins.
+        """Set the edges of each column's bins.
 
         Parameters
         ----------
         edges : sequence of Tensor of shape (n_edges,)
-            Ascending, at most ``n_bins + 1`` of them; fewer than two are no bins.
+            Ascending, at most ``n_bins + 1``; fewer than two make no bins.
         """
         self.start.zero_()
         self.inverse_width.zero_()
@@ -184,24 +178,13 @@ class PiecewiseLinearEncoding(nn.Module):
             self.inverse_width[j, :n_bins] = 1 / width[is_bin]
 
     def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
+        """Return the parameters for the representation."""
         in_features, n_bins = self.start.shape
         return f"in_features={in_features}, n_bins={n_bins}"
 
 
 def present_values(X: Any) -> Iterator[tuple[NDArray, NDArray]]:
-    """Yield, column by column, the values that are no gaps, and which rows have them.
-
-    Parameters
-    ----------
-    X : {ndarray, CSC matrix} of shape (n_rows, n_columns)
-
-    Yields
-    ------
-    values : ndarray of shape (n_present,)
-        In float64.
-    is_there : ndarray of bool of shape (n_rows,)
-    """
+    """Yield the finite values of each column, in float64, and which rows have them."""
     for j in range(X.shape[1]):
         column = X[:, [j]].toarray()[:, 0] if sparse.issparse(X) else X[:, j]
         is_there = np.isfinite(column)
@@ -209,48 +192,26 @@ def present_values(X: Any) -> Iterator[tuple[NDArray, NDArray]]:
 
 
 def quantiles(values: NDArray, weight: NDArray, q: NDArray) -> NDArray[np.float64]:
-    """Give weighted quantiles: the least value up to which the share q lies.
-
-    Parameters
-    ----------
-    values, weight : ndarray of shape (n_values,)
-    q : ndarray of shape (n_quantiles,)
-
-    Examples
-    --------
-    >>> quantiles(np.array([3.0, 1.0]), np.array([1.0, 2.0]), np.array([0.5, 0.9]))
-    array([1., 3.])
-    """
+    """Compute weighted quantiles: the least value up to which the share q lies."""
+    # np.quantile(weights=, method="inverted_cdf") rounds to the next value with weights
+    # such as 0.1 (in a third of 3,000 random draws), and takes 1.2 times as long for
+    # 60,000 values and 4 to 10 times for 500.
     order = np.argsort(values)
     share = np.cumsum(weight[order])
-    # rounding must not carry a quantile over to the next value
+    # rounding must not move a quantile to the next value
     at = np.searchsorted(share, q * share[-1] * (1 - 1e-12))
     return values[order][np.minimum(at, len(values) - 1)]
 
 
 def bin_edges(values: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.float64]:
-    """Give the edges of at most `n_bins` bins, from the least to the largest value.
+    """Compute the edges of at most `n_bins` bins of a column, ascending.
 
-    Up to `n_bins` values have an edge between each two of them. Of more, those that
-    hold more than an even share (the zeros of an amount that is mostly 0) have edges at
-    themselves and at their neighbours, and quantiles of the others are edges. The
-    first 15 of these are evenly spaced in the log odds of the share, for what is rare
-    is often found in the tails; further ones are evenly spaced in the share.
-
-    Parameters
-    ----------
-    values, weight : ndarray of shape (n_values,)
-    n_bins : int
-
-    Returns
-    -------
-    ndarray of shape (n_edges,)
-        Ascending; empty for fewer than two values.
-
-    Examples
-    --------
-    >>> bin_edges(np.array([0.0, 1.0, 3.0]), np.ones(3), 8)
-    array([0. , 0.5, 2. , 3. ])
+    Up to `n_bins` distinct values have an edge between each two of them. Of more, those
+    with more than an even share of the weight (such as the zeros of an amount that is
+    mostly 0) have edges at themselves and at their neighbours, and quantiles of the
+    others are edges. The first 15 of these are evenly spaced in the log odds of the
+    share, since rare classes often lie in the tails; further ones in the share. Fewer
+    than two values have no edges.
     """
     distinct, place = np.unique(values, return_inverse=True)
     if len(distinct) < 2:
@@ -272,7 +233,7 @@ def bin_edges(values: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.float
 
 
 def _shares(n_edges: int) -> NDArray[np.float64]:
-    """Give shares in (0, 1) that are denser towards the ends."""
+    """Return shares in (0, 1) that are denser towards the ends."""
     n_spread = min(n_edges, _SPREAD_EDGES)
     log_odds = _FARTHEST * (2 * _steps(n_spread) - 1)
     return np.union1d(expit(log_odds), _steps(n_edges - n_spread))

@@ -1,4 +1,4 @@
-"""Linear layers of members side by side."""
+"""Linear layers with weights for each member of an ensemble."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from imbalnet.networks.layers.cosine import CosineLinear
 
-# Columns of a product, in multiples of which each row is computed alike.
+# With a multiple of so many columns, a product treats all rows alike.
 _ALIGNED = 4
 
 
@@ -22,11 +22,7 @@ class MemberLinear(nn.Module):
     - input: ``(n_members, batch, in_features)``
     - output: ``(n_members, batch, out_features)``
 
-    Parameters
-    ----------
-    n_members, in_features, out_features : int
-    gain : float, default=1.0
-        Standard deviation of the weights at the start, times the root of `in_features`.
+    The weights start with the standard deviation ``gain / sqrt(in_features)``.
     """
 
     def __init__(
@@ -61,12 +57,12 @@ class MemberCosineLinear(CosineLinear):
         self.weight = nn.Parameter(torch.randn(n_members, in_features, out_features))
 
     def forward(self, h: Tensor) -> Tensor:
-        """Give the cosines of each member's rows."""
+        """Compute the cosines of each member's rows."""
         directions = aligned(F.normalize(self.weight, dim=1))
         return torch.bmm(F.normalize(h, dim=-1), directions)[..., : self.out_features]
 
     def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
+        """Return the parameters for the representation."""
         n_members, in_features, out_features = self.weight.shape
         return f"{n_members=}, {in_features=}, {out_features=}"
 
@@ -74,7 +70,7 @@ class MemberCosineLinear(CosineLinear):
 def aligned(matrix: Tensor) -> Tensor:
     """Add columns of zeros, up to a multiple of four.
 
-    On a CPU, rows of a product that begin anywhere in memory are summed in other orders
-    than those that begin at 16 bytes: their bits would depend on the rows around.
+    On a CPU, the order of a product's sums depends on whether a row begins at a
+    multiple of 16 bytes: a row's bits would depend on the rows around it.
     """
     return F.pad(matrix, (0, -matrix.shape[-1] % _ALIGNED))

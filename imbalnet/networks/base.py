@@ -1,0 +1,247 @@
+"""The contract between networks and the estimator.
+
+:class:`Network` states what a network may declare and do, with a default for each item.
+The rooms that train and predict rely on it alone: :func:`network_of` shows a user's
+plain module through the same interface, :func:`as_logits` gives its output the shape.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imbalnet._nested import accepted_names
+
+
+class Network(nn.Module):
+    """Base class of networks: what they may declare and do, with defaults.
+
+    The estimator builds a network as ``module(in_features=, out_features=,
+    **module__*)``. A subclass defines :meth:`body`, and overrides of the rest what it
+    needs. Any other ``torch.nn.Module`` trains as well: what it has under these names
+    is used, and the defaults stand in for the rest.
+
+    **Shape**
+
+    - input: ``(batch, in_features)``, or ``(batch, members, in_features)`` where each
+      member has its own rows
+    - output: logits ``(batch, members, n_classes)``, also for one member
+
+    Attributes
+    ----------
+    accepts_missing : bool
+        Whether the input may hold NaN. Read from the class; False by default.
+    shares_batches : bool
+        Whether members may train on the same batches, with weight 0 for rows that they
+        hold out. False by default: each member gets its own rows.
+    members_share_rows : bool
+        Whether members share weights, so that none can hold out rows. Read from the
+        class; False by default.
+    prepared_width : int
+        Number of values of a prepared row, by which memory is planned; 0, the default,
+        stands for no more than there are features.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.networks import Network, Standardize
+    >>> class Softplus(Network):
+    ...     def __init__(self, in_features, out_features):
+    ...         super().__init__()
+    ...         self.input = Standardize(in_features, clip=3.0)
+    ...         self.output = torch.nn.Linear(in_features, out_features)
+    ...     def initialize_from(self, X, y, sample_weight, folds=None):
+    ...         self.input.initialize_from(X, y, sample_weight)
+    ...     def prepare(self, x):
+    ...         return self.input(x)
+    ...     def body(self, z):
+    ...         return self.output(torch.nn.functional.softplus(z))
+    >>> Softplus(3, 2)(torch.ones(5, 3)).shape
+    torch.Size([5, 1, 2])
+    """
+
+    accepts_missing: bool = False
+    shares_batches: bool = False
+    members_share_rows: bool = False
+    prepared_width: int = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the logits of a batch: ``body(prepare(x))``, of one shape."""
+        return as_logits(self.body(self.prepare(x)))
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Apply the first layers, which do not learn; by default there are none.
+
+        Training may prepare many batches at once, so a row's result must not depend on
+        the rows around it.
+        """
+        return x
+
+    def body(self, z: Tensor) -> Tensor:
+        """Compute the logits of prepared rows.
+
+        The axis of members may be missing for one member: ``forward`` adds it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define body(z).")
+
+    def initialize_from(
+        self, X: Any, y: NDArray, sample_weight: NDArray, folds: NDArray | None = None
+    ) -> None:
+        """Take statistics from the training rows before training starts.
+
+        Parameters
+        ----------
+        X : {ndarray, CSR matrix} of shape (n_rows, in_features)
+            Training rows.
+        y : ndarray of shape (n_rows,)
+            Class codes.
+        sample_weight : ndarray of shape (n_rows,)
+            Sample weights, without class weights.
+        folds : ndarray of shape (n_rows,) or None, default=None
+            The member that holds out each row, and must not learn from its class. None
+            if no member holds out rows.
+        """
+
+    def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
+        """Merge the rows of a later ``partial_fit`` into the statistics.
+
+        The parameters are those of :meth:`initialize_from`.
+        """
+
+    def initialize_output(self, logits: Tensor) -> None:
+        """Set the last layer's bias before training starts.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n_classes,)
+            The constant logits that minimise the loss.
+        """
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Group the parameters by learning rate and weight decay.
+
+        By default weight decay acts on parameters with two axes or more.
+
+        Returns
+        -------
+        list of dict
+            With "params", a list of parameters; "rate", a factor of the learning rate;
+            and "decays", whether weight decay acts on them.
+        """
+        return _groups(self, n_axes=2)
+
+
+class PlainNetwork:
+    """A user's plain module seen as a :class:`Network`.
+
+    It is no module itself, so that parameters keep their names. What the module has
+    under the contract's names comes before the defaults.
+    """
+
+    def __init__(self, module: nn.Module, has_member_axis: bool = False) -> None:
+        self.module: Any = module
+        self.has_member_axis = has_member_axis
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _OPTIONAL:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return getattr(self.module, name, getattr(_DEFAULTS, name))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Compute the logits of a batch."""
+        return as_logits(self.module(x))
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Apply the module's ``prepare`` if ``forward`` begins with it."""
+        return self.module.prepare(x) if is_split(self.module) else x
+
+    def body(self, z: Tensor) -> Tensor:
+        """Compute the logits of prepared rows."""
+        split = is_split(self.module)
+        return as_logits(self.module.body(z) if split else self.module(z))
+
+    def initialize_from(
+        self, X: Any, y: NDArray, sample_weight: NDArray, folds: NDArray | None = None
+    ) -> None:
+        """Call the module's method, with `folds` if it accepts them."""
+        method = getattr(self.module, "initialize_from", _DEFAULTS.initialize_from)
+        known = accepted_names(method)
+        given = {"folds": folds} if known is None or "folds" in known else {}
+        method(X, y, sample_weight, **given)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the module's groups; by default weight decay acts on matrices."""
+        if hasattr(self.module, "parameter_groups"):
+            return self.module.parameter_groups()
+        return _groups(self.module, n_axes=2 + self.has_member_axis)
+
+
+_DEFAULTS = Network()
+_OPTIONAL = {
+    *("accepts_missing", "shares_batches", "members_share_rows", "prepared_width"),
+    *("update_from", "initialize_output"),
+}
+
+
+def network_of(
+    module: nn.Module, has_member_axis: bool = False
+) -> Network | PlainNetwork:
+    """Return a module as the contract has it.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A :class:`Network`, which is returned as it is, or any other module. Compiled
+        modules are unwrapped.
+    has_member_axis : bool, default=False
+        Whether the first axis of a plain module's parameters is that of members.
+    """
+    inner: Any = getattr(module, "_orig_mod", module)
+    is_network = isinstance(inner, Network)
+    return inner if is_network else PlainNetwork(inner, has_member_axis)
+
+
+def is_split(module: nn.Module) -> bool:
+    """Return whether a network's ``forward`` is ``body(prepare(x))``.
+
+    That holds if it is :class:`Network`'s, and is taken to hold if one class defines
+    all three methods.
+    """
+    cls = type(module)
+    if cls.forward is Network.forward:
+        return True
+    definers = {
+        next((base for base in cls.__mro__ if name in vars(base)), None)
+        for name in ("prepare", "body", "forward")
+    }
+    return len(definers) == 1
+
+
+def as_logits(output: Tensor) -> Tensor:
+    """Return a module's output as logits of shape (batch, members, n_classes).
+
+    Parameters
+    ----------
+    output : Tensor of shape (batch, n_classes) or (batch, members, n_classes)
+        A single column z, for two classes, stands for the logits (0, z).
+    """
+    output = with_all_columns(output)
+    return output.unsqueeze(1) if output.ndim == 2 else output
+
+
+def with_all_columns(output: Tensor) -> Tensor:
+    """Return the logits (0, z) for a single column z, which is that of two classes."""
+    return F.pad(output, (1, 0)) if output.shape[-1] == 1 else output
+
+
+def _groups(module: nn.Module, n_axes: int) -> list[dict[str, Any]]:
+    """Let weight decay act on parameters with at least `n_axes` axes."""
+    matrices = [p for p in module.parameters() if p.ndim >= n_axes]
+    others = [p for p in module.parameters() if p.ndim < n_axes]
+    return [
+        {"params": matrices, "rate": 1.0, "decays": True},
+        {"params": others, "rate": 1.0, "decays": False},
+    ]
