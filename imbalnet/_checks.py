@@ -1,4 +1,4 @@
-"""Checks of numbers that parameters hold, with errors that name the parameter."""
+"""Checks of parameters, with errors that name the parameter and its value."""
 
 from __future__ import annotations
 
@@ -10,25 +10,11 @@ from typing import Any
 def checked_number(
     name: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = False
 ) -> float:
-    """Give a parameter as a float.
+    """Return a parameter as a float, or raise a ValueError.
 
-    Parameters
-    ----------
-    name : str
-        With its prefix, for the error.
-    value : object
-    low, high : float
-        The smallest value, and the first that is too large.
-    open_low : bool, default=False
-        Whether `low` itself is too small.
-
-    Raises
-    ------
-    ValueError
-        If it is no number, not finite, or out of range.
+    It must be finite, at least `low` (with `open_low`: more) and below `high`.
     """
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    is_inside = is_number and math.isfinite(value) and low <= value < high
+    is_inside = _is_real(value) and math.isfinite(value) and low <= value < high
     if is_inside and not (open_low and value == low):
         return float(value)
     bound = f"{'more than' if open_low else 'at least'} {low:g}"
@@ -37,32 +23,20 @@ def checked_number(
 
 
 def checked_share(name: str, value: Any) -> float:
-    """Give a parameter that lies between 0 and 1, both included, as a float.
-
-    Raises
-    ------
-    ValueError
-        If it is no number, or out of range.
-    """
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if is_number and 0 <= value <= 1:
+    """Return a parameter from 0 to 1, both included, as a float, or raise."""
+    if _is_real(value) and 0 <= value <= 1:
         return float(value)
     raise ValueError(f"{name}={value!r} must be a number that lies between 0 and 1.")
 
 
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def values_by_label(name: str, value: Any) -> dict[Any, Any] | None:
-    """Give what a dict or a pandas Series holds for each label; None for other kinds.
+    """Convert a dict or a pandas Series to a dict of labels; return None for others.
 
-    Parameters
-    ----------
-    name : str
-        Of the parameter, for the error.
-    value : object
-
-    Raises
-    ------
-    ValueError
-        If a Series has a label twice.
+    Raise a ValueError if a Series has a label twice.
     """
     if not hasattr(value, "items"):
         return None

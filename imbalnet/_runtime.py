@@ -1,4 +1,8 @@
-"""Where and how the computation runs: device, threads, seeds, and back on failure."""
+"""Where and how the computation runs: device, threads, seeds, and undo on failure.
+
+The estimator, :mod:`imbalnet._fit` and :mod:`imbalnet._predict` use these functions,
+so that they leave the threads and the generators of the process as they were.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +25,8 @@ from threadpoolctl import ThreadpoolController
 # seed them; fits in other threads (joblib's threading backend) wait for it.
 _GENERATOR_LOCK = threading.RLock()
 
-# Rows times parameters, from which several threads pay, and how many pay in training.
+# Products (rows times parameters) from which several threads are faster than one, and
+# the largest number of threads in training.
 _LARGE_STEP = 2**27
 _LARGE_PREDICTION = 2**26
 _MOST_THREADS = 4
@@ -31,17 +37,15 @@ _MAX_SEED = 2**31 - 1
 def resolve_device(
     device: str | torch.device, dtype: torch.dtype = torch.float32
 ) -> torch.device:
-    """Turn the parameter ``device`` into a device that this machine has.
+    """Convert the parameter ``device`` to a device that this machine has, or raise.
 
-    "auto" passes over Apple's GPUs where `dtype` is float64, which they lack.
-
-    Raises
-    ------
-    ValueError
-        If the device is unknown to torch or not available here.
+    "auto" passes over Apple's GPUs if `dtype` is float64, which they lack.
     """
+    has_mps = torch.backends.mps.is_available()
+    if device == "auto" and torch.cuda.is_available():
+        return torch.device("cuda")
     if device == "auto":
-        return torch.device(_first_available(dtype))
+        return torch.device("mps" if has_mps and dtype != torch.float64 else "cpu")
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
@@ -49,7 +53,8 @@ def resolve_device(
             f"device={device!r} is not a device that torch knows; use 'auto', 'cpu', "
             "'cuda', 'cuda:0' or 'mps'."
         ) from error
-    if not _is_available(resolved):
+    n_gpus = torch.cuda.device_count() if resolved.type == "cuda" else int(has_mps)
+    if resolved.type in ("cuda", "mps") and (resolved.index or 0) >= n_gpus:
         raise ValueError(
             f"device={str(device)!r} is not available on this machine; use "
             "device='auto' to take what there is, or device='cpu'."
@@ -57,39 +62,19 @@ def resolve_device(
     return resolved
 
 
-def _first_available(dtype: torch.dtype) -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    has_mps = dtype != torch.float64 and torch.backends.mps.is_available()
-    return "mps" if has_mps else "cpu"
-
-
-def _is_available(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return (device.index or 0) < torch.cuda.device_count()
-    if device.type == "mps":
-        return torch.backends.mps.is_available()
-    return True
-
-
 def free_memory(device: torch.device) -> int | None:
-    """Give the bytes that are free on a GPU; None where main memory is all there is."""
+    """Return the free bytes of a GPU, and None for other devices."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
 def check_bfloat16(device: torch.device) -> None:
-    """Raise if the device does not compute in bfloat16.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Raise a ValueError if the device does not compute in bfloat16."""
     if device.type == "cuda":
         is_supported = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "cpu":
         is_supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     else:
-        is_supported = True  # or torch says so
+        is_supported = True  # or torch raises
     if not is_supported:
         raise ValueError(
             f"dtype='bfloat16' is not supported by this machine's device {device}; use "
@@ -98,23 +83,23 @@ def check_bfloat16(device: torch.device) -> None:
 
 
 @contextmanager
-def restored_on_failure(estimator: Any) -> Iterator[None]:
-    """Leave an estimator's attributes as they were if the block fails."""
-    before = dict(vars(estimator))
+def restored_on_failure(instance: Any) -> Iterator[None]:
+    """Restore the attributes of an object if the block fails."""
+    before = dict(vars(instance))
     try:
         yield
     except BaseException:
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
+        instance.__dict__.clear()
+        instance.__dict__.update(before)
         raise
 
 
 def available_threads() -> int:
-    """Give how many threads may compute at once.
+    """Return how many threads may compute at once.
 
-    One in the threads and processes of a pool, whose other workers are busy too;
-    otherwise as many as torch (``OMP_NUM_THREADS``, which joblib sets for its
-    processes), the processor affinity and a container's limits allow.
+    In the threads and processes of a pool it is one, because the other workers are
+    busy. Elsewhere torch (by ``OMP_NUM_THREADS``, which joblib sets for its processes),
+    the processor affinity and the limits of a container bound it.
     """
     is_thread = threading.current_thread() is not threading.main_thread()
     is_process = multiprocessing.parent_process() is not None
@@ -124,18 +109,11 @@ def available_threads() -> int:
 
 
 def training_threads(n_threads: int | None, products: int) -> int:
-    """Give the threads that a training step is computed with.
+    """Return the number of threads for training steps of so many products.
 
-    They wait for each other many times a step. Where a step is small that is slower
-    than one thread, and by far slower where other processes want the cores: so None is
-    one thread, and for large steps leaves one core free.
-
-    Parameters
-    ----------
-    n_threads : int or None
-        What the user wants.
-    products : int
-        Rows of a batch times parameters of the network.
+    None chooses. The threads of a step wait for each other many times, so that small
+    steps are slower with several threads, and much slower if other processes use the
+    cores: they get one. Large steps leave one core free.
     """
     if n_threads is not None:
         return n_threads
@@ -145,89 +123,63 @@ def training_threads(n_threads: int | None, products: int) -> int:
 
 
 def prediction_threads(n_threads: int | None, products: int) -> int:
-    """Give the threads that share the rows of a prediction.
+    """Return the number of threads for a prediction of so many products.
 
-    They do not wait for each other, so that None is one for each core, unless there is
-    little to do.
-
-    Parameters
-    ----------
-    n_threads : int or None
-        What the user wants.
-    products : int
-        Rows times parameters of the network.
+    None chooses one for each core, because these threads do not wait for each other,
+    and one thread for small predictions.
     """
     if n_threads is not None:
         return n_threads
     return 1 if products < _LARGE_PREDICTION else available_threads()
 
 
-def _process_threads() -> int:
-    """Give torch's number of threads where nobody has lent another one.
+class _Nesting(threading.local):
+    """Whether the current thread is inside a block of `torch_threads`."""
 
-    A thread that began beside a block has the block's number.
+    is_inside = False
+
+
+_NESTING = _Nesting()
+# The threads that are inside such blocks, and torch's number before the first of them.
+_OUTSIDE = SimpleNamespace(n_inside=0, n_threads=1, lock=threading.Lock())
+
+
+@contextmanager
+def torch_threads(n_threads: int) -> Iterator[None]:
+    """Run a block with `n_threads` of torch's intra-operation threads.
+
+    Torch keeps a number for each thread, and one that new threads start with; setting
+    the first sets the second. A thread that starts while others are inside a block
+    starts with their number. Its outermost block goes back to the number from before.
     """
+    is_outermost = not _NESTING.is_inside
+    with _OUTSIDE.lock:
+        if is_outermost and not _OUTSIDE.n_inside:
+            _OUTSIDE.n_threads = _threads_outside()
+        before = _OUTSIDE.n_threads if is_outermost else torch.get_num_threads()
+        _OUTSIDE.n_inside += is_outermost
+        _NESTING.is_inside = True
+        torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        with _OUTSIDE.lock:
+            torch.set_num_threads(before)
+            _OUTSIDE.n_inside -= is_outermost
+            _NESTING.is_inside = not is_outermost
+
+
+def _threads_outside() -> int:
+    """Return the number of threads of a thread that starts outside of all blocks."""
     if threading.current_thread() is threading.main_thread():
         return torch.get_num_threads()
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(torch.get_num_threads).result()
 
 
-class _LentThreads(threading.local):
-    """Torch's numbers of threads before the blocks that this thread is in."""
-
-    def __init__(self) -> None:
-        self.before: list[int] = []
-
-
-class _ThreadLender:
-    """Sets torch's number of threads, and puts it back.
-
-    Torch keeps one number a thread, and one that new threads begin with; setting the
-    first sets the second. A thread that begins while others run a block takes their
-    number for its own, so what it goes back to is theirs from before.
-    """
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.lent = _LentThreads()
-        self.n_outermost = 0
-        self.process_before = 0
-
-    def lend(self, n_threads: int) -> None:
-        with self.lock:
-            if self.lent.before:
-                before = torch.get_num_threads()
-            else:
-                if self.n_outermost == 0:
-                    self.process_before = _process_threads()
-                before = self.process_before
-                self.n_outermost += 1
-            self.lent.before.append(before)
-            torch.set_num_threads(n_threads)
-
-    def take_back(self) -> None:
-        with self.lock:
-            torch.set_num_threads(self.lent.before.pop())
-            self.n_outermost -= not self.lent.before
-
-
-_LENDER = _ThreadLender()
-
-
-@contextmanager
-def torch_threads(n_threads: int) -> Iterator[None]:
-    """Run a block with ``n_threads`` of torch's intra-operation threads."""
-    _LENDER.lend(n_threads)
-    try:
-        yield
-    finally:
-        _LENDER.take_back()
-
-
 @contextmanager
 def one_openmp_thread() -> Iterator[None]:
-    """Run a block of scikit-learn's with one thread, whose ties are always the same.
+    """Run scikit-learn code with one OpenMP thread, so that ties are reproducible.
 
     The number belongs to the Python thread that sets it.
     """
@@ -237,19 +189,19 @@ def one_openmp_thread() -> Iterator[None]:
 
 @cache
 def _libraries() -> ThreadpoolController:
-    return ThreadpoolController()  # looks for them, which takes its time
+    return ThreadpoolController()  # searches for libraries: 8 ms
 
 
 def use_one_thread() -> None:
-    """Let the thread that calls this compute on its own."""
+    """Set torch's number of threads to one in the calling thread."""
     torch.set_num_threads(1)
 
 
 @contextmanager
 def seeded_torch(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's default generators in a block, and put them back behind it.
+    """Seed torch's default generators in a block, and restore them afterwards.
 
-    Weight initialisation and ``torch.nn.Dropout`` know no other generators.
+    Weight initialisation and ``torch.nn.Dropout`` use no other generators.
     """
     devices = [device] if device.type in ("cuda", "mps") else []
     device_type = device.type if devices else "cuda"
@@ -270,10 +222,10 @@ def seeded_torch(seed: int, device: torch.device) -> Iterator[None]:
 def spawn_seeds(
     random_state: int | np.random.RandomState | None, n_seeds: int, step: int = 0
 ) -> list[int]:
-    """Draw independent seeds from ``random_state``, others at each `step`.
+    """Draw independent seeds from ``random_state``, different ones at each `step`.
 
-    ``None`` takes fresh entropy from the operating system, not NumPy's global
-    generator, which is left as it was.
+    None uses fresh entropy from the operating system. NumPy's global generator is not
+    used.
     """
     if isinstance(random_state, np.random.RandomState):
         return [int(s) for s in random_state.randint(_MAX_SEED, size=n_seeds)]

@@ -12,15 +12,7 @@ _BETWEEN = "contextlib", "imbalnet", "imblearn", "joblib", "skorch", "sklearn"
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the nearest caller outside of this package and of those that call it.
-
-    Parameters
-    ----------
-    message : str
-        What happened, with the name of the parameter or column and the cure.
-    category : type, default=UserWarning
-        Class of the warning.
-    """
+    """Warn at the nearest caller outside of this package and of those that call it."""
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_code.co_filename.startswith(_paths()):
         frame, level = frame.f_back, level + 1

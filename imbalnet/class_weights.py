@@ -1,4 +1,8 @@
-"""Class weights from class counts, and what they do."""
+"""Class weights in the loss: from class counts, and their effect.
+
+:mod:`imbalnet._fit` weighs the classes with :func:`class_weights`; users preview the
+effect with :func:`explain_weights`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from imbalnet._checks import checked_number, checked_share, values_by_label
 from imbalnet._warn import warn
+
+__all__ = ["WeightReport", "class_weights", "explain_weights"]
 
 ClassWeight = (
     str | Mapping[Any, float] | ArrayLike | Callable[[NDArray], ArrayLike] | None
@@ -27,33 +33,33 @@ def class_weights(
     beta: float = 0.999,
     max_ratio: float | None = None,
 ) -> NDArray[np.float64]:
-    """Weights of the classes in the loss.
+    """Compute the weights of the classes in the loss.
 
     Parameters
     ----------
     counts : array-like of shape (n_classes,)
-        Rows of each class (with sample weights: their sum). A class with no rows
-        gets weight 1, which nothing will use.
+        Number of rows of each class, or the sum of their sample weights. A class
+        without rows has the weight 1.
     class_weight : {"balanced", "effective"}, dict, array-like of shape (n_classes,), \
             callable or None, default="balanced"
-        - ``"balanced"``: ``n / (n_classes * count)``, as scikit-learn has it.
+        - ``"balanced"``: ``n / (n_classes * count)``, as in scikit-learn.
         - ``"effective"``: inverse effective number of rows, ``(1 - beta) /
           (1 - beta**count)`` [1]_, scaled so that the weights average 1.
-        - dict: label to weight; labels that are left out weigh 1. A pandas Series
-          counts as one, its index being the labels.
+        - dict, or pandas Series by its index: label to weight; labels that are left
+          out have the weight 1.
         - array-like: weights in the order of `classes`.
         - callable: ``counts -> weights``.
         - None: ones.
     classes : array-like of shape (n_classes,), default=None
         Labels, needed for a dict; by default 0 to ``n_classes - 1``.
     power : float, default=1.0
-        Exponent of the weights: 0 switches them off, 0.5 takes their square root.
+        Exponent of the weights, from 0 (equal weights) to 1. 0.5 takes square roots.
     beta : float, default=0.999
-        Overlap between rows for ``"effective"``: 0 gives equal weights, 1 the
-        balanced ones.
+        Overlap between rows for ``"effective"``, from 0 (equal weights) to 1 (balanced
+        weights).
     max_ratio : float, default=None
-        At least 1; None sets no limit. What exceeds `max_ratio` times the smallest
-        weight is cut to that, after `power`. Classes with weight 0 or no rows do not
+        Largest ratio to the smallest weight, at least 1. Larger weights are cut to it,
+        after `power`. None sets no limit. Classes with weight 0 or without rows do not
         count as the smallest.
 
     Returns
@@ -64,13 +70,13 @@ def class_weights(
     Raises
     ------
     ValueError
-        If a weight is no number, negative or not finite, if `power` or `beta` is no
-        number of [0, 1] or `max_ratio` none of at least 1, or if a dict names labels
-        that do not occur and leaves out some that do.
+        If a weight is not a finite number of at least 0, if `power`, `beta` or
+        `max_ratio` is out of its range, or if a dict names labels that do not occur and
+        leaves out some that do.
 
     See Also
     --------
-    explain_weights : What the weights of given labels do.
+    explain_weights : The effect of weights on given labels.
 
     References
     ----------
@@ -79,7 +85,7 @@ def class_weights(
 
     Examples
     --------
-    >>> from imbalnet.weighting import class_weights
+    >>> from imbalnet.class_weights import class_weights
     >>> class_weights([9_900, 100]).round(3).tolist()
     [0.505, 50.0]
     >>> class_weights([9_900, 100], power=0.5).round(3).tolist()
@@ -101,7 +107,7 @@ def class_weights(
 def _given(
     class_weight: Any, counts: NDArray, classes: ArrayLike | None, beta: float
 ) -> NDArray:
-    """Look `class_weight` up; what it gives classes without rows means nothing."""
+    """Resolve `class_weight`; weights of classes without rows are ignored later."""
     if class_weight is None:
         weights = np.ones(len(counts))
     elif isinstance(class_weight, str):
@@ -125,27 +131,18 @@ def _named(name: str, counts: NDArray, beta: float) -> NDArray:
         raise ValueError(_unknown(name))
     weights = np.ones(len(counts))
     present = counts > 0
-    if not present.any():
-        return weights
+    n = counts[present]
     if name == "balanced":
-        weights[present] = _balanced(counts[present])
-    else:
-        weights[present] = _effective(counts[present], beta)
+        weights[present] = n.sum() / (len(n) * n)
+    elif len(n):
+        if beta == 1.0:
+            inverse = 1.0 / n
+        else:
+            # 1 - beta**n without cancellation, also for beta near 1 and large n
+            with np.errstate(divide="ignore"):  # beta = 0: log is -inf, as it should
+                inverse = (1.0 - beta) / -np.expm1(n * np.log(beta))
+        weights[present] = inverse / inverse.mean()
     return weights
-
-
-def _balanced(counts: NDArray) -> NDArray:
-    return counts.sum() / (len(counts) * counts)
-
-
-def _effective(counts: NDArray, beta: float) -> NDArray:
-    if beta == 1.0:
-        inverse = 1.0 / counts
-    else:
-        # 1 - beta**n without cancellation, also for beta near 1 and large n
-        with np.errstate(divide="ignore"):  # beta = 0: log is -inf, as it should
-            inverse = (1.0 - beta) / -np.expm1(counts * np.log(beta))
-    return inverse / inverse.mean()
 
 
 def _from_mapping(
@@ -208,31 +205,30 @@ def _checked_ratio(max_ratio: float | None) -> float | None:
         raise ValueError(f"{error} None sets no limit.") from None
 
 
-# Largest weight over smallest; a rule of thumb, see `explain_weights` for its sources.
+# Largest useful ratio of weights, a rule of thumb: see the notes of `explain_weights`.
 MAX_USEFUL_RATIO = 10.0
 
-# A report of more classes shows this many of the largest and of the smallest weights.
+# A report of many classes shows this many of the largest and of the smallest weights.
 SHOWN_CLASSES = 4
 
 
 @dataclass(frozen=True, eq=False)
 class WeightReport:
-    """What class weights do; ``print`` it.
+    """The effect of class weights; ``print`` shows it as a table.
 
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
-        Labels.
+        Labels of the classes.
     counts : ndarray of shape (n_classes,)
-        Rows of each class, or the sum of their sample weights.
+        Number of rows of each class, or the sum of their sample weights.
     class_weight : ndarray of shape (n_classes,)
         Weight of each class in the loss.
     class_prior : ndarray of shape (n_classes,)
         Share of each class in the rows.
     effective_prior : ndarray of shape (n_classes,)
-        Class distribution that a network learns under the weights. It is also each
-        class' share of the total loss where all rows lose the same, as in the
-        beginning.
+        Class distribution that a network learns under the weights. While all rows have
+        the same loss, as at the start, it is also each class' share of the total loss.
     """
 
     classes: NDArray
@@ -257,7 +253,7 @@ class WeightReport:
         return f"{table}\nlargest / smallest weight: {self.ratio:.3g}"
 
     def _shown(self) -> tuple[NDArray[np.intp], int]:
-        """Positions in the order of printing, and how many are left out between."""
+        """Return the printed positions in order, and how many the middle leaves out."""
         n_hidden = len(self.classes) - 2 * SHOWN_CLASSES
         if n_hidden <= 1:
             return np.arange(len(self.classes)), 0
@@ -275,7 +271,7 @@ class WeightReport:
 
 
 def _aligned_columns(lines: list[list[str]]) -> str:
-    """Join cells to lines, the first column to the left, the others to the right."""
+    """Join cells to lines; align the first column left and the others right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     layout = "  ".join(["{:<%d}", *["{:>%d}"] * (len(widths) - 1)]) % tuple(widths)
     return "\n".join(layout.format(*line).rstrip() for line in lines)
@@ -291,12 +287,12 @@ def explain_weights(
     sample_weight: ArrayLike | None = None,
     classes: ArrayLike | None = None,
 ) -> WeightReport:
-    """Show what class weights do to given labels, before training with them.
+    """Report the effect of class weights on given labels, before training with them.
 
     Parameters
     ----------
     y : array-like of shape (n_rows,)
-        Labels of any kind that can be sorted.
+        Labels, of any type that can be sorted.
     class_weight : {"balanced", "effective"}, dict, array-like of shape (n_classes,), \
             callable or None, default="balanced"
         See :func:`class_weights`.
@@ -308,21 +304,21 @@ def explain_weights(
         Limit of the largest weight over the smallest; ``class_weight__max_ratio`` of
         the classifier.
     sample_weight : array-like of shape (n_rows,), default=None
-        Weights of the rows; the counts are their sums.
+        Weights of the rows, whose sums are the counts. None means 1.
     classes : array-like of shape (n_classes,), default=None
-        Labels in the order of the report; by default those of `y`, sorted.
+        Labels in the order of the report; by default the sorted labels of `y`.
 
     Returns
     -------
     WeightReport
-        Counts, weights and priors of the classes; ``print`` shows a table.
+        Counts, weights and priors of the classes.
 
     Raises
     ------
     ValueError
-        If `y` is empty, has several columns or holds a label that `classes` lacks, if
+        If `y` is empty, has several columns or has a label that `classes` lacks, if
         `sample_weight` is not one finite number of at least 0 for each row, if all
-        rows weigh 0, or where :func:`class_weights` raises.
+        rows have weight 0, or if :func:`class_weights` raises.
 
     Warns
     -----
@@ -331,14 +327,14 @@ def explain_weights(
 
     Notes
     -----
-    The 10 is a rule of thumb. Lin et al. [1]_ weigh positives against about 1000 times
-    as many negatives in the cross entropy: ratios of 1, 3, 9, 99 and 999 give an
-    average precision of 30.2, 31.1, 30.8, 28.7 and 25.1 (their table 1a), so that 9
-    still helps and 99 does worse than no weights. Cui et al. [2]_ find that weights
-    near the inverse frequency do worse than smoother ones on CIFAR-100, though not on
-    CIFAR-10. Both are image tasks. In our own runs on 500 classes, ten of them 20
-    times rarer, balanced weights (19.62 against 0.981) made a network predict the rare
-    classes 7.9 times too often, ``power=0.5`` 1.5 times.
+    The limit of 10 is a rule of thumb. Lin et al. [1]_ weight positives against about
+    1000 times as many negatives in the cross entropy: ratios of 1, 3, 9, 99 and 999
+    have an average precision of 30.2, 31.1, 30.8, 28.7 and 25.1 (their table 1a), so
+    that 9 still helps and 99 is worse than no weights. Cui et al. [2]_ find that
+    weights near the inverse frequency are worse than smoother ones on CIFAR-100, though
+    not on CIFAR-10. Both are image tasks. In our runs on 500 classes, ten of them 20
+    times rarer, a network with balanced weights (19.62 against 0.981) predicted the
+    rare classes 7.9 times too often, with ``power=0.5`` 1.5 times.
 
     References
     ----------
@@ -349,7 +345,7 @@ def explain_weights(
 
     Examples
     --------
-    >>> from imbalnet.weighting import explain_weights
+    >>> from imbalnet.class_weights import explain_weights
     >>> y = ["fine"] * 1_800 + ["fraud"] * 200
     >>> print(explain_weights(y))
     class   rows  weight  share of rows  share of loss
@@ -389,7 +385,16 @@ def _label_counts(
     labels, codes = np.unique(y, return_inverse=True)
     weights = _row_weights(sample_weight, len(y))
     counts = np.bincount(codes, weights, len(labels)).astype(np.float64)
-    return (labels, counts) if classes is None else _aligned(labels, counts, classes)
+    if classes is None:
+        return labels, counts
+    classes = np.asarray(classes)
+    count_of = dict(zip(labels.tolist(), counts.tolist(), strict=True))
+    unknown = sorted(set(count_of) - set(classes.tolist()))
+    if unknown:
+        raise ValueError(
+            f"y holds the labels {unknown}, which classes={classes.tolist()} lacks."
+        )
+    return classes, np.array([count_of.get(label, 0.0) for label in classes.tolist()])
 
 
 def _row_weights(sample_weight: ArrayLike | None, n_rows: int) -> NDArray[np.float64]:
@@ -406,19 +411,6 @@ def _row_weights(sample_weight: ArrayLike | None, n_rows: int) -> NDArray[np.flo
             "sample_weight must hold finite weights of at least 0, not all 0."
         )
     return weights
-
-
-def _aligned(
-    labels: NDArray, counts: NDArray, classes: ArrayLike
-) -> tuple[NDArray, NDArray[np.float64]]:
-    classes = np.asarray(classes)
-    count_of = dict(zip(labels.tolist(), counts.tolist(), strict=True))
-    unknown = sorted(set(count_of) - set(classes.tolist()))
-    if unknown:
-        raise ValueError(
-            f"y holds the labels {unknown}, which classes={classes.tolist()} lacks."
-        )
-    return classes, np.array([count_of.get(label, 0.0) for label in classes.tolist()])
 
 
 def _ratio_warning(report: WeightReport) -> str:

@@ -1,4 +1,9 @@
-"""What the nearest training rows say, beside what the network says."""
+"""Evidence from the nearest training rows, which complements a smooth network.
+
+:class:`Neighbors` answers how much more frequent the classes are among the neighbours
+of a row than in all training rows; :func:`fit_weight` answers how much of that to add
+to the log posteriors of a network. :mod:`imbalnet._fit.calibrate` uses both.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +17,24 @@ from scipy import sparse
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
 
-from imbalnet._tables.read import Rows
 from imbalnet.networks import RobustScale
 from imbalnet.networks.layers.categories import MixedInput
 from imbalnet.posterior import effective_weight
 
-# Training rows that are kept, at most; more are sampled.
+__all__ = ["Neighbors", "fit_weight"]
+
+# Largest number of training rows that are kept; more are sampled.
 _MOST_KEPT = 2**14
-# Rows by which the usual distance is taken.
+# Number of rows from which the usual distance is estimated.
 _FEW = 2**10
-# A column of less spread is not blown up to it.
+# Columns with a smaller standard deviation are not scaled up.
 _LEAST_DEVIATION = 0.5
-# Neighbours nearer than this part of the usual distance count as that near.
+# Distances are at least this part of the usual distance.
 _NEAREST = 1e-2
 _LARGEST_WEIGHT = 1.5
-# Coordinates, or votes, of neighbours that are looked at together: 32 MiB.
+# Number of coordinates, or votes, of neighbours in a block: 32 MiB.
 _BLOCK_VALUES = 2**22
 
 
@@ -35,101 +42,140 @@ class Neighbors:
     """Log odds of the classes among the nearest training rows, against the prior.
 
     A network is smooth: it learns what holds for many rows, and only slowly what holds
-    for a few that lie close together. Nearest neighbours do the opposite. Columns of
-    numbers are scaled by :class:`~imbalnet.networks.RobustScale`, then to a standard
-    deviation of 1 (unless it is below 0.5), categories have a column for each frequent
-    level; distances are Euclidean. A neighbour at the distance d has a vote of weight
-    ``w * (u / d)**2``, where w is its sample weight and u the usual distance of the
-    farthest (the median over the rows). The class prior votes too, like as many
-    neighbours at the usual distance.
+    for a few that lie close together. Nearest neighbours do the opposite. Their
+    evidence, times a weight, is added to the log posteriors of the network.
+
+    Distances are Euclidean, after columns of numbers are scaled by
+    :class:`~imbalnet.networks.RobustScale`, then to a standard deviation of 1 (unless
+    it is below 0.5), and categories get a column for each frequent level. A neighbour
+    at the distance d has a vote of weight ``w * (u / d)**2``, where w is its sample
+    weight and u the median over the rows of the distance of the farthest neighbour.
+    The class prior votes too, like as many neighbours at the distance u.
 
     Parameters
     ----------
-    rows : Rows
-        Training rows as they came, with their sample weights. Of more than 16,384 a
-        sample is kept.
+    X : {ndarray, CSR matrix} of shape (n_rows, n_features)
+        Training rows. NaN are missing values. Of more than 16,384 rows a sample is
+        kept.
+    codes : ndarray of shape (n_rows,)
+        Class codes of the training rows, from 0.
+    sample_weight : ndarray of shape (n_rows,)
+        Weights of the training rows.
     class_prior : ndarray of shape (n_classes,)
+        Class distribution of the training rows.
     n_neighbors : int
-    rng : numpy.random.Generator
-        Draws the sample.
+        Number of neighbours that vote.
+    n_categories : sequence of int of length n_features or None, default=None
+        Number of categories of each column, whose values are codes from 0; 0 for a
+        column of numbers. None means numbers alone.
+    rng : {int, numpy.random.Generator} or None, default=None
+        Generator of the sample, or its seed. None draws a new sample in each call.
+
+    Attributes
+    ----------
+    kept : ndarray of shape (n_kept,)
+        Positions of the training rows that are kept.
+    distance : float
+        The distance u.
+
+    Examples
+    --------
+    Positives in a small spot. A row inside has evidence for the second class, a row
+    outside has some against it:
+
+    >>> import numpy as np
+    >>> from imbalnet.neighbors import Neighbors
+    >>> X = np.random.default_rng(0).uniform(-1, 1, size=(500, 2))
+    >>> y = (np.hypot(*X.T) < 0.2).astype(int)
+    >>> prior = np.bincount(y) / 500
+    >>> neighbors = Neighbors(X, y, np.ones(500), prior, n_neighbors=8)
+    >>> evidence = neighbors.evidence(np.array([[0.0, 0.1], [0.9, 0.9]]))
+    >>> (evidence[:, 1] - evidence[:, 0]).round(1)
+    array([ 3.9, -1.4])
     """
 
     def __init__(
         self,
-        rows: Rows,
+        X: Any,
+        codes: NDArray[np.integer],
+        sample_weight: NDArray,
         class_prior: NDArray[np.float64],
         n_neighbors: int,
-        rng: np.random.Generator,
+        n_categories: Sequence[int] | None = None,
+        rng: int | np.random.Generator | None = None,
     ) -> None:
-        X, weight = rows.of(rows.X), rows.of(rows.weight)
-        self.kept = sample(len(rows), _MOST_KEPT, rng)
+        rng = np.random.default_rng(rng)
+        self.kept = sample_rows(X.shape[0], _MOST_KEPT, rng)
         self.n_neighbors = min(n_neighbors, len(self.kept) - 1)
         self.class_prior = class_prior
-        kept, sizes = _dense(X[self.kept]), rows.columns.n_categories
-        self.coordinates = _Coordinates(
-            kept, weight[self.kept], sizes or [0] * X.shape[1]
-        )
+        kept, weight = _dense(X[self.kept]), sample_weight[self.kept]
+        sizes = [0] * X.shape[1] if n_categories is None else n_categories
+        self.coordinates = _Coordinates(kept, weight, sizes)
         self.points = self.coordinates.of(kept)
         self.search = NearestNeighbors(n_neighbors=self.n_neighbors).fit(self.points)
-        codes = rows.of(rows.codes)[self.kept]
-        self.votes = np.eye(len(class_prior))[codes]
-        self.votes *= (weight[self.kept] / weight[self.kept].mean())[:, None]
-        few = self.points[sample(len(self.kept), _FEW, rng)]
-        # each is the nearest to itself
+        self.votes = np.eye(len(class_prior))[codes[self.kept]]
+        self.votes *= (weight / weight.mean())[:, None]
+        few = self.points[sample_rows(len(self.kept), _FEW, rng)]
+        # each row is its own nearest neighbour
         farthest = self.search.kneighbors(few, self.n_neighbors + 1)[0][:, -1]
         self.distance = float(np.median(farthest)) or 1.0  # 0 where most rows repeat
 
     def evidence(self, X: Any) -> NDArray[np.float64]:
-        """Give what rows' neighbours add to their log posteriors.
+        """Compute the evidence of the neighbours of new rows.
 
         Parameters
         ----------
         X : {ndarray, CSR matrix} of shape (n_rows, n_features)
+            New rows, with the columns of the training rows.
 
         Returns
         -------
         ndarray of shape (n_rows, n_classes)
-            ``log share - log prior`` of each class among the neighbours.
+            ``log share - log prior`` of each class among the neighbours, to be added to
+            log posteriors.
         """
-        parts = []
-        for rows in self._blocks(X):
-            points = self.coordinates.of(_dense(X[rows]))
-            found = self.search.kneighbors(points, return_distance=False)
-            parts.append(self._log_odds(points, found))
-        return np.concatenate(parts)
+        return self._evidence(X, None)
 
     def evidence_within(
         self, X: Any, positions: NDArray[np.intp] | None = None
     ) -> NDArray[np.float64]:
-        """Give the same for training rows, none of which is its own neighbour.
+        """Compute the evidence of training rows, without their own vote.
 
         Parameters
         ----------
         X : {ndarray, CSR matrix} of shape (n_rows, n_features)
+            Some or all of the training rows.
         positions : ndarray of int of shape (n_rows,) or None, default=None
-            Which of the training rows they are; None is all.
+            Positions of `X` among the training rows. None means all of them in order.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+            As :meth:`evidence`.
         """
-        n_found = self.n_neighbors + 1
-        positions = np.arange(X.shape[0]) if positions is None else positions
+        return self._evidence(
+            X, np.arange(X.shape[0]) if positions is None else positions
+        )
+
+    def _evidence(self, X: Any, own: NDArray[np.intp] | None) -> NDArray[np.float64]:
+        n_found = self.n_neighbors + (own is not None)
+        width = max(self.points.shape[1], len(self.class_prior))
+        step = max(1, _BLOCK_VALUES // (self.n_neighbors * width))
         parts = []
-        for rows in self._blocks(X):
+        for rows in gen_batches(X.shape[0], step):
             points = self.coordinates.of(_dense(X[rows]))
             found = self.search.kneighbors(points, n_found, return_distance=False)
-            is_self = self.kept[found] == positions[rows, None]
-            is_self[~is_self.any(axis=1), -1] = True  # then the farthest is left out
-            others = found[~is_self].reshape(len(points), self.n_neighbors)
-            parts.append(self._log_odds(points, others))
+            if own is not None:
+                is_own = self.kept[found] == own[rows, None]
+                is_own[~is_own.any(axis=1), -1] = True  # or leave out the farthest
+                found = found[~is_own].reshape(len(points), self.n_neighbors)
+            parts.append(self._log_odds(points, found))
         return np.concatenate(parts)
-
-    def _blocks(self, X: Any) -> list[slice]:
-        width = max(len(self.coordinates.deviation), len(self.class_prior))
-        step = max(1, _BLOCK_VALUES // (self.n_neighbors * width))
-        return [slice(i, i + step) for i in range(0, X.shape[0], step)]
 
     def _log_odds(
         self, points: NDArray[np.float64], found: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        # not the distances of the search, whose last bits depend on the rows around
+        # not the distances of the search, whose last bits depend on the rows of a block
         apart = self.points[found] - points[:, None]
         square = np.square(apart).sum(axis=-1)
         kernel = 1 / np.maximum(square / self.distance**2, _NEAREST**2)
@@ -144,15 +190,7 @@ class Neighbors:
 
 
 class _Coordinates:
-    """Where rows lie, so that distances between them mean something.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-    sample_weight : ndarray of shape (n_rows,)
-    n_categories : sequence of int
-        One for each column: 0 for numbers, else the number of codes.
-    """
+    """Scales rows, so that Euclidean distances between them make sense."""
 
     def __init__(
         self, X: NDArray, sample_weight: NDArray, n_categories: Sequence[int]
@@ -165,7 +203,7 @@ class _Coordinates:
 
     @torch.no_grad()
     def of(self, X: NDArray) -> NDArray[np.float64]:
-        """Place rows."""
+        """Compute the coordinates of rows."""
         return self.input(torch.as_tensor(X).double()).numpy() / self.deviation
 
 
@@ -175,23 +213,25 @@ def fit_weight(
     codes: NDArray[np.integer],
     sample_weight: NDArray,
 ) -> float:
-    """Fit what neighbours' evidence is multiplied by before it is added.
+    """Fit the weight that multiplies the neighbours' evidence before it is added.
 
     Parameters
     ----------
-    log_posterior, evidence : ndarray of shape (n_rows, n_classes)
-        Of rows that neither the network nor the neighbours know.
+    log_posterior : ndarray of shape (n_rows, n_classes)
+        Out-of-fold log posteriors of the network.
+    evidence : ndarray of shape (n_rows, n_classes)
+        Evidence of the neighbours, without the rows' own votes.
     codes : ndarray of shape (n_rows,)
-        Class codes.
+        Class codes of the rows.
     sample_weight : ndarray of shape (n_rows,)
-        Weights of the rows; only as many rows count as their effective number,
+        Weights of the rows, which count as their effective number of rows,
         ``sum(w)**2 / sum(w**2)``.
 
     Returns
     -------
     float
-        From 0 to 1.5, of the least log loss; 0 if that gains no more than the log of
-        the number of rows, twice what Schwarz' criterion asks of a parameter.
+        Weight from 0 to 1.5 with the least log loss. It is 0 if the gain is at most the
+        log of the number of rows, twice what Schwarz' criterion asks of a parameter.
     """
     weight = effective_weight(sample_weight)
     at = np.arange(len(codes)), codes
@@ -209,8 +249,8 @@ def _dense(X: Any) -> NDArray:
     return X.toarray() if sparse.issparse(X) else X
 
 
-def sample(n_rows: int, most: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Draw at most so many rows."""
+def sample_rows(n_rows: int, most: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw the sorted positions of at most so many rows."""
     if n_rows <= most:
         return np.arange(n_rows)
     return np.sort(rng.choice(n_rows, most, replace=False))

@@ -14,11 +14,8 @@ from sklearn.metrics import average_precision_score
 from threadpoolctl import threadpool_limits
 
 from imbalnet import BalancedNeuralClassifier, neighbors
+from imbalnet._calibration import Calibration
 from imbalnet._fit import calibrate as calibration
-from imbalnet._fit.calibrate import Calibration
-from imbalnet._tables import Columns
-from imbalnet._tables.levels import Levels
-from imbalnet._tables.read import Rows
 from imbalnet.neighbors import Neighbors, fit_weight
 
 SMALL = {
@@ -54,7 +51,7 @@ def built(X, y, weight=None, *, n_neighbors=4):
     weight = np.ones(len(y)) if weight is None else weight
     prior = np.bincount(y, weight) / weight.sum()
     rng = np.random.default_rng(0)
-    return Neighbors(Rows(X, y, weight), prior, n_neighbors, rng)
+    return Neighbors(X, y, weight, prior, n_neighbors, rng=rng)
 
 
 def brute_force(X, y, weight, points, own=None):
@@ -115,8 +112,8 @@ def test_a_rows_own_label_does_not_reach_its_evidence(most_kept, table, monkeypa
     prior = np.array([0.8, 0.2])
 
     def evidence(labels):
-        rows, rng = Rows(X, labels, np.ones(80)), np.random.default_rng(0)
-        return Neighbors(rows, prior, 4, rng).evidence_within(X)
+        found = Neighbors(X, labels, np.ones(80), prior, 4, rng=0)
+        return found.evidence_within(X)
 
     before = evidence(y)
     for i in range(0, 80, 3):
@@ -149,21 +146,29 @@ def test_gaps_outliers_and_categories_have_a_place(rng):
     y = (codes == 1).astype(np.int8)
     X = np.column_stack([rng.normal(size=200), codes])
     X[::7, 0], X[3, 0] = np.nan, 1e30
-    levels = None, Levels((0, 1, 2))
-    columns = Columns(levels, missing=True)
-    rows = Rows(X, y, np.ones(200), columns=columns)
     prior = np.bincount(y) / 200
-    found = Neighbors(rows, prior, 4, rng)
+    found = Neighbors(X, y, np.ones(200), prior, 4, n_categories=[0, 5])
     evidence = found.evidence(X)
     assert np.isfinite(evidence).all()
     assert (evidence.argmax(axis=1) == y).mean() > 0.95
 
 
-def test_a_class_without_rows_has_no_evidence(table, rng):
+def test_a_class_without_rows_has_no_evidence(table):
     X, y = table
-    prior = np.array([0.8, 0.2, 0.0])
-    found = Neighbors(Rows(X, y, np.ones(80)), prior, 4, rng)
+    found = Neighbors(X, y, np.ones(80), np.array([0.8, 0.2, 0.0]), 4)
     assert (found.evidence(X)[:, 2] == 0).all()
+
+
+def test_samples_are_those_of_their_seed(table, monkeypatch):
+    monkeypatch.setattr(neighbors, "_MOST_KEPT", 40)
+    X, y = table
+    one, two, other = (
+        Neighbors(X, y, np.ones(80), np.array([0.8, 0.2]), 4, rng=seed).kept
+        for seed in (0, np.random.default_rng(0), 1)
+    )
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, other)
+    assert len(one) == 40
 
 
 # -- the weight ----------------------------------------------------------------------
@@ -221,11 +226,11 @@ def test_neighbours_find_what_the_network_is_too_smooth_for(spots):
 def test_probabilities_are_the_networks_and_the_evidence(target, spots):
     X, y = spots
     clf = classifier(target_prior=target, class_weight="balanced").fit(X, y)
-    evidence = clf.neighbor_weight_ * clf._calibration.neighbors.evidence(
+    evidence = clf.neighbor_weight_ * clf.calibration_.neighbors.evidence(
         X[:50].astype(np.float32)
     )
     p = clf.predict_proba(X[:50])
-    clf._calibration.neighbors.votes[:] = clf.class_prior_  # neighbours without a say
+    clf.calibration_.neighbors.votes[:] = clf.class_prior_  # neighbours without a say
     alone = np.log(clf.predict_proba(X[:50]))
     expected = log_softmax(alone + evidence, axis=1)
     np.testing.assert_allclose(p, np.exp(expected), rtol=1e-6)
@@ -244,7 +249,7 @@ def test_neighbours_are_the_rows_behind_no_sampler(spots):
     """Counted as they came, under the data's own class distribution."""
     X, y = spots
     clf = classifier(sampler="undersample", target_prior="train").fit(X, y)
-    assert len(clf._calibration.neighbors.kept) == len(y)
+    assert len(clf.calibration_.neighbors.kept) == len(y)
     assert clf.oof_proba_[:, 1].mean() == pytest.approx(y.mean(), abs=0.02)
 
 
@@ -252,7 +257,7 @@ def test_noise_has_no_neighbours(rng):
     X, y = rng.normal(size=(500, 4)), np.arange(500) % 8 == 0
     clf = classifier().fit(X, y)
     assert clf.neighbor_weight_ == 0
-    assert clf._calibration.neighbors is None  # which would be kept in a pickle
+    assert clf.calibration_.neighbors is None  # which would be kept in a pickle
 
 
 def test_frames_with_categories_and_gaps_have_neighbours(spots):
@@ -318,8 +323,8 @@ def test_ties_do_not_depend_on_threads_or_company():
     X = (rng.random((6000, 20)) < 0.15).astype(np.float32)
     odds = X[:, :3].sum(axis=1) + rng.normal(0, 0.7, 6000) > 1
     y = (odds ^ (X[:, 3:9].sum(axis=1) % 2 == 1)).astype(int)
-    none = Calibration.none(1, 2)
-    found = replace(none, neighbors=built(X, y), neighbor_weight=1.0)
+    unfitted = Calibration.unfitted(np.full(2, 0.5), np.full((1, 2), 0.5))
+    found = replace(unfitted, neighbors=built(X, y), neighbor_weight=1.0)
     with threadpool_limits(2, user_api="openmp"):
         together = found.evidence(X)
         for n_rows in (10, 300, 2000):
@@ -332,8 +337,16 @@ def test_many_classes_and_rows_are_looked_up_in_blocks(rng, monkeypatch):
     found, points = built(X, y), rng.normal(size=(500, 2))
     at_once = found.evidence(points)
     monkeypatch.setattr(neighbors, "_BLOCK_VALUES", 4 * 50 * 7)
-    assert len(found._blocks(points)) == 72
+    sizes, find = [], found.search.kneighbors
+    monkeypatch.setattr(
+        found.search,
+        "kneighbors",
+        lambda points, *args, **kwargs: (
+            sizes.append(len(points)) or find(points, *args, **kwargs)
+        ),
+    )
     np.testing.assert_array_equal(found.evidence(points), at_once)
+    assert sizes == [7] * 71 + [3]
 
 
 def test_partial_fit_takes_a_number_of_neighbours(spots):
@@ -351,9 +364,12 @@ def test_levels_count_as_columns(rng, monkeypatch):
     frame = pd.DataFrame({"spot": pd.Categorical(spot), "x": rng.normal(size=600)})
     y = (spot % 2 == 1).astype(int)
     asked = []
-    monkeypatch.setattr(
-        calibration, "Neighbors", lambda *args: asked.append(args) or Neighbors(*args)
-    )
+
+    def recorded(*args, **kwargs):
+        asked.append(args)
+        return Neighbors(*args, **kwargs)
+
+    monkeypatch.setattr(calibration, "Neighbors", recorded)
     classifier(max_epochs=1).fit(frame, y)
     assert not asked
     classifier(max_epochs=1, n_neighbors=4).fit(frame, y)

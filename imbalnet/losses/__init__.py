@@ -1,11 +1,11 @@
 """Losses on logits, each with its inverse link.
 
-A loss here takes ``(logits, target)`` and gives one value a row; the net alone weighs
-and reduces. What training with it makes of the class posterior is undone by
-``log_posterior``.
+This room says what a network is trained towards. A loss gives one value a row, and
+states which class posterior the trained logits stand for, and under which prior.
+:mod:`imbalnet._fit` trains with it, :mod:`imbalnet._predict` inverts it.
 """
 
-from imbalnet.losses._build import LOSSES, build_loss
+from imbalnet.losses._build import LOSSES
 from imbalnet.losses.base import ClassShares, Loss
 from imbalnet.losses.cross_entropy import CriterionLoss, CrossEntropy
 from imbalnet.losses.focal import Asymmetric, Focal, Poly1, PolyFocal
@@ -28,6 +28,5 @@ __all__ = [
     "Poly1",
     "PolyFocal",
     "VectorScaling",
-    "build_loss",
     "constant_minimiser",
 ]

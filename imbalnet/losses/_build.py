@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from imbalnet._nested import accepted_names, reject_unknown
+from imbalnet._nested import accepted_names, name_of, reject_unknown
 from imbalnet.losses.base import Loss
 from imbalnet.losses.cross_entropy import CriterionLoss, CrossEntropy
 from imbalnet.losses.focal import Asymmetric, Focal, Poly1, PolyFocal
 from imbalnet.losses.margin import LDAM, BalancedSoftmax, LogitAdjusted, VectorScaling
 from imbalnet.losses.ranking import AveragePrecision
 
+# All names of the parameter ``loss``; the parameters of __init__ are loss__*.
 LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,
     "focal": Focal,
@@ -33,14 +34,7 @@ LOSSES: dict[str, type[Loss]] = {
 def build_loss(
     loss: str | Callable[..., nn.Module], params: dict[str, Any], n_classes: int
 ) -> Loss:
-    """Make the loss that the parameter ``loss`` and its ``loss__*`` describe.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is unknown, or the criterion does not give one value a row for
-        logits and class codes.
-    """
+    """Build the loss that the parameter ``loss`` and its ``loss__*`` describe."""
     if isinstance(loss, nn.Module):
         raise ValueError(
             "loss must be a name, a class or a factory, not an instance of "
@@ -48,7 +42,7 @@ def build_loss(
         )
     factory: Callable[..., nn.Module] = LOSSES[loss] if isinstance(loss, str) else loss
     known = accepted_names(factory, without=("reduction", "size_average", "reduce"))
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", repr(loss))
+    name = loss if isinstance(loss, str) else name_of(loss)
     reject_unknown("loss", f"loss={name!r}", params, known)
     built = _instantiate(factory, params, name)
     _check_values(built, name, n_classes)
@@ -84,12 +78,11 @@ def _failure_message(name: str, params: dict[str, Any], error: str) -> str:
 
 def _check_values(loss: Loss, name: str, n_classes: int) -> None:
     factors = loss.class_factors(n_classes)
-    target = torch.arange(2)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # torch warns of shapes that broadcast
-            values = loss(torch.zeros(2, n_classes, dtype=factors.dtype), target)
-        shape = str(tuple(values.shape))
+            logits = torch.zeros(2, n_classes, dtype=factors.dtype)
+            shape = str(tuple(loss(logits, torch.arange(2)).shape))
     except (RuntimeError, ValueError, TypeError, IndexError, Warning) as error:
         shape = str(error)
     if shape != "(2,)":

@@ -1,7 +1,8 @@
-"""What every loss is, and the numerics that several of them share."""
+"""The contract of a loss, and the numerics that several losses share."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +22,13 @@ class ClassShares:
     Attributes
     ----------
     seen : Tensor
-        As the rows came.
+        Class distribution of the training rows as they came.
     delivered : Tensor
-        Behind the sampler, without class weights.
+        Class distribution of what the sampler delivers, without class weights.
     balanced : Tensor
-        The same with class weights that balance by name ("balanced", "effective").
-        Weights that the user gives as numbers are meant, and not in here.
+        `delivered`, with class weights that balance by name ("balanced", "effective").
+        Weights that the user gives as numbers are left out: they are meant, and a loss
+        must not undo them.
     """
 
     seen: Tensor
@@ -35,7 +37,27 @@ class ClassShares:
 
 
 class Loss(nn.Module):
-    """Base of the losses: per-row values and the way back to probabilities.
+    """Base class of all losses: a value for each row, and what the logits mean.
+
+    Training minimises the loss, prediction undoes what the loss does to the
+    probabilities. Let ``pi`` be the class distribution that is trained on, sampler and
+    class weights included, and ``p`` the class posterior of a row under ``pi``.
+    Training moves the logits z of the row to the minimum of ``sum_c p_c loss(z, c)``.
+    A loss defines
+
+    - :meth:`forward`: ``loss(z, c)`` for each row of a batch. The net alone multiplies
+      the values by weights and takes the mean.
+    - :meth:`effective_prior`: the class distribution ``q`` that the logits stand for,
+      as a function of ``pi``. By default ``q_c ∝ pi_c a_c``, where ``a`` are the class
+      weights inside the loss (:meth:`class_factors`, by default 1).
+    - :meth:`log_posterior`: the inverse link. At the minimum z,
+      ``exp(log_posterior(z))_c ∝ p_c q_c / pi_c``, which is the posterior under ``q``.
+      By default the softmax, which inverts the cross entropy.
+
+    The classifier moves this posterior from ``q`` to the prior that the user asks for.
+    Only :meth:`forward` must be written. A loss that depends on the class distribution
+    overrides :meth:`bind`, one that changes during training :meth:`begin_epoch`.
+    Parameters that are out of their range raise a ValueError that names them.
 
     **Shape**
 
@@ -45,17 +67,31 @@ class Loss(nn.Module):
     Attributes
     ----------
     is_calibrated : bool
-        Whether ``log_posterior`` inverts the loss. Where it does not, there is no
-        calibrated inverse and probabilities only rank: wrap the classifier in
-        :class:`sklearn.calibration.CalibratedClassifierCV`.
+        Whether ``log_posterior`` inverts the loss. Where it does not, probabilities
+        only rank; :class:`sklearn.calibration.CalibratedClassifierCV` calibrates them.
     is_ranking : bool
-        Whether a row's value depends on the rows around it. Such a loss knows no
-        weights, and wants every class in each batch.
+        Whether the value of a row depends on the other rows of the batch. Such a loss
+        takes no weights, and needs every class in each batch.
     takes_cosines : bool
         Whether the logits must be cosines, so that the network has to end in
         :class:`imbalnet.networks.CosineLinear`.
     warmup : float
         Share of training, from 0 to 1, before the loss takes its final form.
+
+    Examples
+    --------
+    The cross entropy of doubled logits, whose inverse link doubles them, too:
+
+    >>> import torch
+    >>> from imbalnet.losses import Loss
+    >>> class Doubled(Loss):
+    ...     def forward(self, logits, target):
+    ...         return -self.log_posterior(logits).gather(1, target[:, None])[:, 0]
+    ...
+    ...     def log_posterior(self, logits):
+    ...         return (2 * logits).log_softmax(-1)
+    >>> Doubled().log_posterior(torch.tensor([0.0, 1.0])).exp()
+    tensor([0.1192, 0.8808])
     """
 
     is_calibrated = True
@@ -64,82 +100,93 @@ class Loss(nn.Module):
     warmup = 0.0
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Give the loss of each row."""
+        """Compute the loss of each row."""
         raise NotImplementedError
 
     def log_posterior(self, logits: Tensor) -> Tensor:
-        """Give the log of the class posterior that `logits` stand for.
+        """Compute the log of the class posterior from the logits.
 
         Parameters
         ----------
         logits : Tensor of shape (..., n_classes)
+            Outputs of the network.
 
         Returns
         -------
         Tensor of shape (..., n_classes)
-            Normalised over the last axis; under the prior that
-            :meth:`effective_prior` gives.
+            Log probabilities under the prior that :meth:`effective_prior` returns,
+            normalised over the last axis.
         """
         return logits.log_softmax(-1)
 
     def posterior_scores(self, logits: Tensor) -> Tensor:
-        """Give ``log_posterior`` up to a constant a row, where that is cheaper."""
+        """Compute ``log_posterior`` up to a constant in each row, if that is faster."""
         is_softmax = type(self).log_posterior is Loss.log_posterior
         return logits if is_softmax else self.log_posterior(logits)
 
     def bind(self, shares: ClassShares) -> None:
-        """Learn the class distributions, before training starts."""
+        """Set what depends on the class distribution, before training starts."""
         del shares  # most losses are the same for all distributions
 
     def begin_epoch(self, progress: float) -> None:
-        """Learn how far training is, from 0 at its start towards 1 at its end."""
+        """Set what depends on the progress of training, from 0 to below 1."""
         del progress
 
     def logit_scale(self, n_classes: int) -> Tensor:
-        """Give the factor of each class' logit in a linear ``log_posterior``."""
+        """Return the factor of each class' logit in a linear ``log_posterior``."""
         return torch.ones(n_classes)
 
     def effective_prior(self, prior: Tensor) -> Tensor:
-        """Give the prior that ``log_posterior`` holds for.
+        """Compute the prior that ``log_posterior`` holds for.
 
         Parameters
         ----------
         prior : Tensor of shape (n_classes,)
-            Class distribution that was trained on, sampler and class weights included.
+            Class distribution that is trained on, sampler and class weights included.
 
         Returns
         -------
         Tensor of shape (n_classes,)
-            `prior` with what the loss itself does to it, summing to 1.
+            `prior` and the effect of the loss on it, summing to 1.
         """
         mass = prior * self.class_factors(len(prior)).to(prior)
         return mass / mass.sum()
 
     def class_factors(self, n_classes: int) -> Tensor:
-        """Give the weights of the classes that are part of the loss itself."""
+        """Return the class weights that are part of the loss itself."""
         return torch.ones(n_classes)
+
+    def extra_repr(self) -> str:
+        """Return the parameters of ``__init__`` for the representation."""
+        names = inspect.signature(type(self)).parameters
+        values = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        return ", ".join(
+            f"{name}={value.tolist() if isinstance(value, Tensor) else value}"
+            for name, value in values.items()
+            if not isinstance(value, nn.Module)  # which has lines of its own
+        )
 
 
 def full_precision(logits: Tensor) -> Tensor:
-    """Leave half precision, as autocast gives it: losses need more than 11 bits."""
+    """Convert half precision, which autocast gives: losses need more than 11 bits."""
     return logits.float() if logits.dtype.itemsize < 4 else logits
 
 
 def shares_or_smallest(shares: Tensor) -> Tensor:
-    """Give classes without rows the share of the rarest class that has some."""
+    """Normalise shares; a class without rows gets the smallest share of the others."""
     shares = shares / shares.sum()
     return torch.where(shares > 0, shares, shares[shares > 0].min())
 
 
 def logit_against(logits: Tensor, target: Tensor) -> Tensor:
-    """Give ``log((1 - v_t) / v_t)``, precise where v_t is next to 0 or 1."""
+    """Compute ``log((1 - v_t) / v_t)``, precise where v_t is next to 0 or 1."""
     index = target.unsqueeze(-1)
     others = logits.scatter(-1, index, float("-inf")).logsumexp(-1)
     return others - logits.gather(-1, index).squeeze(-1)
 
 
 def log_softmax_and_complement(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Give log v and log(1 - v), both precise at saturated logits.
+    """Compute log v and log(1 - v), both precise at saturated logits.
 
     Only the largest v can come near 1; every other one is at most 1/2, where
     ``log1p(-v)`` loses nothing.
@@ -152,7 +199,7 @@ def log_softmax_and_complement(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def log_excess(log_value: Tensor, threshold: Tensor | float, slope: float) -> Tensor:
-    """Give ``log(value - threshold)``; where that is lost, ``log(slope * value)``.
+    """Compute ``log(value - threshold)``, or ``log(slope * value)`` if that is larger.
 
     A network's output may fall below what any posterior maps to. The larger of the two
     is strictly increasing, so that such rows keep their order.
@@ -165,17 +212,10 @@ def log_excess(log_value: Tensor, threshold: Tensor | float, slope: float) -> Te
 
 
 def class_values(name: str, value: Any, low: float) -> Tensor:
-    """Give a parameter that is one number, or one a class, as a float64 tensor.
-
-    Raises
-    ------
-    ValueError
-        If one is no number, not finite or below `low`.
-    """
+    """Convert one number of at least `low`, or one for each class, to float64."""
     if not isinstance(value, Sequence | Tensor) and not hasattr(value, "__array__"):
-        return torch.tensor(
-            checked_number(f"loss__{name}", value, low), dtype=torch.float64
-        )
+        number = checked_number(f"loss__{name}", value, low)
+        return torch.tensor(number, dtype=torch.float64)
     values = as_vector(name, value)
     if values.ndim != 1 or not bool(((values >= low) & values.isfinite()).all()):
         raise ValueError(
@@ -186,7 +226,7 @@ def class_values(name: str, value: Any, low: float) -> Tensor:
 
 
 def as_vector(name: str, value: Any) -> Tensor:
-    """Give numbers as a float64 tensor."""
+    """Convert numbers to a float64 tensor."""
     try:
         return torch.as_tensor(value, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -196,7 +236,7 @@ def as_vector(name: str, value: Any) -> Tensor:
 
 
 def check_length(name: str, values: Tensor | None, n_classes: int) -> None:
-    """Raise if there is one value a class, but for another number of classes."""
+    """Raise if values that go by class are for another number of classes."""
     if values is not None and values.ndim == 1 and len(values) != n_classes:
         raise ValueError(
             f"loss__{name} must have one value for each of the {n_classes} classes, "

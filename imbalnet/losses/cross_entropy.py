@@ -1,4 +1,4 @@
-"""The cross entropy, and torch criteria taken as losses."""
+"""The cross entropy, and torch's criteria as losses."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from imbalnet._checks import checked_number
 from imbalnet.losses.base import Loss, full_precision, log_excess
 
-# Below this share of an output, what smoothing added cannot be told from it.
-SMALLEST_EXCESS = 1e-3
+# Below this share of an output, what smoothing added cannot be separated from it.
+_SMALLEST_EXCESS = 1e-3
 
 
 class CrossEntropy(Loss):
@@ -20,18 +20,13 @@ class CrossEntropy(Loss):
 
     Smoothing trains towards ``(1 - eps) * onehot + eps / n_classes`` [1]_, so that
     outputs end at ``(1 - eps) * posterior + eps / n_classes``; ``log_posterior``
-    undoes that. Class weights weigh rows, also their smoothed part: torch's
-    ``weight=`` weighs the terms of the sum instead, see :class:`CriterionLoss`.
+    undoes that. Class weights multiply rows, also their smoothed part: torch's
+    ``weight=`` multiplies the terms of the sum instead, see :class:`CriterionLoss`.
 
     Parameters
     ----------
     label_smoothing : float, default=0.0
         The share ``eps`` of the label that is spread over all classes, in [0, 1).
-
-    Raises
-    ------
-    ValueError
-        If `label_smoothing` lies outside [0, 1).
 
     References
     ----------
@@ -48,12 +43,11 @@ class CrossEntropy(Loss):
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        self.label_smoothing = checked_number(
-            "loss__label_smoothing", label_smoothing, 0, 1
-        )
+        name = "loss__label_smoothing"
+        self.label_smoothing = checked_number(name, label_smoothing, 0, 1)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Give the loss of each row."""
+        """Compute the loss of each row."""
         return F.cross_entropy(
             full_precision(logits),
             target,
@@ -62,30 +56,27 @@ class CrossEntropy(Loss):
         )
 
     def log_posterior(self, logits: Tensor) -> Tensor:
-        """Give the log of the class posterior that `logits` stand for."""
-        return unsmoothed(logits.log_softmax(-1), self.label_smoothing)
+        """Compute the log of the class posterior from the logits."""
+        return _unsmoothed(logits.log_softmax(-1), self.label_smoothing)
 
     def posterior_scores(self, logits: Tensor) -> Tensor:
-        """Give ``log_posterior`` up to a constant a row."""
+        """Compute ``log_posterior`` up to a constant in each row."""
         return self.log_posterior(logits) if self.label_smoothing else logits
-
-    def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
-        return f"label_smoothing={self.label_smoothing}"
 
 
 class CriterionLoss(Loss):
     """A torch criterion that was built with ``reduction="none"``, as a loss.
 
-    Probabilities are its own ``log_posterior(logits)`` if it has one, otherwise the
-    softmax, which inverts the cross entropy only. ``torch.nn.CrossEntropyLoss`` is
-    inverted with its own class weights ``w`` and smoothing ``eps``: outputs v stand
-    for ``(u - eps / n_classes) / (1 - eps)`` with u proportional to ``v / w``.
+    The inverse link is the criterion's own ``log_posterior(logits)`` if it has one,
+    otherwise the softmax, which inverts the cross entropy only.
+    ``torch.nn.CrossEntropyLoss`` is inverted with its own class weights ``w`` and
+    smoothing ``eps``: outputs v stand for ``(u - eps / n_classes) / (1 - eps)`` with u
+    proportional to ``v / w``.
 
     Parameters
     ----------
     criterion : torch.nn.Module
-        Gives values of shape ``(batch,)``.
+        Takes logits and class codes and returns values of shape ``(batch,)``.
     """
 
     def __init__(self, criterion: nn.Module) -> None:
@@ -95,11 +86,11 @@ class CriterionLoss(Loss):
         self.is_calibrated = has_inverse or _is_invertible(criterion)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Give the loss of each row."""
+        """Compute the loss of each row."""
         return self.criterion(full_precision(logits), target)
 
     def log_posterior(self, logits: Tensor) -> Tensor:
-        """Give the log of the class posterior that `logits` stand for."""
+        """Compute the log of the class posterior from the logits."""
         criterion: Any = self.criterion
         if hasattr(criterion, "log_posterior"):
             return criterion.log_posterior(logits)
@@ -107,14 +98,14 @@ class CriterionLoss(Loss):
             return logits.log_softmax(-1)
         log_weight = self.class_factors(logits.shape[-1]).to(logits).log()
         log_u = (logits - log_weight).log_softmax(-1)
-        log_eta = unsmoothed(log_u, criterion.label_smoothing)
+        log_eta = _unsmoothed(log_u, criterion.label_smoothing)
         return (log_eta + log_weight).log_softmax(-1)
 
     def class_factors(self, n_classes: int) -> Tensor:
-        """Give the criterion's own class weights (``weight`` in torch).
+        """Return the criterion's own class weights (``weight`` in torch).
 
-        An attribute of that name that holds no tensor of shape (n_classes,) is
-        something else.
+        An attribute of that name that is no tensor of shape (n_classes,) is something
+        else.
         """
         weight = getattr(self.criterion, "weight", None)
         if isinstance(weight, Tensor) and weight.shape == (n_classes,):
@@ -130,9 +121,9 @@ def _is_invertible(criterion: nn.Module) -> bool:
     return criterion.label_smoothing < 1 and is_positive
 
 
-def unsmoothed(log_v: Tensor, smoothing: float) -> Tensor:
+def _unsmoothed(log_v: Tensor, smoothing: float) -> Tensor:
     """Take label smoothing out of log probabilities."""
     if smoothing == 0:
         return log_v
     even = smoothing / log_v.shape[-1]
-    return log_excess(log_v, even, SMALLEST_EXCESS).log_softmax(-1)
+    return log_excess(log_v, even, _SMALLEST_EXCESS).log_softmax(-1)

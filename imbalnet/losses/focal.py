@@ -1,8 +1,8 @@
 """Losses that focus on hard rows: focal, Poly-1 and asymmetric.
 
-Each is a function of the target's softmax output v alone. If the conditional risk is
-``sum_i eta_i l_i(v_i)``, its minimiser satisfies ``eta_i ∝ v_i / phi_i(v_i)`` with
-``phi_i(v) = -v l_i'(v)``, class by class.
+Each depends on the softmax output v of the target alone. The minimum of the conditional
+risk ``sum_i eta_i l_i(v_i)`` satisfies ``eta_i ∝ v_i / phi_i(v_i)`` with
+``phi_i(v) = -v l_i'(v)``, class by class: this is their inverse link.
 """
 
 from __future__ import annotations
@@ -28,33 +28,28 @@ from imbalnet.losses.base import (
 )
 
 _LOG_NEGLIGIBLE = -60.0  # log(1 - v) where r is 1 to float64's precision
-# Ratio at which the inverse of a margin stops to fall and follows the output.
+# Ratio below which the inverse of a margin follows the output instead.
 _FLAT = 1e-3
 
 
 class PolyFocal(Loss):
-    """Focal loss with its first polynomial term raised.
+    """Focal loss with a larger first polynomial term.
 
     ``alpha_t ((1 - v_t)**gamma * -log v_t + epsilon (1 - v_t)**(gamma + 1))`` [1]_.
     ``log_posterior`` inverts it by
     ``phi(v) = (1 - v)**gamma (1 + gamma r + epsilon (gamma + 1) v)`` with
-    ``r = -v log(v) / (1 - v)``. Departing from the authors' code, `alpha` weighs both
-    terms, so that it is a class weight.
+    ``r = -v log(v) / (1 - v)``. Departing from the authors' code, `alpha` multiplies
+    both terms, so that it is a class weight.
 
     Parameters
     ----------
     gamma : float or sequence of float, default=2.0
         Focusing exponent, at least 0; one number, or one for each class.
     epsilon : float, default=1.0
-        What is added to the coefficient of the first term; more than -1. 0 is the
-        focal loss.
+        Number that is added to the coefficient of the first term, more than -1. 0 is
+        the focal loss.
     alpha : float, sequence of float or None, default=None
         Weight of each class, see :class:`Focal`.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of its range.
 
     References
     ----------
@@ -85,7 +80,7 @@ class PolyFocal(Loss):
         self.register_buffer("alpha", _alpha_weights(alpha))
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Give the loss of each row."""
+        """Compute the loss of each row."""
         against = logit_against(full_precision(logits), target)
         gamma = self.gamma if self.gamma.ndim == 0 else self.gamma[target]
         loss = -F.logsigmoid(-against)
@@ -98,29 +93,24 @@ class PolyFocal(Loss):
         return self.class_factors(logits.shape[-1]).to(loss)[target] * loss
 
     def log_posterior(self, logits: Tensor) -> Tensor:
-        """Give the log of the class posterior that `logits` stand for."""
+        """Compute the log of the class posterior from the logits."""
         log_v, log_rest = log_softmax_and_complement(logits)
         gamma = self.gamma.to(logits)
         return _log_ratio(log_v, log_rest, gamma, self.epsilon).log_softmax(-1)
 
     def class_factors(self, n_classes: int) -> Tensor:
-        """Give `alpha` as one weight for each class."""
+        """Return `alpha` as one weight for each class."""
         check_length("gamma", self.gamma, n_classes)
         check_length("alpha", self.alpha, n_classes)
         return torch.ones(n_classes) if self.alpha is None else self.alpha
-
-    def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
-        alpha = None if self.alpha is None else self.alpha.tolist()
-        return f"gamma={self.gamma.tolist()}, epsilon={self.epsilon}, alpha={alpha}"
 
 
 class Focal(PolyFocal):
     """Focal loss, ``-alpha_t (1 - v_t)**gamma log v_t``.
 
-    Rows that are already well classified count less [1]_. Its minimiser is not the
-    class posterior: it pulls probabilities towards the middle. ``log_posterior``
-    undoes that with
+    Rows that are already well classified count less [1]_. This pulls probabilities
+    towards the middle, so that the minimum is not the class posterior.
+    ``log_posterior`` undoes that with
     ``phi(v) = (1 - v)**gamma - gamma (1 - v)**(gamma - 1) v log v`` [2]_.
 
     Parameters
@@ -131,12 +121,7 @@ class Focal(PolyFocal):
     alpha : float, sequence of float or None, default=None
         Weight of each class, in the order of ``classes_``. A number is the weight of
         the positive class of two, the other one gets ``1 - alpha``, as in [1]_.
-        The effective prior takes it into account.
-
-    Raises
-    ------
-    ValueError
-        If `gamma` is negative or `alpha` has a weight that is not positive.
+        The effective prior includes it.
 
     References
     ----------
@@ -162,21 +147,16 @@ class Focal(PolyFocal):
 
 
 class Poly1(PolyFocal):
-    """Cross entropy with its first polynomial term raised.
+    """Cross entropy with a larger first polynomial term.
 
-    ``-log v_t + epsilon (1 - v_t)`` [1]_: a positive `epsilon` pulls harder on rows of
-    middling probability. Inverted by ``phi(v) = 1 + epsilon v``.
+    ``-log v_t + epsilon (1 - v_t)`` [1]_: a positive `epsilon` raises the gradient of
+    rows with a probability in the middle. It is inverted by ``phi(v) = 1 + epsilon v``.
 
     Parameters
     ----------
     epsilon : float, default=1.0
-        What is added to the coefficient of ``1 - v_t``; more than -1. 0 is cross
-        entropy.
-
-    Raises
-    ------
-    ValueError
-        If `epsilon` is not more than -1.
+        Number that is added to the coefficient of ``1 - v_t``, more than -1. 0 is
+        cross entropy.
 
     References
     ----------
@@ -197,20 +177,20 @@ class Poly1(PolyFocal):
 
 
 class Asymmetric(Loss):
-    """Asymmetric loss: focus on hard negatives, and leave easy ones out altogether.
+    """Asymmetric loss: focus on hard negatives, and ignore easy ones.
 
-    With v the softmax output for the row's own class, a positive row has the loss
+    Let v be the softmax output for the class of the row. A positive row has the loss
     ``-(1 - v)**gamma_positive * log v``, a negative one
     ``-q**gamma_negative * log(1 - q)`` with ``q = max(1 - v - margin, 0)`` [1]_. Of two
-    classes the second is positive. Of several the most frequent one is negative, and
-    all others are positive: the single-label form of the paper's multi-label loss.
-    (In ``partial_fit`` the most frequent one of the rows so far.)
+    classes the second is positive. Of several classes the most frequent one is
+    negative (in ``partial_fit``, among the rows so far) and all others are positive:
+    the single-label form of the paper's multi-label loss.
 
-    Without a margin the inverse is the focal loss' with one exponent a class. A margin
-    has none over the whole range (``is_calibrated`` is False): negatives beyond it are
-    not told apart by the loss, and a negative that is classified wrongly beyond doubt,
-    which the paper takes for mislabelled, costs no more than ``-log(margin)``.
-    Posteriors in between are recovered, the order of the others is kept.
+    Without a margin the inverse is that of the focal loss with one exponent for each
+    class. With a margin, ``is_calibrated`` is False: the loss is 0 for all negatives
+    within the margin, and at most ``-log(margin)`` for negatives that are classified
+    wrongly with certainty, which the paper takes for mislabelled. Posteriors in between
+    are recovered, the order of the others is kept.
 
     Parameters
     ----------
@@ -219,14 +199,9 @@ class Asymmetric(Loss):
     gamma_negative : float, default=4.0
         Focusing exponent of negative rows, at least 0.
     margin : float, default=0.0
-        Negatives whose probability of another class is below it cost nothing; in
+        Probability of the other classes below which a negative row has no loss, in
         [0, 1). Departing from the paper, which takes 0.05, there is none by default, so
-        that probabilities can be put right.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of its range.
+        that probabilities stay calibrated.
 
     References
     ----------
@@ -258,12 +233,12 @@ class Asymmetric(Loss):
         self.register_buffer("negative", torch.tensor(0))
 
     def bind(self, shares: ClassShares) -> None:
-        """Take the most frequent of several classes for the negative one."""
+        """Take the most frequent of several classes as the negative one."""
         is_binary = len(shares.seen) == 2
         self.negative = torch.tensor(0) if is_binary else shares.seen.argmax()
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Give the loss of each row."""
+        """Compute the loss of each row."""
         against = logit_against(full_precision(logits), target)
         gamma, margin = self._settings(target, against)
         log_v, rest = F.logsigmoid(-against), torch.sigmoid(against)
@@ -278,7 +253,7 @@ class Asymmetric(Loss):
         return torch.where(costs, loss, 0.0)
 
     def log_posterior(self, logits: Tensor) -> Tensor:
-        """Give the log of the class posterior that `logits` stand for."""
+        """Compute the log of the class posterior from the logits."""
         log_v, log_rest = log_softmax_and_complement(logits)
         classes = torch.arange(logits.shape[-1], device=logits.device)
         gamma, margin = self._settings(classes, logits)
@@ -288,23 +263,16 @@ class Asymmetric(Loss):
         return _log_ratio(log_s, log_q, gamma, 0.0).log_softmax(-1)
 
     def _settings(self, codes: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Give exponent and margin of each class code, in the dtype of `like`."""
+        """Return exponent and margin of each class code, in the dtype of `like`."""
         is_negative = (codes == self.negative.to(codes.device)).to(like)
         more = self.gamma_negative - self.gamma_positive
         return self.gamma_positive + more * is_negative, self.margin * is_negative
-
-    def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
-        return (
-            f"gamma_positive={self.gamma_positive}, "
-            f"gamma_negative={self.gamma_negative}, margin={self.margin}"
-        )
 
 
 def _log_ratio(
     log_s: Tensor, log_rest: Tensor, gamma: Tensor, epsilon: float
 ) -> Tensor:
-    """Give ``log(s / phi(s))`` of the poly-focal loss, from log s and log(1 - s)."""
+    """Compute ``log(s / phi(s))`` of the poly-focal loss from log s and log(1 - s)."""
     tiny = torch.finfo(log_s.dtype).tiny
     r = (log_s + (-log_s).clamp(min=tiny).log() - log_rest).exp()  # from 0 to 1
     r = torch.where(log_rest < _LOG_NEGLIGIBLE, 1.0, r)

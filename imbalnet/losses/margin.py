@@ -1,8 +1,8 @@
-"""Losses that know the class distribution: logit adjustment and margins.
+"""Losses that depend on the class distribution: logit adjustment and margins.
 
-The distribution is that of the rows as the sampler delivers them, for the additive
-terms with class weights that balance by name: behind levers that balance, nothing is
-left to adjust. Weights that are given as numbers are meant, and stay.
+Scales and margins come from the rows as the sampler delivers them. The additive terms
+also include class weights that balance by name: after a sampler or weights that
+balance, nothing is left to adjust. Weights that are given as numbers are not undone.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from imbalnet.losses.base import ClassShares, Loss, full_precision, shares_or_sm
 
 
 class VectorScaling(Loss):
-    """Cross entropy of logits that are scaled and shifted class by class.
+    """Cross entropy of logits that are scaled and shifted for each class.
 
     ``-log softmax(delta * z + iota)_t`` with ``delta_c = (share_c / largest share)
-    ** gamma`` and ``iota_c = tau * log(share_c)`` [1]_. The shift works from the
-    start of training, the scale towards its end. ``log_posterior`` is
-    ``log_softmax(delta * z)``; it holds for the effective prior ``prior**(1 - tau)``,
-    times class weights that are given as numbers.
+    ** gamma`` and ``iota_c = tau * log(share_c)`` [1]_. The shift acts from the start
+    of training, the scale towards its end. ``log_posterior`` is
+    ``log_softmax(delta * z)``. The effective prior is ``prior**(1 - tau)``, times class
+    weights that are given as numbers.
 
     Parameters
     ----------
@@ -30,11 +30,6 @@ class VectorScaling(Loss):
         Exponent of the scale, at least 0; 0 is logit adjustment.
     tau : float, default=1.0
         Factor of the shift, at least 0.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is negative or no number.
 
     References
     ----------
@@ -62,51 +57,42 @@ class VectorScaling(Loss):
         self.register_buffer("iota", torch.zeros(()))
 
     def bind(self, shares: ClassShares) -> None:
-        """Take scale and shift from the class distributions."""
+        """Compute scale and shift from the class distributions."""
         delivered = shares_or_smallest(shares.delivered)
         self.delta = (delivered / delivered.max()) ** self.gamma
         self.iota = self.tau * shares_or_smallest(shares.balanced).log()
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Give the loss of each row."""
+        """Compute the loss of each row."""
         logits = full_precision(logits)
         scaled = self.delta.to(logits) * logits + self.iota.to(logits)
         return F.cross_entropy(scaled, target, reduction="none")
 
     def log_posterior(self, logits: Tensor) -> Tensor:
-        """Give the log of the class posterior that `logits` stand for."""
+        """Compute the log of the class posterior from the logits."""
         return (self.delta.to(logits) * logits).log_softmax(-1)
 
     def logit_scale(self, n_classes: int) -> Tensor:
-        """Give the factor of each class' logit in ``log_posterior``."""
+        """Return the factor of each class' logit in ``log_posterior``."""
         return self.delta.expand(n_classes)
 
     def effective_prior(self, prior: Tensor) -> Tensor:
-        """Give the prior that ``log_posterior`` holds for, ``prior * shares**-tau``."""
+        """Compute the prior of ``log_posterior``, ``prior * shares**-tau``."""
         mass = prior * torch.exp(-self.iota.to(prior))
         return mass / mass.sum()
-
-    def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
-        return f"gamma={self.gamma}, tau={self.tau}"
 
 
 class LogitAdjusted(VectorScaling):
     """Logit-adjusted cross entropy, ``-log softmax(z + tau * log share)_t``.
 
-    The network learns what the class shares do not explain [1]_: with ``tau=1`` its
-    softmax is the posterior of balanced classes. The effective prior is
+    The shift explains the class shares, so that the network need not [1]_: with
+    ``tau=1`` its softmax is the posterior of balanced classes. The effective prior is
     ``prior**(1 - tau)``, times class weights that are given as numbers.
 
     Parameters
     ----------
     tau : float, default=1.0
         Factor of the adjustment, at least 0; 0 is cross entropy.
-
-    Raises
-    ------
-    ValueError
-        If `tau` is negative or no number.
 
     References
     ----------
@@ -126,16 +112,12 @@ class LogitAdjusted(VectorScaling):
     def __init__(self, tau: float = 1.0) -> None:
         super().__init__(0.0, tau)
 
-    def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
-        return f"tau={self.tau}"
-
 
 class BalancedSoftmax(LogitAdjusted):
     """Balanced softmax, ``-log(n_t exp(z_t) / sum_c n_c exp(z_c))``.
 
-    With ``n_c`` rows of class c [1]_: logit adjustment with ``tau=1``. The effective
-    prior is uniform.
+    ``n_c`` is the number of rows of class c [1]_. This is logit adjustment with
+    ``tau=1``; the effective prior is uniform.
 
     References
     ----------
@@ -155,10 +137,6 @@ class BalancedSoftmax(LogitAdjusted):
     def __init__(self) -> None:
         super().__init__(1.0)
 
-    def extra_repr(self) -> str:
-        """Give the parameters for the representation: there are none."""
-        return ""
-
 
 class LDAM(Loss):
     """Label-distribution-aware margin loss.
@@ -166,12 +144,12 @@ class LDAM(Loss):
     ``-log softmax(scale * (z - margin_t * onehot_t))_t`` on cosines z, where the margin
     of a class falls with the fourth root of its rows: ``margin_c = max_margin *
     (n_min / n_c)**0.25`` [1]_. The authors train with deferred re-weighting,
-    ``class_weight="balanced", class_weight__start_epoch=0.8``; margins come from the
-    rows without these weights.
+    ``class_weight="balanced", class_weight__start_epoch=0.8``; these weights do not
+    enter the margins.
 
-    There is no calibrated inverse: the margin moves a row's own class only, and
-    cosines are bounded. Probabilities are ``softmax(scale * z)`` and only rank; wrap
-    the classifier in :class:`sklearn.calibration.CalibratedClassifierCV`.
+    There is no calibrated inverse, because the margin moves the class of the row only
+    and cosines are bounded. Probabilities are ``softmax(scale * z)`` and only rank;
+    wrap the classifier in :class:`sklearn.calibration.CalibratedClassifierCV`.
 
     Parameters
     ----------
@@ -180,11 +158,6 @@ class LDAM(Loss):
     scale : float, default=30.0
         Factor of the cosines, more than 0. On a network that does not end in cosines
         ``max_margin=0, scale=1`` is cross entropy.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of its range.
 
     References
     ----------
@@ -212,21 +185,17 @@ class LDAM(Loss):
         self.register_buffer("margins", torch.tensor(self.max_margin))
 
     def bind(self, shares: ClassShares) -> None:
-        """Take the margins from the class distribution without weights."""
+        """Compute the margins from the class distribution without weights."""
         delivered = shares_or_smallest(shares.delivered)
         self.margins = self.max_margin * (delivered.min() / delivered) ** 0.25
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Give the loss of each row."""
+        """Compute the loss of each row."""
         logits = full_precision(logits)
         margin = self.margins.to(logits).expand(logits.shape[-1])[target]
         moved = logits.scatter_add(-1, target[:, None], -margin[:, None])
         return F.cross_entropy(self.scale * moved, target, reduction="none")
 
     def log_posterior(self, logits: Tensor) -> Tensor:
-        """Give the log softmax of the scaled cosines, which is no posterior."""
+        """Compute the log softmax of the scaled cosines, which is no posterior."""
         return (self.scale * logits).log_softmax(-1)
-
-    def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
-        return f"max_margin={self.max_margin}, scale={self.scale}"

@@ -1,4 +1,4 @@
-"""A ranking loss: average precision, made smooth."""
+"""A ranking loss: a smooth average precision."""
 
 from __future__ import annotations
 
@@ -12,39 +12,35 @@ from imbalnet.losses.base import Loss, full_precision, log_softmax_and_complemen
 # Pairs of rows that are compared at once, and in all for validation.
 _PAIRS_AT_ONCE = 2**22
 _VALIDATION_PAIRS = 2**26
-# Validation rows of a class that are ranked as far as the pairs allow, and in any case.
+# Validation rows of a class that are ranked if the pairs allow it, and in any case.
 _ENOUGH_RANKED = 200
 _FEWEST_RANKED = 20
 
 
 class AveragePrecision(Loss):
-    """One minus a smooth average precision of the batch, behind a warm-up.
+    """One minus a smooth average precision of the batch, after a warm-up.
 
-    The rank of a positive row i among all rows j of the batch is counted with sigmoids
-    of the differences of log odds, ``sigmoid((s_j - s_i) / temperature)``, and so is
-    its rank among the positives; the mean of their ratio is the batch's average
-    precision [1]_. Positives have the value ``(1 - precision at i) * batch rows /
-    positives`` and negatives 0, so that the batch's mean is one minus its average
-    precision. With three classes or more it is the mean of one-vs-rest.
+    A positive row i has two ranks, among all rows j of the batch and among the
+    positives. Both are counted with sigmoids of the differences of log odds,
+    ``sigmoid((s_j - s_i) / temperature)``. Their ratio is the precision at i, and the
+    mean of these is the average precision of the batch [1]_. Positives have the value
+    ``(1 - precision at i) * batch rows / positives`` and negatives 0, so that the mean
+    over the batch is one minus its average precision. Of three or more classes it is
+    the mean of one-vs-rest.
 
     Every batch must hold positives: without a `sampler` the classifier takes
-    "stratified_batch". Weights of classes and rows are refused. There is no calibrated
-    inverse: outputs only rank; wrap the classifier in
+    "stratified_batch". Class weights and sample weights raise an error. There is no
+    calibrated inverse: outputs only rank; wrap the classifier in
     :class:`sklearn.calibration.CalibratedClassifierCV`.
 
     Parameters
     ----------
     temperature : float, default=1.0
-        Width of the sigmoids in log odds, more than 0. Small values follow the steps
-        of the true metric, and give a gradient to close pairs only.
+        Width of the sigmoids in log odds, more than 0. Small values are close to the
+        true metric, but only pairs of similar scores have a gradient.
     warmup : float, default=0.5
-        Share of training that takes the cross entropy, in [0, 1]: a ranking loss has
+        Share of training that uses the cross entropy, in [0, 1]: a ranking loss has
         little gradient before rows are roughly in order. 1 is the cross entropy.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of its range.
 
     References
     ----------
@@ -66,24 +62,23 @@ class AveragePrecision(Loss):
 
     def __init__(self, temperature: float = 1.0, warmup: float = 0.5) -> None:
         super().__init__()
-        self.temperature = checked_number(
-            "loss__temperature", temperature, 0, open_low=True
-        )
+        name = "loss__temperature"
+        self.temperature = checked_number(name, temperature, 0, open_low=True)
         self.warmup = checked_share("loss__warmup", warmup)
         self.progress = 0.0
 
     def begin_epoch(self, progress: float) -> None:
-        """Learn how far training is, from 0 at its start towards 1 at its end."""
+        """Set the progress of training, from 0 to below 1."""
         self.progress = progress
 
     @property
     def is_warming_up(self) -> bool:
-        """Whether training takes the cross entropy."""
+        """Whether the loss is the cross entropy for now."""
         is_early = self.progress < self.warmup or self.warmup == 1
         return self.training and is_early
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Give the loss of each row."""
+        """Compute the loss of each row."""
         logits = full_precision(logits)
         if self.is_warming_up:
             return F.cross_entropy(logits, target, reduction="none")
@@ -102,7 +97,7 @@ class AveragePrecision(Loss):
     def _ranked(self, target: Tensor, n_classes: int) -> Tensor:
         """Choose the rows whose rank counts: positives, or all of several classes.
 
-        Of many validation rows every so many are taken, class by class.
+        Of many validation rows, each class contributes an evenly spaced sample.
         """
         by_class = target.argsort(stable=True)
         ranked = by_class[target[by_class] == 1] if n_classes == 2 else by_class
@@ -118,7 +113,7 @@ class AveragePrecision(Loss):
         return ranked[(place - (counts.cumsum(0) - counts)[code]) % step[code] == 0]
 
     def _missed(self, log_odds: Tensor, target: Tensor, rows: Tensor) -> Tensor:
-        """Give one minus the precision at each of the `rows`."""
+        """Compute one minus the precision at each of the `rows`."""
         own = target[rows]
         scores = log_odds[:, own]  # (batch, rows): for the class of each ranked row
         gap = scores - scores[rows, torch.arange(len(rows), device=rows.device)]
@@ -129,13 +124,9 @@ class AveragePrecision(Loss):
         rank_among_alike = 1 + (ahead * (is_other & is_alike)).sum(0)
         return 1 - rank_among_alike / rank
 
-    def extra_repr(self) -> str:
-        """Give the parameters for the representation."""
-        return f"temperature={self.temperature}, warmup={self.warmup}"
-
 
 def _log_odds(logits: Tensor) -> Tensor:
-    """Give ``log(v / (1 - v))`` of every class."""
+    """Compute ``log(v / (1 - v))`` of every class."""
     if logits.shape[-1] == 2:
         return logits - logits.flip(-1)
     log_v, log_rest = log_softmax_and_complement(logits)

@@ -1,4 +1,4 @@
-"""Where training starts: the best outputs that do not know the features."""
+"""Where training starts: the best logits that are the same for all rows."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from torch import Tensor
 from imbalnet._optimizers import LBFGS
 from imbalnet.losses.base import Loss
 
-# More classes than this, and the risk is slow and badly conditioned to minimise.
+# With more classes, minimising the risk is slow and badly conditioned.
 _MOST_CLASSES = 20
 _SMALLEST_SHARE = 1e-9
 _STEPS = 500
 
 
 def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
-    """Find the logits that minimise a loss, if they are the same for all rows.
+    """Find the logits, the same for all rows, that minimise a loss.
 
-    An output layer that starts there gives rare classes no flood of false alarms. For
-    the cross entropy these are the log priors; for other losses
-    ``sum_c prior_c loss(z, c)`` is minimised, whatever the loss is. With more than 20
-    classes the inverse link is solved for the effective prior instead, which is the
-    same; a loss that has none starts at the log of that prior there, and so does any
-    ranking loss, which is indifferent to constants.
+    An output layer that starts there does not begin with false alarms of the rare
+    classes. The logits minimise ``sum_c prior_c loss(z, c)``; for the cross entropy
+    they are the log priors. With more than 20 classes the inverse link is solved for
+    the effective prior, which is the same. Ranking losses, for which all constants are
+    equal, start at the log of the effective prior, and so do losses of more than 20
+    classes that have no inverse.
 
     Parameters
     ----------
     loss : Loss
-        Already bound to the class distribution.
+        The loss, after ``bind``.
     prior : Tensor of shape (n_classes,)
         Class distribution that is trained on, sampler and class weights included.
 
     Returns
     -------
     Tensor of float64, shape (n_classes,)
-        Their mean is 0, or, for losses that see more than differences of logits, the
-        first one.
+        The mean is 0. For losses that depend on more than differences of logits, the
+        first one is 0.
     """
     shares = loss.effective_prior(prior.double()).clamp(min=_SMALLEST_SHARE)
     start = shares.log() - shares[0].log()
@@ -55,7 +55,7 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
 
 
 def _solve_inverse(loss: Loss, log_posterior: Tensor) -> Tensor:
-    """Find logits that stand for a posterior, by a damped fixed point."""
+    """Find logits of a given posterior by a damped fixed-point iteration."""
     logits, step, last = log_posterior, 1.0, float("inf")
     for _ in range(_STEPS):
         gap = log_posterior - loss.log_posterior(logits)

@@ -1,15 +1,17 @@
-"""Class posteriors under another class distribution (NumPy only).
+"""Class posteriors, and how to move, fit and use them (NumPy only).
 
-A network trained with class weights, a sampler or both learns the posterior of a
-distribution in which the classes are not as frequent as in the data: the *effective
-prior*. Under label shift, p(x | class) stays, so that a posterior moves from one
-prior to another by one shift in log space. What to decide from a posterior, costs say.
+A network that is trained with class weights or a sampler learns a posterior under the
+*effective prior*, in which the classes are not as frequent as in the data. Under label
+shift, p(x | class) is the same, so that one shift in log space moves a posterior from
+one prior to another. This room has these shifts, the decision from a posterior and
+costs, and what is fitted to held-out rows: offsets and temperature. The functions take
+arrays; :mod:`imbalnet._fit` and the estimator use them, and so may other classifiers.
 """
 
 from imbalnet.posterior._effective import effective_weight
-from imbalnet.posterior.alignment import fit_member_offsets, rows_by_fold
 from imbalnet.posterior.decision import bayes_threshold, cheapest_class, resolve_costs
 from imbalnet.posterior.estimation import estimate_prior
+from imbalnet.posterior.member_offsets import fit_member_offsets, rows_by_fold
 from imbalnet.posterior.offset import fit_offset
 from imbalnet.posterior.prior import (
     effective_prior,

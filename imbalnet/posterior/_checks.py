@@ -1,16 +1,16 @@
-"""Checks that the functions on plain probabilities share."""
+"""Checks of probabilities and priors."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# Probabilities come rounded to three digits, in half precision, from a CSV file.
+# Probabilities may be rounded to three digits, or in half precision.
 SUM_TOLERANCE = 2e-3
 
 
 def checked_probabilities(probabilities: ArrayLike) -> NDArray[np.float64]:
-    """Bring probabilities to shape (..., n_classes), or raise."""
+    """Convert probabilities to shape (..., n_classes), or raise."""
     values = np.asarray(probabilities, dtype=np.float64)
     if values.ndim == 0:
         raise ValueError(
@@ -26,27 +26,23 @@ def checked_probabilities(probabilities: ArrayLike) -> NDArray[np.float64]:
         )
     if values.ndim == 1:
         return np.stack([1 - values, values], axis=-1)
-    _check_sums(values)
-    return values
-
-
-def _check_sums(rows: NDArray) -> None:
-    total = rows.sum(axis=-1)
+    total = values.sum(axis=-1)
     wrong = np.abs(total - 1) > SUM_TOLERANCE
     if wrong.any():
         raise ValueError(
-            f"probabilities of shape {rows.shape} must sum to 1 over the last axis, "
+            f"probabilities of shape {values.shape} must sum to 1 over the last axis, "
             f"the classes, but a row sums to {total[wrong][0]:.6g}."
         )
+    return values
 
 
 def as_given(rows: NDArray, probabilities: ArrayLike) -> NDArray:
-    """Undo the second column that `checked_probabilities` gave to one axis."""
+    """Return the second class alone if `probabilities` has one axis."""
     return rows[..., 1] if np.ndim(probabilities) == 1 else rows
 
 
 def checked_prior(name: str, prior: ArrayLike, n_classes: int) -> NDArray[np.float64]:
-    """Give a class distribution as floats, or raise."""
+    """Convert a class distribution to floats, or raise."""
     values = np.asarray(prior, dtype=np.float64)
     if values.shape != (n_classes,):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Weights of held-out rows, as what is fitted to them counts them."""
+"""The effective number of weighted rows."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from numpy.typing import NDArray
 
 
 def effective_weight(sample_weight: NDArray) -> NDArray[np.float64]:
-    """Scale weights to the effective number of rows, ``sum(w)**2 / sum(w**2)``.
+    """Scale weights so that their sum is ``sum(w)**2 / sum(w**2)``.
+
+    This is the effective number of rows (Kish): a fit to weighted rows with a prior
+    must not count more rows than that.
 
     Parameters
     ----------
     sample_weight : ndarray of shape (n_rows,)
-        In any unit.
+        Weights of any scale.
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from imbalnet.posterior import effective_weight
     >>> effective_weight(np.array([1.0, 1.0, 2.0])).sum().round(2)
     np.float64(2.67)
     """

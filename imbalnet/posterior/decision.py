@@ -18,33 +18,33 @@ def bayes_threshold(
     true_positive_cost: float = 0.0,
     true_negative_cost: float = 0.0,
 ) -> float:
-    """Probability of the positive class above which calling it is cheapest.
+    """Compute the probability of the positive class above which calling it is cheapest.
 
-    With the costs fp, fn, tp and tn it is ``(fp - tn) / (fp - tn + fn - tp)`` [1]_. It
-    presumes probabilities that are calibrated for the place of use, so that it wants
-    those of ``target_prior="train"`` or of :func:`shift_probabilities`.
+    With the costs fp, fn, tp and tn it is ``(fp - tn) / (fp - tn + fn - tp)`` [1]_. The
+    probabilities must be calibrated for the place of use, as with
+    ``target_prior="train"`` or :func:`shift_probabilities`.
 
     Parameters
     ----------
     false_positive_cost : float
-        Of calling a negative row positive.
+        Cost of calling a negative row positive.
     false_negative_cost : float
-        Of calling a positive row negative.
+        Cost of calling a positive row negative.
     true_positive_cost : float, default=0.0
-        Of calling a positive row positive; negative costs are gains.
+        Cost of calling a positive row positive; negative costs are gains.
     true_negative_cost : float, default=0.0
-        Of calling a negative row negative.
+        Cost of calling a negative row negative.
 
     Returns
     -------
     float
-        Between 0 and 1; at that probability, both decisions cost the same.
+        Threshold between 0 and 1, at which both decisions cost the same.
 
     Raises
     ------
     ValueError
         If a cost is not finite, or if an error costs no more than the right decision
-        for the same row: no threshold is cheapest then.
+        for the same row, so that there is no cheapest threshold.
 
     See Also
     --------
@@ -79,7 +79,7 @@ def bayes_threshold(
 
 
 def _excess(costs: dict[str, float], error: str, right: str) -> float:
-    """Give what an error costs more than the right decision."""
+    """Compute how much more an error costs than the right decision."""
     excess = float(costs[error]) - float(costs[right])
     if excess <= 0:
         raise ValueError(
@@ -93,14 +93,14 @@ def _excess(costs: dict[str, float], error: str, right: str) -> float:
 def cheapest_class(
     probabilities: ArrayLike, cost_matrix: ArrayLike
 ) -> NDArray[np.intp]:
-    """Decide for the class of the lowest expected cost.
+    """Choose the class of the lowest expected cost.
 
     The expected cost of predicting j is ``sum_i p_i * cost_matrix[i, j]`` [1]_.
 
     Parameters
     ----------
     probabilities : array-like of shape (..., n_classes) or (n_rows,)
-        Rows that sum to 1, calibrated for the place of use; one axis alone holds the
+        Rows that sum to 1, calibrated for the place of use. A single axis holds the
         probability of the second of two classes.
     cost_matrix : array-like of shape (n_classes, n_classes)
         ``cost_matrix[i, j]`` is the cost of predicting class j where class i is true.
@@ -109,7 +109,7 @@ def cheapest_class(
     Returns
     -------
     ndarray of shape (...,) or (n_rows,)
-        Positions of the classes. Of equally cheap ones, the more probable.
+        Positions of the classes. Of equally cheap ones, the most probable.
 
     Raises
     ------
@@ -145,16 +145,17 @@ def cheapest_class(
 
 
 def resolve_costs(cost_matrix: Any, classes: NDArray) -> NDArray[np.float64] | None:
-    """Turn the parameter ``cost_matrix`` into an array; None stays None.
+    """Convert the parameter ``cost_matrix`` to an array; None stays None.
 
     Parameters
     ----------
     cost_matrix : array-like of shape (n_classes, n_classes), dict, data frame or None
-        An array-like is in the order of `classes`: true classes down, predicted ones
-        across. A frame goes by its labels instead: its index holds the true ones, its
-        columns the predicted ones. A dict maps (true label, predicted label) to a cost;
-        a right prediction that it leaves out costs 0.
+        An array-like has a row for each true and a column for each predicted class, in
+        the order of `classes`. The index of a frame holds the true labels, its columns
+        the predicted ones, in any order. A dict maps (true label, predicted label) to a
+        cost; a right prediction that it leaves out costs 0.
     classes : ndarray of shape (n_classes,)
+        The sorted labels.
 
     Returns
     -------
@@ -187,7 +188,7 @@ def resolve_costs(cost_matrix: Any, classes: NDArray) -> NDArray[np.float64] | N
 
 
 def _from_frame(frame: Any, labels: list) -> NDArray:
-    """Bring a frame to the order of the labels; other labels may be there, too."""
+    """Sort a frame by the labels; it may have others, too."""
     positions = []
     for axis in ("index", "columns"):
         found = list(getattr(frame, axis, ()))  # polars' frames have no index

@@ -1,4 +1,4 @@
-"""The class prior of rows that nobody labelled."""
+"""The class prior of unlabelled rows."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ def estimate_prior(
 ) -> NDArray[np.float64]:
     """Estimate the class prior of unlabelled rows from their probabilities.
 
-    Maximises the likelihood of the rows over the prior q by expectation maximisation
-    [1]_: shift the probabilities from `source_prior` to q, take their mean as the next
-    q, starting from `source_prior`. It presumes label shift (p(x | class) as in
-    training) and probabilities that are calibrated for `source_prior`.
+    Expectation maximisation [1]_ of the likelihood of the rows over the prior q: from
+    ``q = source_prior``, shift the probabilities from `source_prior` to q and take
+    their mean as the next q. It assumes label shift (p(x | class) as in training) and
+    probabilities that are calibrated for `source_prior`.
 
     Parameters
     ----------
     probabilities : array-like of shape (n_rows, n_classes) or (n_rows,)
-        Of the unlabelled rows, under `source_prior`; one axis alone holds the
-        probability of the second of two classes.
+        Probabilities of the unlabelled rows, under `source_prior`. A single axis holds
+        the probability of the second of two classes.
     source_prior : array-like of shape (n_classes,)
         Class distribution that `probabilities` hold for. A class that it lacks
         (probability 0) is estimated as 0.
     max_iter : int, default=5000
-        At most so many iterations.
+        Largest number of iterations.
     tol : float, default=1e-08
-        Stop when no class' prior moves by more than this in an iteration.
+        The iterations stop when no prior of a class changes by more than this.
 
     Returns
     -------
     ndarray of shape (n_classes,)
-        Sums to 1. Where the rows tell nothing (each has the probabilities of
-        `source_prior`) it is `source_prior`.
+        The prior of the rows, which sums to 1. If each row has the probabilities of
+        `source_prior`, it is `source_prior`.
 
     Raises
     ------
@@ -51,16 +51,16 @@ def estimate_prior(
     Warns
     -----
     UserWarning
-        If the prior still moves after `max_iter` iterations.
+        If the prior still changes by more than `tol` after `max_iter` iterations.
 
     See Also
     --------
-    shift_probabilities : Probabilities under the prior that was found.
+    shift_probabilities : Probabilities under the estimated prior.
 
     Notes
     -----
     The standard error is at best that of counting labels, ``sqrt(q (1 - q) / n_rows)``,
-    and grows with the overlap of the classes. EM slows down with the overlap, too.
+    and grows with the overlap of the classes. So does the number of iterations.
 
     References
     ----------
@@ -85,7 +85,12 @@ def estimate_prior(
     >>> shifted.mean(axis=0).round(2).tolist()
     [0.7, 0.3]
     """
-    rows = _checked_rows(probabilities)
+    rows = checked_probabilities(probabilities)
+    if rows.ndim != 2 or not len(rows):
+        raise ValueError(
+            "probabilities must have shape (n_rows, n_classes) or (n_rows,) with at "
+            f"least one row, but have shape {np.shape(probabilities)}."
+        )
     source = checked_prior("source_prior", source_prior, rows.shape[1])
     # p(x | class) up to a factor of the row
     likelihood = np.divide(rows, source, out=np.zeros_like(rows), where=source > 0)
@@ -95,16 +100,6 @@ def estimate_prior(
             "probabilities can be; give the prior that the probabilities hold for."
         )
     return _maximise(likelihood, source / source.sum(), max_iter, tol)
-
-
-def _checked_rows(probabilities: ArrayLike) -> NDArray[np.float64]:
-    rows = checked_probabilities(probabilities)
-    if rows.ndim != 2 or not len(rows):
-        raise ValueError(
-            "probabilities must have shape (n_rows, n_classes) or (n_rows,) with at "
-            f"least one row, but have shape {np.shape(probabilities)}."
-        )
-    return rows
 
 
 def _maximise(

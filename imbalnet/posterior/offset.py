@@ -1,4 +1,4 @@
-"""One offset a class, fitted to held-out rows."""
+"""One offset for each class, fitted to held-out rows."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
+from sklearn.utils import gen_batches
 
 from imbalnet.posterior._effective import effective_weight
 
-# Log posteriors that are shifted at once: 1 MiB.
+# Number of log posteriors that are shifted at once: 1 MiB.
 _BLOCK_VALUES = 2**17
 
 
@@ -19,32 +20,32 @@ def fit_offset(
     sample_weight: NDArray,
     scale: float = 0.5,
 ) -> NDArray[np.float64]:
-    """Fit one offset a class to held-out rows, where the closed form leaves a bias.
+    """Fit an offset for each class to held-out rows, against a bias of the mean.
 
-    Training stops at an epoch of a still high learning rate, weighted rows are
-    memorised, and synthetic rows are no rows: each leaves the mean probability off by
-    some per cent. The offsets, added to the log posteriors, minimise the weighted
-    log loss with a normal prior of mean 0, so that a handful of positives moves little.
-    For two classes they do not change the ranking.
+    After the closed-form shift, mean probabilities may still be off by some per cent:
+    training stops at an epoch with a high learning rate, weighted rows are memorised,
+    and synthetic rows differ from real ones. The offsets, added to the log posteriors,
+    minimise the weighted log loss with a normal prior of mean 0, so that they stay
+    small with a handful of positives. For two classes they do not change the ranking.
 
     Parameters
     ----------
     log_posterior : ndarray of shape (n_rows, n_classes) or \
             (n_rows, members, n_classes)
-        Members' probabilities are averaged.
+        Log posteriors of the rows. The probabilities of members are averaged.
     codes : ndarray of shape (n_rows,)
-        Class codes.
+        Class codes of the rows.
     sample_weight : ndarray of shape (n_rows,)
-        Weights of the rows; only as many rows count as their effective number,
+        Weights of the rows, which count as their effective number of rows,
         ``sum(w)**2 / sum(w**2)``.
     scale : float, default=0.5
-        Standard deviation of the prior.
+        Standard deviation of the prior on the offsets.
 
     Returns
     -------
     ndarray of shape (n_classes,)
-        Of mean 0 over the classes that occur in `codes`; 0 for the others, of which
-        these rows tell nothing.
+        Offsets with mean 0 over the classes that occur in `codes`, and 0 for the
+        others.
     """
     n_classes = log_posterior.shape[-1]
     offset = np.zeros(n_classes)
@@ -56,12 +57,11 @@ def fit_offset(
     members = log_posterior.reshape(len(codes), -1, len(present))
     weight = effective_weight(sample_weight)
     step = max(1, _BLOCK_VALUES // members[0].size)
-    blocks = [slice(start, start + step) for start in range(0, len(codes), step)]
 
     def objective(offset: NDArray) -> tuple[float, NDArray]:
         value = 0.5 * np.square(offset / scale).sum()
         gradient = offset / scale**2
-        for rows in blocks:
+        for rows in gen_batches(len(codes), step):
             loss, residual = _loss_and_gradient(members[rows] + offset, codes[rows])
             value += weight[rows] @ loss
             gradient = gradient + weight[rows] @ residual
@@ -76,11 +76,11 @@ def fit_offset(
 def _loss_and_gradient(
     members: NDArray, codes: NDArray[np.integer]
 ) -> tuple[NDArray, NDArray]:
-    """Give the rows' log losses, and their gradients by the log posteriors' offsets."""
+    """Compute the rows' log losses and their gradients with respect to the offsets."""
     rows = np.arange(len(codes))
     shifted = log_softmax(members, axis=-1)  # (rows, members, classes)
     log_target = shifted[rows, :, codes]
-    share = softmax(log_target, axis=1)  # what each member answers for
+    share = softmax(log_target, axis=1)  # of each member in the mean
     log_loss = np.log(members.shape[1]) - logsumexp(log_target, axis=1)
     residual = np.einsum("nm,nmc->nc", share, np.exp(shifted))
     residual[rows, codes] -= 1.0

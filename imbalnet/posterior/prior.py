@@ -1,4 +1,4 @@
-"""Class priors: what a network learned under, what it shall hold for."""
+"""Class priors: what a network learned under, and what probabilities hold for."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from imbalnet.posterior._checks import as_given, checked_prior, checked_probabil
 def effective_prior(
     counts: ArrayLike, class_weight: ArrayLike = 1.0, sampling_rate: ArrayLike = 1.0
 ) -> NDArray[np.float64]:
-    """Class distribution that a network learns under weights and sampling.
+    """Compute the class distribution that a network learns.
 
     Parameters
     ----------
     counts : array-like of shape (n_classes,)
-        Rows of each class, or the sum of their sample weights.
+        Number of rows of each class, or the sum of their sample weights.
     class_weight : array-like of shape (n_classes,), default=1.0
         Weight of each class in the loss.
     sampling_rate : array-like of shape (n_classes,), default=1.0
@@ -29,7 +29,7 @@ def effective_prior(
     Returns
     -------
     ndarray of shape (n_classes,)
-        Sums to 1.
+        Products of the three, normalised to the sum 1.
 
     Examples
     --------
@@ -48,23 +48,23 @@ def effective_prior(
 def resolve_prior(
     target_prior: Any, classes: NDArray, class_prior: NDArray
 ) -> NDArray[np.float64] | None:
-    """Turn the parameter ``target_prior`` into probabilities; None stays None.
+    """Convert the parameter ``target_prior`` to probabilities; None stays None.
 
     Parameters
     ----------
     target_prior : {"train", "uniform"}, dict, array-like of shape (n_classes,) or None
-        A dict maps each label to its probability; a pandas Series counts as one, its
-        index being the labels. An array-like, as of :func:`estimate_prior`, is in the
-        order of `classes`.
+        A dict, or a pandas Series with its index, maps each label to its probability.
+        An array-like, as of :func:`estimate_prior`, is in the order of `classes`.
     classes : ndarray of shape (n_classes,)
+        The sorted labels.
     class_prior : ndarray of shape (n_classes,)
-        What "train" stands for.
+        Class distribution of the training data, returned for "train".
 
     Raises
     ------
     ValueError
-        If a dict, a Series or an array-like does not give each class a probability,
-        summing to 1, or if the first two name other labels.
+        If there is not one probability for each class, if they do not sum to 1, or if
+        a dict or a Series names other labels.
     """
     if target_prior is None:
         return None
@@ -112,12 +112,12 @@ def shift_prior(
     Parameters
     ----------
     log_posterior : array-like of shape (..., n_classes)
-        Log probabilities under `source_prior`; a constant a row does not matter.
+        Log probabilities under `source_prior`, up to a constant in each row.
     source_prior : array-like of shape (n_classes,)
         Class distribution that they hold for. A class that it lacks (probability 0)
-        cannot be brought back: it keeps the probability that it has.
+        is not shifted.
     target_prior : array-like of shape (n_classes,)
-        Class distribution that they shall hold for.
+        Class distribution to move to.
 
     Returns
     -------
@@ -144,11 +144,14 @@ def shift_prior(
 def prior_shift(
     source_prior: ArrayLike, target_prior: ArrayLike
 ) -> NDArray[np.float64]:
-    """Give what :func:`shift_prior` adds to the log posteriors of each class.
+    """Compute the shift of :func:`shift_prior` for each class.
 
     Parameters
     ----------
-    source_prior, target_prior : array-like of shape (n_classes,)
+    source_prior : array-like of shape (n_classes,)
+        Class distribution to move from.
+    target_prior : array-like of shape (n_classes,)
+        Class distribution to move to.
 
     Returns
     -------
@@ -168,36 +171,36 @@ def shift_probabilities(
 ) -> NDArray[np.float64]:
     """Move class probabilities from one class prior to another.
 
-    ``p_c * target_c / source_c``, renormalised [1]_: :func:`shift_prior` for plain
-    probabilities, of any classifier. Behind an oversampler, `source_prior` is the class
-    distribution of the rows that the classifier was fitted to, `target_prior` that of
-    the rows to predict. The shift with the priors swapped is its inverse.
+    ``p_c * target_c / source_c``, renormalised [1]_. This is :func:`shift_prior` for
+    probabilities instead of their logs, of any classifier. After an oversampler,
+    `source_prior` is the class distribution of the rows that the classifier was fitted
+    to, `target_prior` that of the rows to predict. Swapped priors undo the shift.
 
     Parameters
     ----------
     probabilities : array-like of shape (..., n_classes) or (n_rows,)
-        Rows that sum to 1; one axis alone holds the probability of the second of two
+        Rows that sum to 1. A single axis holds the probability of the second of two
         classes. 0 stays 0 and 1 stays 1.
     source_prior : array-like of shape (n_classes,)
         Class distribution that they hold for. A class that it lacks (probability 0)
-        cannot be brought back, see :func:`shift_prior`.
+        is not shifted.
     target_prior : array-like of shape (n_classes,)
-        Class distribution that they shall hold for.
+        Class distribution to move to.
 
     Returns
     -------
     ndarray of shape (..., n_classes) or (n_rows,)
-        Probabilities under `target_prior`, of the shape that was given.
+        Probabilities under `target_prior`, of the same shape.
 
     Raises
     ------
     ValueError
         If `probabilities` or a prior does not hold probabilities, if the numbers of
-        classes differ, or if `target_prior` excludes every class that a row can be.
+        classes differ, or if `target_prior` is 0 for every class that a row can be.
 
     See Also
     --------
-    estimate_prior : The target prior from unlabelled rows, where nobody knows it.
+    estimate_prior : An unknown target prior, from unlabelled rows.
 
     References
     ----------
@@ -206,7 +209,7 @@ def shift_probabilities(
 
     Examples
     --------
-    A classifier behind SMOTE saw as many positives as negatives; 1 % are positive:
+    A classifier after SMOTE saw as many positives as negatives; 1 % are positive:
 
     >>> from imbalnet.posterior import shift_probabilities
     >>> shift_probabilities([0.5, 0.9, 1.0], [0.5, 0.5], [0.99, 0.01]).round(3).tolist()

@@ -1,11 +1,15 @@
-"""Which rows an epoch trains on: index samplers, and imbalanced-learn's resamplers."""
+"""Which rows an epoch trains on: index samplers, and imbalanced-learn's resamplers.
 
-from imbalnet.samplers._build import SAMPLERS, build_sampler
+An index sampler draws every epoch as row numbers. A resampler (SMOTE and the like) is
+applied once to the training rows. :mod:`imbalnet._fit` plans a training run with them:
+after the validation split, and with the rates at which they draw each class.
+"""
+
+from imbalnet.samplers._build import SAMPLERS
 from imbalnet.samplers._epochs import Shuffle, batch_sizes
-from imbalnet.samplers.base import IndexSampler, bound, checked_rates
+from imbalnet.samplers.base import IndexSampler
 from imbalnet.samplers.batch import BalancedBatchSampler, StratifiedBatchSampler
 from imbalnet.samplers.epoch import Oversampler, Undersampler, WeightedSampler
-from imbalnet.samplers.resamplers import resample
 from imbalnet.samplers.torch_sampler import TorchSampler
 
 __all__ = [
@@ -19,8 +23,4 @@ __all__ = [
     "Undersampler",
     "WeightedSampler",
     "batch_sizes",
-    "bound",
-    "build_sampler",
-    "checked_rates",
-    "resample",
 ]

@@ -6,15 +6,19 @@ import inspect
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler, WeightedRandomSampler
 
 from imbalnet._nested import accepted_names, reject_unknown
+from imbalnet.samplers._epochs import Shuffle
 from imbalnet.samplers.base import IndexSampler
 from imbalnet.samplers.batch import BalancedBatchSampler, StratifiedBatchSampler
 from imbalnet.samplers.epoch import Oversampler, Undersampler, WeightedSampler
 from imbalnet.samplers.resamplers import build_resampler
 from imbalnet.samplers.torch_sampler import CONTRACT, TorchSampler
 
+# All names of the parameter ``sampler``; the parameters of __init__ are sampler__*.
 SAMPLERS: dict[str, type[IndexSampler]] = {
     "weighted": WeightedSampler,
     "oversample": Oversampler,
@@ -25,27 +29,11 @@ SAMPLERS: dict[str, type[IndexSampler]] = {
 
 
 def build_sampler(sampler: Any, params: dict[str, Any]) -> Any:
-    """Make the sampler that the parameter ``sampler`` and its ``sampler__*`` describe.
+    """Build the sampler that the parameter ``sampler`` and its ``sampler__*`` describe.
 
-    Parameters
-    ----------
-    sampler : str, type, object with ``fit_resample`` or None
-        A name in `SAMPLERS`, a subclass of `IndexSampler` or of
-        ``torch.utils.data.Sampler``, an imbalanced-learn sampler or a pipeline of them.
-    params : dict
-        Without the prefix.
-
-    Returns
-    -------
-    IndexSampler, imbalanced-learn sampler or None
-        A new object: what the user gave stays as it is.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is unknown or missing, if a class lacks what makes it a sampler,
-        if a step of a pipeline is none, or for a class where an instance belongs and an
-        instance where a class does.
+    `sampler` is a name in `SAMPLERS`, a subclass of `IndexSampler` or of torch's
+    ``Sampler``, an imbalanced-learn sampler, a pipeline of them or None. The result is
+    a new object; the one that the user gave is not changed.
     """
     if sampler is None:
         reject_unknown("sampler", "sampler=None", params, ())
@@ -61,29 +49,27 @@ def build_sampler(sampler: Any, params: dict[str, Any]) -> Any:
     return build_resampler(sampler, params)
 
 
-def _from_class(cls: type, params: dict[str, Any]) -> IndexSampler:
-    if issubclass(cls, IndexSampler):
-        _check_methods(cls, sorted(cls.__abstractmethods__))
-        _check_arguments(cls, params, given=())
-        return cls(**params)
-    if issubclass(cls, Sampler):
-        _check_methods(cls, ["__iter__"] if cls.__iter__ is Sampler.__iter__ else [])
-        _check_arguments(cls, params, given=CONTRACT)
-        return TorchSampler(cls, **params)
-    name = cls.__name__
-    raise ValueError(f"sampler={name} is a class; give an instance: sampler={name}().")
-
-
-def _check_methods(cls: type, missing: list[str]) -> None:
+def _from_class(cls: Any, params: dict[str, Any]) -> IndexSampler:
+    name, is_own = cls.__name__, issubclass(cls, IndexSampler)
+    if is_own:
+        missing = sorted(cls.__abstractmethods__)
+    elif issubclass(cls, Sampler):
+        missing = ["__iter__"] if cls.__iter__ is Sampler.__iter__ else []
+    else:
+        raise ValueError(
+            f"sampler={name} is a class; give an instance: sampler={name}()."
+        )
     if missing:
         raise ValueError(
-            f"sampler={cls.__name__} leaves {' and '.join(missing)} to its subclasses; "
+            f"sampler={name} leaves {' and '.join(missing)} to its subclasses; "
             "give a subclass that defines that."
         )
+    _check_arguments(cls, params, given=() if is_own else CONTRACT)
+    return cls(**params) if is_own else TorchSampler(cls, **params)
 
 
 def _check_arguments(cls: type, params: dict[str, Any], given: Collection[str]) -> None:
-    """Raise for arguments that ``__init__`` does not know, or needs and has not."""
+    """Raise for arguments that ``__init__`` does not take, or needs and lacks."""
     owner = f"sampler={cls.__name__}"
     known = accepted_names(cls, without=given)
     own = set(params) & set(given)
@@ -101,7 +87,7 @@ def _check_arguments(cls: type, params: dict[str, Any], given: Collection[str]) 
 
 def _missing_message(owner: str, missing: list[str]) -> str:
     cure = (
-        "Row weights cannot be given, because the training rows are known behind the "
+        "Row weights cannot be given, because the training rows are known after the "
         "validation split only: use sampler='weighted', which draws rarer classes more "
         "often, or a subclass of torch.utils.data.Sampler that computes them from its "
         "argument labels."
@@ -125,3 +111,37 @@ def _instance_message(cls: type) -> str:
         f"sampler={name}(...) is an instance, made before the validation split leaves "
         f"the training rows; {cure}."
     )
+
+
+def bind_sampler(
+    sampler: IndexSampler, codes: NDArray[np.integer], rng: np.random.Generator
+) -> IndexSampler:
+    """Bind a sampler to the training rows; raise if ``bind`` returns no sampler."""
+    given = sampler.bind(codes, rng)
+    if not isinstance(given, IndexSampler):
+        raise ValueError(
+            f"sampler={type(sampler).__name__}: bind must give the sampler (return "
+            f"self), but gave {given!r}."
+        )
+    return given
+
+
+def sampler_rates(
+    sampler: IndexSampler | Shuffle, counts: NDArray, batch_size: int
+) -> NDArray[np.float64]:
+    """Compute the rates of a sampler, which must be above 0; 1 for absent classes."""
+    given = sampler.rates(counts, batch_size)
+    try:
+        rates = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        rates = np.empty(0)
+    is_one_each = rates.shape == counts.shape
+    if is_one_each:
+        rates = np.where(counts > 0, rates, 1.0)
+    if not is_one_each or not np.all(np.isfinite(rates) & (rates > 0)):
+        raise ValueError(
+            f"sampler={type(sampler).__name__}: rates must give each of the "
+            f"{len(counts)} classes a finite number above 0, how often an epoch draws "
+            f"a row of it in expectation, but gave {given!r}."
+        )
+    return rates

@@ -14,10 +14,10 @@ EpochRows = NDArray[np.integer] | list[NDArray[np.integer]]
 
 
 class EpochOrder(Protocol):
-    """What gives the order of an epoch; every index sampler does."""
+    """Anything that draws the order of an epoch, as every index sampler does."""
 
     def epoch(self, batch_size: int) -> EpochRows:
-        """Give row numbers, to be cut into batches in this order, or the batches."""
+        """Draw row numbers, to be cut into batches in this order, or the batches."""
 
 
 class Shuffle:
@@ -27,41 +27,42 @@ class Shuffle:
         self.n_rows, self.rng = n_rows, rng
 
     def epoch(self, batch_size: int) -> NDArray[np.integer]:
-        """Give row numbers, to be cut into batches in this order."""
+        """Draw one epoch of row numbers."""
         del batch_size
         rows = np.arange(self.n_rows, dtype=index_dtype(self.n_rows))
         self.rng.shuffle(rows)
         return rows
 
     def epoch_rows(self, counts: NDArray) -> int:
-        """Give how many rows an epoch has."""
+        """Return how many rows an epoch has."""
         del counts
         return self.n_rows
 
     def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
-        """Give how often a row of each class comes in an epoch: once."""
+        """Return how often a row of each class is drawn in an epoch: once."""
         del batch_size
         return np.ones(len(counts))
 
 
 def index_dtype(n_rows: int) -> type[np.signedinteger]:
-    """Give the smaller type that holds row numbers; torch takes both for an index."""
+    """Return the smallest dtype for row numbers that torch takes for an index."""
     return np.int32 if n_rows < 2**31 else np.int64
 
 
 def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
-    """Give the sizes of the batches that an epoch is cut into.
-
-    A single row that would be left over joins the batch before it.
+    """Compute the sizes of the batches that an epoch is cut into.
 
     Parameters
     ----------
     n_rows : int
-        Rows of the epoch.
+        Number of rows in the epoch.
     batch_size : int
+        Number of rows in a batch. If a single row is left over, the batch before it
+        takes it.
 
     Examples
     --------
+    >>> from imbalnet.samplers import batch_sizes
     >>> batch_sizes(10, 4), batch_sizes(9, 4)
     ([4, 4, 2], [4, 5])
     """
@@ -70,26 +71,9 @@ def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
 
 
 def checked_epoch(drawn: Any, n_rows: int, sampler: str) -> EpochRows:
-    """Bring what a sampler gave for an epoch to arrays of row numbers, or raise.
+    """Convert what a sampler drew to an array of row numbers, or to batches of them.
 
-    Parameters
-    ----------
-    drawn : iterable of int or of iterables of int
-        Row numbers, or batches of them: arrays, tensors, lists and so on.
-    n_rows : int
-        Rows that there are.
-    sampler : str
-        Its name, for the error.
-
-    Returns
-    -------
-    ndarray of shape (n_drawn,) or list of ndarray
-        A list holds the batches, without empty ones.
-
-    Raises
-    ------
-    ValueError
-        If there is no row, or one that is no integer from 0 to `n_rows` - 1.
+    Raise a ValueError if there is no row, or a number that is not one of `n_rows` rows.
 
     Examples
     --------
@@ -115,7 +99,7 @@ def checked_epoch(drawn: Any, n_rows: int, sampler: str) -> EpochRows:
     if len(outside):
         raise ValueError(
             f"sampler={sampler} drew row {outside[0]}, but the training rows have the "
-            f"numbers 0 to {n_rows - 1}: they are counted behind the validation split. "
+            f"numbers 0 to {n_rows - 1}: they are counted after the validation split. "
             "Build the sampler from the class codes that it is given: the labels or "
             "data_source of a torch sampler's __init__, the codes of bind."
         )
@@ -145,12 +129,7 @@ def _integers(values: Any) -> NDArray[np.integer]:
 
 
 def without_single_row(sizes: list[int]) -> list[int]:
-    """Let a last batch of a single row join the one before it.
-
-    Parameters
-    ----------
-    sizes : list of int
-    """
+    """Add a last batch of a single row to the batch before it."""
     if len(sizes) > 1 and sizes[-1] == 1:
         sizes[-2:] = [sizes[-2] + 1]
     return sizes

@@ -1,4 +1,4 @@
-"""What index samplers share: their interface, and the rows of each class in turn."""
+"""The contract of an index sampler, and what the samplers share."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbalnet._checks import checked_share
-from imbalnet.samplers._epochs import EpochRows, Shuffle
+from imbalnet.samplers._epochs import EpochRows
 
 
 class IndexSampler(ABC):
-    """A training epoch as a sequence of row numbers.
+    """Base class of all index samplers: an epoch as a sequence of row numbers.
 
-    Subclasses give :meth:`epoch` and :meth:`rates`, and :meth:`epoch_rows` where an
-    epoch has another number of rows than the data.
+    A sampler changes the class distribution that the network learns. It states by how
+    much, so that probabilities can be corrected. With n_c training rows of class c, a
+    sampler defines
+
+    - :meth:`epoch`: the rows of one epoch, as numbers from 0 to ``sum_c n_c - 1``.
+    - :meth:`rates`: how often a row of class c is drawn in an epoch, in expectation,
+      ``r_c = E[draws of class c] / n_c``. The network learns under the prior
+      ``∝ n_c r_c w_c`` then, where w_c are the class weights.
+    - :meth:`epoch_rows`: the number of rows in an epoch, ``sum_c n_c r_c``. By default
+      the number of training rows.
+
+    :meth:`bind` is called once, before the first epoch. Row numbers count the training
+    rows, after the validation rows were split off.
 
     Parameters
     ----------
@@ -27,16 +38,28 @@ class IndexSampler(ABC):
     Attributes
     ----------
     rng : numpy.random.Generator
-        Of the draws, after :meth:`bind`.
+        Generator of the draws, after :meth:`bind`.
     counts : ndarray of shape (n_classes,)
-        Training rows of each class, after :meth:`bind`.
-    queues : dict of int to RowQueue
-        The rows of each class that has any, after :meth:`bind`.
+        Number of training rows of each class, after :meth:`bind`.
+    queues : dict of int to ClassQueue
+        Rows of each class that has any, after :meth:`bind`.
 
-    Raises
-    ------
-    ValueError
-        If `power` is no number between 0 and 1.
+    Examples
+    --------
+    The bootstrap draws as many rows as there are, with replacement:
+
+    >>> import numpy as np
+    >>> from imbalnet.samplers import IndexSampler
+    >>> class Bootstrap(IndexSampler):
+    ...     def epoch(self, batch_size):
+    ...         n_rows = self.counts.sum()
+    ...         return self.rng.integers(n_rows, size=n_rows)
+    ...
+    ...     def rates(self, counts, batch_size):
+    ...         return np.ones(len(counts))
+    >>> codes = np.array([0, 0, 0, 1])
+    >>> Bootstrap().bind(codes, np.random.default_rng(0)).epoch(batch_size=2)
+    array([3, 2, 2, 1])
     """
 
     def __init__(self, power: float = 1.0) -> None:
@@ -45,12 +68,12 @@ class IndexSampler(ABC):
     def bind(
         self, codes: NDArray[np.integer], rng: np.random.Generator
     ) -> IndexSampler:
-        """Take the class codes of the training rows and the generator of the draws."""
+        """Set the class codes of the training rows and the generator of the draws."""
         self.rng = rng
         self.counts = np.bincount(codes)
         parts = np.split(sort_by_class(codes), np.cumsum(self.counts)[:-1])
         self.queues = {
-            code: RowQueue(rows, rng) for code, rows in enumerate(parts) if len(rows)
+            code: ClassQueue(rows, rng) for code, rows in enumerate(parts) if len(rows)
         }
         return self
 
@@ -61,122 +84,60 @@ class IndexSampler(ABC):
         Parameters
         ----------
         batch_size : int
+            Number of rows in a batch.
 
         Returns
         -------
         array-like of shape (n_drawn,) or list of array-like
-            Integers from 0 to below the number of training rows, to be cut into batches
-            in this order (:func:`imbalnet.samplers.batch_sizes` tells where); a list of
-            arrays holds the batches themselves.
+            Row numbers, integers from 0 to below the number of training rows. They are
+            cut into batches in this order, at :func:`imbalnet.samplers.batch_sizes`.
+            A list of arrays holds the batches themselves.
         """
 
     @abstractmethod
     def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
-        """Give how often a row of each class is drawn in an epoch, in expectation.
+        """Compute how often a row of each class is drawn in an epoch, in expectation.
 
         Parameters
         ----------
         counts : ndarray of shape (n_classes,)
-            Rows of each class (integers), or the sums of their weights (floats) where
-            an epoch is one batch that the rates enter as weights: nothing is drawn
-            there, so nothing is rounded.
+            Number of rows of each class (integers). If an epoch is one batch, nothing
+            is drawn: the rates multiply the weights of the rows, and `counts` are sums
+            of weights (floats), of which nothing may be rounded.
         batch_size : int
+            Number of rows in a batch.
 
         Returns
         -------
         ndarray of shape (n_classes,)
-            Above 0; what it gives classes without rows means nothing.
+            Numbers above 0. Values for classes without rows are ignored.
         """
 
     def epoch_rows(self, counts: NDArray) -> int:
-        """Give how many rows an epoch draws, before the batch size is chosen.
+        """Compute how many rows an epoch draws; the batch size may depend on it.
 
         Parameters
         ----------
         counts : ndarray of shape (n_classes,)
-            As in :meth:`rates`.
+            Number of rows of each class.
 
         Returns
         -------
         int
-            As many as there are, unless a subclass says otherwise.
+            Number of rows, by default the sum of `counts`.
         """
         return round(counts.sum())
 
 
-def bound(
-    sampler: IndexSampler, codes: NDArray[np.integer], rng: np.random.Generator
-) -> IndexSampler:
-    """Bind a sampler to the training rows.
-
-    Parameters
-    ----------
-    sampler : IndexSampler
-    codes : ndarray of shape (n_rows,)
-        Class codes of the training rows.
-    rng : numpy.random.Generator
-        Of the draws.
-
-    Raises
-    ------
-    ValueError
-        If its ``bind`` does not give a sampler.
-    """
-    given = sampler.bind(codes, rng)
-    if not isinstance(given, IndexSampler):
-        raise ValueError(
-            f"sampler={type(sampler).__name__}: bind must give the sampler (return "
-            f"self), but gave {given!r}."
-        )
-    return given
-
-
-def checked_rates(
-    sampler: IndexSampler | Shuffle, counts: NDArray, batch_size: int
-) -> NDArray[np.float64]:
-    """Give a sampler's rates, 1 for classes without rows.
-
-    Parameters
-    ----------
-    sampler : {IndexSampler, Shuffle}
-    counts : ndarray of shape (n_classes,)
-        See :meth:`IndexSampler.rates`.
-    batch_size : int
-
-    Returns
-    -------
-    ndarray of shape (n_classes,)
-
-    Raises
-    ------
-    ValueError
-        If a rate of a class with rows is not finite and above 0, or if there is not one
-        for each class.
-    """
-    given = sampler.rates(counts, batch_size)
-    try:
-        rates = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        rates = np.empty(0)
-    is_one_each = rates.shape == counts.shape
-    if is_one_each:
-        rates = np.where(counts > 0, rates, 1.0)
-    if not is_one_each or not np.all(np.isfinite(rates) & (rates > 0)):
-        raise ValueError(
-            f"sampler={type(sampler).__name__}: rates must give each of the "
-            f"{len(counts)} classes a finite number above 0, how often an epoch draws "
-            f"a row of it in expectation, but gave {given!r}."
-        )
-    return rates
-
-
-class RowQueue:
-    """The rows of one class in random order, over and over.
+class ClassQueue:
+    """Endless queue of the rows of one class: one random order after the other.
 
     Parameters
     ----------
     rows : ndarray of shape (n_rows,)
+        Row numbers.
     rng : numpy.random.Generator
+        Generator of the orders and the draws.
     """
 
     def __init__(self, rows: NDArray[np.intp], rng: np.random.Generator) -> None:
@@ -185,7 +146,7 @@ class RowQueue:
         self.waiting = rows[:0]
 
     def take(self, n: int) -> NDArray[np.intp]:
-        """Take the next `n` rows; a new round is shuffled when one is used up."""
+        """Take the next `n` rows; used-up rows are shuffled and begin again."""
         rounds = -(-max(n - len(self.waiting), 0) // len(self.rows))
         fresh = self.rng.permuted(np.tile(self.rows, (rounds, 1)), axis=1)
         line = np.concatenate([self.waiting, fresh.ravel()])
@@ -199,25 +160,10 @@ class RowQueue:
 
 def fill(
     slots: NDArray[np.integer],
-    queues: dict[int, RowQueue],
-    take: Callable[[RowQueue, int], NDArray[np.intp]],
+    queues: dict[int, ClassQueue],
+    take: Callable[[ClassQueue, int], NDArray[np.intp]],
 ) -> NDArray[np.intp]:
-    """Put rows of the right class into the slots of an epoch.
-
-    Parameters
-    ----------
-    slots : ndarray of shape (n_drawn,)
-        The class of each slot.
-    queues : dict of int to RowQueue
-        By class, in ascending order.
-    take : {RowQueue.take, RowQueue.draw}
-        How a queue gives rows.
-
-    Returns
-    -------
-    ndarray of shape (n_drawn,)
-        Row numbers.
-    """
+    """Fill an epoch's slots, whose classes are given, with rows from the queues."""
     taken = np.bincount(slots, minlength=max(queues) + 1)
     rows = [take(queue, taken[code]) for code, queue in queues.items()]
     order = np.empty(len(slots), dtype=np.intp)
@@ -226,48 +172,25 @@ def fill(
 
 
 def sort_by_class(codes: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Give the positions of class 0 in their order, then those of class 1, and so on.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n_rows,)
-        Class codes from 0.
-    """
+    """Return the positions of class 0 in their order, then those of class 1, ..."""
     # NumPy sorts integers of up to 16 bits by radix, in one pass
     small = codes.astype(np.min_scalar_type(codes.max()), copy=False)
     return np.argsort(small, kind="stable")
 
 
 def tempered_shares(counts: NDArray, power: float) -> NDArray[np.float64]:
-    """Give class shares between the data's (`power` 0) and equal ones (1).
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_classes,)
-        A class of 0 keeps a share of 0.
-    power : float
-    """
+    """Compute class shares between the data's (`power` 0) and equal ones (1)."""
     present = counts > 0
     mass = present * np.where(present, counts, 1.0) ** (1.0 - power)
     return mass / mass.sum()
 
 
 def per_row(expected: NDArray, counts: NDArray) -> NDArray[np.float64]:
-    """Turn expected draws of each class into rates; 1 for classes without rows.
-
-    Parameters
-    ----------
-    expected, counts : ndarray of shape (n_classes,)
-    """
+    """Divide expected draws of each class by its rows; 1 for classes without rows."""
     present = counts > 0
     return np.where(present, expected / np.where(present, counts, 1), 1.0)
 
 
 def are_weights(counts: NDArray) -> bool:
-    """Tell sums of weights, which are floats, from numbers of rows.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_classes,)
-    """
+    """Return whether counts are sums of weights, which are floats."""
     return counts.dtype.kind == "f"

@@ -1,4 +1,4 @@
-"""Samplers that keep class shares within every batch, not over the epoch alone."""
+"""Samplers that keep class shares in every batch, not only over the epoch."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from numpy.typing import NDArray
 
 from imbalnet.samplers._epochs import batch_sizes
 from imbalnet.samplers.base import (
+    ClassQueue,
     IndexSampler,
-    RowQueue,
     are_weights,
     fill,
     per_row,
     tempered_shares,
 )
 
-# Apart from this, slots that are equally urgent are dealt at random.
+# Slots whose due times differ by less than this are dealt in random order.
 _TIE = 1e-6
 
 
 class StratifiedBatchSampler(IndexSampler):
     """Keep the class shares in every batch; an epoch has n rows.
 
-    Class c has a share q_c ∝ n_c ** (1 - power) of each batch. Where the slots of a
-    batch are at least twice the classes, no batch is without a class: one whose share
-    is less than a row gets one row in each batch, repeated as needed, and the others
-    share what is left. (A last batch with fewer slots than classes cannot hold that.)
+    Class c has a share q_c ∝ n_c ** (1 - power) of each batch. If a batch has at least
+    twice as many slots as there are classes, every batch holds every class: a class
+    whose share is less than a row gets one row in each batch, repeated as needed, and
+    the others share the rest. (A last batch with fewer slots than classes is an
+    exception.)
 
     The slots that rounding leaves over are dealt so that, at the end of every batch,
-    all that a class was given since training began is at most one row away from the
-    sum of its shares. A single batch holds a class' share rounded down, or one row more
-    than that, with more than two classes at times two.
+    the rows that a class got since training began differ from the sum of its shares by
+    at most one. A single batch holds a class' share rounded down, or one row more; with
+    more than two classes sometimes two more.
 
-    Within a class rows are drawn without replacement until all were seen: with
+    Within a class rows are drawn without replacement until all were seen. With
     ``power=0``, and no share below a row in any batch, an epoch is every row once.
 
     Parameters
@@ -45,7 +46,7 @@ class StratifiedBatchSampler(IndexSampler):
     Examples
     --------
     >>> import numpy as np
-    >>> from imbalnet.sampling import StratifiedBatchSampler
+    >>> from imbalnet.samplers import StratifiedBatchSampler
     >>> codes = np.repeat([0, 1], [90, 10])
     >>> sampler = StratifiedBatchSampler().bind(codes, np.random.default_rng(0))
     >>> batches = codes[sampler.epoch(batch_size=20)].reshape(5, 20)
@@ -59,24 +60,21 @@ class StratifiedBatchSampler(IndexSampler):
     def bind(
         self, codes: NDArray[np.integer], rng: np.random.Generator
     ) -> StratifiedBatchSampler:
-        """Take the class codes of the training rows and the generator of the draws."""
+        """Set the class codes of the training rows and the generator of the draws."""
         super().bind(codes, rng)
         self.dealer = _Dealer(len(self.counts), rng)
         return self
 
     def epoch(self, batch_size: int) -> NDArray[np.intp]:
-        """Draw one epoch of row numbers, to be cut into batches in this order.
-
-        Within a batch the rows stand class by class.
-        """
+        """Draw one epoch of row numbers, sorted by class within each batch."""
         quotas = _BatchQuotas(self.counts, batch_size, self.power)
         classes = np.arange(len(self.counts))
         dealt = self.dealer.deal(quotas.full, quotas.last, quotas.n_batches)
         slots = np.concatenate([np.repeat(classes, n_slots) for n_slots in dealt])
-        return fill(slots, self.queues, RowQueue.take)
+        return fill(slots, self.queues, ClassQueue.take)
 
     def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
-        """Give how often a row of each class is drawn in an epoch, in expectation."""
+        """Compute how often a row of each class is drawn in an epoch."""
         if are_weights(counts):
             drawn = tempered_shares(counts, self.power) * counts.sum()
         else:
@@ -87,7 +85,8 @@ class StratifiedBatchSampler(IndexSampler):
 class BalancedBatchSampler(StratifiedBatchSampler):
     """Fill every batch with the classes in equal parts; an epoch has n rows.
 
-    With more classes than slots they take turns, those served least first.
+    With more classes than slots they take turns, those with the fewest slots so far
+    first.
     """
 
     def __init__(self) -> None:
@@ -95,7 +94,7 @@ class BalancedBatchSampler(StratifiedBatchSampler):
 
 
 class _BatchQuotas:
-    """Slots of each class, in expectation: in a full batch, in the last, an epoch."""
+    """Expected slots of each class: in a full batch, in the last, in an epoch."""
 
     def __init__(self, counts: NDArray, batch_size: int, power: float) -> None:
         sizes = batch_sizes(counts.sum(), batch_size)
@@ -110,7 +109,7 @@ class _BatchQuotas:
 
 
 def _quotas(shares: NDArray, size: int, keeps_all: bool) -> NDArray[np.float64]:
-    """Share `size` slots out; `keeps_all` raises every class to a slot at least."""
+    """Distribute `size` slots; with `keeps_all` every class gets at least one."""
     quotas = shares * size
     raised = np.zeros(len(shares), dtype=bool)
     while keeps_all and (quotas[shares > 0] < 1).any():
@@ -122,15 +121,15 @@ def _quotas(shares: NDArray, size: int, keeps_all: bool) -> NDArray[np.float64]:
 
 
 class _Dealer:
-    """Deal the slots of batch after batch, so that every class keeps to its quota.
+    """Deals the slots of batch after batch, so that every class gets its quota.
 
-    A class surely gets its quota rounded down. The slots left over are unit jobs: the
-    k-th of a class is released in the batch in which the sum of its quotas passes
+    Every batch gives a class its quota rounded down. The slots left over are unit jobs:
+    the k-th of a class is released in the batch in which the sum of its quotas passes
     k - 1, and due in the one in which it reaches k. A schedule that keeps all these
     windows exists (the fractions are one, and the windows' matrix is totally
-    unimodular), and serving what is due first finds it, as it does for all unit jobs
-    with integer times. So what a class was given is never more than a row from its
-    quota, also over epochs: what is owed is carried on.
+    unimodular), and earliest-deadline-first finds it, as for all unit jobs with integer
+    times. So the rows of a class never differ from its quota by more than one, also
+    over several epochs, because the remainder is carried over.
     """
 
     def __init__(self, n_classes: int, rng: np.random.Generator) -> None:
@@ -157,7 +156,7 @@ class _Dealer:
     def _most_urgent(
         self, n_open: int, i: int, parts: tuple[NDArray, NDArray], n_batches: int
     ) -> NDArray[np.intp]:
-        """Choose the slots that are due first, of the one or two each class may get."""
+        """Choose the slots that are due first; each class may get up to two."""
         owed = np.stack([self.owed, self.owed - 1])
         due = _due(1 - owed, i, parts, n_batches)
         due += self.rng.uniform(0, _TIE, size=due.shape)
@@ -170,9 +169,9 @@ class _Dealer:
 def _due(
     need: NDArray, i: int, parts: tuple[NDArray, NDArray], n_batches: int
 ) -> NDArray[np.float64]:
-    """Tell in which batch from now on a class' fractions will have added up to `need`.
+    """Compute the batch in which the fractions of a class will add up to `need`.
 
-    Times count from the epoch's first batch, through the epochs after it.
+    Batches count from the first one of this epoch, through the epochs after it.
     """
     part, last = (np.maximum(fractions, 1e-12) for fractions in parts)
     before_last = (n_batches - 1) * part

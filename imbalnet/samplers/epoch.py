@@ -1,4 +1,4 @@
-"""Samplers whose epochs know nothing of batches: weighted, over- and undersampling."""
+"""Samplers that balance over the epoch: weighted, over- and undersampling."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbalnet.samplers.base import (
+    ClassQueue,
     IndexSampler,
-    RowQueue,
     are_weights,
     fill,
     per_row,
@@ -27,30 +27,30 @@ class WeightedSampler(IndexSampler):
     """
 
     def epoch(self, batch_size: int) -> NDArray[np.intp]:
-        """Draw one epoch of row numbers, to be cut into batches in this order."""
+        """Draw one epoch of row numbers."""
         del batch_size
         shares = tempered_shares(self.counts, self.power)
         codes = self.rng.choice(len(shares), size=self.counts.sum(), p=shares)
-        return fill(codes, self.queues, RowQueue.draw)
+        return fill(codes, self.queues, ClassQueue.draw)
 
     def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
-        """Give how often a row of each class is drawn in an epoch, in expectation."""
+        """Compute how often a row of each class is drawn in an epoch."""
         del batch_size
         return per_row(tempered_shares(counts, self.power) * counts.sum(), counts)
 
 
 class _QuotaSampler(IndexSampler):
-    """Draw a fixed number of rows of each class, without replacement as far as it goes.
+    """Draw a fixed number of rows of each class, without replacement if possible.
 
-    What an epoch leaves over comes first in the next, so that every row is seen.
+    Rows that an epoch leaves out come first in the next, so that every row is seen.
     """
 
     @abstractmethod
     def anchor(self, counts: NDArray) -> float:
-        """Give the class size that ``power=1`` brings every class to."""
+        """Return the class size that ``power=1`` brings every class to."""
 
     def quotas(self, counts: NDArray) -> NDArray:
-        """Give the rows of each class in an epoch."""
+        """Compute the number of rows of each class in an epoch."""
         present = counts > 0
         size = self.anchor(counts[present])
         raw = np.where(present, counts, 1.0) ** (1.0 - self.power) * size**self.power
@@ -58,24 +58,24 @@ class _QuotaSampler(IndexSampler):
         return np.where(present, rows, 0)
 
     def epoch(self, batch_size: int) -> NDArray[np.intp]:
-        """Draw one epoch of row numbers, to be cut into batches in this order."""
+        """Draw one epoch of row numbers."""
         del batch_size
         quotas = self.quotas(self.counts)
         drawn = [queue.take(quotas[code]) for code, queue in self.queues.items()]
         return self.rng.permutation(np.concatenate(drawn))
 
     def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
-        """Give how often a row of each class is drawn in an epoch, in expectation."""
+        """Compute how often a row of each class is drawn in an epoch."""
         del batch_size
         return per_row(self.quotas(counts), counts)
 
     def epoch_rows(self, counts: NDArray) -> int:
-        """Give how many rows an epoch draws, before the batch size is chosen."""
+        """Compute how many rows an epoch draws."""
         return round(self.quotas(counts).sum())
 
 
 class Oversampler(_QuotaSampler):
-    """Repeat the rarer classes' rows up to the size of the largest class.
+    """Repeat the rows of rarer classes up to the size of the largest class.
 
     Parameters
     ----------
@@ -84,12 +84,12 @@ class Oversampler(_QuotaSampler):
     """
 
     def anchor(self, counts: NDArray) -> float:
-        """Give the class size that ``power=1`` brings every class to."""
+        """Return the class size that ``power=1`` brings every class to."""
         return counts.max()
 
 
 class Undersampler(_QuotaSampler):
-    """Thin the larger classes to the size of the smallest, afresh each epoch.
+    """Draw from larger classes as many rows as the smallest has, new ones each epoch.
 
     Rows are drawn without replacement until all of a class were seen: with two classes
     of ratio r, every row of the larger one is seen within ceil(r) epochs.
@@ -101,5 +101,5 @@ class Undersampler(_QuotaSampler):
     """
 
     def anchor(self, counts: NDArray) -> float:
-        """Give the class size that ``power=1`` brings every class to."""
+        """Return the class size that ``power=1`` brings every class to."""
         return counts.min()

@@ -14,28 +14,12 @@ from sklearn.base import clone
 from imbalnet._nested import reject_unknown
 from imbalnet._tables import is_frame
 
-# What stands for a gap where rows are compared.
+# Replaces missing values where rows are compared.
 _OF_GAPS = -0.7390851332151607
 
 
 def build_resampler(sampler: Any, params: dict[str, Any]) -> Any:
-    """Copy an imbalanced-learn sampler or a pipeline of them, and set its parameters.
-
-    Parameters
-    ----------
-    sampler : object with ``fit_resample``
-    params : dict
-        Names that its ``set_params`` knows, and values.
-
-    Returns
-    -------
-    object with ``fit_resample``
-
-    Raises
-    ------
-    ValueError
-        If a parameter is unknown, or a step of a pipeline is no sampler.
-    """
+    """Clone an imbalanced-learn sampler or pipeline of them, and set its parameters."""
     resampler = clone(sampler)
     owner = f"sampler={type(sampler).__name__}()"
     reject_unknown("sampler", owner, params, resampler.get_params())
@@ -45,7 +29,7 @@ def build_resampler(sampler: Any, params: dict[str, Any]) -> Any:
 
 
 def _steps(resampler: Any, name: str | None = None) -> list[Any]:
-    """Give the samplers of a pipeline, of pipelines inside it too."""
+    """List the samplers of a pipeline and of pipelines inside it."""
     if hasattr(resampler, "steps"):
         return [
             inner
@@ -73,29 +57,11 @@ def resample(
 ) -> tuple[Any, NDArray, NDArray]:
     """Apply an imbalanced-learn sampler, or a pipeline of them, to the training rows.
 
-    Sample weights follow the rows through every step; synthetic rows take the mean of
-    their class.
-
-    Parameters
-    ----------
-    resampler : object with ``fit_resample``
-        Its ``random_state`` is set where it is None, also that of samplers inside it.
-    X : {ndarray, CSR matrix, pandas.DataFrame} of shape (n_rows, n_features)
-    codes : ndarray of shape (n_rows,)
-    sample_weight : ndarray of shape (n_rows,)
-    classes : ndarray of shape (n_classes,)
-        The sorted labels, which the sampler's ``sampling_strategy`` may name.
-    seed : int
-
-    Returns
-    -------
-    X, codes, sample_weight
-        The resampled rows, X of the kind that was given.
-
-    Raises
-    ------
-    ValueError
-        If a step fails, or makes values that are no category of their column.
+    X is an array, a CSR matrix or a data frame, and so is the result. Sample weights
+    follow the rows through every step; synthetic rows have the mean weight of their
+    class. A ``sampling_strategy`` may name the labels of `classes`. `seed` sets each
+    ``random_state`` that is None, also in samplers inside of others. Raise a ValueError
+    if a step fails, or makes values that are no category of their column.
     """
     _seed(resampler, seed)
     weight = sample_weight
@@ -122,7 +88,7 @@ def _resampled(
     names = classes if _may_name_labels(step) else np.arange(len(classes))
     try:
         with warnings.catch_warnings():
-            # values between categories, which _check_categories names
+            # about values between categories; _check_categories raises for them
             warnings.filterwarnings("ignore", "Constructing a Categorical with")
             X_new, y_new = step.fit_resample(X, names[codes])
     except (ValueError, RuntimeError, TypeError, IndexError) as error:
@@ -138,10 +104,10 @@ def _resampled(
 
 
 def _may_name_labels(step: Any) -> bool:
-    """Tell whether a sampler needs the labels: it is not imblearn's, or names some.
+    """Return whether a sampler needs labels: it is not imblearn's, or names some.
 
-    The others get codes, because some of imblearn's know nothing else: for
-    InstanceHardnessThreshold a label is a column number.
+    The others get class codes, because some of imblearn's work with nothing else:
+    InstanceHardnessThreshold uses a label as a column number.
     """
     if not type(step).__module__.startswith("imblearn.") or hasattr(step, "func"):
         return True
@@ -153,7 +119,7 @@ def _may_name_labels(step: Any) -> bool:
 
 
 def _cure(step: Any, X: Any) -> str:
-    """Say what a sampler does not take, if X holds such."""
+    """Name the columns of X that most samplers do not take, and the cure."""
     names = [str(name) for name in _categories(X)] if is_frame(X) else []
     cure = ""
     if names and type(step).__name__ not in ("SMOTENC", "SMOTEN"):
@@ -179,13 +145,13 @@ def _columns_with_gaps(X: Any) -> list[Any]:
 
 
 def _categories(frame: Any) -> list[Any]:
-    """Name the columns of dtype category."""
+    """List the columns of dtype category."""
     dtypes = zip(frame.columns, frame.dtypes, strict=True)
     return [name for name, dtype in dtypes if str(dtype) == "category"]
 
 
 def _check_categories(step: Any, frame: Any, frame_new: Any) -> None:
-    """Raise where values between the categories became gaps."""
+    """Raise if values between the categories became missing values."""
     gaps = [
         str(name)
         for name in _categories(frame_new)
@@ -212,7 +178,7 @@ def _weights_of_rows(
         _fingerprints(table, of_rows, like=X)
         for table, of_rows in ((X, codes), (X_new, codes_new))
     )
-    if np.array_equal(before, after[: len(before)]):  # synthetic rows stand behind
+    if np.array_equal(before, after[: len(before)]):  # synthetic rows come last
         return np.concatenate([w, class_mean[codes_new[len(w) :]]])
     rows, inverse = np.unique(before, return_inverse=True)
     kept = np.bincount(inverse, w) / np.bincount(inverse)
@@ -221,7 +187,7 @@ def _weights_of_rows(
 
 
 def _fingerprints(X: Any, codes: NDArray, like: Any) -> NDArray[np.float64]:
-    """Give every row a number that rows of other features or class do not have."""
+    """Hash every row to a number that depends on its features and its class."""
     X = _numbers(X, like) if is_frame(X) else X
     table = sparse.csr_array(X, dtype=np.float64, copy=True)
     np.nan_to_num(table.data, copy=False, nan=_OF_GAPS)
@@ -232,7 +198,7 @@ def _fingerprints(X: Any, codes: NDArray, like: Any) -> NDArray[np.float64]:
 
 
 def _numbers(frame: Any, like: Any) -> NDArray[np.float64]:
-    """Give a frame as numbers; categories by their position in the frame `like`."""
+    """Convert a frame to numbers: categories to their codes in the frame `like`."""
     numbers = frame.copy(deep=False)
     for name in _categories(like):
         column = frame[name].astype(like[name].dtype)

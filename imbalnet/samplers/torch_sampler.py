@@ -16,27 +16,27 @@ from imbalnet._warn import warn
 from imbalnet.samplers._epochs import EpochRows, checked_epoch
 from imbalnet.samplers.base import IndexSampler, per_row
 
-# What a torch sampler's __init__ is given if it names it.
+# The keywords that a torch sampler's __init__ is given if it names them.
 CONTRACT = frozenset({"labels", "data_source", "batch_size", "generator"})
 
 # Rates are measured over this many draws, in whole epochs: at least one, at most 20.
 _MEASURED_DRAWS = 200_000
 _MEASURED_EPOCHS = 20
-# An epoch of more draws, and ten times as long as the data, is taken to be endless.
+# An epoch of more draws, and of ten times the training rows, counts as endless.
 _LONGEST_EPOCH = 1_000_000
 
 
 class TorchSampler(IndexSampler):
     """Epochs that a subclass of ``torch.utils.data.Sampler`` draws.
 
-    The class is called once the training rows are known, with those of these keywords
-    that its ``__init__`` names: ``labels`` and ``data_source`` (both the class codes of
-    the training rows, an int64 tensor), ``batch_size``, and ``generator``, a seeded
-    ``torch.Generator``. It yields row numbers, counted from 0 within the training rows,
-    or lists of them: a batch sampler, whose batches are kept as they are. What it draws
-    from torch's global generator is seeded too.
+    The class is instantiated when the training rows are known, with those of these
+    keywords that its ``__init__`` names: ``labels`` and ``data_source`` (both the class
+    codes of the training rows, an int64 tensor), ``batch_size``, and ``generator``, a
+    seeded ``torch.Generator``. The instance yields numbers of training rows, from 0, or
+    lists of them, which are kept as batches. Torch's global generator is seeded while
+    it draws.
 
-    Its rates are not known, so they are measured: a second instance, of another seed,
+    Its rates are unknown and therefore measured: a second instance with another seed
     draws some epochs. ``effective_prior_`` is an estimate then. A class that was never
     drawn counts as half a draw, with a warning.
 
@@ -46,11 +46,6 @@ class TorchSampler(IndexSampler):
         Subclass of ``torch.utils.data.Sampler``.
     **params : dict
         Further arguments of its ``__init__``.
-
-    Raises
-    ------
-    ValueError
-        If a draw is no row number of the training rows, or an epoch has no end.
 
     Examples
     --------
@@ -70,7 +65,7 @@ class TorchSampler(IndexSampler):
     def bind(
         self, codes: NDArray[np.integer], rng: np.random.Generator
     ) -> TorchSampler:
-        """Take the class codes of the training rows and the generator of the draws."""
+        """Set the class codes of the training rows and the generator of the draws."""
         self.codes = codes
         drawing, measuring = rng.spawn(2)
         self.measuring = measuring
@@ -92,21 +87,18 @@ class TorchSampler(IndexSampler):
             drawn += np.bincount(self.codes[rows], minlength=n_classes)
             n_epochs += 1
         there = np.bincount(self.codes, minlength=n_classes)
-        self._warn_of_left_out(np.flatnonzero((drawn == 0) & (there > 0)), drawn.sum())
+        left_out = np.flatnonzero((drawn == 0) & (there > 0))
+        if len(left_out):
+            warn(
+                f"sampler={self.factory.__name__} drew no row of the classes at "
+                f"positions {left_out.tolist()} of classes_ in {drawn.sum():.0f} "
+                "draws: the network does not learn them. Let it draw every class."
+            )
         return per_row(np.maximum(drawn, 0.5) / n_epochs, there)
-
-    def _warn_of_left_out(self, codes: NDArray[np.intp], n_drawn: float) -> None:
-        if not len(codes):
-            return
-        warn(
-            f"sampler={self.factory.__name__} drew no row of the classes at positions "
-            f"{codes.tolist()} of classes_, in {n_drawn:.0f} draws: the network learns "
-            "nothing of them. Let it draw every class."
-        )
 
 
 class _Source:
-    """One instance of a torch sampler, and the seeds of its epochs."""
+    """An instance of a torch sampler, and the seeds of its epochs."""
 
     def __init__(self, adapter: TorchSampler, rng: np.random.Generator) -> None:
         self.adapter = adapter
@@ -133,8 +125,8 @@ class _Source:
         return self.adapter.factory(**given, **self.adapter.params)
 
     def _drawn(self) -> EpochRows:
-        limit = max(_LONGEST_EPOCH, 10 * len(self.adapter.codes))
         name, n_rows = self.adapter.factory.__name__, len(self.adapter.codes)
+        limit = max(_LONGEST_EPOCH, 10 * n_rows)
         draws = self.sampler.__iter__()
         if not hasattr(draws, "__next__"):
             raise ValueError(

@@ -15,6 +15,7 @@ from imbalnet.losses import (
     LOSSES,
     Asymmetric,
     AveragePrecision,
+    BalancedSoftmax,
     ClassShares,
     CrossEntropy,
     Focal,
@@ -22,9 +23,9 @@ from imbalnet.losses import (
     Poly1,
     PolyFocal,
     VectorScaling,
-    build_loss,
     constant_minimiser,
 )
+from imbalnet.losses._build import build_loss
 from imbalnet.posterior import effective_prior, shift_prior
 
 N_CLASSES = 4
@@ -237,6 +238,19 @@ def test_log_posterior_of_two_classes_keeps_the_order(setting):
     loss = make(name, params, SHARES[:2])
     posterior = loss.log_posterior(torch.stack([torch.zeros_like(z), z], -1))
     assert (torch.diff(posterior[:, 1] - posterior[:, 0]) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (Focal(alpha=0.25), "Focal(gamma=2.0, alpha=[0.75, 0.25])"),
+        (Poly1(), "Poly1(epsilon=1.0)"),
+        (LogitAdjusted(), "LogitAdjusted(tau=1.0)"),
+        (BalancedSoftmax(), "BalancedSoftmax()"),
+    ],
+)
+def test_repr_shows_the_parameters_of_the_loss(loss, expected):
+    assert repr(loss) == expected
 
 
 # -- inverse links -------------------------------------------------------------------

@@ -22,10 +22,8 @@ from imbalnet.samplers import (
     StratifiedBatchSampler,
     Undersampler,
     WeightedSampler,
-    build_sampler,
-    checked_rates,
 )
-from imbalnet.samplers import bound as checked_bind
+from imbalnet.samplers._build import bind_sampler, build_sampler, sampler_rates
 from imbalnet.samplers._epochs import batch_sizes
 
 CODES = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [900, 90, 10]))
@@ -43,7 +41,7 @@ all_cases = pytest.mark.parametrize(("name", "params"), CASES)
 
 
 def bound(sampler, codes=CODES, seed=0):
-    return sampler.bind(codes, np.random.default_rng(seed))
+    return bind_sampler(sampler, codes, np.random.default_rng(seed))
 
 
 @all_cases
@@ -306,23 +304,23 @@ def scripted_rates(rates):
 
 
 @all_cases
-def test_checked_rates_are_the_samplers_own(name, params):
-    sampler = checked_bind(SAMPLERS[name](**params), CODES, np.random.default_rng(0))
-    rates = checked_rates(sampler, COUNTS, 32)
+def test_sampler_rates_are_the_samplers_own(name, params):
+    sampler = bound(SAMPLERS[name](**params))
+    rates = sampler_rates(sampler, COUNTS, 32)
     np.testing.assert_array_equal(rates, sampler.rates(COUNTS, 32))
 
 
 @pytest.mark.parametrize("rates", [[2, 1, 0.5], (2, 1, 0.5), torch.tensor([2, 1, 0.5])])
-def test_checked_rates_may_be_of_any_kind(rates):
-    checked = checked_rates(scripted_rates(rates), COUNTS, 32)
+def test_sampler_rates_may_be_of_any_kind(rates):
+    checked = sampler_rates(scripted_rates(rates), COUNTS, 32)
     assert checked.dtype == np.float64
     assert checked.tolist() == [2.0, 1.0, 0.5]
 
 
 @pytest.mark.parametrize("rate", [0.0, np.nan, np.inf])
-def test_checked_rates_are_one_for_classes_without_rows(rate):
+def test_sampler_rates_are_one_for_classes_without_rows(rate):
     """Where own rates divide by the rows of a class."""
-    rates = checked_rates(scripted_rates([2.0, rate]), np.array([5, 0]), 32)
+    rates = sampler_rates(scripted_rates([2.0, rate]), np.array([5, 0]), 32)
     assert rates.tolist() == [2.0, 1.0]
 
 
@@ -341,21 +339,21 @@ def test_checked_rates_are_one_for_classes_without_rows(rate):
         None,
     ],
 )
-def test_checked_rates_name_what_is_no_rate(rates):
+def test_sampler_rates_name_what_is_no_rate(rates):
     message = r"sampler=EveryOther: rates must give each of the 3 classes a finite .*"
     message += re.escape(f"but gave {rates!r}.")
     with pytest.raises(ValueError, match=message):
-        checked_rates(scripted_rates(rates), COUNTS, 32)
+        sampler_rates(scripted_rates(rates), COUNTS, 32)
 
 
-def test_bound_names_a_bind_without_return():
+def test_bind_sampler_names_a_bind_without_return():
     class Forgetful(EveryOther):
         def bind(self, codes, rng):
             super().bind(codes, rng)
 
     message = r"sampler=Forgetful: bind must give the sampler \(return self\), .* None"
     with pytest.raises(ValueError, match=message):
-        checked_bind(Forgetful(), CODES, np.random.default_rng(0))
+        bound(Forgetful())
 
 
 def test_build_sampler_refuses_an_index_sampler_instance():

@@ -18,10 +18,18 @@ from imblearn.pipeline import Pipeline, make_pipeline
 from imblearn.under_sampling import RandomUnderSampler, TomekLinks
 from imblearn.utils.testing import all_estimators
 from scipy import sparse
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 
-from imbalnet._tables.read import Rows, read_rows, resampled_matrix
-from imbalnet.samplers import build_sampler, resample
+from imbalnet._tables import (
+    ColumnRules,
+    Reading,
+    Rows,
+    as_table,
+    read_rows,
+    resampled_matrix,
+)
+from imbalnet.samplers._build import build_sampler
+from imbalnet.samplers.resamplers import resample
 
 CODES = np.repeat([0, 1, 2], [300, 60, 20])
 LABELS = np.array(["a", "b", "c"])
@@ -234,17 +242,16 @@ def test_pipeline_is_what_its_steps_are_one_by_one(table):
 
 
 def rows_of(frame, dtype=np.float32):
-    y = LABELS[CODES]
-    rows, _ = read_rows(
-        BaseEstimator(), frame, y, None, classes=LABELS, dtype=dtype, reset=True
-    )
-    return rows
+    reading = Reading(ColumnRules(), dtype, "Net")
+    return read_rows(as_table(frame, reading), LABELS[CODES], None, reading, LABELS)[0]
 
 
 def resampled_frame(sampler, frame, dtype=np.float32):
     """Columns of the matrix that training would get."""
     rows = rows_of(frame, dtype)
-    X, codes, _ = resample(sampler, rows.features(), CODES, rows.weight, LABELS, seed=0)
+    X, codes, _ = resample(
+        sampler, rows.features(), CODES, rows.weights, LABELS, seed=0
+    )
     return X.astype(dtype), codes
 
 
@@ -276,7 +283,7 @@ def test_bool_columns_by_name_stay_bool(frame):
 def test_rows_that_were_there_agree_with_the_matrix(frame, dtype):
     sampler = SMOTENC(categorical_features="auto")
     rows = rows_of(frame, dtype)
-    X, _, _ = resample(sampler, rows.features(), CODES, rows.weight, LABELS, seed=0)
+    X, _, _ = resample(sampler, rows.features(), CODES, rows.weights, LABELS, seed=0)
     matrix = resampled_matrix(X, rows, "sampler")
     np.testing.assert_array_equal(matrix[: len(frame)], rows.X)
 
@@ -286,7 +293,7 @@ def test_frame_without_categories_is_resampled_as_its_matrix_is(frame):
     frame = frame.drop(columns="place")
     X, _ = resampled_frame(SMOTE(), frame)
     rows = rows_of(frame)
-    Z, *_ = resample(SMOTE(), rows.X, CODES, rows.weight, LABELS, seed=0)
+    Z, *_ = resample(SMOTE(), rows.X, CODES, rows.weights, LABELS, seed=0)
     np.testing.assert_array_equal(X.to_numpy(), Z)
     assert (X["age"] % 1 != 0).any()
 
@@ -344,12 +351,10 @@ def test_rows_are_those_of_the_index(frame):
 
 def test_categories_are_found_in_a_frame_with_a_name_twice(frame):
     twice = frame.set_axis(["size", "size", "place", "is_new"], axis=1)
-    rows, _ = read_rows(
-        BaseEstimator(), twice, CODES, None, classes=None, dtype=np.float64, reset=True
-    )
+    rows = rows_of(twice, np.float64)
     sampler = SMOTENC(categorical_features="auto", random_state=0)
     X, codes, _ = resample(
-        sampler, rows.features(), rows.codes, rows.weight, np.arange(3), 0
+        sampler, rows.features(), rows.codes, rows.weights, np.arange(3), 0
     )
     assert np.bincount(codes).tolist() == [300] * 3
     assert set(X[2]) == set(frame["place"])

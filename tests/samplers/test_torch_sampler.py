@@ -16,8 +16,10 @@ from torch.utils.data import (
 )
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.batches import TableRows, TensorBatches
-from imbalnet.samplers import TorchSampler, build_sampler
+from imbalnet._fit.batches import Place, Table, TensorBatches
+from imbalnet._tables import Rows
+from imbalnet.samplers import TorchSampler
+from imbalnet.samplers._build import build_sampler
 
 mlp = partial(BalancedNeuralClassifier, module="mlp")
 
@@ -117,10 +119,10 @@ def test_rates_of_a_class_that_is_never_drawn_are_small_but_there():
 
 
 def test_batches_of_a_batch_sampler_stay_as_they_are(rng):
-    rows = TableRows(
-        rng.normal(size=(300, 1)), CODES, np.ones(300), order=bound(TwoPositives)
-    )
-    labels = [y for _, y, _ in TensorBatches(rows, 22)]
+    rows = Rows(rng.normal(size=(300, 1)), CODES)
+    place = Place(torch.float32, torch.device("cpu"))
+    table = Table(rows, place, order=bound(TwoPositives))
+    labels = [y for _, y, _ in TensorBatches(table, 22)]
     assert [len(y) for y in labels] == [22] * 13 + [12]
     assert all(y.sum() == 2 for y in labels)
 

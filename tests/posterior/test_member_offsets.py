@@ -1,4 +1,4 @@
-"""Members of an ensemble on one level."""
+"""Offsets of the members of an ensemble."""
 
 from __future__ import annotations
 

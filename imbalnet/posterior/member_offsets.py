@@ -1,4 +1,4 @@
-"""Members of an ensemble, brought to one level by the rows that they hold out."""
+"""Offsets that make the members of an ensemble comparable out of fold."""
 
 from __future__ import annotations
 
@@ -21,42 +21,44 @@ def fit_member_offsets(
     sample_weight: NDArray,
     scale: float = 1.0,
 ) -> NDArray[np.float64]:
-    """Fit one offset a member and class, so that members' probabilities compare.
+    """Fit an offset for each member and class, so that members' probabilities compare.
 
-    Each member is a little more, or less, inclined to the rare class than the others.
-    Rows that are each predicted by one of them are then badly ranked among each other,
-    and so is what the epoch is chosen by. The offsets bring a member's mean probability
-    over its fold to the class prior, which stratified folds share: they know nothing of
-    which rows are of which class. They minimise ``sum(w * (logsumexp(l + d) - prior @
-    d))`` over a fold, with a normal prior of mean 0 on d, so that small folds move
-    little.
+    Some members give the rare class a little more probability than others. Rows that
+    are predicted by different members are then badly ranked among each other, and with
+    them the score that chooses the epoch. The offsets bring the mean probability of a
+    member over its fold to the class prior, which stratified folds share. No label is
+    used. The offsets d of a fold with log posteriors l minimise
+    ``sum(w * (logsumexp(l + d) - prior @ d))``, with a normal prior of mean 0 on d, so
+    that those of small folds stay small.
 
     Parameters
     ----------
     log_posterior : ndarray of shape (n_rows, n_classes)
-        Out-of-fold, all under `class_prior`.
+        Out-of-fold log posteriors, all under `class_prior`.
     folds : ndarray of shape (n_rows,)
-        The member of each row.
+        Number of the member that predicted the row.
     n_members : int
+        Number of members.
     class_prior : ndarray of shape (n_classes,)
+        Class distribution that each fold has.
     sample_weight : ndarray of shape (n_rows,)
-        Weights of the rows; only as many rows count as their effective number,
+        Weights of the rows, which count as their effective number of rows,
         ``sum(w)**2 / sum(w**2)``.
     scale : float, default=1.0
-        Standard deviation of the prior.
+        Standard deviation of the prior on the offsets.
 
     Returns
     -------
     ndarray of shape (n_members, n_classes)
-        What is added to the members' log posteriors, of mean 0; zeros for members
-        without rows.
+        Offsets to add to the members' log posteriors, with mean 0 over the classes;
+        zeros for members without rows.
 
     Examples
     --------
-    One member always says 20 %, the other 5 %, where 10 % are positive:
+    One member always predicts 20 %, the other 5 %, where 10 % are positive:
 
     >>> import numpy as np
-    >>> from imbalnet.posterior.alignment import fit_member_offsets
+    >>> from imbalnet.posterior import fit_member_offsets
     >>> p = np.repeat([0.2, 0.05], 1000)
     >>> log_p, folds = np.log(np.stack([1 - p, p], axis=1)), np.repeat([0, 1], 1000)
     >>> prior, weight = np.array([0.9, 0.1]), np.ones(2000)
@@ -89,17 +91,7 @@ def fit_member_offsets(
 def rows_by_fold(
     folds: NDArray[np.integer], n_folds: int
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Give the rows of each fold, short folds filled up, and which are no filling.
-
-    Parameters
-    ----------
-    folds : ndarray of shape (n_rows,)
-    n_folds : int
-
-    Returns
-    -------
-    rows, is_row : ndarray of shape (n_folds, n_longest_fold)
-    """
+    """Return the rows of each fold, (folds, longest fold), and which are no padding."""
     order = np.argsort(folds, kind="stable")
     sizes = np.bincount(folds, minlength=n_folds)[:, None]
     depth = np.arange(sizes.max())
