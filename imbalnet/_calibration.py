@@ -1,12 +1,139 @@
-"""What the members of an ensemble say of the rows that they did not train on."""
+"""The one formula from a network's log posteriors to probabilities.
+
+``predict_proba``, ``oof_proba_`` and whatever else needs probabilities call
+:meth:`Formula.apply`. `imbalnet._fit.calibrate` fits its values in the same order.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.special import log_softmax, logsumexp
+from torch import Tensor
+
+from imbalnet._runtime import one_openmp_thread
+from imbalnet.neighbors import Neighbors
+from imbalnet.posterior import prior_shift
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns the members' log posteriors into probabilities.
+
+    Attributes
+    ----------
+    class_prior : ndarray of shape (n_classes,)
+        Class distribution of the training rows as they came.
+    member_priors : ndarray of shape (members, n_classes)
+        Class distribution that each member was trained under.
+    member_offsets : ndarray of shape (members, n_classes)
+        Levels of the members, fitted to the rows that they hold out.
+    temperature : float
+        Divides the log posteriors.
+    offset : ndarray of shape (n_classes,)
+        Added to the log posteriors.
+    neighbors : Neighbors or None
+        The training rows kept for the evidence of nearest neighbours.
+    neighbor_weight : float
+        Weight of that evidence.
+    """
+
+    class_prior: NDArray[np.float64]
+    member_priors: NDArray[np.float64]
+    member_offsets: NDArray[np.float64]
+    temperature: float
+    offset: NDArray[np.float64]
+    neighbors: Neighbors | None = None
+    neighbor_weight: float = 0.0
+
+    @classmethod
+    def unfitted(cls, class_prior: NDArray, member_priors: NDArray) -> Calibration:
+        """Return the calibration that changes priors only."""
+        offsets = np.zeros(member_priors.shape)
+        return cls(class_prior, member_priors, offsets, 1.0, np.zeros(len(class_prior)))
+
+    def under(self, class_prior: NDArray, member_priors: NDArray) -> Calibration:
+        """Return the same values for other priors."""
+        return replace(self, class_prior=class_prior, member_priors=member_priors)
+
+    @property
+    def effective_prior(self) -> NDArray[np.float64]:
+        """Mean of the members' priors."""
+        return self.member_priors.mean(axis=0)
+
+    def evidence(self, X: NDArray) -> NDArray[np.float64] | None:
+        """Return what the neighbours of rows add to their log probabilities."""
+        if self.neighbors is None:
+            return None
+        with one_openmp_thread():
+            return self.neighbor_weight * self.neighbors.evidence(X)
+
+    def for_target(self, target_prior: NDArray | None) -> Formula:
+        """Return the formula for a target prior; None keeps the effective prior."""
+        to_data = prior_shift(self.member_priors, self.class_prior)
+        level = self.offset + (to_data + self.member_offsets) / self.temperature
+        if target_prior is None:
+            to_target = -prior_shift(self.effective_prior, self.class_prior)
+        else:
+            to_target = prior_shift(self.class_prior, target_prior)
+        return Formula(level, self.temperature, to_target)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """The user guide's formula for one target prior: its constants, and their use.
+
+    Members are averaged under the data's class distribution whatever the target, so
+    that their mean ranks rows alike under every target.
+
+    Attributes
+    ----------
+    level : ndarray of shape (members, n_classes)
+        Added to each member's log posteriors behind the temperature: offset, shift to
+        the data's prior, and member level.
+    temperature : float
+    to_target : ndarray of shape (n_classes,)
+        Added to the log of the members' mean.
+    """
+
+    level: NDArray[np.float64]
+    temperature: float
+    to_target: NDArray[np.float64]
+
+    def apply(
+        self,
+        log_posterior: Tensor,
+        *,
+        evidence: NDArray | None = None,
+        members: NDArray[np.integer] | None = None,
+    ) -> Tensor:
+        """Return log probabilities, of shape (n_rows, n_classes) in float64.
+
+        Parameters
+        ----------
+        log_posterior : Tensor of float64, shape (n_rows, members, n_classes)
+            What the loss' inverse link makes of the logits
+            (:meth:`~imbalnet.losses.Loss.posterior_scores`), up to a constant for each
+            row and member.
+        evidence : ndarray of shape (n_rows, n_classes) or None, default=None
+            See :meth:`Calibration.evidence`.
+        members : ndarray of int, shape (n_rows,), or None, default=None
+            The member of each row, where a row has only the log posterior of one
+            (``members`` is 1 in the shape above). None means all members, in order.
+        """
+        place, added = log_posterior.device, self.to_target
+        level = self.level if members is None else self.level[members, None]
+        if self.temperature != 1.0:
+            log_posterior = log_posterior / self.temperature
+        if log_posterior.shape[1] == 1:  # the mean over one is the member itself
+            log_mean, added = log_posterior[:, 0], level[..., 0, :] + added
+        else:
+            of_members = log_posterior + torch.as_tensor(level, device=place)
+            log_mean = of_members.log_softmax(-1).logsumexp(1)
+        added = added if evidence is None else added + evidence
+        return (log_mean + torch.as_tensor(added, device=place)).log_softmax(-1)
 
 
 @dataclass(frozen=True)
@@ -16,15 +143,15 @@ class OutOfFold:
     Attributes
     ----------
     log_posterior : ndarray of shape (n_used_rows, n_classes)
-        Of each row by its own member, under that member's trained prior.
+        Of each row by its own member, under that member's prior.
     folds : ndarray of shape (n_used_rows,)
         The member of each row.
     index : ndarray of shape (n_used_rows,) or None
-        Where these rows stand among all that were given; None is all.
+        Positions of these rows among all that were given, ascending; None is all.
     others : ndarray of shape (n_other_rows, members, n_classes)
-        Of the rows that nobody trained on, for their weight was 0, by all members.
+        Of the rows of weight 0, on which no member trained, by all members.
     evidence : ndarray of shape (n_rows, n_classes) or None, default=None
-        What is added to the log probabilities of all rows.
+        Evidence of the neighbours, for all rows.
     """
 
     log_posterior: NDArray[np.floating]
@@ -33,49 +160,38 @@ class OutOfFold:
     others: NDArray[np.floating]
     evidence: NDArray[np.floating] | None = None
 
-    def shifted(
-        self,
-        shift: NDArray,
-        mean_shift: NDArray | float = 0.0,
-        temperature: float = 1.0,
+    def log_proba(
+        self, calibration: Calibration, target_prior: NDArray | None
     ) -> NDArray[np.float64]:
-        """Give log probabilities of all rows, in the order in which they were given.
+        """Return log probabilities of all rows, in the order in which they came.
 
-        Parameters
-        ----------
-        shift : ndarray of shape (members, n_classes) or (n_classes,)
-            What is added to the members' log posteriors.
-        mean_shift : ndarray of shape (n_classes,) or float, default=0.0
-            What is added behind the average.
-        temperature : float, default=1.0
-            What the log posteriors are divided by at first.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_classes)
-            The other rows have the mean of the members' probabilities.
+        Rows of weight 0 have the mean over the members.
         """
-        log_p = self._of_members(shift, mean_shift, temperature)
-        if self.evidence is None:
-            return log_p
-        return log_softmax(log_p + self.evidence, axis=-1)
-
-    def _of_members(
-        self, shift: NDArray, mean_shift: NDArray | float, temperature: float
-    ) -> NDArray[np.float64]:
-        own = (shift if shift.ndim == 1 else shift[self.folds]) + mean_shift
-        used = log_softmax(
-            self.log_posterior.astype(np.float64) / temperature + own, axis=-1
-        )
-        if self.index is None:
-            return used
-        result = np.empty((len(used) + len(self.others), used.shape[1]))
-        is_other = np.ones(len(result), dtype=bool)
-        is_other[self.index] = False
-        result[self.index] = used
-        members = log_softmax(
-            self.others.astype(np.float64) / temperature + shift, axis=-1
-        )
-        mean = logsumexp(members, axis=1)
-        result[is_other] = log_softmax(mean + mean_shift, axis=-1)
+        parts = [
+            (~self._is_other, self.log_posterior[:, None], self.folds),
+            (self._is_other, self.others, None),
+        ]
+        n_rows = len(self.folds) + len(self.others)
+        result = np.empty((n_rows, self.log_posterior.shape[1]))
+        formula = calibration.for_target(target_prior)
+        for rows, log_posterior, members in parts:
+            evidence = None if self.evidence is None else self.evidence[rows]
+            scores = torch.from_numpy(log_posterior.astype(np.float64))
+            log_p = formula.apply(scores, evidence=evidence, members=members)
+            result[rows] = log_p.numpy()
         return result
+
+    @property
+    def member_of_rows(self) -> NDArray[np.integer]:
+        """The member that held out each row; -1 for rows of weight 0."""
+        members = np.full(len(self.folds) + len(self.others), -1)
+        members[~self._is_other] = self.folds
+        return members
+
+    @property
+    def _is_other(self) -> NDArray[np.bool_]:
+        is_other = np.zeros(len(self.folds) + len(self.others), dtype=bool)
+        if self.index is not None:
+            is_other[:] = True
+            is_other[self.index] = False
+        return is_other

@@ -1,9 +1,14 @@
-"""The estimator."""
+"""The estimator: parameters, ``fit``, ``predict`` and what a fit leaves.
+
+It alone knows scikit-learn's conventions. It reads the table, resolves the parameters
+into values, and hands these to :func:`imbalnet._fit.train.train`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -11,111 +16,170 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
-from torch import nn
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+from torch.utils.data import Sampler
 
-from imbalnet._constraints import PARAMETER_CONSTRAINTS
-from imbalnet._fit.options import column_rules, feature_dtype
+from imbalnet._calibration import OutOfFold
+from imbalnet._fit.fitted import Fitted
+from imbalnet._fit.options import column_rules, feature_dtype, resolve_options
+from imbalnet._fit.recipes import PRESETS
 from imbalnet._fit.train import train
-from imbalnet._fitted import FittedNetworkMixin
 from imbalnet._nested import NestedParametersMixin
-from imbalnet._optimizers import OptimizerFactory
+from imbalnet._optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet._runtime import restored_on_failure
-from imbalnet._tables.read import Rows, all_classes, read_rows, read_validation_rows
-from imbalnet.posterior import cheapest_class, resolve_costs
+from imbalnet._tables import (
+    Columns,
+    Reading,
+    Rows,
+    all_classes,
+    as_table,
+    matrix_blocks,
+    read_rows,
+    read_validation_rows,
+)
+from imbalnet._warn import warn
+from imbalnet.losses import LOSSES
+from imbalnet.networks import NETWORKS, LinearModel, Members
+from imbalnet.posterior import cheapest_class, resolve_costs, resolve_prior
+from imbalnet.samplers import SAMPLERS, IndexSampler
+
+_AUTO = StrOptions({"auto"})
+_COUNT = Interval(Integral, 1, None, closed="left")
+
+_PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
+    "module": [StrOptions({"auto", *NETWORKS}), callable],
+    "preset": [StrOptions({name for name in PRESETS if name}), None],
+    "loss": [StrOptions(set(LOSSES)), callable],
+    "class_weight": [
+        StrOptions({"balanced", "effective"}),
+        dict,
+        "array-like",
+        callable,
+        None,
+    ],
+    # instances and pipelines without a sampler meet a clearer error in fit
+    "sampler": [
+        StrOptions(set(SAMPLERS)),
+        HasMethods("fit_resample"),
+        HasMethods("get_params"),
+        type,
+        IndexSampler,
+        Sampler,
+        None,
+    ],
+    "target_prior": [StrOptions({"train", "uniform"}), dict, "array-like", None],
+    "cost_matrix": ["array-like", dict, None],
+    "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+    "n_members": [_COUNT, _AUTO],
+    "n_neighbors": [Interval(Integral, 0, None, closed="left"), _AUTO],
+    "optimizer": [StrOptions({"auto", *OPTIMIZERS}), callable],
+    "learning_rate": [Interval(Real, 0, None, closed="neither"), _AUTO],
+    "schedule": [StrOptions({"cosine", "constant"})],
+    "weight_decay": [Interval(Real, 0, None, closed="left"), _AUTO],
+    "batch_size": [_COUNT, _AUTO],
+    "max_epochs": [_COUNT, _AUTO],
+    "early_stopping": ["boolean", _AUTO],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "patience": [_COUNT],
+    "monitor": [StrOptions({"auto", "average_precision", "loss"})],
+    "calibrate": ["boolean"],
+    "device": [str, torch.device],
+    "dtype": [StrOptions({"float32", "float64", "bfloat16"})],
+    "n_threads": [_COUNT, None],
+    "compile": ["boolean"],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+    "callbacks": [list, tuple, None],
+}
 
 
-class BalancedNeuralClassifier(
-    NestedParametersMixin, FittedNetworkMixin, ClassifierMixin, BaseEstimator
-):
+class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
     """Neural network classifier for imbalanced tabular data.
 
-    A scikit-learn classifier that trains a torch network through skorch. Class
-    weights, samplers and losses against imbalance see the training rows only, and what
-    they do to the probabilities is known (``effective_prior_``) and can be undone
-    (`target_prior`).
+    A scikit-learn classifier that trains a torch network f through skorch. It minimises
+    the mean of ``w[y] * s * loss(f(x), y)`` over the training rows that `sampler`
+    draws, with class weights w and sample weights s. Validation rows are split off
+    before anything is weighted or resampled. The class distribution that the network
+    learns under is known (``effective_prior_``), so that `target_prior` can give
+    probabilities for another one.
 
     Parameters
     ----------
     module : {"auto", "tabular", "tabm", "resnet", "mlp", "linear"} or callable, \
             default="auto"
         The network: a name, see :mod:`imbalnet.networks`, or a ``torch.nn.Module``
-        class or factory that is called as
-        ``module(in_features=, out_features=, **module__*)`` and gives logits. Where
-        there are categories, ``n_categories=`` is given too. "auto" is what `preset`
-        says.
+        class or factory. It is called as ``module(in_features=, out_features=,
+        **module__*)``, with ``n_categories=`` where there are categories, and returns
+        logits. "auto" is the network of `preset`.
 
     preset : {"quick", "best"} or None, default=None
-        Chooses the network, and what "auto" means for the other parameters, in place of
-        `module`. None is "tabular", "quick" the same with fewer members and epochs,
-        "best" is "tabm", which takes longer (and ``pip install imbalnet[best]``).
+        Chooses the network, and the meaning of "auto" in the other parameters, instead
+        of `module`. None is "tabular". "quick" has fewer members and epochs. "best" is
+        "tabm", which takes longer and needs ``pip install imbalnet[best]``.
 
     loss : {"cross_entropy", "focal", "poly1", "poly_focal", "asymmetric", \
             "logit_adjusted", "balanced_softmax", "vector_scaling", "ldam", \
             "average_precision"} or callable, default="cross_entropy"
         A name, see :mod:`imbalnet.losses`, or a ``torch.nn.Module`` class whose
-        ``forward(logits, target)`` accepts ``reduction="none"``. ``loss__gamma``,
-        ``loss__label_smoothing`` and so on go to it.
+        ``forward(logits, target)`` accepts ``reduction="none"``. Its parameters are
+        ``loss__gamma``, ``loss__label_smoothing`` and so on.
 
     class_weight : {"balanced", "effective"}, dict, array-like, callable or None, \
             default=None
         Weights of the classes in the loss, see
         :func:`imbalnet.class_weights.class_weights`. ``class_weight__power`` tempers
-        them, ``class_weight__max_ratio`` caps them, ``class_weight__beta`` goes to
-        "effective". ``class_weight__start_epoch`` lets them in after so many epochs, or
-        that share of `max_epochs` (deferred re-weighting). With a `sampler` they are
-        computed from the class counts that the sampler delivers.
+        them, ``class_weight__max_ratio`` caps them, ``class_weight__beta`` is a
+        parameter of "effective". ``class_weight__start_epoch`` defers them by a number
+        of epochs, or by a share of `max_epochs`. With a `sampler`, they are computed
+        from the class counts that it delivers.
 
     sampler : {"weighted", "oversample", "undersample", "balanced_batch", \
             "stratified_batch"}, imbalanced-learn sampler, type or None, default=None
-        Which training rows an epoch sees. The names draw afresh each epoch, see
-        :mod:`imbalnet.samplers`; an object with ``fit_resample``, or an
-        imbalanced-learn pipeline of such, is applied once to the training rows (to a
-        frame as a pandas frame, so that SMOTENC finds its categories). A subclass of
-        ``torch.utils.data.Sampler`` or of :class:`imbalnet.samplers.IndexSampler`, not
-        an instance, is built once the training rows are known, see
-        :class:`imbalnet.samplers.TorchSampler`.
+        Which training rows an epoch sees. The names draw afresh in each epoch, see
+        :mod:`imbalnet.samplers`. An imbalanced-learn sampler, or a pipeline of them, is
+        applied once to the training rows. A subclass of ``torch.utils.data.Sampler`` or
+        :class:`imbalnet.samplers.IndexSampler` (the class, not an instance) is built
+        when the training rows are known.
 
     target_prior : {"train", "uniform"}, dict, Series, array-like or None, default=None
-        Class distribution that probabilities are given for. None is the one that the
-        network was trained under (with weights or a sampler not the data's), "train"
-        that of the training data, "uniform" makes the prediction minimise the balanced
-        error, a dict or a pandas Series (label to probability) or an array in the order
-        of ``classes_`` is the base rate of the place of use. Read at prediction time:
-        changing it needs no refit.
+        Class distribution that probabilities are given for: None is the one that the
+        network learned under, "train" the training data's, "uniform" makes ``predict``
+        minimise the balanced error. A dict or pandas Series (label to probability), or
+        an array in the order of ``classes_``, is the base rate at the place of use.
+        Read at prediction time, without a refit.
 
     cost_matrix : array-like of shape (n_classes, n_classes), dict, data frame or \
             None, default=None
         Makes ``predict`` choose the class of the lowest expected cost.
-        ``cost_matrix[i, j]`` is what predicting class j costs where i is true; a dict
-        maps (true label, predicted label) to the cost, a data frame has true labels in
-        its index and predicted ones in its columns. Costs are weighed with
-        probabilities under `target_prior`, under the training data's where it is None.
-        Read at prediction time.
+        ``cost_matrix[i, j]`` is the cost of predicting class j where i is true; a dict
+        maps (true label, predicted label) to the cost; a data frame has true labels in
+        its index and predicted ones in its columns. Probabilities are those under
+        `target_prior`, or under the training data's prior where that is None. Read at
+        prediction time.
 
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
-        Which columns hold categories. "from_dtype" takes those of a frame (pandas,
-        polars, pyarrow.Table) whose dtype says so: category, enum, dictionary, string,
-        or object with other values than numbers; bool and nullable numbers are numbers.
-        Otherwise names of columns, positions, or a mask; None takes all for numbers.
-        A missing category, and one that was not seen in ``fit``, is a category too.
+        Columns that hold categories: names, positions or a mask. "from_dtype" takes the
+        columns of a data frame (pandas, polars, pyarrow.Table) whose dtype is category,
+        enum, dictionary, string, or object with other values than numbers. None takes
+        all columns for numbers. Missing and unseen categories are categories too.
 
     n_members : int or "auto", default="auto"
-        Networks that are trained side by side as one, from starts of their own; their
-        probabilities are averaged. Each holds out its own fold of the rows
-        (not with ``early_stopping=False``, ``X_val`` or ``partial_fit``), so that the
-        best epoch is chosen by out-of-fold predictions of all rows, which stay as
-        ``oof_proba_``. Resamplers and samplers see each member's own training rows. A
-        `module` that accepts ``n_members`` builds its members itself, see
-        :class:`imbalnet.networks.Members`. "auto" is 8 for "tabular" (4 with
-        ``preset="quick"``) and 1, a single network, for others.
+        Networks that are trained side by side from different starts; their
+        probabilities are averaged. Each holds out its own fold of the rows (not with
+        ``early_stopping=False``, ``X_val`` or ``partial_fit``): out-of-fold predictions
+        of all rows choose the best epoch, and stay as ``oof_proba_``. Samplers see each
+        member's own training rows. "auto" is 8 for "tabular" (4 with
+        ``preset="quick"``) and 1 for other networks.
 
     n_neighbors : int or "auto", default="auto"
-        Training rows near a row, whose classes are heard beside the network; see
-        :class:`imbalnet.neighbors.Neighbors`. They are kept only if they make the
+        Nearest training rows whose classes count as further evidence, see
+        :class:`imbalnet.neighbors.Neighbors`. They are used only if they make the
         out-of-fold rows clearly more likely (``neighbor_weight_``). "auto" is 4 for
-        "tabular" with folds, up to 65,536 rows and 512 columns (a frequent level is
-        one), and a loss with honest probabilities; otherwise 0, none.
+        "tabular" with folds and a calibrated loss, up to 65,536 rows and 512 columns (a
+        frequent category is a column); otherwise 0.
 
     optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"
         A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.
@@ -123,89 +187,84 @@ class BalancedNeuralClassifier(
         "adamw".
 
     learning_rate : float or "auto", default="auto"
-        "auto" is 0.003 for "tabular", 0.002 for "tabm", 0.05 for "sgd" and for
-        "linear", 1 for "lbfgs", otherwise 0.0007, or 0.002 where an epoch is one
-        batch.
+        "auto" is 0.003 for "tabular", 0.002 for "tabm", 0.05 for "sgd" and "linear", 1
+        for "lbfgs", otherwise 0.0007, or 0.002 where an epoch is one batch.
 
     schedule : {"cosine", "constant"}, default="cosine"
-        How the learning rate goes on: down to 0 along half a cosine over `max_epochs`,
-        or not at all. "lbfgs" and ``partial_fit`` keep it constant.
+        "cosine" lowers the learning rate to 0 along half a cosine over `max_epochs`.
+        "lbfgs" and ``partial_fit`` keep it constant.
 
     weight_decay : float or "auto", default="auto"
-        Acts on weight matrices, not on biases: decoupled for "adamw", for "lbfgs" the
-        penalty ``weight_decay / 2 * |W|**2`` beside the mean loss. "auto" is 0.1 for
-        "adamw" (0.0003 with "tabm"), 0.0001 for the others, whose decay is part of the
-        gradient, and for "lbfgs" 1 / sum of the sample weights,
-        ``LogisticRegression(C=1)``'s penalty.
+        Acts on weight matrices, not on biases. For "adamw" it is decoupled from the
+        gradient, for "lbfgs" the penalty ``weight_decay / 2 * |W|**2``. "auto" is 0.1
+        for "adamw" (0.0003 with "tabm"), 1 / sum of the sample weights for "lbfgs" (the
+        penalty of ``LogisticRegression(C=1)``) and 0.0001 for the others.
 
     batch_size : int or "auto", default="auto"
-        Rows in a batch. "auto" is an eighth of the training rows, between 16 and 128,
-        then 256 from 8,000 and 512 from 24,000 rows; up to 64 rows all of them.
+        Rows of a batch. "auto" is an eighth of the rows of an epoch, between 16 and
+        128; 256 from 8,000 and 512 from 24,000 rows on; up to 64 rows all of them.
 
     max_epochs : int or "auto", default="auto"
         Passes over the training rows. "auto" is 28 for "tabular" (4 to 27 from 32,000
-        rows on), 40 for "tabm" (10 to 39 from 100,000 on), and 30 for other networks.
+        rows on), 40 for "tabm" (10 to 39 from 100,000 rows on), 30 for other networks.
 
     early_stopping : bool or "auto", default="auto"
         Whether to hold out validation rows, stop when they get no better, and keep the
-        weights of the best epoch. "auto" does with more than 10,000 rows (not for
-        "lbfgs", which solves its problem), where ``X_val`` is given, and with
-        `n_members` above 1, whose folds are the validation rows.
+        weights of the best epoch. "auto" does so with more than 10,000 rows (not for
+        "lbfgs"), with ``X_val``, and with `n_members` above 1, whose folds are the
+        validation rows.
 
     validation_fraction : float, default=0.1
-        Share of each class that is held out, by a single network.
+        Share of each class that a single network holds out.
 
     patience : int, default=10
         Epochs without a better one after which training stops.
 
     monitor : {"auto", "average_precision", "loss"}, default="auto"
-        What decides which epoch is better: average precision (for several classes the
-        mean of one-vs-rest), or the loss on the validation rows. Ties, and classes with
-        fewer than 5 validation rows, are left to the loss. "auto" is average precision,
-        and with the folds of `n_members` average precision minus the log loss under the
-        best temperature, in units of the classes' entropy.
+        What makes an epoch better: average precision (with several classes the mean
+        of one-vs-rest) or the validation loss. The loss decides ties, and where a class
+        has fewer than 5 validation rows. "auto" is average precision; with folds,
+        average precision minus the log-loss under the best temperature, in units of the
+        classes' entropy.
 
     calibrate : bool, default=True
-        Whether ``offset_`` is fitted to the validation rows, or the out-of-fold ones,
-        and to these also ``temperature_``.
+        Whether to fit ``offset_`` to the validation or out-of-fold rows, and
+        ``temperature_`` to the latter.
 
     device : str, default="auto"
-        "auto" takes a GPU if there is one; otherwise a torch device such as "cpu".
+        A torch device such as "cpu"; "auto" takes a GPU if there is one.
 
     dtype : {"float32", "float64", "bfloat16"}, default="float32"
-        Of features and network. With "bfloat16" features, weights and loss are float32,
-        and the network multiplies in bfloat16 (torch's autocast), where the device can.
-        "lbfgs" works in float64 in any case: its line search compares losses that
-        float32 cannot tell apart.
+        Precision of features and network. With "bfloat16", features, weights and loss
+        are float32, and matrix products bfloat16 where the device can. "lbfgs" always
+        computes in float64.
 
     n_threads : int or None, default=None
-        Processor threads. In ``fit`` None is one, which is fastest for small networks
-        and steady beside other processes; for large steps (batch size times parameters
-        above 134 million) all cores but one, 4 at most. In prediction None is one for
-        each core. In the workers of a pool, such as joblib's, None is one, or what
-        ``OMP_NUM_THREADS`` leaves.
+        Processor threads. None is one in ``fit`` (for steps of more than 134 million
+        products of rows and parameters all cores but one, at most 4), one for each core
+        in prediction, and one in the workers of a pool such as joblib's.
 
     compile : bool, default=False
-        Whether to use ``torch.compile``, which needs seconds to compile first.
+        Whether to use ``torch.compile``, which takes seconds at first.
 
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights that are there, with the validation
-        rows of before. The network must stay the same; loss, optimiser, learning rate
-        and callbacks may change. ``oof_proba_`` needs the rows of before too.
+        Whether ``fit`` goes on from the present weights, with the same validation rows.
+        Loss, optimiser, learning rate and callbacks may change, the network may not.
+        ``oof_proba_`` needs the same rows as before.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds initialisation, split, resampling, batch order and dropout. Neither
-        torch's nor NumPy's global generator is touched; None takes fresh entropy.
+        Seeds initialisation, split, resampling, batch order and dropout. Global
+        generators stay as they are; None takes fresh entropy.
 
     verbose : int, default=0
-        1 prints a line an epoch.
+        1 prints a line for each epoch.
 
     callbacks : list of skorch callbacks or None, default=None
-        Copied, then handed to skorch.
+        Copied, then passed to skorch.
 
     **nested
-        ``module__*``, ``loss__*``, ``class_weight__*``, ``sampler__*``,
-        ``optimizer__*`` go to the component of that name, ``net__*`` to skorch.
+        ``module__*``, ``loss__*``, ``class_weight__*``, ``sampler__*`` and
+        ``optimizer__*`` are passed to the component of that name, ``net__*`` to skorch.
 
     Attributes
     ----------
@@ -222,27 +281,35 @@ class BalancedNeuralClassifier(
         Weights of the classes in the loss.
 
     class_prior_ : ndarray of shape (n_classes,)
-        Class frequencies in the training rows (weighted by `sample_weight`).
+        Class frequencies in the training rows, weighted by `sample_weight`.
 
     effective_prior_ : ndarray of shape (n_classes,)
-        Class distribution that the network was trained under, the mean of its members'.
+        Class distribution that the network learned under, the mean over members.
+
+    calibration_ : Calibration
+        All values of the formula from logits to probabilities, see :ref:`formula`:
+        ``class_prior``, ``member_priors``, ``member_offsets``, ``temperature``,
+        ``offset``, ``neighbors``, ``neighbor_weight``.
 
     temperature_ : float
-        What :func:`imbalnet.posterior.fit_temperature` divided the log posteriors by;
-        1 without out-of-fold rows.
+        Divides the log posteriors, see :func:`imbalnet.posterior.fit_temperature`; 1
+        without out-of-fold rows.
 
     offset_ : ndarray of shape (n_classes,)
-        What :func:`imbalnet.posterior.fit_offset` added to the log posteriors; zeros
+        Added to the log posteriors, see :func:`imbalnet.posterior.fit_offset`; zeros
         without validation rows.
 
     neighbor_weight_ : float
-        What the evidence of the nearest training rows is multiplied by; 0 where they
-        are not heard.
+        Weight of the nearest training rows' evidence; 0 where it is not used.
 
     oof_proba_ : ndarray of shape (n_rows, n_classes)
-        Out-of-fold probabilities of the rows given to ``fit``, under `target_prior`:
-        each row's are those of the member that did not train on it. Rows of weight 0,
-        on which none did, have the mean of all. With `n_members` above 1 only.
+        Out-of-fold probabilities of the rows given to ``fit``, under `target_prior`, by
+        the member that did not train on the row. Rows of weight 0 have the mean of all
+        members. With `n_members` above 1 only.
+
+    folds_ : ndarray of shape (n_rows,)
+        The member that held out each row given to ``fit``; -1 for rows of weight 0.
+        With `n_members` above 1 only.
 
     net_ : skorch.NeuralNetClassifier
         The trained net.
@@ -251,7 +318,7 @@ class BalancedNeuralClassifier(
         The trained network.
 
     history_ : skorch.history.History
-        Loss and duration of each epoch, and the scores of the validation rows.
+        Loss, duration and validation scores of each epoch.
 
     n_iter_ : int
         Epochs trained.
@@ -260,13 +327,13 @@ class BalancedNeuralClassifier(
         The epoch, counted from 1, whose weights were kept.
 
     device_ : torch.device
-        Where the network lies.
+        Device of the network.
 
     coef_ : ndarray of shape (1, n_features_in_) or (n_classes, n_features_in_)
         Coefficients for the raw features (with categories: for the numbers, then for
-        the levels of each category); ``module="linear"`` only. They give the log odds
-        where the loss is linear in them (cross entropy, logit adjustment, vector
-        scaling), otherwise the network's logits.
+        the levels of each category); ``module="linear"`` only. They are log odds where
+        the loss is linear in them (cross entropy, logit adjustment, vector scaling),
+        otherwise logits.
 
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Intercepts under the effective prior; ``module="linear"`` only.
@@ -279,8 +346,8 @@ class BalancedNeuralClassifier(
 
     Notes
     -----
-    With ``sampler=SMOTE()`` the validation rows are split off before the resampling.
-    An imbalanced-learn pipeline with SMOTE in front of this classifier resamples first:
+    With ``sampler=SMOTE()`` the validation rows are split off before the resampling. An
+    imbalanced-learn pipeline with SMOTE in front of this classifier resamples first:
     early stopping then sees synthetic neighbours of training rows.
 
     Examples
@@ -304,7 +371,10 @@ class BalancedNeuralClassifier(
         "net",
     )
 
-    _parameter_constraints = PARAMETER_CONSTRAINTS
+    _parameter_constraints = _PARAMETER_CONSTRAINTS
+
+    _fitted: Fitted
+    _columns: Columns
 
     def __init__(
         self,
@@ -388,14 +458,14 @@ class BalancedNeuralClassifier(
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
             Numbers and categories, see `categorical_features`. Numbers may be missing
-            if the network's class says ``accepts_missing = True`` (all of imbalnet's
-            do), and infinite with ``module__clip=True``; not in a sparse matrix. Dates
-            are an error.
+            if the network's class has ``accepts_missing = True`` (all of imbalnet's
+            have), and infinite with ``module__clip=True``; not in a sparse matrix.
+            Dates are an error.
         y : array-like of shape (n_rows,)
             Labels of any sortable kind.
         sample_weight : array-like of shape (n_rows,), default=None
-            Weights of the rows in loss, counts and statistics; rows of weight 0 are
-            left out. Several times a row and an integer weight are the same.
+            Weights of the rows in loss, counts and statistics. An integer weight is the
+            same as repeating the row; rows of weight 0 are left out.
         X_val : {array-like, data frame, sparse matrix}, default=None
             Validation rows, instead of a split.
         y_val : array-like, default=None
@@ -415,13 +485,11 @@ class BalancedNeuralClassifier(
             stays as it was.
         """
         with restored_on_failure(self):
-            goes_on = self.warm_start and hasattr(self, "net_")
-            classes = self.classes_ if goes_on else None
-            rows = self._read(X, y, sample_weight, classes, goes_on=goes_on)
-            given = read_validation_rows(
-                self, X_val, y_val, self.classes_, rows.X.dtype.type, rows.columns
-            )
-            self._learn(train(self, rows, given, goes_on=goes_on, is_partial=False))
+            before = self._fitted if self.warm_start and self._is_fitted else None
+            classes = self.classes_ if before else None
+            rows = self._read(X, y, sample_weight, classes, before)
+            given = self._read_validation(X_val, y_val, rows)
+            self._train(rows, given, before, is_partial=False)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -434,10 +502,9 @@ class BalancedNeuralClassifier(
     ) -> BalancedNeuralClassifier:
         """Train for one epoch on some rows of a larger whole.
 
-        Class counts, and with them "balanced" weights and priors, grow with each call;
-        so do the columns' mean and scale, but not the median, scale and bins of the
-        networks that embed columns, which are those of the first call. There are no
-        validation rows.
+        Class counts, and so "balanced" weights and priors, add up over the calls; so do
+        the columns' means and scales. The medians, scales and bins of networks that
+        embed columns are those of the first call. There are no validation rows.
 
         Parameters
         ----------
@@ -447,7 +514,7 @@ class BalancedNeuralClassifier(
         y : array-like of shape (n_rows,)
             Labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever come; needed in the first call.
+            All labels that will ever occur; needed in the first call.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows.
 
@@ -463,37 +530,79 @@ class BalancedNeuralClassifier(
             the data are not usable.
         """
         with restored_on_failure(self):
-            goes_on = hasattr(self, "net_")
-            classes = all_classes(classes, getattr(self, "classes_", None))
-            rows = self._read(X, y, sample_weight, classes, goes_on=goes_on)
-            self._learn(train(self, rows, None, goes_on=goes_on, is_partial=True))
+            before = self._fitted if self._is_fitted else None
+            classes = all_classes(classes, self.classes_ if before else None)
+            rows = self._read(X, y, sample_weight, classes, before)
+            self._train(rows, None, before, is_partial=True)
         return self
 
     def _read(
-        self, X: Any, y: Any, sample_weight: Any, classes: Any, *, goes_on: bool
+        self, X: Any, y: Any, sample_weight: Any, classes: Any, before: Fitted | None
     ) -> Rows:
-        """Validate training rows; those of a first call say what the columns hold."""
-        rows, self.classes_ = read_rows(
-            self,
-            X,
-            y,
-            sample_weight,
-            classes=classes,
-            dtype=feature_dtype(self, goes_on=goes_on),
-            reset=not goes_on,
-            columns=self._columns if goes_on else column_rules(self),
-        )
+        """Read training rows; those of a first call say what the columns hold."""
+        if before is None:
+            params = self.get_params(deep=False)
+            reading = self._reading(column_rules(params), feature_dtype(params))
+        else:
+            reading = self._reading(self._columns, before.net.feature_dtype)
+        X = self._table(X, reading, reset=before is None)
+        rows, self.classes_ = read_rows(X, y, sample_weight, reading, classes)
         self._columns = rows.columns
         return rows
+
+    def _read_validation(self, X: Any, y: Any, rows: Rows) -> Rows | None:
+        reading = self._reading(rows.columns, rows.X.dtype.type)
+        X = None if X is None else self._table(X, reading, reset=False)
+        return read_validation_rows(X, y, reading, self.classes_)
+
+    def _reading(self, columns: Any, dtype: type[np.floating]) -> Reading:
+        return Reading(columns, dtype, type(self).__name__)
+
+    def _table(self, X: Any, reading: Reading, *, reset: bool) -> Any:
+        """Return X with two dimensions; set or compare column names and width."""
+        X = as_table(X, reading)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        return X
+
+    def _train(
+        self, rows: Rows, given: Rows | None, before: Fitted | None, *, is_partial: bool
+    ) -> None:
+        """Resolve the parameters, train, and keep what that leaves."""
+        self._reject_unknown_parameters()
+        options = resolve_options(
+            self.get_params(deep=False),
+            rows,
+            self.classes_,
+            is_partial=is_partial,
+            has_validation_rows=given is not None,
+            before=before,
+        )
+        self._fitted = fitted = train(options, rows, given, before)
+        self.net_ = fitted.net
+        self.calibration_ = fitted.calibration
+        self.class_weight_ = fitted.class_weight
+        self.class_prior_ = fitted.calibration.class_prior
+        self.effective_prior_ = fitted.calibration.effective_prior
+        self.temperature_ = fitted.calibration.temperature
+        self.offset_ = fitted.calibration.offset
+        self.neighbor_weight_ = fitted.calibration.neighbor_weight
+        self.n_iter_ = fitted.n_epochs
+        self.best_iteration_ = fitted.net.best_epoch() or self.n_iter_
+        if fitted.net.was_interrupted:
+            warn(
+                f"Training was interrupted in epoch {self.n_iter_}; the best weights "
+                "so far are kept (without validation rows, the last ones)."
+            )
 
     # -- prediction --------------------------------------------------------------
 
     def predict(self, X: Any) -> NDArray:
-        """Predict the most likely class under the target prior, or the cheapest one.
+        """Predict the most likely class under the target prior, or the cheapest.
 
         Parameters
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+            Rows with the columns of ``fit``.
 
         Returns
         -------
@@ -503,10 +612,10 @@ class BalancedNeuralClassifier(
         """
         check_is_fitted(self)
         if self.cost_matrix is None:
-            return self.classes_[self._log_posterior(X).argmax(axis=1)]
+            return self.classes_[self._log_proba(X, self.target_prior).argmax(axis=1)]
         costs: Any = resolve_costs(self.cost_matrix, self.classes_)
         target = "train" if self.target_prior is None else self.target_prior
-        probabilities = np.exp(self._log_posterior(X, target))
+        probabilities = np.exp(self._log_proba(X, target))
         return self.classes_[cheapest_class(probabilities, costs)]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -515,6 +624,7 @@ class BalancedNeuralClassifier(
         Parameters
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+            Rows with the columns of ``fit``.
 
         Returns
         -------
@@ -522,14 +632,15 @@ class BalancedNeuralClassifier(
             In the order of ``classes_``; each row sums to 1, for every loss.
         """
         check_is_fitted(self)
-        return np.exp(self._log_posterior(X))
+        return np.exp(self._log_proba(X, self.target_prior))
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Give the log odds of the positive class, or log probabilities.
+        """Compute the log odds of the positive class, or log probabilities.
 
         Parameters
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+            Rows with the columns of ``fit``.
 
         Returns
         -------
@@ -538,19 +649,117 @@ class BalancedNeuralClassifier(
             predicted. Otherwise the log probability of each class.
         """
         check_is_fitted(self)
-        log_posterior = self._log_posterior(X)
+        log_proba = self._log_proba(X, self.target_prior)
         if len(self.classes_) == 2:
-            return log_posterior[:, 1] - log_posterior[:, 0]
-        return log_posterior
+            return log_proba[:, 1] - log_proba[:, 0]
+        return log_proba
 
-    # -- what scikit-learn asks --------------------------------------------------------
+    def _log_proba(self, X: Any, target_prior: Any) -> NDArray[np.float64]:
+        """Return log probabilities under a prior, block by block."""
+        formula = self.calibration_.for_target(self._resolved(target_prior))
+        reading = self._reading(self._columns, self.net_.feature_dtype)
+        parts = []
+        for block in matrix_blocks(self._table(X, reading, reset=False), reading):
+            evidence = self.calibration_.evidence(block)
+
+            def finish(scores: Tensor, rows: slice, evidence: Any = evidence) -> Tensor:
+                of_rows = None if evidence is None else evidence[rows]
+                return formula.apply(scores, evidence=of_rows)
+
+            parts.append(self.net_.predict_log_posterior(block, finish, self.n_threads))
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _resolved(self, target_prior: Any) -> NDArray[np.float64] | None:
+        return resolve_prior(target_prior, self.classes_, self.class_prior_)
+
+    # -- fitted attributes ---------------------------------------------------------
+
+    @property
+    def module_(self) -> nn.Module:
+        """The trained network."""
+        return self.net_.module_
+
+    @property
+    def history_(self) -> Any:
+        """One record for each epoch."""
+        return self.net_.history
+
+    @property
+    def device_(self) -> torch.device:
+        """Device of the network."""
+        return torch.device(self.net_.device)
+
+    @property
+    def oof_proba_(self) -> NDArray[np.float64]:
+        """Out-of-fold probabilities of the training rows, with ``n_members`` > 1."""
+        log_proba = self._out_of_fold("oof_proba_").log_proba(
+            self.calibration_, self._resolved(self.target_prior)
+        )
+        return np.exp(log_proba)
+
+    @property
+    def folds_(self) -> NDArray[np.integer]:
+        """The member that held out each training row, with ``n_members`` > 1."""
+        return self._out_of_fold("folds_").member_of_rows
+
+    def _out_of_fold(self, name: str) -> OutOfFold:
+        out_of_fold = self._fitted.out_of_fold if self._is_fitted else None
+        if out_of_fold is None:
+            raise AttributeError(
+                f"{name} needs members that hold out folds: fit with n_members of at "
+                "least 2, without X_val and not with early_stopping=False; partial_fit "
+                "ends it."
+            )
+        return out_of_fold
+
+    @property
+    def coef_(self) -> NDArray[np.float64]:
+        """Coefficients for raw features and levels, with ``module="linear"``."""
+        return self._coefficients()[0]
+
+    @property
+    def intercept_(self) -> NDArray[np.float64]:
+        """Intercepts under the effective prior, with ``module="linear"``."""
+        intercept = self._coefficients()[1]
+        is_binary = len(self.classes_) == 2
+        return intercept + (np.diff(self.offset_) if is_binary else self.offset_)
+
+    def _coefficients(self) -> tuple[NDArray, NDArray]:
+        """Return coefficients and intercepts in log odds, if the loss is linear."""
+        module = self.module_
+        one = module.members[0] if isinstance(module, Members) else module
+        if not isinstance(one, LinearModel):
+            raise AttributeError(
+                "coef_ and intercept_ exist with module='linear' only, not with "
+                f"module={self.module!r}."
+            )
+        if not isinstance(module, LinearModel):
+            raise AttributeError(
+                "coef_ and intercept_ exist with n_members=1 only: the probabilities "
+                f"of {self.net_.n_members} members are averaged, not their "
+                "coefficients."
+            )
+        coef, intercept = module.coefficients()
+        scale = self.net_.criterion_.logit_scale(len(self.classes_)).cpu().numpy()
+        scale = scale[-len(intercept) :]  # of two classes the second has the logit
+        return coef * scale[:, None], intercept * scale
+
+    # -- scikit-learn's questions --------------------------------------------------
+
+    @property
+    def _is_fitted(self) -> bool:
+        return hasattr(self, "_fitted")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether there is a trained net."""
+        return self._is_fitted
 
     def __sklearn_tags__(self) -> Tags:
-        """Tell scikit-learn which tables are welcome: what the network takes."""
+        """Return which tables the network takes."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         with suppress(KeyError, TypeError, ValueError):  # fit says what is wrong
-            rules = column_rules(self)
+            rules = column_rules(self.get_params(deep=False))
             tags.input_tags.allow_nan = rules.missing
             tags.input_tags.categorical = rules.categories
         return tags

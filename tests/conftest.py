@@ -10,10 +10,15 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Without it, one of scikit-learn's estimator checks skips itself.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+import signal
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import make_classification
+from skorch.callbacks import Callback
+from torch import Tensor, nn
 
 
 def pytest_collection_modifyitems(items):
@@ -51,3 +56,114 @@ def three_classes():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+# -- callbacks -----------------------------------------------------------------------
+
+
+class Batch(NamedTuple):
+    """What callbacks are told of one batch."""
+
+    training: bool
+    X: Tensor
+    y: Tensor
+    y_pred: Tensor
+
+
+class Recorder(Callback):
+    """Keep every batch; that it listens makes the net train in skorch's steps."""
+
+    def __init__(self):
+        self.batches = []
+
+    def __deepcopy__(self, memo):
+        return self  # the estimator copies its callbacks
+
+    def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
+        tensors = (values.detach().cpu() for values in (*batch, y_pred))
+        self.batches.append(Batch(training, *tensors))
+
+    def of(self, *, training):
+        """The batches of training, or those of validation."""
+        return [batch for batch in self.batches if batch.training == training]
+
+
+@pytest.fixture
+def recorder():
+    return Recorder()
+
+
+class InterruptBehindEpoch(Callback):
+    """Ctrl-C at the end of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            signal.raise_signal(signal.SIGINT)
+
+
+class InterruptInEpoch(Callback):
+    """Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and len(net.history) == self.epoch:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def interrupt():
+    """Callbacks that press Ctrl-C: by the place in the epoch, "batch" or "epoch".
+
+    Python leaves SIGINT ignored if it was ignored when the process began.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield {"batch": InterruptInEpoch, "epoch": InterruptBehindEpoch}
+    signal.signal(signal.SIGINT, before)
+
+
+# -- modules of users' own -----------------------------------------------------------
+
+
+class OneColumn(nn.Module):
+    """One column for two classes, batch norm and dropout: what users write."""
+
+    def __init__(self, in_features, out_features, width=16):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(in_features, width),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Dropout(0.1),
+            nn.Linear(width, 1 if out_features == 2 else out_features),
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+@pytest.fixture(scope="session")
+def one_column():
+    return OneColumn
+
+
+class ThreeMembers(nn.Module):
+    """Three linear members: logits of shape (batch, 3, classes)."""
+
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.members = nn.ModuleList(
+            nn.Linear(in_features, out_features) for _ in range(3)
+        )
+
+    def forward(self, x):
+        return torch.stack([member(x) for member in self.members], dim=1)
+
+
+@pytest.fixture(scope="session")
+def three_members():
+    return ThreeMembers

@@ -1,20 +1,25 @@
-"""Training and validation rows, and batches sliced from them."""
+"""Rows on the device, and batches sliced from them."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.utils import gen_batches
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from imbalnet._predict import as_tensor
+from imbalnet._runtime import free_memory
+from imbalnet._tables import Rows
+from imbalnet._warn import warn
+from imbalnet.samplers import IndexSampler, Shuffle
 from imbalnet.samplers._epochs import (
-    EpochOrder,
     EpochRows,
     batch_sizes,
     checked_epoch,
@@ -28,55 +33,70 @@ PreparedBatch = tuple[Tensor, Tensor, Tensor, Tensor]
 _CPU_BLOCK_VALUES = 2**18
 _GPU_BLOCK_VALUES = 2**24
 
+# How much of a device's free memory a table may take: the network needs some too.
+_SHARE_OF_FREE_MEMORY = 0.8
 
-class TableRows(Dataset):
-    """Rows of a table; the split is an index.
 
-    A dense table lies on the device as a whole, where it fits. A sparse one, and one
-    that is not `resident`, stay in main memory and follow block by block.
+@dataclass(frozen=True)
+class Place:
+    """Where batches are, and whether a dense table is there as a whole."""
 
-    Parameters
-    ----------
-    table : {ndarray, CSR matrix, Tensor} of shape (n_table_rows, n_features)
-        Shared between the training and the validation rows, not copied where dtype
-        and device already fit.
-    codes : ndarray of shape (n_table_rows,)
-        Class codes.
-    weight : ndarray of shape (n_table_rows,)
-        Loss weights.
-    index : ndarray of int or None, default=None
-        The table's rows that belong to this set; None takes all.
-    order : EpochOrder or None, default=None
-        Asked for the order of the rows once an epoch; None goes through them as they
-        stand.
-    dtype, device
-        Of the batches.
-    resident : bool, default=True
-        Whether a dense table goes to the device as a whole.
+    dtype: torch.dtype
+    device: torch.device
+    is_resident: bool = True
+
+    @classmethod
+    def of(cls, X: Any, dtype: torch.dtype, device: torch.device) -> Place:
+        """Put a table on the device as a whole if it fits there."""
+        free = free_memory(device)
+        n_bytes = 0 if sparse.issparse(X) else X.size * dtype.itemsize
+        if free is None or n_bytes <= _SHARE_OF_FREE_MEMORY * free:
+            return cls(dtype, device)
+        warn(
+            f"X has {n_bytes / 1e9:.1f} GB, but {device} has {free / 1e9:.1f} GB free: "
+            "the batches come from main memory, which takes longer. Free memory there, "
+            "or take a device with more, to train without copies."
+        )
+        return cls(dtype, device, is_resident=False)
+
+
+class Table(Dataset):
+    """Rows of a table on their way to the device; a split is an index.
+
+    A dense table is on the device as a whole, where it fits. A sparse one, and one that
+    is not resident, stay in main memory and follow block by block.
+
+    Nothing is copied where dtype and device fit. `weight` are the loss weights of the
+    table's rows (None: the sample weights), `order` draws the rows of an epoch (None:
+    as they are), and `features` are those of the table, if they are on the device
+    already.
     """
 
     def __init__(
         self,
-        table: Any,
-        codes: NDArray,
-        weight: NDArray,
-        index: NDArray | None = None,
+        rows: Rows,
+        place: Place,
         *,
-        order: EpochOrder | None = None,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-        resident: bool = True,
+        weight: NDArray | None = None,
+        order: Shuffle | IndexSampler | None = None,
+        features: Any = None,
     ) -> None:
-        self.dtype, self.device = dtype, torch.device(device)
-        self.resident = resident and not sparse.issparse(table)
-        home = self.device if self.resident else torch.device("cpu")
-        self.table: Any = table
-        if not sparse.issparse(table):
-            self.table = as_tensor(table, dtype=dtype, device=home)
-        self.codes = as_tensor(codes, device=home)
-        self.weight = as_tensor(weight, dtype=dtype, device=home)
+        self.dtype, self.device = place.dtype, place.device
+        self.table: Any = rows.X if features is None else features
+        is_dense = not sparse.issparse(self.table)
+        self.is_resident = is_dense and place.is_resident
+        home = self.device if self.is_resident else torch.device("cpu")
+        if is_dense:
+            self.table = as_tensor(self.table, dtype=self.dtype, device=home)
+        self.codes = as_tensor(rows.codes, device=home)
+        weight = rows.weight if weight is None else weight
+        if weight is None:  # ones, without memory of their own
+            one = torch.ones((), dtype=self.dtype, device=home)
+            self.weight = one.expand(len(rows.codes))
+        else:
+            self.weight = as_tensor(weight, dtype=self.dtype, device=home)
         self.order = order
-        self.index = None if index is None else as_tensor(index, device=home)
+        self.index = None if rows.index is None else as_tensor(rows.index, device=home)
 
     def __len__(self) -> int:
         return len(self.codes) if self.index is None else len(self.index)
@@ -86,9 +106,10 @@ class TableRows(Dataset):
         return X[0], y[0], weight[0]
 
     def take(self, positions: Tensor | slice) -> Batch:
-        """Gather the rows at `positions` (numbers within this set) on the device.
+        """Gather features, codes and weights of rows on the device.
 
-        A slice of all the table's rows is no copy.
+        `positions` are numbers within these rows; a slice of all of a table's rows is
+        no copy.
         """
         rows = self._table_rows(positions)
         return (
@@ -102,9 +123,9 @@ class TableRows(Dataset):
         return self._features(self._table_rows(positions))
 
     def epoch(self, batch_size: int) -> tuple[Tensor | None, list[int]]:
-        """Give the positions of an epoch's rows, and the sizes of its batches.
+        """Return the positions of an epoch's rows, and the sizes of its batches.
 
-        None are the rows as they stand.
+        None are the rows as they are.
         """
         if self.order is None:
             return None, batch_sizes(len(self), batch_size)
@@ -115,15 +136,13 @@ class TableRows(Dataset):
 
     @property
     def values_per_row(self) -> int:
-        """Features that a row of a batch holds."""
+        """Features in a row of a batch."""
         return self.table.shape[1]
 
     def _table_rows(self, positions: Tensor | slice) -> Tensor | slice:
         if isinstance(positions, Tensor):
             positions = positions.to(self.codes.device)
-        if self.index is None:
-            return positions
-        return _at(self.index, positions)
+        return positions if self.index is None else _at(self.index, positions)
 
     def _features(self, rows: Tensor | slice) -> Tensor:
         if sparse.issparse(self.table):
@@ -151,91 +170,62 @@ class TableRows(Dataset):
         return _at(self.codes, self._table_rows(slice(None))).long()
 
 
-def as_tensor(
-    values: Any, device: torch.device | str, dtype: torch.dtype | None = None
-) -> Tensor:
-    """Give a tensor that shares memory with `values` where dtype and device fit."""
-    with warnings.catch_warnings():
-        # a read-only array (joblib's memory map): nothing here writes to it
-        warnings.filterwarnings("ignore", "The given NumPy array is not writ")
-        return torch.as_tensor(values, dtype=dtype, device=device)
-
-
 def _at(values: Tensor, rows: Tensor | slice) -> Tensor:
     return values[rows] if isinstance(rows, slice) else values.index_select(0, rows)
 
 
 class TensorBatches:
-    """Cut an epoch into batches without a per-row step.
+    """Cut an epoch into batches without a step for each row.
 
     Rows are gathered block by block, a block holding as many batches as fit the
     processor's cache (on a GPU, as keep it busy), and a batch is a slice of its block.
 
-    Parameters
-    ----------
-    rows : TableRows
-    batch_size : int
+    A single last row joins the batch before it: batch normalisation cannot train on one
+    row.
 
     Attributes
     ----------
+    prepare : callable or None
+        The network's fixed first layers, where they are applied to whole blocks.
     prepared_width : int
-        Values of a row that is prepared, where those are more than the table's.
-
-    Yields
-    ------
-    (X, codes, weight) : tuple of Tensor
-        Of the length of the batch. A single row that would be left over joins the
-        batch before it: batch normalisation cannot train on one row.
-
-    See Also
-    --------
-    batch_sizes : Where an epoch is cut.
+        Values of a row behind them.
     """
 
-    def __init__(self, rows: TableRows, batch_size: int) -> None:
-        self.rows, self.batch_size = rows, batch_size
+    def __init__(self, dataset: Table, batch_size: int) -> None:
+        self.dataset, self.batch_size = dataset, batch_size
+        self.prepare: Callable[[Tensor], Tensor] | None = None
         self.prepared_width = 0
 
     def __iter__(self) -> Iterator[Batch]:
         for block, sizes in self._blocks():
             yield from _cut(block, sizes)
 
-    def prepared(
-        self, prepare: Callable[[Tensor], Tensor] | None
-    ) -> Iterator[PreparedBatch]:
-        """Yield batches of which more is done, block by block.
+    def prepared(self) -> Iterator[PreparedBatch]:
+        """Yield features, codes and weights, and the weights over the batch size.
 
-        Parameters
-        ----------
-        prepare : callable or None
-            Turns features into what the batches shall hold.
-
-        Yields
-        ------
-        (prepared, codes, weight, share) : tuple of Tensor
-            ``share`` is the weight divided by the size of the batch.
+        The features are prepared, where a network's first layers may see whole blocks.
         """
         for (X, codes, weight), sizes in self._blocks():
-            X = X if prepare is None else prepare(X)
+            X = X if self.prepare is None else self.prepare(X)
             yield from _cut((X, codes, weight, _shares(weight, sizes)), sizes)
 
     def _blocks(self) -> Iterator[tuple[Batch, list[int]]]:
-        """Yield rows, and the sizes of the batches that they are cut into."""
-        positions, sizes = self.rows.epoch(self.batch_size)
+        """Yield blocks of rows, and the sizes of the batches in each."""
+        positions, sizes = self.dataset.epoch(self.batch_size)
         stop = 0
         for part in self._grouped(sizes):
             start, stop = stop, stop + sum(part)
             chosen = slice(start, stop)
             rows = chosen if positions is None else positions[chosen]
-            yield self.rows.take(rows), part
+            yield self.dataset.take(rows), part
 
     def _grouped(self, sizes: list[int]) -> Iterator[list[int]]:
-        on_cpu = self.rows.device.type == "cpu"
+        on_cpu = self.dataset.device.type == "cpu"
         values = _CPU_BLOCK_VALUES if on_cpu else _GPU_BLOCK_VALUES
-        width = max(self.rows.values_per_row, self.prepared_width)
+        width = max(self.dataset.values_per_row, self.prepared_width)
         n_batches = max(1, values // (width * max(sizes)))
-        for start in range(0, len(sizes), n_batches):
-            yield sizes[start : start + n_batches]
+        for some in gen_batches(len(sizes), n_batches):
+            yield sizes[some]
 
 
 def _cut(block: tuple[Tensor, ...], sizes: list[int]) -> Iterator[Any]:

@@ -1,366 +1,195 @@
-"""From the estimator's parameters to a skorch net that is ready to train."""
+"""Step 4: build a net for the plans, or prepare a trained one for more rows."""
 
 from __future__ import annotations
 
-import contextlib
-import copy
-from collections.abc import Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from torch import Tensor, nn
 
-from imbalnet._fit.batches import as_tensor
-from imbalnet._fit.callbacks import BestEpoch, CosineSchedule, Phases
-from imbalnet._fit.feed import FoldRows, MemberRows, NetRows, SharedRows
-from imbalnet._fit.first_look import first_look, update
+from imbalnet._fit.callbacks import make_callbacks
 from imbalnet._fit.net import ImbalanceNet
-from imbalnet._fit.options import (
-    SET_BY_FIT,
-    has_native_members,
-    learning_rate_of,
-    network_of,
-    optimizer_of,
-    resolve_members,
-    weight_decay_of,
-)
-from imbalnet._fit.plan import Folds, TrainingPlan, in_one_table
-from imbalnet._optimizers import OptimizerFactory, optimizer_factory
-from imbalnet._runtime import check_bfloat16, free_memory, resolve_device, seeded_torch
-from imbalnet._tables.read import Rows
-from imbalnet._warn import warn
-from imbalnet.losses import Loss
-from imbalnet.networks import DETERMINISTIC
-from imbalnet.samplers._epochs import Shuffle
+from imbalnet._fit.specs import NetworkSpec, OptimizerSpec, Options
+from imbalnet._fit.split import HeldOut
+from imbalnet._nested import accepted_names
+from imbalnet._runtime import seeded_torch
+from imbalnet._tables import Rows
+from imbalnet.networks import CosineLinear
 
-if TYPE_CHECKING:
-    from imbalnet.classifier import BalancedNeuralClassifier
-
-# How much of a device's free memory a table may take: the network needs some too.
-_SHARE_OF_FREE_MEMORY = 0.8
+# Rows in the sample that a network takes its statistics from.
+_STATISTICS_ROWS = 2**16
 
 
 def build_net(
-    clf: BalancedNeuralClassifier,
-    loss: Loss,
+    options: Options,
     rows: Rows,
-    start: torch.Tensor,
+    held_out: HeldOut | None,
+    start: Tensor,
     *,
-    folds: Folds | None,
     monitor: str | None,
-    phases: Phases,
     one_batch: bool,
-    in_parts: bool,
-    seed: int,
 ) -> ImbalanceNet:
-    """Build and initialise the net.
+    """Build a net that is ready to train.
 
-    Parameters
-    ----------
-    clf : BalancedNeuralClassifier
-        Gives the parameters and the classes.
-    loss : Loss
-    rows : Rows
-        Training rows with their sample weights, for the network's first look.
-    start : Tensor of shape (n_classes,)
-        Logits that the network's output starts at: the minimiser of the loss under the
-        class distribution at the start of training.
-    folds : Folds or None
-        What each member shall not see in its first look.
-    monitor : {"average_precision", "loss", "combined"} or None
-        What the best epoch is judged by; None keeps the last one.
-    phases : Phases
-    one_batch : bool
-        Whether an epoch is one step.
-    in_parts : bool
-        See :func:`optimizer_of`.
-    seed : int
-        Of the initialisation.
+    The network takes its statistics from `rows`; with folds, those of a member know
+    nothing of the classes in its own fold. Its output starts at the logits `start`, of
+    shape (n_classes,). `one_batch` tells that an epoch is one step.
     """
-    dtype = _torch_dtype(rows)
-    device = resolve_device(clf.device, dtype)
-    is_mixed = clf.dtype == "bfloat16" and dtype is torch.float32
-    if is_mixed:
-        check_bfloat16(device)
-    optimizer = optimizer_of(clf, in_parts)
-    module, module_params = network_of(clf, loss)
-    n_members = resolve_members(clf)
-    shown: dict[str, Any] = {"rows": rows, "folds": folds, "loss": loss, "start": start}
-    look = partial(first_look, clf=clf, n_members=n_members, **shown)
-    with seeded_torch(seed, device):
-        return ImbalanceNet(
-            module,
-            module__in_features=clf.n_features_in_,
-            module__out_features=len(clf.classes_),
-            **_categories(rows),
-            **_prefixed("module", module_params),
-            criterion=loss,
-            n_members=n_members,
-            has_member_axis=has_native_members(clf),
-            classes=clf.classes_,
-            optimizer=optimizer_factory(optimizer),
-            **_prefixed("optimizer", clf._nested("optimizer")),
-            lr=learning_rate_of(clf, optimizer, is_full_batch=one_batch),
-            weight_decay=weight_decay_of(clf, optimizer, rows.weight_sum),
-            callbacks=_callbacks(clf, optimizer, monitor, phases),
-            verbose=clf.verbose,
-            device=device,
-            dtype=dtype,
-            is_mixed=is_mixed,
-            compile=clf.compile,
-            first_look=look,
-            **clf._nested("net"),
+    spec, machine, optimizer = options.network, options.machine, options.optimizer
+    sizes = {"in_features": rows.X.shape[1], "out_features": len(options.classes)}
+    if rows.columns.n_categories:
+        sizes["n_categories"] = rows.columns.n_categories
+    with seeded_torch(options.seeds.network, machine.device):
+        net = ImbalanceNet(
+            spec.factory,
+            **_prefixed("module", {**sizes, **spec.params}),
+            criterion=options.loss,
+            n_members=spec.n_members,
+            has_member_axis=spec.has_member_axis,
+            classes=options.classes,
+            optimizer=optimizer.factory,
+            **_prefixed("optimizer", optimizer.params),
+            lr=_learning_rate(optimizer, one_batch),
+            weight_decay=_weight_decay(options, rows),
+            callbacks=make_callbacks(options, monitor),
+            verbose=options.verbose,
+            device=machine.device,
+            dtype=machine.dtype,
+            is_mixed=machine.is_mixed,
+            compile=machine.compile,
+            **options.net_params,
         ).initialize()
+        _prepare_network(net, options, rows, held_out, start)
+    net.initialize_optimizer()  # statistics may have replaced parameters
+    return net
 
 
-def _categories(rows: Rows) -> dict[str, Any]:
-    """Tell the network of columns of categories, where there are some."""
-    n_categories = rows.columns.n_categories
-    return {"module__n_categories": n_categories} if n_categories else {}
-
-
-def _prefixed(prefix: str, params: dict[str, Any]) -> dict[str, Any]:
+def _prefixed(prefix: str, params: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{prefix}__{name}": value for name, value in params.items()}
 
 
-def _callbacks(
-    clf: BalancedNeuralClassifier,
-    optimizer: str | OptimizerFactory,
-    monitor: str | None,
-    phases: Phases,
-) -> list[Any]:
-    callbacks: list[Any] = []
-    if clf.schedule == "cosine" and optimizer != "lbfgs":
-        callbacks.append(("schedule", CosineSchedule()))
-    if monitor is not None:
-        first_stop = max(phases.unweighted, phases.warmup)
-        best = BestEpoch(monitor, clf.patience, first_stop)
-        callbacks.append(("best_epoch", best))
-    return [*callbacks, *copy.deepcopy(list(clf.callbacks or []))]
+def _learning_rate(optimizer: OptimizerSpec, one_batch: bool) -> float:
+    return optimizer.full_batch_learning_rate if one_batch else optimizer.learning_rate
 
 
-def _torch_dtype(rows: Rows) -> torch.dtype:
-    return torch.float64 if rows.X.dtype == np.float64 else torch.float32
+def _weight_decay(options: Options, rows: Rows) -> float:
+    decay = options.optimizer.weight_decay
+    return 1.0 / rows.weight_sum if decay is None else decay
 
 
-def train_net(
+@torch.no_grad()
+def _prepare_network(
     net: ImbalanceNet,
-    plans: Sequence[TrainingPlan],
-    valid: Rows | Folds | None,
-    *,
-    epochs: int,
-    epochs_before: int,
-    phases: Phases,
-    seed: int,
-    phase_shifts: tuple[NDArray, NDArray] | None = None,
+    options: Options,
+    rows: Rows,
+    held_out: HeldOut | None,
+    start: Tensor,
 ) -> None:
-    """Train a net on its members' plans; validation rows weigh what training rows do.
-
-    ``phase_shifts`` are for out-of-fold rows, see
-    :class:`~imbalnet._fit.feed.FoldRows`.
-    """
-    folds = valid if isinstance(valid, Folds) else None
-    train_rows = _training_rows(net, plans, folds)
-    place = {"dtype": net.dtype, "device": net.device, "resident": train_rows.resident}
-    held_out = valid.rows if isinstance(valid, Folds) else valid
-    is_shared = held_out is not None and held_out.X is plans[0].sampled.X
-    shared = train_rows.table if is_shared else None
-    valid_rows: NetRows | None = None
-    if folds is not None:
-        valid_rows = fold_rows(folds, plans, shared, **place)
-        valid_rows.phase_shifts = phase_shifts
-    elif isinstance(valid, Rows):
-        table = valid.X if shared is None else shared
-        loss_factor = np.mean([plan.loss_factor for plan in plans], axis=0)
-        weight = valid.weighted_by_class(loss_factor).weight
-        valid_rows = NetRows(table, valid.codes, weight, valid.index, **place)
-        valid_rows.score_weight = valid.of(valid.weight)
-    net.set_params(
-        max_epochs=epochs,
-        batch_size=plans[0].batch_size,
-        phases=phases,
-        epochs_before=epochs_before,
-    )
-    with _generator_context(net, seed):
-        net.partial_fit((train_rows, valid_rows))
-
-
-def fold_rows(
-    folds: Folds, plans: Sequence[TrainingPlan], table: Any = None, **place: Any
-) -> FoldRows:
-    """Give rows that the members predict, each those of its fold.
-
-    Parameters
-    ----------
-    folds : Folds
-    plans : sequence of TrainingPlan
-        Of the members, whose loss weights the rows have.
-    table : Tensor or None, default=None
-        The features, where they lie on the device.
-    **place
-        ``dtype``, ``device``, ``resident``, see
-        :class:`~imbalnet._fit.batches.TableRows`.
-    """
-    rows = folds.rows
-    return FoldRows(
-        rows.X if table is None else table,
-        rows.codes,
-        rows.weight,
-        rows.index,
-        folds=folds.folds,
-        factors=np.stack([plan.loss_factor for plan in plans]),
-        **place,
-    )
-
-
-def _training_rows(
-    net: ImbalanceNet, plans: Sequence[TrainingPlan], folds: Folds | None
-) -> NetRows:
-    """Give the rows of a plan, or those of all members' plans."""
-    first = plans[0]
-    if _share_batches(net, plans):
-        rows = first.sampled if folds is None else folds.rows
-        given: dict[str, Any] = {
-            "order": Shuffle(len(rows), first.order.rng),  # type: ignore[union-attr]
-            "folds": None if folds is None else folds.folds,
-        }
-        given |= _of_members(plans, rows, net)
-        return SharedRows(*_columns(rows), **given)
-    if len(plans) > 1:
-        rows, places = in_one_table(plans)
-        given = {
-            "places": places,
-            "orders": [p.order for p in plans if p.order is not None] or None,
-        }
-        given |= _of_members(plans, rows, net)
-        return MemberRows(*_columns(rows), **given)
-    rows = first.rows
-    train_rows = NetRows(*_columns(rows), order=first.order, **_place(rows, net))
-    if first.early_weight is not None:
-        early_weight = as_tensor(
-            first.early_weight, train_rows.weight.device, dtype=net.dtype
-        )
-        train_rows.phase_weights = early_weight, train_rows.weight
-    return train_rows
-
-
-def _share_batches(net: ImbalanceNet, plans: Sequence[TrainingPlan]) -> bool:
-    """Tell whether members may go through the same rows in the same order."""
-    return (
-        len(plans) > 1
-        and getattr(net.module_, "shares_batches", False)
-        and all(isinstance(plan.order, Shuffle) for plan in plans)
-        and all(plan.sampled.X is plans[0].sampled.X for plan in plans)
-    )
-
-
-def _columns(rows: Rows) -> tuple[Any, NDArray, NDArray, NDArray | None]:
-    return rows.X, rows.codes, rows.weight, rows.index
-
-
-def _place(rows: Rows, net: ImbalanceNet) -> dict[str, Any]:
-    resident = sparse.issparse(rows.X) or _fits(rows.X, net)
-    return {"dtype": net.dtype, "device": net.device, "resident": resident}
-
-
-def _of_members(
-    plans: Sequence[TrainingPlan], rows: Rows, net: ImbalanceNet
-) -> dict[str, Any]:
-    early = [p.early_factor for p in plans if p.early_factor is not None]
-    return {
-        "factors": np.stack([plan.factor for plan in plans]),
-        "early_factors": np.stack(early) if early else None,
-        **_place(rows, net),
-    }
-
-
-def _fits(X: NDArray, net: ImbalanceNet) -> bool:
-    """Tell whether a table fits on the device, and say so where it does not.
-
-    Warns
-    -----
-    UserWarning
-    """
-    device = torch.device(net.device)
-    n_bytes = X.size * net.dtype.itemsize
-    free = free_memory(device)
-    if free is None or n_bytes <= _SHARE_OF_FREE_MEMORY * free:
-        return True
-    warn(
-        f"X has {n_bytes / 1e9:.1f} GB, but {device} has {free / 1e9:.1f} GB free: the "
-        "batches come from main memory, which takes longer. Free memory there, or take "
-        "a device with more, to train without copies."
-    )
-    return False
+    """Let a network take statistics from the rows, check its output, and set it."""
+    network, spec = net.network_, options.network
+    some, folds = _sample(len(rows)), {}
+    if held_out is not None and held_out.folds is not None:
+        names = accepted_names(network.initialize_from) or {"folds"}
+        folds = {"folds": held_out.folds[some]} if "folds" in names else {}
+    network.initialize_from(*_columns(rows, some), **folds)
+    module: Any = getattr(net.module_, "_orig_mod", net.module_)  # not compiled yet
+    _check_output(module, spec, len(options.classes), rows.X[:2])
+    if options.loss.takes_cosines:
+        _check_cosines(module, options)
+    network.initialize_output(start)
 
 
 def resume(
-    net: ImbalanceNet,
-    clf: BalancedNeuralClassifier,
-    loss: Loss,
-    rows: Rows,
-    *,
-    monitor: str | None,
-    phases: Phases,
-    is_partial: bool,
-    in_parts: bool,
+    net: ImbalanceNet, options: Options, rows: Rows, *, monitor: str | None
 ) -> None:
-    """Prepare a trained net for more rows, under the parameters as they are now.
+    """Prepare a trained net for more rows, under the options as they are now.
 
     ``fit`` builds loss, optimiser and callbacks anew, as scikit-learn's networks do;
-    ``partial_fit`` keeps optimiser and callbacks, but lets the statistics of the first
-    layer take the rows in. A net that L-BFGS solved goes on with the one for parts.
+    ``partial_fit`` keeps optimiser and callbacks, but the statistics of the network
+    take the rows in. A net that L-BFGS solved goes on with the optimiser for parts.
     """
-    net.criterion = loss
+    net.criterion = options.loss
     net.initialize_criterion()
-    optimizer = optimizer_of(clf, in_parts)
-    leaves_lbfgs = clf.optimizer == "auto" and isinstance(
-        net.optimizer_, torch.optim.LBFGS
+    optimizer = options.optimizer
+    leaves_lbfgs = (
+        isinstance(net.optimizer_, torch.optim.LBFGS)
+        and not optimizer.solves
+        and optimizer.factory is not net.optimizer
     )
-    if not is_partial or (leaves_lbfgs and optimizer != "lbfgs"):
-        net.optimizer = optimizer_factory(optimizer)
-        net.lr = learning_rate_of(clf, optimizer, is_full_batch=False)
-        net.weight_decay = weight_decay_of(clf, optimizer, rows.weight_sum)
+    if not options.is_partial or leaves_lbfgs:
+        net.optimizer = optimizer.factory
+        net.lr = optimizer.learning_rate
+        net.weight_decay = _weight_decay(options, rows)
         net.initialize_optimizer()
-    if not is_partial:
-        net.callbacks = _callbacks(clf, optimizer, monitor, phases)
+    if options.is_partial:
+        with seeded_torch(options.seeds.network, torch.device(net.device)):
+            net.network_.update_from(*_columns(rows, _sample(len(rows))))
+    else:
+        net.callbacks = make_callbacks(options, monitor)
         net.initialize_callbacks()
-    elif hasattr(net.module_, "update_from"):
-        update(net.module_, rows)
 
 
-def check_same_network(
-    net: ImbalanceNet, clf: BalancedNeuralClassifier, loss: Loss
+def _columns(rows: Rows, some: Any) -> tuple[Any, NDArray, NDArray]:
+    """Return features, codes and weights."""
+    rows = rows if isinstance(some, slice) else rows.subset(some)
+    return rows.of(rows.X), rows.of(rows.codes), rows.of(rows.weights)
+
+
+def _sample(n_rows: int) -> NDArray[np.intp] | slice:
+    """Draw a sample of rows where they are many."""
+    if n_rows <= _STATISTICS_ROWS:
+        return slice(None)
+    return torch.randint(n_rows, (_STATISTICS_ROWS,)).unique().numpy()
+
+
+def _check_output(
+    network: nn.Module, spec: NetworkSpec, n_classes: int, X: Any
 ) -> None:
-    """Raise if training shall go on with another network than the one there is."""
-    params = net.get_params_for("module").items()
-    given = {name: value for name, value in params if name not in SET_BY_FIT}
-    module, wanted = network_of(clf, loss)
-    if given.pop("normalize_output", False) != wanted.pop("normalize_output", False):
-        raise ValueError(
-            f"loss={clf.loss!r} needs another last layer than the network has (cosines "
-            "or not), so that training cannot go on from its weights; set loss or "
-            "module__normalize_output back, or fit with warm_start=False."
+    """Raise if a network does not give a logit for each class, of each member."""
+    parameter = next(network.parameters(), torch.empty(0))
+    network.eval()
+    dense = X.toarray() if sparse.issparse(X) else X
+    x, n_members = torch.as_tensor(dense, device=parameter.device), spec.n_members
+    columns = {n_classes, 1} if n_classes == 2 else {n_classes}
+    batches = [x]
+    if n_members > 1:
+        batches.append(x[:, None].expand(-1, n_members, -1))
+    for batch in batches:
+        shape = tuple(network(batch).shape)
+        is_right = len(shape) in (2, 3)
+        if n_members > 1:
+            is_right = shape[:-1] == (len(x), n_members)
+        if not is_right or shape[-1] not in columns:
+            raise ValueError(_shape_message(spec, n_classes, shape, len(x)))
+
+
+def _shape_message(
+    spec: NetworkSpec, n_classes: int, shape: tuple[int, ...], n_rows: int
+) -> str:
+    n_members = spec.n_members
+    if n_members == 1:
+        return (
+            f"module={spec.name} must give logits of shape (batch, {n_classes}) or "
+            f"(batch, members, {n_classes}), but gave {shape} for a batch of {n_rows} "
+            "rows."
         )
-    if net.module is not module or given != wanted:
+    return (
+        f"module={spec.name} must give logits of shape (batch, {n_members}, "
+        f"{n_classes}) with n_members={n_members}, for features of shape (batch, "
+        f"in_features) and (batch, {n_members}, in_features), but gave {shape}. A "
+        f"module that does not accept n_members, and gives (batch, {n_classes}), is "
+        f"built {n_members} times."
+    )
+
+
+def _check_cosines(network: nn.Module, options: Options) -> None:
+    if not any(isinstance(part, CosineLinear) for part in network.modules()):
         raise ValueError(
-            "n_members, module or module__* changed since the network was built, so "
-            "that training cannot go on from its weights; set them back, or fit with "
-            "warm_start=False."
+            f"{options.loss_name} needs cosines, but module={options.network.name} "
+            "does not end in imbalnet.networks.CosineLinear; use module='mlp', or such "
+            "a last layer in a module of your own."
         )
-
-
-def _generator_context(
-    net: ImbalanceNet, seed: int
-) -> contextlib.AbstractContextManager[None]:
-    """Seed torch only for networks that may draw in training (dropout).
-
-    The default generators are shared between threads, so that seeding them makes
-    fits in parallel threads wait for each other.
-    """
-    if all(type(module) in DETERMINISTIC for module in net.module_.modules()):
-        return contextlib.nullcontext()
-    return seeded_torch(seed, torch.device(net.device))

@@ -1,23 +1,34 @@
-"""Table rows as the net trains on them, and as skorch's callbacks know them."""
+"""Step 3: what the net reads, batch by batch, built from the plans.
+
+`training_feed` and `validation_feed` choose among: one network's rows (`Feed`), members
+with batches of their own (`MemberFeed`) or shared ones (`SharedFeed`), and held-out
+folds (`FoldFeed`). skorch's callbacks know them as datasets.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.special import xlogy
 from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor
 
-from imbalnet._fit.batches import Batch, TableRows, as_tensor
+from imbalnet._fit.batches import Batch, Place, Table
+from imbalnet._fit.plan import TrainingPlan
+from imbalnet._fit.specs import Machine
+from imbalnet._fit.split import HeldOut
+from imbalnet._predict import as_tensor
+from imbalnet._tables import Rows
 from imbalnet.posterior import fit_member_offsets, rows_by_fold
+from imbalnet.samplers import IndexSampler, Shuffle, batch_sizes
 from imbalnet.samplers._epochs import (
-    EpochOrder,
     EpochRows,
-    batch_sizes,
     checked_epoch,
     index_dtype,
     without_single_row,
@@ -27,119 +38,200 @@ from imbalnet.samplers._epochs import (
 _MOST_CUT = 0.05
 
 
-class NetRows(TableRows, SkorchDataset):
-    """Table rows that skorch's callbacks know for a dataset.
+def training_feed(
+    plans: Sequence[TrainingPlan],
+    held_out: HeldOut | None,
+    machine: Machine,
+    *,
+    shares_batches: bool,
+) -> Feed:
+    """Return the training rows of a network, or of all its members.
 
-    ``score_weight`` are the sample weights alone, by which validation rows are scored;
-    ``phase_weights`` are the loss weights without class weights and with them, where
-    some epochs train without.
+    `shares_batches` tells whether the network can prepare a batch once for all members.
     """
+    first = plans[0]
+    if len(plans) == 1:
+        weight, early = (
+            None if factor is None else first.rows.weighted_by_class(factor).weight
+            for factor in (first.factor, first.early_factor)
+        )
+        place = _place(first.rows, machine)
+        return Feed(
+            first.rows, place, weight=weight, early_weight=early, order=first.order
+        )
+    early_factors = [p.early_factor for p in plans if p.early_factor is not None]
+    factors = [np.stack([plan.factor for plan in plans])]
+    if early_factors:
+        factors.insert(0, np.stack(early_factors))
+    is_one_table = all(plan.rows.X is first.rows.X for plan in plans)
+    is_shuffled = all(isinstance(plan.order, Shuffle) for plan in plans)
+    if shares_batches and is_one_table and is_shuffled:
+        folds = None if held_out is None else held_out.folds
+        rows = first.rows
+        if held_out is not None and folds is not None:
+            rows = held_out.rows
+        order = Shuffle(len(rows), first.order.rng)  # type: ignore[union-attr]
+        return SharedFeed(rows, _place(rows, machine), factors, folds, order)
+    rows, positions = in_one_table([plan.rows for plan in plans])
+    orders = [plan.order for plan in plans if plan.order is not None] or None
+    return MemberFeed(rows, _place(rows, machine), factors, positions, orders)
 
-    score_weight: NDArray | None = None
-    phase_weights: tuple[Tensor, Tensor] | None = None
 
-    def use_class_weights(self, is_used: bool) -> None:
-        """Choose between the loss weights of the phases, where there are two."""
-        if self.phase_weights is not None:
-            self.weight = self.phase_weights[is_used]
+def validation_feed(
+    held_out: HeldOut,
+    plans: Sequence[TrainingPlan],
+    train: Feed,
+    phase_shifts: tuple[NDArray, NDArray],
+) -> Feed:
+    """Return the rows that epochs are judged by; see :class:`FoldFeed`.
+
+    They share the features of the training rows on the device, where the table is one.
+    """
+    rows = held_out.rows
+    features = train.table if rows.X is plans[0].rows.X else None
+    place = Place(train.dtype, train.device, train.is_resident)
+    if held_out.folds is not None:
+        return fold_feed(held_out, plans, place, phase_shifts, features)
+    loss_factor = np.mean([plan.loss_factor for plan in plans], axis=0)
+    weight = rows.weighted_by_class(loss_factor).weight
+    return Feed(
+        rows,
+        place,
+        weight=weight,
+        score_weight=rows.of(rows.weights),
+        features=features,
+    )
 
 
-class EnsembleRows(NetRows):
-    """Training rows of an ensemble, whose classes weigh something for each member.
+def fold_feed(
+    held_out: HeldOut,
+    plans: Sequence[TrainingPlan],
+    place: Place,
+    phase_shifts: tuple[NDArray, NDArray] | None = None,
+    features: Any = None,
+) -> FoldFeed:
+    """Return the rows of all folds, weighed as each member weighs its training rows."""
+    factors = np.stack([plan.loss_factor for plan in plans])
+    return FoldFeed(held_out, place, factors, phase_shifts, features)
 
-    Parameters
-    ----------
-    table : {ndarray, CSR matrix, Tensor} of shape (n_table_rows, n_features)
-    codes : ndarray of shape (n_table_rows,)
-    weight : ndarray of shape (n_table_rows,)
-        Sample weights.
-    index : ndarray of int or None, default=None
-        The table's rows that are meant; None is all.
-    factors : ndarray of shape (members, n_classes)
-        Turn sample weights into each member's loss weights.
-    early_factors : ndarray of shape (members, n_classes) or None, default=None
-        The same for the epochs before deferred class weights.
-    **place
-        ``order``, ``dtype``, ``device``, ``resident``, see :class:`TableRows`.
+
+def in_one_table(
+    parts: Sequence[Rows],
+) -> tuple[Rows, list[NDArray[np.integer] | None]]:
+    """Bring members' training rows into one table, which most share anyway.
+
+    Returns the rows of the table, and the positions of each member's (None: all).
+    """
+    first = parts[0]
+    if all(part.X is first.X for part in parts):
+        return replace(first, index=None), [part.index for part in parts]
+    tables = [part.of(part.X) for part in parts]
+    is_sparse = sparse.issparse(first.X)
+    X = sparse.vstack(tables, "csr") if is_sparse else np.concatenate(tables)
+    codes = np.concatenate([part.of(part.codes) for part in parts])
+    weight = np.concatenate([part.of(part.weights) for part in parts])
+    stops = np.cumsum([len(part) for part in parts])
+    ends = zip(parts, stops, strict=True)
+    positions: list[Any] = [np.arange(stop - len(part), stop) for part, stop in ends]
+    return Rows(X, codes, weight), positions
+
+
+def _place(rows: Rows, machine: Machine) -> Place:
+    return Place.of(rows.X, machine.dtype, machine.device)
+
+
+class Feed(Table, SkorchDataset):
+    """Rows of one network, for training or for validation.
+
+    `weight` are the loss weights of the table's rows, `early_weight` those of the
+    epochs before deferred class weights, `score_weight` those of average precision.
     """
 
     def __init__(
         self,
-        table: Any,
-        codes: NDArray,
-        weight: NDArray,
-        index: NDArray | None = None,
+        rows: Rows,
+        place: Place,
         *,
-        factors: NDArray[np.float64],
-        early_factors: NDArray[np.float64] | None = None,
-        **place: Any,
+        weight: NDArray | None = None,
+        early_weight: NDArray | None = None,
+        score_weight: NDArray | None = None,
+        **table: Any,
     ) -> None:
-        self.is_weighted = weight.strides != (0,)  # not one number, repeated
-        unit = weight.max()  # float32 does not hold every scale
-        weight = weight / unit if self.is_weighted else weight
-        super().__init__(table, codes, weight, index, **place)
-        phases = [factors] if early_factors is None else [early_factors, factors]
-        self.phase_factors = [
-            as_tensor(phase * unit, self.codes.device, dtype=self.dtype)
-            for phase in phases
+        super().__init__(rows, place, weight=weight, **table)
+        self.score_weight = score_weight
+        self.weights_by_phase = [self.weight]
+        if early_weight is not None:
+            early = as_tensor(early_weight, self.weight.device, dtype=self.dtype)
+            self.weights_by_phase.insert(0, early)
+
+    def use_class_weights(self, is_used: bool) -> None:
+        """Choose the loss weights before deferred class weights, or with them."""
+        self.weight = self.weights_by_phase[-1 if is_used else 0]
+
+
+class _EnsembleFeed(Feed):
+    """Training rows whose classes have a weight of their own for each member.
+
+    `factors` turn sample weights into each member's loss weights, each of shape
+    ``(members, n_classes)``: the last for most epochs, the first of two for those
+    before deferred class weights.
+    """
+
+    def __init__(
+        self, rows: Rows, place: Place, factors: list[NDArray[np.float64]]
+    ) -> None:
+        self.is_weighted = rows.weight is not None
+        unit = rows.weight.max() if rows.weight is not None else 1.0
+        # float32 does not hold every scale
+        weight = rows.weight / unit if rows.weight is not None else None
+        super().__init__(rows, place, weight=weight)
+        home = self.codes.device
+        self.factors_by_phase = [
+            as_tensor(phase * unit, home, dtype=self.dtype) for phase in factors
         ]
-        self.n_members, n_classes = factors.shape
-        self.first = torch.arange(self.n_members, device=self.codes.device) * n_classes
+        self.n_members, n_classes = factors[-1].shape
+        self.first = torch.arange(self.n_members, device=home) * n_classes
         self.use_class_weights(True)
 
     def use_class_weights(self, is_used: bool) -> None:
-        """Choose between the factors of the phases, where there are two."""
-        self.factors = self.phase_factors[-1 if is_used else 0]
+        """Choose the factors of the phase."""
+        self.factors = self.factors_by_phase[-1 if is_used else 0]
 
     def class_weights(self, codes: Tensor) -> Tensor:
-        """Give the factor of each row's class; `codes` end in the axis of members."""
+        """Return the factor of each row's class; `codes` end in the axis of members."""
         device = codes.device
         return self.factors.to(device).take(codes + self.first.to(device))
 
 
-class MemberRows(EnsembleRows):
-    """Training rows of an ensemble: in a batch each member has its own.
+class MemberFeed(_EnsembleFeed):
+    """Training rows of an ensemble: in a batch each member has rows of its own.
 
     An epoch is a matrix of row numbers with a column for each member. All members draw
     from one table.
 
-    Parameters
-    ----------
-    table : {ndarray, CSR matrix, Tensor} of shape (n_table_rows, n_features)
-    codes : ndarray of shape (n_table_rows,)
-    weight : ndarray of shape (n_table_rows,)
-        Sample weights.
-    index : ndarray of int or None, default=None
-        The table's rows that any member trains on; None is all.
-    places : sequence of ndarray of shape (n_rows_of_member,) or None
-        The table's rows that each member trains on; None is all.
-    orders : sequence of EpochOrder or None
-        Draw from each member's rows. None gives every member its rows in one batch,
-        where those who have fewer are filled up with rows of weight 0.
-    **params
-        ``factors``, ``early_factors`` and place, see :class:`EnsembleRows`.
+    Member j trains on the rows at ``positions[j]`` (None: all), as ``orders[j]`` draws
+    them. Without orders every member has its rows in one batch, where those who have
+    fewer are filled up with rows of weight 0.
     """
 
     def __init__(
         self,
-        table: Any,
-        codes: NDArray,
-        weight: NDArray,
-        index: NDArray | None = None,
-        *,
-        places: Sequence[NDArray[np.integer] | None],
-        orders: Sequence[EpochOrder] | None,
-        **params: Any,
+        rows: Rows,
+        place: Place,
+        factors: list[NDArray[np.float64]],
+        positions: Sequence[NDArray[np.integer] | None],
+        orders: Sequence[Shuffle | IndexSampler] | None,
     ) -> None:
-        super().__init__(table, codes, weight, index, **params)
-        self.places, self.orders = places, orders
-        self.lengths = [len(codes) if p is None else len(p) for p in places]
+        super().__init__(rows, place, factors)
+        self.positions, self.orders = positions, orders
+        n_rows = len(rows.codes)
+        self.lengths = [n_rows if p is None else len(p) for p in positions]
         if orders is None:
             self.matrix, self.fill = self._one_batch()
 
     @property
     def values_per_row(self) -> int:
-        """Features that a row of a batch holds, for all members together."""
+        """Features in a row of a batch, for all members together."""
         return self.n_members * self.table.shape[1]
 
     def take(self, positions: Tensor | slice) -> Batch:
@@ -162,7 +254,7 @@ class MemberRows(EnsembleRows):
         )
 
     def epoch(self, batch_size: int) -> tuple[Tensor | None, list[int]]:
-        """Give an epoch's table rows, a column a member, and the sizes of its batches.
+        """Return an epoch's table rows, a column a member, and its batch sizes.
 
         Members whose epochs are longer leave out rows at its end, if those are few;
         otherwise the others go on with another epoch of theirs.
@@ -190,12 +282,12 @@ class MemberRows(EnsembleRows):
     def _table_matrix(self, columns: list[NDArray]) -> Tensor:
         shape = len(columns[0]), self.n_members
         matrix = np.empty(shape, dtype=index_dtype(len(self.codes)))
-        for j, (column, place) in enumerate(zip(columns, self.places, strict=True)):
-            matrix[:, j] = column if place is None else place[column]
+        for j, (column, own) in enumerate(zip(columns, self.positions, strict=True)):
+            matrix[:, j] = column if own is None else own[column]
         return torch.from_numpy(matrix).to(self.codes.device)
 
     def _one_batch(self) -> tuple[Tensor, Tensor]:
-        """Give the matrix of all rows, and what makes each member's loss a mean."""
+        """Return the matrix of all rows, and what makes each member's loss a mean."""
         longest = max(self.lengths)
         columns = [np.arange(longest) % length for length in self.lengths]
         lengths = torch.tensor(self.lengths)
@@ -230,52 +322,34 @@ def _thinned(batch: NDArray, n_rows: int) -> NDArray:
     return batch[np.arange(n_rows) * len(batch) // n_rows]
 
 
-class SharedRows(EnsembleRows):
+class SharedFeed(_EnsembleFeed):
     """Training rows of an ensemble whose members see the same batches.
 
-    A row weighs nothing for the member that holds it out. What that wastes of a step
-    is less than what rows of their own cost a network that prepares them once for all
-    its members.
+    A row has weight 0 for the member that holds it out. That wastes less of a step than
+    rows of their own would cost a network that prepares them once for all its members.
 
-    Parameters
-    ----------
-    table : {ndarray, CSR matrix, Tensor} of shape (n_table_rows, n_features)
-    codes : ndarray of shape (n_table_rows,)
-    weight : ndarray of shape (n_table_rows,)
-        Sample weights.
-    index : ndarray of int or None, default=None
-        The table's rows that are meant; None is all.
-    folds : ndarray of shape (n_rows,) or None
-        The member that holds each row out; None holds out nothing.
-    factors, early_factors, **place
-        See :class:`EnsembleRows`.
     """
 
     def __init__(
         self,
-        table: Any,
-        codes: NDArray,
-        weight: NDArray,
-        index: NDArray | None = None,
-        *,
+        rows: Rows,
+        place: Place,
+        factors: list[NDArray[np.float64]],
         folds: NDArray[np.integer] | None,
-        factors: NDArray[np.float64],
-        early_factors: NDArray[np.float64] | None = None,
-        **place: Any,
+        order: Shuffle | None = None,
     ) -> None:
         if folds is not None:
-            held_out = np.bincount(folds, minlength=len(factors))[:, None]
+            held_out = np.bincount(folds, minlength=len(factors[-1]))[:, None]
             scale = len(folds) / np.maximum(len(folds) - held_out, 1)
-            factors = factors * scale
-            early_factors = None if early_factors is None else early_factors * scale
-        params: dict[str, Any] = {"factors": factors, "early_factors": early_factors}
-        super().__init__(table, codes, weight, index, **params, **place)
+            factors = [phase * scale for phase in factors]
+        super().__init__(rows, place, factors)
         home = self.codes.device
+        self.order = order
         self.members = torch.arange(self.n_members, device=home)
         self.folds = None if folds is None else as_tensor(folds, home)
 
     def take(self, positions: Tensor | slice) -> Batch:
-        """Gather rows, and what they are and weigh for each member.
+        """Gather rows, and their class and weight for each member.
 
         Returns
         -------
@@ -293,65 +367,48 @@ class SharedRows(EnsembleRows):
         return X, codes, weight
 
 
-class FoldRows(NetRows):
+class FoldFeed(Feed):
     """Rows of which each is predicted by the member that did not train on it.
 
-    Parameters
-    ----------
-    table : {ndarray, CSR matrix, Tensor} of shape (n_table_rows, n_features)
-    codes : ndarray of shape (n_table_rows,)
-    weight : ndarray of shape (n_table_rows,)
-        Sample weights.
-    index : ndarray of int or None, default=None
-        The table's rows that are meant; None is all.
-    folds : ndarray of shape (n_rows,)
-        The member of each row.
-    factors : ndarray of shape (members, n_classes)
-        What a member's row of each class weighs in its training.
-    **place
-        ``dtype``, ``device``, ``resident``, see :class:`TableRows`.
+    `factors`, of shape (members, n_classes), are the weights of a row of each class in
+    a member's training. Two `phase_shifts` of that shape bring the members' log
+    posteriors under the data's class prior: before deferred class weights, and with
+    them.
 
     Attributes
     ----------
     loss_weight : Tensor of shape (n_rows,)
-        By which validation losses are averaged.
+        Weights of the mean validation loss.
     entropy : float
         Log loss of a prediction that knows the class shares alone.
-    phase_shifts : tuple of two ndarray of shape (members, n_classes) or None
-        What brings members' log posteriors under one prior, in the epochs before
-        deferred class weights and with them.
     """
 
     score_weight: NDArray
-    phase_shifts: tuple[NDArray, NDArray] | None = None
 
     def __init__(
         self,
-        table: Any,
-        codes: NDArray,
-        weight: NDArray,
-        index: NDArray | None = None,
-        *,
-        folds: NDArray[np.integer],
+        held_out: HeldOut,
+        place: Place,
         factors: NDArray[np.float64],
-        **place: Any,
+        phase_shifts: tuple[NDArray, NDArray] | None,
+        features: Any = None,
     ) -> None:
-        super().__init__(table, codes, weight, index, **place)
-        self.folds = folds
-        self.score_weight = weight if index is None else weight[index]
-        own = codes if index is None else codes[index]
-        counts = np.bincount(own, self.score_weight, factors.shape[1])
-        shares = counts / self.score_weight.sum()
+        rows, folds = held_out.rows, held_out.folds
+        assert folds is not None
+        weight = rows.of(rows.weights)
+        super().__init__(rows, place, score_weight=weight, features=features)
+        self.folds, self.phase_shifts = folds, phase_shifts
+        own = rows.of(rows.codes)
+        shares = np.bincount(own, weight, factors.shape[1]) / weight.sum()
         self.n_members, self.class_prior = len(factors), shares
         self.entropy = float(-xlogy(shares, shares).sum())
-        unit = self.score_weight.max()
-        loss_weight = self.score_weight / unit * factors[folds, own]
+        loss_weight = weight / weight.max() * factors[folds, own]
         self.loss_weight = as_tensor(loss_weight, self.device, dtype=self.dtype)
         self.is_weighted_phase = True
-        self.matrix, self.slot = _fold_matrix(folds, len(factors))
+        self.matrix, self.slot = _fold_matrix(folds, self.n_members)
 
     def use_class_weights(self, is_used: bool) -> None:
-        """Know the phase of training."""
+        """Choose the phase that log posteriors come from."""
         self.is_weighted_phase = is_used
 
     def parts(self, n_rows: int) -> Iterator[Tensor]:
@@ -360,8 +417,8 @@ class FoldRows(NetRows):
         Yields
         ------
         Tensor of shape (n_part_rows, members, n_features)
-            Every member has rows of its own fold. Short folds end in other rows, for
-            the shape.
+            Every member has the rows of its own fold. Short folds are filled up with
+            other rows.
         """
         longest, n_members = self.matrix.shape
         step = max(1, n_rows // n_members)
@@ -399,12 +456,12 @@ class FoldRows(NetRows):
 
 
 def _fold_matrix(folds: NDArray[np.integer], n_folds: int) -> tuple[Tensor, Tensor]:
-    """Put each fold's rows into a column, and tell where each row went.
+    """Put each fold's rows into a column, and return the place of each row.
 
     Returns
     -------
     matrix : Tensor of shape (n_longest_fold, n_folds)
-        Short columns end in another row.
+        Short columns are filled up with another row.
     slot : Tensor of shape (n_rows,)
         Positions in the flattened matrix.
     """

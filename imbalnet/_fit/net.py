@@ -1,4 +1,9 @@
-"""The skorch net: weighted loss, ensemble axis, one synchronisation an epoch."""
+"""The skorch net: it weights and reduces the loss, and predicts.
+
+skorch's loop calls `run_single_epoch`; what differs here is inside of it: batches come
+with loss weights, members have losses of their own, and an epoch waits for the device
+once.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,13 @@ import contextlib
 import copy
 import inspect
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from skorch import NeuralNet, NeuralNetClassifier
+from numpy.typing import NDArray
+from skorch import NeuralNetClassifier
 from skorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -20,57 +27,48 @@ from skorch.callbacks import (
 )
 from torch import Tensor, nn
 
-from imbalnet._fit.batches import Batch, TableRows, TensorBatches
-from imbalnet._fit.callbacks import BestEpoch, Phases
-from imbalnet._fit.feed import FoldRows, NetRows
+from imbalnet._fit.batches import Batch, Place, Table, TensorBatches
+from imbalnet._fit.callbacks import BestEpoch
+from imbalnet._fit.feed import Feed, FoldFeed
+from imbalnet._fit.specs import Phases
 from imbalnet._optimizers import PLAIN
-from imbalnet._predict import InferenceMixin, rows_at_once
-from imbalnet._reduction import LossMean, RowsInOne, mean_over_members
+from imbalnet._predict import (
+    Concatenation,
+    Predictor,
+    logits_of,
+    loss_at,
+    output_of,
+    rows_at_once,
+)
+from imbalnet._tables import Rows
 from imbalnet.losses import Loss
 from imbalnet.metrics import macro_average_precision
-from imbalnet.networks import is_split
+from imbalnet.networks import is_split, network_of
+from imbalnet.networks.base import with_all_columns
 from imbalnet.posterior import least_log_loss
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+_ALL_AT_ONCE = 2**62
+_SUMS_AT_ONCE = 64
 
 
-class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
+class _StopTraining(KeyboardInterrupt):
+    """Ends skorch's loop between two epochs."""
+
+
+class ImbalanceNet(NeuralNetClassifier):
     """A skorch classifier that owns weighting, reduction and the softmax.
 
-    It trains on :class:`~imbalnet._fit.batches.TableRows`, whose batches carry loss
-    weights, and learns from ``mean(weight * loss)``: weights are normalised over the
-    training set, not over the batch, so that a batch without positives keeps its
-    weight.
+    It trains on a :class:`~imbalnet._fit.feed.Feed`, whose batches carry loss weights,
+    and minimises ``mean(weight * loss)``: weights are normalised over the training set,
+    not over the batch, so that a batch without positives keeps its weight.
 
-    Parameters
-    ----------
-    module : callable
-        Called as ``module(in_features=, out_features=, **module__*)``.
-    criterion : Loss
-        The loss, already built.
-    n_members : int, default=1
-        Members that train side by side. Each follows the gradient that it would have
-        alone (L-BFGS has one line search for all).
-    has_member_axis : bool, default=False
-        Whether the module's parameters have the members for their first axis.
-    weight_decay : float, default=0.0
-        Acts on matrices only, not on biases. Optimisers that have no such argument
-        (L-BFGS) minimise ``0.5 * weight_decay * |W|**2`` beside the loss.
-    dtype : torch.dtype, default=torch.float32
-        Of parameters and features.
-    is_mixed : bool, default=False
-        Whether the network computes in bfloat16 what may be (torch's autocast); its
-        outputs, and so the loss, are in `dtype`.
-    first_look : callable or None, default=None
-        Called once with the new module, before the optimiser sees its parameters.
-    phases : Phases or None, default=None
-        How training changes on its way; None is a run of ``max_epochs`` that does not.
-    epochs_before : int, default=0
-        Epochs behind the weights that training starts from.
-    iterator_train, iterator_valid, train_split
-        skorch's, with defaults that suit :class:`~imbalnet._fit.batches.TableRows`.
-    **kwargs
-        skorch's arguments.
+    Of several members, each follows the gradient that it would have alone (L-BFGS has
+    one line search for all). Weight decay acts on matrices only, not on biases;
+    optimisers that have no such argument (L-BFGS) minimise ``0.5 * weight_decay *
+    |W|**2`` beside the loss. With `is_mixed` the network computes in bfloat16 what
+    torch's autocast allows; its outputs, and so the loss, are of `dtype`. `phases` says
+    how training changes, `epochs_before` how many epochs are behind the weights.
     """
 
     def __init__(
@@ -83,7 +81,6 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         weight_decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
         is_mixed: bool = False,
-        first_look: Callable[[nn.Module], None] | None = None,
         phases: Phases | None = None,
         epochs_before: int = 0,
         iterator_train: Any = TensorBatches,
@@ -104,7 +101,6 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         self.weight_decay = weight_decay
         self.dtype = dtype
         self.is_mixed = is_mixed
-        self.first_look = first_look
         self.phases = phases
         self.epochs_before = epochs_before
 
@@ -116,16 +112,13 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         return [*timer, ("print_log", PrintLog())] if self.verbose else timer
 
     def initialize_module(self) -> ImbalanceNet:
-        """Build the module, move it to dtype and device, and let it look at rows."""
+        """Build the module, in the net's dtype and on its device."""
         super().initialize_module()
         self.epochs_behind_ = 0
         self.module_.to(dtype=self.dtype, device=self.device)
         if "batch_size" not in self.get_params_for("iterator_valid"):
             rows = rows_at_once(self.module_, torch.device(self.device))
             self.iterator_valid__batch_size = rows
-        first_look, self.first_look = self.first_look, None  # it holds the data
-        if first_look is not None:
-            first_look(self.module_)
         return self
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
@@ -133,13 +126,13 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         return super().torch_compile(module, name) if name == "module" else module
 
     def initialize_criterion(self) -> ImbalanceNet:
-        """Take the loss as it is, in the net's dtype."""
+        """Use the loss as it is, in the net's dtype."""
         super().initialize_criterion()
         self.criterion_.to(dtype=self.dtype)
         return self
 
     def initialize_callbacks(self) -> ImbalanceNet:
-        """Let scores of training rows ask for predictions.
+        """Make scores of training rows predict anew.
 
         What skorch caches comes in the order of the batches, which are shuffled.
         """
@@ -150,60 +143,36 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         return self
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Any:
-        """Build the optimiser; weight decay goes to the matrices only."""
-        self.penalised_ = self._penalised()
+        """Build the optimiser, in which weight decay acts on the matrices only."""
+        decays = "weight_decay" in inspect.signature(self.optimizer).parameters
+        groups = self.network_.parameter_groups()
+        self.penalised_: list[nn.Parameter] = []
+        if self.weight_decay and not decays:
+            of_decay = [group["params"] for group in groups if group["decays"]]
+            self.penalised_ = [p for params in of_decay for p in params]
         if hasattr(self, "optimizer__param_groups"):
             return super().initialize_optimizer(triggered_directly)
         kwargs = {"lr": self.lr, **self.get_params_for("optimizer")}
-        parameters = [p for _, p in self.get_all_learnable_params()]
-        if self._optimizer_decays() and hasattr(self.module_, "parameter_groups"):
-            self.optimizer_ = self.optimizer(self._own_groups(), **kwargs)
-        elif self._optimizer_decays() and self.weight_decay:
-            matrices = [p for p in parameters if self._is_matrix(p)]
-            others = [p for p in parameters if not self._is_matrix(p)]
-            groups = [
-                {"params": matrices, "weight_decay": self.weight_decay},
-                {"params": others, "weight_decay": 0.0},
+        params: list[Any] = [p for _, p in self.get_all_learnable_params()]
+        if decays:
+            of_loss = list(self.criterion_.parameters())
+            groups = [*groups, {"params": of_loss, "rate": 1.0, "decays": False}]
+            params = [
+                {
+                    "params": group["params"],
+                    "lr": kwargs["lr"] * group["rate"],
+                    "weight_decay": self.weight_decay if group["decays"] else 0.0,
+                }
+                for group in groups
+                if group["params"]
             ]
-            self.optimizer_ = self.optimizer(groups, **kwargs)
-        else:
-            self.optimizer_ = self.optimizer(parameters, **kwargs)
+        self.optimizer_ = self.optimizer(params, **kwargs)
         return self
 
-    def _own_groups(self) -> list[dict[str, Any]]:
-        """Give the groups that the network makes of its parameters, and the loss' own.
-
-        See Also
-        --------
-        imbalnet.networks.TabularMLP.parameter_groups : What a network tells.
-        """
-        groups = [
-            {
-                "params": group["params"],
-                "lr": self.lr * group["rate"],
-                "weight_decay": self.weight_decay if group["decays"] else 0.0,
-            }
-            for group in self.module_.parameter_groups()
-        ]
-        of_loss = list(self.criterion_.parameters())
-        if of_loss:
-            groups.append({"params": of_loss, "weight_decay": 0.0})
-        return groups
-
-    def _optimizer_decays(self) -> bool:
-        return "weight_decay" in inspect.signature(self.optimizer).parameters
-
-    def _penalised(self) -> list[nn.Parameter]:
-        if self._optimizer_decays() or not self.weight_decay:
-            return []
-        if hasattr(self.module_, "parameter_groups"):
-            groups = self.module_.parameter_groups()
-            return [p for group in groups if group["decays"] for p in group["params"]]
-        parameters = [p for _, p in self.get_all_learnable_params()]
-        return [p for p in parameters if self._is_matrix(p)]
-
-    def _is_matrix(self, parameter: nn.Parameter) -> bool:
-        return parameter.ndim > 1 + self.has_member_axis
+    @property
+    def network_(self) -> Any:
+        """What the network tells of itself, see :class:`~imbalnet.networks.Network`."""
+        return network_of(self.module_, self.has_member_axis)
 
     # -- training ----------------------------------------------------------------
 
@@ -215,8 +184,7 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         if isinstance(X, torch.utils.data.Dataset):
             return X
         codes = np.zeros(X.shape[0], dtype=np.int64) if y is None else y
-        weight = np.ones(X.shape[0])
-        return NetRows(X, codes, weight, dtype=self.dtype, device=self.device)
+        return Feed(Rows(X, codes), Place(self.dtype, torch.device(self.device)))
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Take ``X = (training rows, validation rows or None)``, split beforehand."""
@@ -224,123 +192,116 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
             return X
         return super().get_split_datasets(X, y, **fit_params)
 
-    def partial_fit(
-        self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any
-    ) -> ImbalanceNet:
-        """Train on; an interrupt ends training and is remembered."""
-        if not self.initialized_:
-            self.initialize()
-        self.was_interrupted = False
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return batches; those of training are prepared in blocks where that is safe.
+
+        The network's fixed first layers (``prepare``) then see whole blocks.
+        """
+        batches = super().get_iterator(dataset, training=training)
+        if not training or type(batches) is not TensorBatches or self.compile:
+            return batches
+        if works_on_blocks(self.module_, dataset):
+            batches.prepare = self.module_.prepare
+            batches.prepared_width = self.network_.prepared_width
+        return batches
+
+    def fit_loop(self, X: Any, y: Any = None, **kwargs: Any) -> ImbalanceNet:
+        """Run the epochs until ``stop_training`` is set; remember an interrupt."""
+        self.was_interrupted = self.stop_training = False
         self.epochs_behind_ = self.epochs_before
         n_earlier = len(self.history)
-        self.notify("on_train_begin", X=X, y=y)
+        self.batches_are_watched = self._has_batch_callback()
         try:
-            self.fit_loop(X, y, **fit_params)
-        except KeyboardInterrupt:
-            self.was_interrupted = not self._has_interrupting_callback()
-        self.notify("on_train_end", X=X, y=y)
+            super().fit_loop(X, y, **kwargs)
+        except _StopTraining:
+            pass
+        except KeyboardInterrupt:  # by which skorch's EarlyStopping ends training too
+            callbacks = [callback for _, callback in self.callbacks_]
+            self.was_interrupted = not any(
+                isinstance(callback, EarlyStopping) for callback in callbacks
+            )
+        if not self.was_interrupted:
+            self._check_weights()
         # an epoch that was interrupted counts: its steps are in the weights
         kept = self.best_epoch() or len(self.history)
         self.epochs_behind_ = self.epochs_before + kept - n_earlier
         return self
 
     def best_epoch(self) -> int | None:
-        """Give the epoch, from 1, that BestEpoch kept; None if nothing chose one."""
+        """Return the epoch, from 1, that BestEpoch kept; None if nothing chose one."""
         chosen = [cb for _, cb in self.callbacks_ if isinstance(cb, BestEpoch)]
         return (chosen[0].best_epoch_ or None) if chosen else None
 
-    def _has_interrupting_callback(self) -> bool:
-        # skorch's EarlyStopping ends training by raising KeyboardInterrupt
-        return any(isinstance(cb, EarlyStopping) for _, cb in self.callbacks_)
-
-    def fit_loop(
-        self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any
-    ) -> ImbalanceNet:
-        """Run the epochs until ``stop_training`` is set."""
-        fit_params.pop("_routing_method", None)
-        rows_train, rows_valid = self.get_split_datasets(X, y)
-        datasets = {"dataset_train": rows_train, "dataset_valid": rows_valid}
-        self.stop_training = False
-        self.batches_are_watched = self._has_batch_callback()
-        batches = self.get_iterator(rows_train, training=True)
-        self.prepares_blocks = (
-            type(batches) is TensorBatches
-            and not self.compile
-            and works_on_blocks(self.module_, rows_train)
-        )
-        if self.prepares_blocks:
-            batches.prepared_width = getattr(self.module_, "prepared_width", 0)
-        for _ in range(self.max_epochs if epochs is None else epochs):
-            self._begin_epoch(rows_train, rows_valid)
-            self.notify("on_epoch_begin", **datasets)
-            if not self.batches_are_watched:
-                self.history.new_batch()  # skorch's Checkpoint looks for one
-            self._train_epoch(batches)
-            if rows_valid is not None:
-                self._validate(rows_valid)
-            self.notify("on_epoch_end", **datasets)
-            self.epochs_behind_ += 1
-            if self.stop_training:
-                break
-        self._check_weights()
-        return self
-
-    def _begin_epoch(self, *rows: Any) -> None:
-        """Let loss and class weights follow the phase of training."""
+    def on_epoch_begin(
+        self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **_: Any
+    ) -> None:
+        """Stop, or bring loss and class weights into the phase of training."""
+        if self.stop_training:
+            raise _StopTraining
+        super().on_epoch_begin(net, dataset_train, dataset_valid)
+        if not self.batches_are_watched:
+            self.history.new_batch()  # skorch's Checkpoint looks for one
         phases = self.phases or Phases(planned=self.max_epochs)
         done = self.epochs_behind_
         self.criterion_.begin_epoch(phases.progress(done))
-        for part in rows:
-            if isinstance(part, NetRows):
-                part.use_class_weights(done >= phases.unweighted)
+        for feed in (dataset_train, dataset_valid):
+            if isinstance(feed, Feed):
+                feed.use_class_weights(done >= phases.unweighted)
         if phases.changes_at(done) and isinstance(self.optimizer_, torch.optim.LBFGS):
             self.optimizer_.state.clear()  # the curvature of another objective
 
-    def _train_epoch(self, batches: Any) -> None:
-        self._set_training(True)
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Count the epoch."""
+        super().on_epoch_end(net, **kwargs)
+        self.epochs_behind_ += 1
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **_: Any
+    ) -> None:
+        """Train, or validate, for one epoch, and record what it gave."""
+        if iterator is None:
+            return
+        self._set_training(training)
+        if not training:
+            self._validate(iterator)
+            return
         is_plain = type(self.optimizer_) in PLAIN and not self.penalised_
         is_watched = self.batches_are_watched
-        if is_plain and not is_watched and type(batches) is TensorBatches:
-            loss = self._train_in_a_loop(batches)
+        if is_plain and not is_watched and type(iterator) is TensorBatches:
+            loss = self._train_in_a_loop(iterator)
         else:
-            loss = self._train_in_steps(batches)
-        self._record_train_loss(loss)
+            loss = self._train_in_steps(iterator, step_fn)
+        if not np.isfinite(loss):
+            raise self._divergence(f"The training loss became {loss}")
+        self._record_loss("train_loss", loss)
 
     def _train_in_a_loop(self, batches: TensorBatches) -> float:
-        """Train as by hand: the steps of skorch, with nothing around them.
-
-        The network's fixed first layers (``prepare``) are left to whole blocks of
-        batches, unless the network is compiled.
-        """
+        """Train as by hand: the steps of skorch, with nothing around them."""
         module, optimizer = self.module_, self.optimizer_
-        prepare, forward = None, module
-        if self.prepares_blocks:
-            prepare, forward = module.prepare, module.body
-        mean = LossMean()
-        for X, y, weight, share in batches.prepared(prepare):
+        forward = module if batches.prepare is None else module.body
+        mixed = self.dtype if self.is_mixed else None
+        mean = _LossMean()
+        for X, y, weight, share in batches.prepared():
             optimizer.zero_grad()
-            losses = self.loss_per_row(self._logits(forward, X), y)
+            # an axis of one member would cost autograd some per cent of a small step
+            logits = with_all_columns(output_of(forward, X, mixed))
+            losses = self.loss_per_row(logits, y)
             losses.backward(share.to(losses.dtype))  # of the weighted mean
             optimizer.step()
             mean.add(losses.detach(), weight)
         return mean.result()
 
-    def _train_in_steps(self, batches: Any) -> float:
+    def _train_in_steps(self, batches: Any, step_fn: Any) -> float:
         """Train as skorch does: a closure for the optimiser, calls to callbacks."""
         losses, sizes = [], []
         for batch in batches:
             self.notify("on_batch_begin", batch=batch[:2], training=True)
-            step = self.train_step(batch)
+            step = step_fn(batch)
             losses.append(step["loss"])
             sizes.append(len(batch[1]))
             self.notify("on_batch_end", batch=batch[:2], training=True, **step)
         loss = torch.stack(losses).cpu().double().numpy() / self.n_members
         return float(np.average(loss, weights=sizes))
-
-    def _record_train_loss(self, loss: float) -> None:
-        if not np.isfinite(loss):
-            raise self._divergence(f"The training loss became {loss}")
-        self._record_loss("train_loss", loss)
 
     def _record_loss(self, name: str, loss: float) -> None:
         """Record a loss, and whether it is the lowest, as skorch's callbacks ask."""
@@ -349,7 +310,7 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         self.history.record(f"{name}_best", loss < min(earlier, default=np.inf))
 
     def _check_weights(self) -> None:
-        """Raise for what the last step did: no loss has seen it."""
+        """Raise if the last step, which no loss has seen, broke the weights."""
         weights = [p for _, p in self.get_all_learnable_params()]
         if not all(torch.isfinite(weight).all() for weight in weights):
             raise self._divergence("The weights became NaN or infinite")
@@ -369,7 +330,7 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         )
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Tell the callbacks, but not of batches where none of them listens."""
+        """Call the callbacks, but not for batches where none of them listens."""
         if method_name not in _BATCH_EVENTS or self.batches_are_watched:
             super().notify(method_name, **cb_kwargs)
 
@@ -384,25 +345,19 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         for matrix in self.penalised_:
             loss = loss + 0.5 * self.weight_decay * matrix.square().sum()
         loss.backward()
-        return {"loss": loss.detach(), "y_pred": logits.detach()}
+        return {"loss": loss.detach(), "y_pred": logits.detach().squeeze(1)}
 
     def loss_per_row(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Give the loss of each row; of each member's where members have their own.
+        """Return the loss of each row, in the shape of `y`.
 
-        For rows that members share, an ensemble's loss is the mean of its members'.
-
-        Parameters
-        ----------
-        logits : Tensor of shape (batch, n_classes) or (batch, members, n_classes)
-        y : Tensor of shape (batch,) or (batch, members)
-
-        Returns
-        -------
-        Tensor of the shape of `y`
+        That is (batch, members), or (batch,) for rows that members share: their loss is
+        the mean of the members'. Logits of one member may lack the axis.
         """
+        shape = logits.shape[:2]
         if logits.ndim == 2:
             return self.criterion_(logits, y)
-        shape = logits.shape[:2]
+        if shape[1] == 1:
+            return self.criterion_(logits.squeeze(1), y)
         if y.ndim == 1:
             return self.loss_per_row(logits, y[:, None].expand(shape)).mean(1)
         if self.criterion_.is_ranking:  # it compares a member's rows with each other
@@ -412,69 +367,169 @@ class ImbalanceNet(InferenceMixin, NeuralNetClassifier):
         return self.criterion_(logits.flatten(0, 1), y.flatten()).unflatten(0, shape)
 
     @torch.no_grad()
-    def _validate(self, rows: NetRows) -> None:
+    def _validate(self, batches: Any) -> None:
         """Record loss and average precision of the validation rows."""
-        self._set_training(False)
-        if isinstance(rows, FoldRows):
-            logits, y, weight = self._validation_of_folds(rows)
+        feed = batches.dataset
+        if isinstance(feed, FoldFeed):
+            logits, y, weight = self._validation_of_folds(feed)
         else:
-            together = RowsInOne(len(rows))
-            for batch in self.get_iterator(rows):
-                together.add(*self._validation_part(batch))
+            together = Concatenation(len(feed))
+            for batch in batches:
+                together.add(*self._validation_of_batch(batch))
             logits, y, weight = together.columns
         if not torch.isfinite(logits).all():
             raise self._divergence("The validation outputs became NaN or infinite")
-        loss = self._weighted_mean(logits, y, weight)
-        log_posterior = self.log_posterior(logits.cpu().double())
-        if isinstance(rows, FoldRows):
-            log_posterior = rows.aligned(log_posterior)
-        precision = macro_average_precision(
-            y.cpu().numpy(),
-            mean_over_members(log_posterior.exp()).numpy(),
-            rows.score_weight,
-        )
-        self._record_loss("valid_loss", loss)
-        self.history.record("valid_average_precision", precision)
-        if isinstance(rows, FoldRows):
-            loss = least_log_loss(
-                log_posterior.numpy(), y.cpu().numpy(), rows.score_weight
-            )
-            unit = rows.entropy or 1.0  # rows of one class have none
-            self.history.record("valid_score", precision - loss / unit)
-
-    def _validation_of_folds(self, rows: FoldRows) -> Batch:
-        """Give out-of-fold logits, codes and weights, and tell callbacks of them."""
-        batch = (rows.X, rows.y) if self.batches_are_watched else ()
-        self.notify("on_batch_begin", batch=batch, training=False)
-        logits = self.out_of_fold_logits(rows)
-        self.notify("on_batch_end", batch=batch, training=False, y_pred=logits)
-        return logits, rows.y.to(logits.device), rows.loss_weight.to(logits.device)
-
-    def _weighted_mean(self, logits: Tensor, y: Tensor, weight: Tensor) -> float:
-        """Give the mean loss of validation rows."""
         loss = (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
-        return loss.item()
+        self._record_loss("valid_loss", loss.item())
+        log_posterior = self.log_posterior(logits.cpu().double())
+        if isinstance(feed, FoldFeed):
+            log_posterior = feed.aligned(log_posterior[:, 0])[:, None]
+        codes = y.cpu().numpy()
+        precision = macro_average_precision(
+            codes, log_posterior.exp().mean(1).numpy(), feed.score_weight
+        )
+        self.history.record("valid_average_precision", precision)
+        if isinstance(feed, FoldFeed):
+            log_loss = least_log_loss(
+                log_posterior[:, 0].numpy(), codes, feed.score_weight
+            )
+            unit = feed.entropy or 1.0  # rows of one class have none
+            self.history.record("valid_score", precision - log_loss / unit)
 
-    def _validation_part(self, batch: Batch) -> Batch:
-        """Give logits, codes and weights of a batch, and tell callbacks of it."""
+    def _validation_of_folds(self, feed: FoldFeed) -> Batch:
+        """Return out-of-fold logits, codes and weights, and notify the callbacks."""
+        batch = (feed.X, feed.y) if self.batches_are_watched else ()
+        self.notify("on_batch_begin", batch=batch, training=False)
+        logits = self.out_of_fold_logits(feed)
+        self.notify("on_batch_end", batch=batch, training=False, y_pred=logits)
+        y, weight = (of.to(logits.device) for of in (feed.y, feed.loss_weight))
+        return logits.unsqueeze(1), y, weight
+
+    def _validation_of_batch(self, batch: Batch) -> Batch:
+        """Return logits, codes and weights of a batch, and notify the callbacks."""
         self.notify("on_batch_begin", batch=batch[:2], training=False)
         X, y, weight = (values.to(self.device) for values in batch)
         logits = self.infer(X)
-        self.notify("on_batch_end", batch=batch[:2], training=False, y_pred=logits)
+        shown = logits.squeeze(1)
+        self.notify("on_batch_end", batch=batch[:2], training=False, y_pred=shown)
         return logits, y, weight
 
+    # -- prediction --------------------------------------------------------------
 
-def skorch_parameters() -> set[str]:
-    """Name what skorch's nets are told by users."""
-    return set(inspect.signature(NeuralNet).parameters) - {"kwargs"}
+    @property
+    def n_parameters(self) -> int:
+        """Number of the network's parameters."""
+        return sum(p.numel() for p in self.module_.parameters())
+
+    @property
+    def feature_dtype(self) -> type[np.floating]:
+        """The precision of features."""
+        return np.float64 if self.dtype is torch.float64 else np.float32
+
+    @property
+    def predictor(self) -> Predictor:
+        """The network in evaluation mode, with its loss."""
+        self.check_is_fitted()
+        self._set_training(False)
+        block_rows = self.get_params_for("iterator_valid")["batch_size"]
+        device = torch.device(self.device)
+        return Predictor(
+            self.module_,
+            self.criterion_,
+            device,
+            self.dtype,
+            self.is_mixed,
+            _ALL_AT_ONCE if block_rows == -1 else block_rows,  # as skorch has it
+            in_threads=device.type == "cpu" and not self.compile,
+        )
+
+    def infer(self, x: Any, **fit_params: Any) -> Tensor:
+        """Return logits of shape (batch, members, n_classes)."""
+        return logits_of(self.module_, x, self.dtype if self.is_mixed else None)
+
+    def evaluation_step(self, batch: Batch, training: bool = False) -> Tensor:
+        """Return the logits of a batch, for skorch; a single network has no members."""
+        predictor, X = self.predictor, batch[0].to(self.device)
+        if not training:
+            with torch.no_grad():
+                return predictor.steady_logits(X).squeeze(1)
+        self._set_training(True)
+        return self.infer(X).squeeze(1)
+
+    def log_posterior(self, logits: Tensor) -> Tensor:
+        """Return the log posteriors that `logits` stand for under the trained prior."""
+        return loss_at(self.criterion_, logits).log_posterior(logits)
+
+    def out_of_fold_logits(self, feed: FoldFeed) -> Tensor:
+        """Return each row's logits of the member that did not train on it."""
+        together = Concatenation(len(feed.matrix))
+        for part in feed.parts(self.get_params_for("iterator_valid")["batch_size"]):
+            together.add(self.infer(part))
+        return feed.in_order(together.columns[0])
+
+    @torch.inference_mode()
+    def out_of_fold_log_posterior(self, feed: FoldFeed) -> NDArray[np.float64]:
+        """Return out-of-fold log posteriors, each under its member's trained prior."""
+        self.check_is_fitted()
+        self._set_training(False)
+        logits = self.out_of_fold_logits(feed)
+        return self.log_posterior(logits.cpu().double()).numpy()
+
+    def predict_log_posterior(
+        self,
+        X: Any,
+        finish: Callable[[Tensor, slice], Tensor] | None = None,
+        n_threads: int | None = 1,
+    ) -> NDArray[np.float64]:
+        """Return log posteriors under the trained prior, of a matrix or a `Table`.
+
+        See :meth:`~imbalnet._predict.Predictor.predict`.
+        """
+        predictor = self.predictor
+        if isinstance(X, Table):
+            features, n_rows = X.features, len(X)
+        else:
+            features, n_rows = partial(predictor.features, X), X.shape[0]
+        return predictor.predict(features, n_rows, finish=finish, n_threads=n_threads)
+
+    def predict_proba(self, X: Any) -> NDArray:
+        """Return class probabilities under the trained prior, for skorch's callbacks.
+
+        Out-of-fold rows have theirs under the data's, with members on one level.
+        """
+        if isinstance(X, FoldFeed):
+            log_posterior = torch.from_numpy(self.out_of_fold_log_posterior(X))
+            return X.aligned(log_posterior).exp().numpy()
+        return np.exp(self.predict_log_posterior(X)).mean(axis=1)
 
 
-def works_on_blocks(module: nn.Module, rows: TableRows) -> bool:
-    """Tell whether a network's ``prepare`` may see whole blocks of batches.
+class _LossMean:
+    """Mean of weight * loss over an epoch's rows, with one synchronisation."""
 
-    Its ``forward`` must be ``body(prepare(x))``, which holds for the class that defines
-    all three, if nothing listens to it, ``prepare`` does not learn, and nothing depends
-    on the rows around.
+    def __init__(self) -> None:
+        self.n_rows = 0
+        self.sums: list[Tensor] = []
+        self.free: list[Tensor] = []
+
+    def add(self, losses: Tensor, weight: Tensor) -> None:
+        """Add the rows of one batch, or those of each member."""
+        if not self.free:
+            self.sums.append(losses.new_zeros(_SUMS_AT_ONCE))
+            self.free = list(self.sums[-1].unbind())
+        weight = weight.to(losses.dtype)
+        torch.dot(losses.flatten(), weight.flatten(), out=self.free.pop())
+        self.n_rows += losses.numel()
+
+    def result(self) -> float:
+        """Wait for the device, and return the mean."""
+        return torch.cat(self.sums).cpu().double().sum().item() / self.n_rows
+
+
+def works_on_blocks(module: nn.Module, feed: Table) -> bool:
+    """Return whether a network's ``prepare`` may be applied to blocks of batches.
+
+    Its ``forward`` must be ``body(prepare(x))``, no hook may listen to it, ``prepare``
+    must not learn, and nothing may depend on the other rows of a batch.
     """
     if any(
         isinstance(part, nn.modules.batchnorm._NormBase) for part in module.modules()
@@ -488,7 +543,7 @@ def works_on_blocks(module: nn.Module, rows: TableRows) -> bool:
     if not is_split(module) or any(hooks):
         return False
     prepare: Any = module.eval().prepare
-    return not prepare(rows.features(slice(0, 1))).requires_grad
+    return not prepare(feed.features(slice(0, 1))).requires_grad
 
 
 # What further training may change in a net, beside weights and history.

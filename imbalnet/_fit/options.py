@@ -1,276 +1,487 @@
-"""What the estimator's parameters say, checked, and with "auto" resolved."""
+"""Every parameter checked, and every "auto" resolved, once.
+
+`resolve_options` turns the estimator's parameters into `Options`, with the defaults
+that `recipes` holds. No step of a run sees the word "auto".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
 from torch import nn
 
-from imbalnet._fit.net import skorch_parameters
-from imbalnet._fit.recipes import Recipe, find_recipe
-from imbalnet._nested import accepted_names, name_of, reject_unknown, split_nested
-from imbalnet._optimizers import (
-    OptimizerFactory,
-    optimizer_factory,
-    resolve_learning_rate,
-    resolve_optimizer,
-    resolve_weight_decay,
+from imbalnet._fit.fitted import Fitted
+from imbalnet._fit.recipes import find_recipe
+from imbalnet._fit.specs import (
+    Levers,
+    Machine,
+    NetworkSpec,
+    OptimizerSpec,
+    Options,
+    Phases,
+    Seeds,
+    Validation,
 )
-from imbalnet._tables import ColumnRules
-from imbalnet._tables.read import Rows
+from imbalnet._nested import (
+    accepted_names,
+    name_of,
+    nested,
+    reject_unknown,
+    split_nested,
+)
+from imbalnet._optimizers import optimizer_factory
+from imbalnet._runtime import check_bfloat16, resolve_device, spawn_seeds
+from imbalnet._tables import ColumnRules, Rows
+from imbalnet._warn import warn
 from imbalnet.losses import LOSSES, Loss
+from imbalnet.losses._build import build_loss
 from imbalnet.networks import NETWORKS, LinearModel, Members, OneHot
 from imbalnet.posterior import resolve_costs, resolve_prior
+from imbalnet.samplers._build import build_sampler
 
-if TYPE_CHECKING:
-    from imbalnet.classifier import BalancedNeuralClassifier
+# As HistGradientBoostingClassifier: below, a validation split costs more than it gives.
+_EARLY_STOPPING_ROWS = 10_000
 
-# What the estimator itself gives to skorch, so that net__* cannot.
-_OWN_NET_PARAMETERS = {
-    "module",
-    "criterion",
-    "optimizer",
-    "lr",
-    "max_epochs",
-    "batch_size",
-    "train_split",
-    "callbacks",
-    "dataset",
-    "predict_nonlinearity",
-    "warm_start",
-    "verbose",
-    "device",
-    "compile",
-}
-
-# What ``fit`` gives to the network, so that module__* cannot.
-SET_BY_FIT = ("in_features", "out_features", "n_categories")
-
-# The largest table for whose rows "auto" looks up neighbours; levels count as columns.
+# The largest table in which "auto" looks for neighbours; frequent levels are columns.
 _NEIGHBOR_ROWS, _NEIGHBOR_COLUMNS = 2**16, 2**9
+
+# What fit gives to the network, so that module__* cannot.
+_SET_BY_FIT = ("in_features", "out_features", "n_categories")
+
+# What users may give to skorch as net__*, and where nested names follow.
+_NET_PARAMETERS = {
+    "iterator_train",
+    "iterator_valid",
+    "torch_load_kwargs",
+    "use_caching",
+}
+_WITH_NESTED = "iterator_train", "iterator_valid", "compile"
 
 _WEIGHT_PARAMETERS = {"power", "max_ratio", "start_epoch"}
 
+# Parameters that presume calibrated probabilities.
+_NEED_POSTERIOR = ("target_prior", "cost_matrix")
 
-def check_parameters(clf: BalancedNeuralClassifier) -> None:
-    """Raise if a parameter is unknown, or wrong whatever the rows are.
 
-    ``loss__*`` and ``sampler__*`` are judged where those are built.
+def resolve_options(
+    params: Mapping[str, Any],
+    rows: Rows,
+    classes: NDArray,
+    *,
+    is_partial: bool = False,
+    has_validation_rows: bool = False,
+    before: Fitted | None = None,
+) -> Options:
+    """Check all parameters, and resolve "auto" from the rows.
+
+    `params` are the estimator's ``get_params(deep=False)``, `rows` all that ``fit`` was
+    given, and training goes on from `before`. Errors name the parameter, its value and
+    the cure.
     """
-    clf._reject_unknown_parameters()
-    n_classes = len(clf.classes_)
-    resolve_prior(clf.target_prior, clf.classes_, np.ones(n_classes) / n_classes)
-    resolve_costs(clf.cost_matrix, clf.classes_)
-    _check_module(clf)
-    reject_unknown(
-        "class_weight",
-        f"class_weight={clf.class_weight!r}",
-        clf._nested("class_weight"),
-        _WEIGHT_PARAMETERS | ({"beta"} if _is_effective(clf) else set()),
+    resolver = _Resolver(params, rows, len(classes), is_partial)
+    resolver.check(classes)
+    loss = resolver.loss = resolver.build_loss()
+    network = resolver.network()
+    if before is not None:
+        before.network.check_same(network, f"loss={params['loss']!r}")
+    phases = resolver.phases()
+    kind = "given" if has_validation_rows else resolver.kind_of_validation()
+    return Options(
+        classes=classes,
+        loss=loss,
+        loss_name=f"loss={params['loss']!r}",
+        network=network,
+        optimizer=resolver.optimizer(),
+        machine=before.machine if before else resolver.machine(),
+        levers=resolver.levers(classes, phases),
+        validation=resolver.validation(kind, phases),
+        phases=phases,
+        seeds=_seeds(params["random_state"], before),
+        callbacks=list(params["callbacks"] or []),
+        net_params=nested(params, "net"),
+        n_threads=params["n_threads"],
+        verbose=params["verbose"],
+        is_partial=is_partial,
     )
-    optimizer = optimizer_of(clf)
-    known = accepted_names(
-        optimizer_factory(optimizer), without=("params", "weight_decay")
-    )
-    reject_unknown(
-        "optimizer",
-        f"optimizer={optimizer!r}",
-        clf._nested("optimizer"),
-        None if known is None else {*known, "param_groups"},
-    )
-    _check_net_parameters(clf)
 
 
-def _check_module(clf: BalancedNeuralClassifier) -> None:
-    if isinstance(clf.module, nn.Module):
-        raise ValueError(
-            "module must be a name, a class or a factory, not an instance of "
-            f"{type(clf.module).__name__}: give the class, and its arguments as "
-            "module__*."
-        )
-    module = module_of(clf)
-    known = accepted_names(module)
-    if known is not None and not {"in_features", "out_features"} <= known:
-        raise ValueError(
-            f"module={name_of(module)} must accept in_features= (number of columns) "
-            f"and out_features= (number of classes); it accepts {sorted(known)}."
-        )
-    known = accepted_names(module, without=SET_BY_FIT)
-    if resolve_members(clf) > 1 and known is not None:
-        known -= {"n_members"}  # a parameter of the estimator itself
-    reject_unknown("module", f"module={name_of(module)}", clf._nested("module"), known)
-    if resolve_members(clf) > 1 and getattr(module, "is_ensemble", False):
-        raise ValueError(
-            f"n_members={clf.n_members} trains each member on rows of its own, but "
-            f"those of module={name_of(module)} share theirs; leave n_members out, and "
-            "set their number by module__k."
-        )
-
-
-def recipe_of(clf: BalancedNeuralClassifier) -> Recipe:
-    """Give what "auto" stands for with the network or the preset."""
-    return find_recipe(clf.module, clf.preset)
-
-
-def module_of(clf: BalancedNeuralClassifier) -> Callable[..., nn.Module]:
-    """Give the network's class or factory."""
-    name = recipe_of(clf).module
-    return clf.module if name is None else NETWORKS[name]
-
-
-def resolve_epochs(clf: BalancedNeuralClassifier, n_rows: int) -> int:
-    """Give the epochs for a table of so many rows, "auto" resolved."""
-    if clf.max_epochs == "auto":
-        return recipe_of(clf).epochs(n_rows)
-    return int(clf.max_epochs)
-
-
-def column_rules(clf: BalancedNeuralClassifier) -> ColumnRules:
-    """Give what the network takes, and what the columns shall be.
+def column_rules(params: Mapping[str, Any]) -> ColumnRules:
+    """Return what the network takes, and what the user says of the columns.
 
     Infinite values pass to a network only if ``module__clip=True`` asks for it.
     """
-    module = module_of(clf)
+    module = _module_of(params)
     return ColumnRules(
-        categorical_features=clf.categorical_features,
+        categorical_features=params["categorical_features"],
         missing=bool(getattr(module, "accepts_missing", False)),
-        infinite=clf._nested("module").get("clip") is True,
+        infinite=nested(params, "module").get("clip") is True,
         categories="n_categories" in (accepted_names(module) or ()),
-        module=name_of(clf.module),
+        module=name_of(params["module"]),
     )
 
 
-def resolve_members(clf: BalancedNeuralClassifier) -> int:
-    """Give the number of members, "auto" resolved."""
-    return recipe_of(clf).n_members if clf.n_members == "auto" else int(clf.n_members)
-
-
-def resolve_neighbors(
-    clf: BalancedNeuralClassifier, loss: Loss, rows: Rows, *, is_held_out: bool
-) -> int:
-    """Give the number of neighbours, "auto" resolved; 0 asks none.
-
-    Raises
-    ------
-    ValueError
-        If some are asked for, but nothing can tell what they are worth.
-    """
-    is_auto = clf.n_neighbors == "auto"
-    n_neighbors = recipe_of(clf).n_neighbors if is_auto else int(clf.n_neighbors)
-    reasons = {
-        "no row is held out by a member (n_members, early_stopping, X_val)": (
-            not is_held_out
-        ),
-        f"loss={clf.loss!r} has no calibrated posterior": not loss.is_calibrated,
-        "there are fewer than three rows": len(rows) < 3,
-    }
-    reason = next((text for text, holds in reasons.items() if holds), None)
-    if n_neighbors and reason and not is_auto:
-        raise ValueError(
-            f"n_neighbors={clf.n_neighbors} has its weight from out-of-fold rows, "
-            f"but {reason}; set n_neighbors='auto' or 0."
-        )
-    sizes = np.asarray(rows.columns.n_categories or [0] * rows.X.shape[1])
-    n_columns = (sizes == 0).sum() + OneHot(sizes[sizes > 0].tolist()).out_features
-    is_large = rows.X.shape[0] > _NEIGHBOR_ROWS or n_columns > _NEIGHBOR_COLUMNS
-    return 0 if reason or (is_auto and is_large) else n_neighbors
-
-
-def has_native_members(clf: BalancedNeuralClassifier) -> bool:
-    """Tell whether the network makes its members itself, as one."""
-    is_native = "n_members" in (accepted_names(module_of(clf)) or ())
-    return is_native and (resolve_members(clf) > 1 or clf.n_members == 1)
-
-
-def network_of(
-    clf: BalancedNeuralClassifier, loss: Loss
-) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
-    """Give the whole network's class or factory and its arguments.
-
-    Those that accept ``n_members`` are told; others stand side by side in
-    :class:`~imbalnet.networks.Members`.
-    """
-    module, params = module_of(clf), module_parameters(clf, loss)
-    n_members = resolve_members(clf)
-    if has_native_members(clf):
-        return module, {"n_members": n_members, **params}
-    if n_members == 1:
-        return module, params
-    return Members, {"module": module, "n_members": n_members, **params}
-
-
-def module_parameters(clf: BalancedNeuralClassifier, loss: Loss) -> dict[str, Any]:
-    """Give the module's arguments; a loss of cosines asks networks for them."""
-    params = {**recipe_of(clf).params, **clf._nested("module")}
-    known = accepted_names(module_of(clf)) or set()
-    if loss.takes_cosines and "normalize_output" in known:
-        params.setdefault("normalize_output", True)
-    return params
-
-
-def optimizer_of(
-    clf: BalancedNeuralClassifier, in_parts: bool = False
-) -> str | OptimizerFactory:
-    """Give the optimiser's name or class, "auto" resolved.
-
-    ``in_parts`` tells that no step may take all rows: ``partial_fit``, sparse tables;
-    a ranking loss never does, which would compare all pairs.
-    """
-    is_linear = module_of(clf) is LinearModel
-    factory = LOSSES[clf.loss] if isinstance(clf.loss, str) else clf.loss
-    in_parts = in_parts or getattr(factory, "is_ranking", False)
-    return resolve_optimizer(clf.optimizer, is_linear=is_linear, in_parts=in_parts)
-
-
-def feature_dtype(clf: BalancedNeuralClassifier, *, goes_on: bool) -> type[np.floating]:
-    """Give the precision of the features: of the net that is there, or that will be."""
-    if goes_on:
-        return clf.net_.feature_dtype
-    is_double = clf.dtype == "float64" or optimizer_of(clf) == "lbfgs"
+def feature_dtype(params: Mapping[str, Any]) -> type[np.floating]:
+    """Return the precision of the features: float64 if asked for, and for L-BFGS."""
+    is_double = params["dtype"] == "float64" or _optimizer_of(params, False) == "lbfgs"
     return np.float64 if is_double else np.float32
 
 
-def _is_effective(clf: BalancedNeuralClassifier) -> bool:
-    return isinstance(clf.class_weight, str) and clf.class_weight == "effective"
+def _module_of(params: Mapping[str, Any]) -> Callable[..., nn.Module]:
+    name = find_recipe(params["module"], params["preset"]).module
+    return params["module"] if name is None else NETWORKS[name]
 
 
-def _check_net_parameters(clf: BalancedNeuralClassifier) -> None:
-    known = skorch_parameters() - _OWN_NET_PARAMETERS
-    nested = ("iterator_train", "iterator_valid", "compile")
-    given = [name for name in clf._nested("net") if split_nested(name)[0] not in nested]
-    reject_unknown("net", "the skorch net", given, known)
-    if resolve_members(clf) > 1 and "net__iterator_train" in vars(clf):
-        raise ValueError(
-            f"n_members={resolve_members(clf)} gives each member batches of its own, "
-            "which net__iterator_train cannot; leave it out, or set n_members=1."
+def _optimizer_of(params: Mapping[str, Any], in_parts: bool) -> Any:
+    """Return the optimiser's name or class.
+
+    L-BFGS solves the convex problem of a linear model. It needs all rows in one batch,
+    which ``partial_fit`` and sparse tables do not have (``in_parts``), and in which a
+    ranking loss would compare all pairs.
+    """
+    if params["optimizer"] != "auto":
+        return params["optimizer"]
+    loss = params["loss"]
+    factory = LOSSES[loss] if isinstance(loss, str) else loss
+    in_parts = in_parts or getattr(factory, "is_ranking", False)
+    is_linear = _module_of(params) is LinearModel
+    return "lbfgs" if is_linear and not in_parts else "adamw"
+
+
+def _seeds(random_state: Any, before: Fitted | None) -> Seeds:
+    step = 0 if before is None else before.n_epochs
+    seeds = Seeds(*spawn_seeds(random_state, 5, step=step))
+    return seeds if before is None else seeds._replace(split=before.split_seed)
+
+
+class _Resolver:
+    """The parameters and what they are resolved from, for the functions below."""
+
+    loss: Loss
+
+    def __init__(
+        self, params: Mapping[str, Any], rows: Rows, n_classes: int, is_partial: bool
+    ) -> None:
+        self.params, self.rows, self.n_classes = params, rows, n_classes
+        self.is_partial = is_partial
+        self.recipe = find_recipe(params["module"], params["preset"])
+        self.module = _module_of(params)
+        in_parts = is_partial or sparse.issparse(rows.X)
+        self.optimizer_name = _optimizer_of(params, in_parts)
+        self.solves = self.optimizer_name == "lbfgs"
+        asked = params["n_members"]
+        self.n_members = self.recipe.n_members if asked == "auto" else int(asked)
+
+    # -- checks --------------------------------------------------------------------
+
+    def check(self, classes: NDArray) -> None:
+        """Raise for what is wrong whatever the rows are."""
+        params = self.params
+        uniform = np.ones(self.n_classes) / self.n_classes
+        resolve_prior(params["target_prior"], classes, uniform)
+        resolve_costs(params["cost_matrix"], classes)
+        self._check_module()
+        reject_unknown(
+            "class_weight",
+            f"class_weight={params['class_weight']!r}",
+            nested(params, "class_weight"),
+            _WEIGHT_PARAMETERS | ({"beta"} if self._is_weight("effective") else set()),
         )
-    if isinstance(clf.sampler, str | type) and "net__iterator_train" in vars(clf):
-        raise ValueError(
-            f"sampler={name_of(clf.sampler)} sets the order of imbalnet's own batches, "
-            "but net__iterator_train brings another iterator; use that iterator's own "
-            "sampler, or an imbalanced-learn object as sampler."
+        factory = optimizer_factory(self.optimizer_name)
+        known = accepted_names(factory, without=("params", "weight_decay"))
+        reject_unknown(
+            "optimizer",
+            f"optimizer={self.optimizer_name!r}",
+            nested(params, "optimizer"),
+            None if known is None else {*known, "param_groups"},
+        )
+        self._check_net_parameters()
+
+    def _is_weight(self, name: str) -> bool:
+        weight = self.params["class_weight"]
+        return isinstance(weight, str) and weight == name
+
+    def _check_module(self) -> None:
+        if isinstance(self.module, nn.Module):
+            raise ValueError(
+                "module must be a name, a class or a factory, not an instance of "
+                f"{type(self.module).__name__}: give the class, and its arguments as "
+                "module__*."
+            )
+        name, known = name_of(self.module), accepted_names(self.module)
+        if known is not None and not {"in_features", "out_features"} <= known:
+            raise ValueError(
+                f"module={name} must accept in_features= (number of columns) and "
+                f"out_features= (number of classes); it accepts {sorted(known)}."
+            )
+        if known is not None:
+            # the number of members is a parameter of the estimator itself
+            own = {"n_members"} if self.n_members > 1 else set()
+            known = known - {*_SET_BY_FIT, *own}
+        reject_unknown("module", f"module={name}", nested(self.params, "module"), known)
+        shares_rows = getattr(self.module, "members_share_rows", False)
+        if self.n_members > 1 and shares_rows:
+            raise ValueError(
+                f"n_members={self.params['n_members']} trains each member on rows of "
+                f"its own, but those of module={name} share theirs; leave n_members "
+                "out, and set their number by module__k."
+            )
+
+    def _check_net_parameters(self) -> None:
+        given = nested(self.params, "net")
+        unknown = [name for name in given if split_nested(name)[0] not in _WITH_NESTED]
+        reject_unknown("net", "the skorch net", unknown, _NET_PARAMETERS)
+        if "iterator_train" not in given:
+            return
+        if self.n_members > 1:
+            raise ValueError(
+                f"n_members={self.n_members} gives each member batches of its own, "
+                "which net__iterator_train cannot; leave it out, or set n_members=1."
+            )
+        sampler = self.params["sampler"]
+        if isinstance(sampler, str | type):
+            raise ValueError(
+                f"sampler={name_of(sampler)} sets the order of imbalnet's own batches, "
+                "but net__iterator_train brings another iterator; use that iterator's "
+                "own sampler, or an imbalanced-learn object as sampler."
+            )
+
+    # -- loss ----------------------------------------------------------------------
+
+    def build_loss(self) -> Loss:
+        """Build the loss, and check what it takes and what asks for its inverse."""
+        params, name = self.params, f"loss={self.params['loss']!r}"
+        loss = build_loss(params["loss"], nested(params, "loss"), self.n_classes)
+        if loss.is_ranking:
+            self._check_unweighted(name)
+        asks = [asked for asked in _NEED_POSTERIOR if params[asked] is not None]
+        if asks and not loss.is_calibrated:
+            warn(
+                f"{name} has no calibrated inverse: its probabilities rank, but "
+                f"{' and '.join(asks)} cannot work with them. Wrap the classifier in "
+                "CalibratedClassifierCV, or (for a loss of your own) give it a method "
+                "log_posterior(logits)."
+            )
+        return loss
+
+    def _check_unweighted(self, name: str) -> None:
+        """Raise for weights, and full batches, where the rows of a batch are ranked."""
+        class_weight = self.params["class_weight"]
+        if self.params["optimizer"] == "lbfgs":
+            raise ValueError(
+                f"{name} compares the rows of a batch in pairs, which "
+                "optimizer='lbfgs' would do with all rows at once; use "
+                "optimizer='auto'."
+            )
+        if class_weight is not None:
+            raise ValueError(
+                f"{name} ranks, and knows no weights, but {class_weight=}; set "
+                "class_weight=None. A sampler changes how many rows of a class it sees."
+            )
+        if np.ptp(self.rows.of(self.rows.weights)) > 0:
+            raise ValueError(
+                f"{name} ranks, and knows no weights, but sample_weight holds "
+                "different ones; leave it out, or train with loss='cross_entropy'."
+            )
+
+    # -- values --------------------------------------------------------------------
+
+    def network(self) -> NetworkSpec:
+        """Return the whole network's factory and arguments.
+
+        A module that accepts ``n_members`` builds its members itself; others stand
+        side by side in :class:`~imbalnet.networks.Members`. A loss of cosines asks
+        networks for them.
+        """
+        known = accepted_names(self.module) or set()
+        params = {**self.recipe.params, **nested(self.params, "module")}
+        if self.loss.takes_cosines and "normalize_output" in known:
+            params.setdefault("normalize_output", True)
+        n_members, factory = self.n_members, self.module
+        is_native = "n_members" in known and (
+            n_members > 1 or self.params["n_members"] == 1
+        )
+        if is_native:
+            params = {"n_members": n_members, **params}
+        elif n_members > 1:
+            params = {"module": self.module, "n_members": n_members, **params}
+            factory = Members
+        name = name_of(self.params["module"])
+        return NetworkSpec(name, factory, params, n_members, is_native)
+
+    def optimizer(self) -> OptimizerSpec:
+        """Return how the weights are updated."""
+        params, recipe, name = self.params, self.recipe, self.optimizer_name
+        rates = [recipe.learning_rate, recipe.full_batch_learning_rate]
+        if params["learning_rate"] != "auto":
+            rates = [float(params["learning_rate"])] * 2
+        elif name in ("lbfgs", "sgd"):
+            rates = [1.0 if name == "lbfgs" else 0.05] * 2
+        decay: float | None = None  # LogisticRegression(C=1)'s, for L-BFGS
+        if params["weight_decay"] != "auto":
+            decay = float(params["weight_decay"])
+        elif not self.solves:
+            # AdamW decouples it from the gradient, of which it is a part in the others
+            is_adamw = name in ("adamw", torch.optim.AdamW)
+            decay = recipe.weight_decay if is_adamw else 1e-4
+        return OptimizerSpec(
+            factory=optimizer_factory(name),
+            params=nested(params, "optimizer"),
+            solves=self.solves,
+            learning_rate=rates[0],
+            full_batch_learning_rate=rates[1],
+            weight_decay=decay,
+            has_schedule=params["schedule"] == "cosine" and not self.solves,
         )
 
+    def machine(self) -> Machine:
+        """Return where the network computes, and check that it can."""
+        is_double = self.rows.X.dtype == np.float64
+        dtype = torch.float64 if is_double else torch.float32
+        device = resolve_device(self.params["device"], dtype)
+        is_mixed = self.params["dtype"] == "bfloat16" and not is_double
+        if is_mixed:
+            check_bfloat16(device)
+        return Machine(device, dtype, is_mixed, self.params["compile"])
 
-def learning_rate_of(
-    clf: BalancedNeuralClassifier,
-    optimizer: str | OptimizerFactory,
-    *,
-    is_full_batch: bool,
-) -> float:
-    """Give the learning rate, "auto" resolved; an epoch may be one step."""
-    recipe = recipe_of(clf)
-    auto = recipe.full_batch_learning_rate if is_full_batch else recipe.learning_rate
-    return resolve_learning_rate(clf.learning_rate, optimizer, auto)
+    def phases(self) -> Phases:
+        """Return the number of epochs, and where training changes."""
+        asked = self.params["max_epochs"]
+        planned = self.recipe.epochs(len(self.rows)) if asked == "auto" else int(asked)
+        start = nested(self.params, "class_weight").get("start_epoch", 0)
+        unweighted = 0
+        if self.params["class_weight"] is not None:
+            unweighted = epochs_before_weights(start, planned)
+        if unweighted >= planned and not self.is_partial:
+            raise ValueError(
+                f"class_weight__start_epoch={start!r} lets class weights in after "
+                f"{unweighted} epochs, but max_epochs={planned}: they would never be "
+                "used. Raise max_epochs, or give a fraction of them, such as 0.8."
+            )
+        return Phases(planned, unweighted, math.ceil(self.loss.warmup * planned))
+
+    def levers(self, classes: NDArray, phases: Phases) -> Levers:
+        """Return sampler, class weights and batch size."""
+        params, sampler = self.params, self.params["sampler"]
+        if (
+            sampler is None
+            and self.loss.is_ranking  # which needs every class in each batch
+            and "net__iterator_train" not in params
+        ):
+            sampler = "stratified_batch"
+        weight_params = nested(params, "class_weight")
+        weight_params.pop("start_epoch", None)
+        size = params["batch_size"]
+        return Levers(
+            classes=classes,
+            new_sampler=partial(build_sampler, sampler, nested(params, "sampler")),
+            class_weight=params["class_weight"],
+            weight_params=weight_params,
+            batch_size=None if size == "auto" else int(size),
+            full_batch=self.solves,
+            defers_weights=phases.unweighted > 0,
+        )
+
+    def kind_of_validation(self) -> str:
+        """Return which rows are held out of those that ``fit`` was given."""
+        asked = self.params["early_stopping"]
+        if self.is_partial or asked is False:
+            return "none"
+        if self.n_members > 1:
+            return "folds"
+        is_large = len(self.rows) > _EARLY_STOPPING_ROWS and not self.solves
+        return "split" if (is_large if asked == "auto" else asked) else "none"
+
+    def validation(self, kind: str, phases: Phases) -> Validation:
+        """Return which rows are held out, and what for."""
+        params = self.params
+        monitor = self._monitor(kind)
+        self._reject_restoring_callbacks(monitor, phases.unweighted)
+        return Validation(
+            kind=kind,
+            fraction=params["validation_fraction"],
+            monitor=monitor,
+            patience=params["patience"],
+            calibrate=params["calibrate"],
+            n_neighbors=0 if self.is_partial else self._n_neighbors(kind == "folds"),
+        )
+
+    def _monitor(self, kind: str) -> str | None:
+        """Return what the best epoch is chosen by; None keeps the last one."""
+        asked, early = self.params["monitor"], self.params["early_stopping"]
+        if kind == "none" or early is False:
+            return None
+        if kind == "folds" and self.solves and early == "auto":
+            return None
+        if asked == "auto":
+            return "combined" if kind == "folds" else "average_precision"
+        return asked
+
+    def _reject_restoring_callbacks(self, monitor: str | None, unweighted: int) -> None:
+        """Raise where a callback restores an epoch that must be known."""
+        given = self.params["callbacks"] or []  # some come with a name
+        callbacks = [item[1] if isinstance(item, tuple) else item for item in given]
+        names = [
+            type(cb).__name__ for cb in callbacks if getattr(cb, "load_best", False)
+        ]
+        if not names or (monitor is None and not unweighted):
+            return
+        if monitor is not None:
+            rival = (
+                "early stopping keeps its own best epoch; set load_best=False, or "
+                "early_stopping=False"
+            )
+        else:
+            rival = (
+                "whether the epoch that it restores had class weights "
+                "(class_weight__start_epoch) is not known; set load_best=False, and "
+                "early_stopping=True to keep the best epoch"
+            )
+        raise ValueError(f"callbacks has {names[0]}(load_best=True), but {rival}.")
+
+    def _n_neighbors(self, has_folds: bool) -> int:
+        """Return the number of neighbours; 0 where nothing tells their worth."""
+        asked, rows = self.params["n_neighbors"], self.rows
+        is_auto = asked == "auto"
+        n_neighbors = self.recipe.n_neighbors if is_auto else int(asked)
+        reasons = {
+            "no row is held out by a member (n_members, early_stopping, X_val)": (
+                not has_folds
+            ),
+            f"loss={self.params['loss']!r} has no calibrated posterior": (
+                not self.loss.is_calibrated
+            ),
+            "there are fewer than three rows": len(rows) < 3,
+        }
+        reason = next((text for text, holds in reasons.items() if holds), None)
+        if n_neighbors and reason and not is_auto:
+            raise ValueError(
+                f"n_neighbors={asked} has its weight from out-of-fold rows, but "
+                f"{reason}; set n_neighbors='auto' or 0."
+            )
+        sizes = np.asarray(rows.columns.n_categories or [0] * rows.X.shape[1])
+        n_columns = (sizes == 0).sum() + OneHot(sizes[sizes > 0].tolist()).out_features
+        is_large = rows.X.shape[0] > _NEIGHBOR_ROWS or n_columns > _NEIGHBOR_COLUMNS
+        return 0 if reason or (is_auto and is_large) else n_neighbors
 
 
-def weight_decay_of(
-    clf: BalancedNeuralClassifier,
-    optimizer: str | OptimizerFactory,
-    weight_sum: float,
-) -> float:
-    """Give the weight decay, "auto" resolved, for rows of this sum of weights."""
-    auto = recipe_of(clf).weight_decay
-    return resolve_weight_decay(clf.weight_decay, optimizer, weight_sum, auto)
+def epochs_before_weights(start_epoch: Any, max_epochs: int) -> int:
+    """Return ``class_weight__start_epoch`` as a number of epochs."""
+    is_count = isinstance(start_epoch, Integral) and not isinstance(start_epoch, bool)
+    if is_count and start_epoch >= 0:
+        return int(start_epoch)
+    is_share = isinstance(start_epoch, Real) and not is_count
+    if is_share and 0 <= float(start_epoch) < 1:
+        n_epochs = round(float(start_epoch) * max_epochs)
+        return max(n_epochs, 1) if start_epoch else 0
+    raise ValueError(
+        f"class_weight__start_epoch={start_epoch!r} must be a number of epochs (an "
+        "integer of at least 0) or a share of max_epochs (a float in [0, 1))."
+    )

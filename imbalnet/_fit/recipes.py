@@ -1,4 +1,7 @@
-"""What "auto" stands for: one recipe a network, and presets of one word."""
+"""What "auto" stands for: a recipe for each network and each preset.
+
+`imbalnet._fit.options` takes defaults from here.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ class Recipe:
         The network's name; None for networks of users' own.
     n_members : int
     n_neighbors : int
-        Training rows that are heard beside the network, if they tell more.
+        Nearest training rows that are evidence beside the network, if they help.
     max_epochs : int
-        Of tables with up to ``row_visits / max_epochs`` rows; larger ones have fewer.
+        For tables of up to ``row_visits / max_epochs`` rows; larger ones have fewer.
     row_visits : int or None
         Rows times epochs that training may go through.
     least_epochs : int
-        What is left of the epochs of the largest tables.
+        For the largest tables.
     learning_rate, full_batch_learning_rate : float
         For Adam and its kin; the second where an epoch is one step.
     weight_decay : float
@@ -46,7 +49,7 @@ class Recipe:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def epochs(self, n_rows: int) -> int:
-        """Give the epochs for a table of so many rows.
+        """Return the epochs for a table of so many rows.
 
         Examples
         --------
@@ -104,20 +107,7 @@ _OF_MODULE = {
 
 
 def find_recipe(module: Any, preset: str | None) -> Recipe:
-    """Give the recipe that "auto" is resolved by.
-
-    Parameters
-    ----------
-    module : str or callable
-        The estimator's parameter.
-    preset : {"quick", "best"} or None
-        The estimator's parameter.
-
-    Raises
-    ------
-    ValueError
-        If both choose the network.
-    """
+    """Return the recipe that "auto" is resolved by; raise if both choose a network."""
     if isinstance(module, str) and module == "auto":
         return PRESETS[preset]
     if preset is not None:

@@ -1,9 +1,69 @@
-"""Validation rows and folds, split off before weights or samplers see a row."""
+"""Step 1: validation rows and folds leave before weights or samplers see a row."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+
+from imbalnet._fit.specs import Validation
+from imbalnet._tables import Rows
+from imbalnet._warn import warn
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that training is judged by.
+
+    Attributes
+    ----------
+    rows : Rows
+        With their sample weights.
+    folds : ndarray of shape (n_rows,) or None
+        The member that holds each row out and trains on all others. None: no member
+        trains on any of them.
+    """
+
+    rows: Rows
+    folds: NDArray[np.integer] | None = None
+
+    def counts(self, n_classes: int) -> NDArray[np.integer]:
+        """Return the rows of each class."""
+        return np.bincount(self.rows.of(self.rows.codes), minlength=n_classes)
+
+
+def split_off(
+    rows: Rows,
+    given: Rows | None,
+    validation: Validation,
+    n_members: int,
+    classes: NDArray,
+    seed: int,
+) -> tuple[Rows, HeldOut | None]:
+    """Return the rows to train on, and those that are held out of them.
+
+    With folds, the training rows of member j are those outside fold j.
+    """
+    if given is not None:
+        return rows, HeldOut(given)
+    if validation.kind == "none":
+        return rows, None
+    rng, codes = np.random.default_rng(seed), rows.of(rows.codes)
+    if validation.kind == "folds":
+        return rows, HeldOut(rows, stratified_folds(codes, n_members, rng))
+    train, valid, unsplit = stratified_split(codes, validation.fraction, rng)
+    if not len(valid):
+        raise ValueError(
+            "early_stopping needs validation rows, but no class has two rows to split; "
+            "set early_stopping=False or give X_val and y_val."
+        )
+    if len(unsplit):
+        warn(
+            f"The classes {classes[unsplit].tolist()} have a single row each, which "
+            "stays in training: validation does not see them."
+        )
+    return rows.subset(train), HeldOut(rows.subset(valid))
 
 
 def stratified_split(
@@ -14,23 +74,8 @@ def stratified_split(
     Every class of two rows or more has at least one row on either side, which
     :func:`sklearn.model_selection.train_test_split` does not promise: 5 positives
     at ``fraction=0.1`` may leave none for validation there. A class of one row goes
-    to training whole.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n_rows,)
-        Class codes from 0.
-    fraction : float
-        Share of each class that is held out, in (0, 1).
-    rng : numpy.random.Generator
-        Draws the rows.
-
-    Returns
-    -------
-    train, valid : ndarray
-        Row numbers in ascending order.
-    unsplit : ndarray
-        Codes of the classes that are too small to be split.
+    to training whole. Returns the training and the validation rows in ascending order,
+    and the codes of the classes that are too small to be split.
     """
     valid = []
     unsplit = []
@@ -51,28 +96,16 @@ def stratified_split(
 def stratified_folds(
     codes: NDArray[np.integer], n_folds: int, rng: np.random.Generator
 ) -> NDArray[np.int16]:
-    """Deal rows to folds, class by class, like cards.
+    """Assign rows to folds, class by class, in turns.
 
-    The folds' sizes differ by one row at most, and so do their rows of each class.
+    The sizes of the folds differ by at most one row, and so do their rows of a class.
 
-    Parameters
-    ----------
-    codes : ndarray of shape (n_rows,)
-        Class codes from 0.
-    n_folds : int
-        With more folds than rows, some stay empty.
-    rng : numpy.random.Generator
-        Shuffles the rows of each class.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        The fold of each row, from 0 to `n_folds` - 1.
+    With more folds than rows, some stay empty.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from imbalnet.splitting import stratified_folds
+    >>> from imbalnet._fit.split import stratified_folds
     >>> codes = np.array([0, 0, 0, 0, 1, 1])
     >>> folds = stratified_folds(codes, 2, np.random.default_rng(0))
     >>> [np.bincount(codes[folds == j]).tolist() for j in range(2)]

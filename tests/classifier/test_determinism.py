@@ -159,7 +159,7 @@ def test_number_of_threads_changes_no_bit_of_a_prediction(
     for n_threads in (2, 3, None):
         clf.set_params(n_threads=n_threads)
         np.testing.assert_array_equal(clf.predict_proba(container(X)), expected)
-    monkeypatch.setattr("imbalnet._tables.read._BLOCK_ROWS", 192)
+    monkeypatch.setattr("imbalnet._tables.features._BLOCK_ROWS", 192)
     for n_threads in (1, 2):
         clf.set_params(n_threads=n_threads)
         np.testing.assert_array_equal(clf.predict_proba(container(X)), expected)
@@ -198,3 +198,22 @@ def test_rows_get_the_same_bits_with_any_number_of_classes(
     expected = clf.predict_proba(X)
     for start in (1, 2, 3):
         np.testing.assert_array_equal(clf.predict_proba(X[start:]), expected[start:])
+
+
+def test_partial_fit_of_many_rows_is_seeded(rng):
+    """More rows than statistics are taken from: their sample is drawn by the seed."""
+    X = rng.normal(size=(70_000, 2)).astype(np.float32)
+    y = (X[:, 0] > 1).astype(int)
+    before = torch.get_rng_state()
+
+    def fitted():
+        clf = BalancedNeuralClassifier(
+            "mlp", module__hidden_sizes=(4,), batch_size=7_000, random_state=0
+        )
+        return clf.partial_fit(X, y, classes=[0, 1]).partial_fit(2 * X, y)
+
+    first, second = fitted(), fitted()
+    np.testing.assert_array_equal(
+        first.predict_proba(X[:99]), second.predict_proba(X[:99])
+    )
+    assert torch.equal(torch.get_rng_state(), before)

@@ -10,7 +10,6 @@ import pytest
 from imblearn.over_sampling import SMOTE, SMOTENC, RandomOverSampler
 from imblearn.pipeline import make_pipeline
 from imblearn.under_sampling import RandomUnderSampler
-from skorch.callbacks import Callback
 from torch.utils.data import RandomSampler
 
 from imbalnet import BalancedNeuralClassifier
@@ -35,19 +34,6 @@ KEEP_SHARES = (None, "stratified_batch", RandomSampler)
 N_ROWS = 500
 
 
-class Recorder(Callback):
-    """Keep the rows of every batch, apart for training and validation."""
-
-    rows = None  # set by the test: callbacks are copied by the estimator
-
-    def on_train_begin(self, net, **kwargs):
-        type(self).rows = {True: [], False: []}
-
-    def on_batch_end(self, net, batch=None, training=False, **kwargs):
-        X, y = batch
-        self.rows[training].append(np.column_stack([X.numpy(), y.numpy()]))
-
-
 @pytest.fixture
 def marked(rng):
     """Rows that carry their number in column 0; every tenth is positive.
@@ -61,7 +47,7 @@ def marked(rng):
 
 
 @pytest.fixture(params=ALL_SAMPLERS.values(), ids=ALL_SAMPLERS)
-def recorded(request, marked):
+def recorded(request, marked, recorder):
     X, y = marked
     if isinstance(request.param, SMOTENC):
         X = pd.DataFrame(X, columns=["number", "place", "noise"])
@@ -74,9 +60,14 @@ def recorded(request, marked):
         max_epochs=3,
         batch_size=50,
         random_state=0,
-        callbacks=[Recorder()],
+        callbacks=[recorder],
     ).fit(X, y)
-    training, validation = (np.concatenate(Recorder.rows[key]) for key in (True, False))
+    training, validation = (
+        np.concatenate(
+            [np.column_stack([X, y]) for _, X, y, _ in recorder.of(training=training)]
+        )
+        for training in (True, False)
+    )
     return clf, np.asarray(X, dtype=float), y, training, validation
 
 

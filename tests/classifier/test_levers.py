@@ -29,26 +29,22 @@ class Watch(Callback):
     """Keep what happens in training; class attributes survive skorch's copies."""
 
     weights: list = []
-    batches: list = []
     start: list = []
 
     @classmethod
     def cleared(cls):
-        cls.weights, cls.batches, cls.start = [], [], []
+        cls.weights, cls.start = [], []
         return cls()
 
     def on_train_begin(self, net, X=None, **kwargs):
         net.module_.eval()
         logits = net.infer(X[0].X)
-        self.start.append(net.log_posterior(logits.double()).exp().detach().numpy())
+        p = net.log_posterior(logits.double()).exp().squeeze(1)
+        self.start.append(p.detach().numpy())
 
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
         _, codes, weight = dataset_train.take(slice(None))
         self.weights.append([weight[codes == c].unique().tolist() for c in (0, 1)])
-
-    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
-        if training:
-            self.batches.append(batch[1].numpy())
 
 
 # -- losses --------------------------------------------------------------------------
@@ -99,7 +95,7 @@ class TwinMLP(MLP):
     """An ensemble of two members that are the same network."""
 
     def forward(self, x):
-        return super().forward(x)[:, None].expand(-1, 2, -1)
+        return super().forward(x).expand(-1, 2, -1)
 
 
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
@@ -242,13 +238,13 @@ def test_warm_start_to_cosines_is_an_error_that_names_the_loss(rare):
 # -- the ranking loss ----------------------------------------------------------------
 
 
-def test_ranking_loss_has_positives_in_every_batch(rare):
+def test_ranking_loss_has_positives_in_every_batch(rare, recorder):
     X, y = rare
-    clf = classifier(
-        loss="average_precision", batch_size=20, callbacks=[Watch.cleared()]
-    ).fit(X, y)
-    assert len(Watch.batches) == 4 * 30
-    assert all(batch.sum() >= 1 for batch in Watch.batches)
+    clf = classifier(loss="average_precision", batch_size=20, callbacks=[recorder]).fit(
+        X, y
+    )
+    assert len(recorder.batches) == 4 * 30
+    assert all(batch.y.sum() >= 1 for batch in recorder.batches)
     assert clf.effective_prior_ == pytest.approx(clf.class_prior_, abs=0.03)
 
 
@@ -419,21 +415,6 @@ def test_deferred_weights_refuse_callbacks_that_restore_an_epoch(callback, rare)
         clf.fit(*rare)
 
 
-class Interrupt(Callback):
-    """Stop training as Ctrl-C does, in the midst of an epoch or behind it."""
-
-    def __init__(self, epoch, where):
-        self.epoch, self.where = epoch, where
-
-    def on_batch_end(self, net, training=None, **kwargs):
-        if training and self.where == "batch" and len(net.history) == self.epoch:
-            raise KeyboardInterrupt
-
-    def on_epoch_end(self, net, **kwargs):
-        if self.where == "epoch" and len(net.history) == self.epoch:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.filterwarnings("ignore:Training was interrupted")
 @pytest.mark.parametrize("stops_early", [False, True])
 @pytest.mark.parametrize("where", ["batch", "epoch"])
@@ -442,7 +423,7 @@ class Interrupt(Callback):
     [(0, 1, True), (0, 3, True), (2, 1, False), (2, 2, False), (2, 3, True)],
 )
 def test_interrupted_run_knows_what_it_trained_under(
-    start, epoch, weighted, where, stops_early, rare
+    start, epoch, weighted, where, stops_early, rare, interrupt
 ):
     """The epoch that was begun counts, or the best one where there is one."""
     X, y = rare
@@ -451,7 +432,7 @@ def test_interrupted_run_knows_what_it_trained_under(
         class_weight__start_epoch=start,
         early_stopping=stops_early,
         validation_fraction=0.3,
-        callbacks=[Interrupt(epoch, where)],
+        callbacks=[interrupt[where](epoch)],
     ).fit(X, y)
     if stops_early:
         weighted = clf.best_iteration_ > start or start == 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import average_precision_score
-from skorch.callbacks import Callback, EpochScoring
+from skorch.callbacks import EpochScoring
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -20,52 +20,25 @@ def fitted(data, **params):
     ).fit(X, y)
 
 
-class TwoTower(nn.Module):
-    """One column for two classes, batch norm and dropout: what users write."""
-
-    def __init__(self, in_features, out_features, width=16):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(in_features, width),
-            nn.BatchNorm1d(width),
-            nn.ReLU(),
-            nn.Dropout(0.1),
-            nn.Linear(width, 1 if out_features == 2 else out_features),
-        )
-
-    def forward(self, x):
-        return self.layers(x)
-
-
-class Members(nn.Module):
-    """Three linear members: logits of shape (batch, 3, classes)."""
-
-    def __init__(self, in_features, out_features):
-        super().__init__()
-        self.members = nn.ModuleList(
-            nn.Linear(in_features, out_features) for _ in range(3)
-        )
-
-    def forward(self, x):
-        return torch.stack([member(x) for member in self.members], dim=1)
-
-
 class TooFewColumns(nn.Linear):
     def __init__(self, in_features, out_features):
         super().__init__(in_features, out_features - 1)
 
 
-def test_own_module_with_one_column_learns(rare):
+def test_own_module_with_one_column_learns(rare, one_column):
     X, y = rare
-    clf = fitted(rare, module=TwoTower, module__width=32, learning_rate=5e-3)
+    clf = fitted(rare, module=one_column, module__width=32, learning_rate=5e-3)
     assert clf.module_.layers[0].out_features == 32
     assert average_precision_score(y, clf.decision_function(X)) > 0.8
 
 
-def test_own_module_with_members_averages_probabilities(three_classes):
+def test_own_module_with_members_averages_probabilities(three_classes, three_members):
     X, y = three_classes
     clf = fitted(
-        three_classes, module=Members, class_weight="balanced", target_prior="train"
+        three_classes,
+        module=three_members,
+        class_weight="balanced",
+        target_prior="train",
     )
     shift = np.log(clf.class_prior_ / clf.effective_prior_)
     with torch.no_grad():
@@ -80,23 +53,17 @@ def test_own_module_of_wrong_width_is_named(three_classes):
         fitted(three_classes, module=TooFewColumns)
 
 
-def test_own_callbacks_see_batches_and_stay_unchanged(rare):
-    class Counter(Callback):
-        batches = 0
-
-        def on_batch_end(self, net, training=False, **kwargs):
-            type(self).batches += training
-
+def test_own_callbacks_see_batches_and_stay_unchanged(rare, recorder):
     scoring = EpochScoring("roc_auc", lower_is_better=False, name="auc")
     clf = fitted(
         rare,
         max_epochs=2,
         batch_size=100,
-        callbacks=[Counter(), scoring],
+        callbacks=[recorder, scoring],
         early_stopping=True,
         validation_fraction=0.3,
     )
-    assert Counter.batches == 2 * 5  # 421 rows
+    assert len(recorder.of(training=True)) == 2 * 5  # 421 rows
     assert 0.5 < clf.history_[-1]["auc"] <= 1
     assert not hasattr(scoring, "best_score_")
 
@@ -153,7 +120,7 @@ def test_own_loss_brings_its_inverse(rare):
     with torch.no_grad():
         logits = clf.module_(torch.tensor(X, dtype=torch.float32)).double()
     np.testing.assert_allclose(
-        clf.predict_proba(X), (2 * logits).softmax(-1).numpy(), atol=1e-6
+        clf.predict_proba(X), (2 * logits).softmax(-1).squeeze(1).numpy(), atol=1e-6
     )
 
 

@@ -12,8 +12,9 @@ from sklearn.metrics import average_precision_score, log_loss
 from torch import nn
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.batches import TableRows
+from imbalnet._fit.batches import Place, Table
 from imbalnet._runtime import check_bfloat16
+from imbalnet._tables import Rows
 
 mlp = partial(BalancedNeuralClassifier, module="mlp")
 
@@ -100,7 +101,7 @@ def test_bfloat16_is_refused_where_it_is_not(halves, monkeypatch):
     def no(device):
         raise ValueError("dtype='bfloat16' is not supported")
 
-    monkeypatch.setattr("imbalnet._fit.build.check_bfloat16", no)
+    monkeypatch.setattr("imbalnet._fit.options.check_bfloat16", no)
     clf = mlp(dtype="bfloat16", max_epochs=1)
     with pytest.raises(ValueError, match="dtype='bfloat16' is not supported"):
         clf.fit(*halves[:2])
@@ -119,14 +120,14 @@ def test_a_table_that_does_not_fit_is_streamed(halves, monkeypatch):
     X, y, *_ = halves
     resident = mlp(**PARAMS, early_stopping=True).fit(X, y)
     flags = []
-    build = TableRows.__init__
+    build = Table.__init__
 
     def remember(self, *args, **kwargs):
         build(self, *args, **kwargs)
-        flags.append(self.resident)
+        flags.append(self.is_resident)
 
-    monkeypatch.setattr(TableRows, "__init__", remember)
-    monkeypatch.setattr("imbalnet._fit.build.free_memory", lambda device: X.nbytes)
+    monkeypatch.setattr(Table, "__init__", remember)
+    monkeypatch.setattr("imbalnet._fit.batches.free_memory", lambda device: X.nbytes)
     streamed = mlp(**PARAMS, early_stopping=True)
     with pytest.warns(UserWarning, match=r"X has 0.0 GB, but cpu has 0.0 GB free"):
         streamed.fit(X, y)
@@ -138,7 +139,7 @@ def test_a_table_that_does_not_fit_is_streamed(halves, monkeypatch):
 def test_streamed_batches_are_the_resident_ones_on_a_gpu(halves, monkeypatch):
     X, y, *_ = halves
     resident = mlp(**PARAMS, device="cuda").fit(X, y)
-    monkeypatch.setattr("imbalnet._fit.build.free_memory", lambda device: 1)
+    monkeypatch.setattr("imbalnet._fit.batches.free_memory", lambda device: 1)
     with pytest.warns(UserWarning, match="come from main memory"):
         streamed = mlp(**PARAMS, device="cuda").fit(X, y)
     np.testing.assert_allclose(
@@ -153,13 +154,13 @@ def test_an_epoch_waits_for_the_gpu_once(halves, monkeypatch):
     clf = mlp(**PARAMS, device="cuda", early_stopping=False)
     clf.fit(X, y)
     net = clf.net_
-    rows = TableRows(X, y, np.ones(len(y)), device="cuda")
+    rows = Table(Rows(X, y), Place(torch.float32, torch.device("cuda")))
     batches = net.iterator_train(rows, batch_size=100)
-    mean = "imbalnet._reduction.LossMean.result"
+    mean = "imbalnet._fit.net._LossMean.result"
     monkeypatch.setattr(mean, lambda self: 0.0)
-    net._train_epoch(batches)
+    net._train_in_a_loop(batches)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        net._train_epoch(batches)
+        net._train_in_a_loop(batches)
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -10,8 +10,9 @@ import torch
 from scipy import sparse
 from torch.utils.data import DataLoader
 
-from imbalnet._fit.batches import TableRows, TensorBatches
-from imbalnet.samplers._epochs import Shuffle, batch_sizes, checked_epoch
+from imbalnet._fit.batches import TensorBatches
+from imbalnet.samplers import Shuffle, batch_sizes
+from imbalnet.samplers._epochs import checked_epoch
 
 CONTAINERS = {"dense": np.asarray, "csr": sparse.csr_array}
 
@@ -23,9 +24,11 @@ def table(rng):
 
 
 @pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
-def test_batches_hold_each_row_once_with_its_label_and_weight(table, container, rng):
+def test_batches_hold_each_row_once_with_its_label_and_weight(
+    table, container, rng, make_table
+):
     X, y, weight = table
-    rows = TableRows(container(X), y, weight, order=Shuffle(103, rng))
+    rows = make_table(container(X), y, weight, order=Shuffle(103, rng))
     for _ in range(2):
         batches = list(TensorBatches(rows, 10))
         features, codes, weights = (
@@ -38,40 +41,40 @@ def test_batches_hold_each_row_once_with_its_label_and_weight(table, container, 
         np.testing.assert_allclose(weights[order].numpy(), weight[expected], rtol=1e-6)
 
 
-def test_batches_come_in_another_order_each_epoch(table, rng):
-    rows = TableRows(*table, order=Shuffle(103, rng))
+def test_batches_come_in_another_order_each_epoch(table, rng, make_table):
+    rows = make_table(*table, order=Shuffle(103, rng))
     first, second = (torch.cat([b[0] for b in TensorBatches(rows, 10)]) for _ in "ab")
     assert not torch.equal(first, second)
 
 
-def test_a_single_row_left_over_joins_the_batch_before(table):
-    sizes = [len(y) for _, y, _ in TensorBatches(TableRows(*table), 34)]
+def test_a_single_row_left_over_joins_the_batch_before(table, make_table):
+    sizes = [len(y) for _, y, _ in TensorBatches(make_table(*table), 34)]
     assert sizes == [34, 34, 35]
 
 
-def test_rows_take_an_index_only(table):
+def test_rows_take_an_index_only(table, make_table):
     X, y, weight = table
     index = np.array([5, 3, 99])
-    rows = TableRows(X, y, weight, index)
+    rows = make_table(X, y, weight, index)
     np.testing.assert_array_equal(rows.X.numpy(), X[index])
     np.testing.assert_array_equal(rows.y.numpy(), y[index])
     assert len(rows) == 3
 
 
-def test_rows_do_not_copy_a_fitting_table(table):
+def test_rows_do_not_copy_a_fitting_table(table, make_table):
     X, y, weight = table
-    assert TableRows(X, y, weight).table.data_ptr() == X.ctypes.data
+    assert make_table(X, y, weight).table.data_ptr() == X.ctypes.data
 
 
-def test_rows_take_a_read_only_table_without_a_warning(table):
+def test_rows_take_a_read_only_table_without_a_warning(table, make_table):
     X, y, weight = table
     X.flags.writeable = False
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert TableRows(X, y, weight).table.data_ptr() == X.ctypes.data
+        assert make_table(X, y, weight).table.data_ptr() == X.ctypes.data
 
 
-def test_a_sparse_table_becomes_dense_block_by_block(table, monkeypatch):
+def test_a_sparse_table_becomes_dense_block_by_block(table, monkeypatch, make_table):
     """A block holds as many batches of 25 x 4 values as 250 values hold: two."""
     X, y, weight = table
     monkeypatch.setattr("imbalnet._fit.batches._CPU_BLOCK_VALUES", 250)
@@ -82,28 +85,17 @@ def test_a_sparse_table_becomes_dense_block_by_block(table, monkeypatch):
         "toarray",
         lambda self, *args: dense.append(self.shape[0]) or original(self, *args),
     )
-    list(TensorBatches(TableRows(sparse.csr_array(X), y, weight), 25))
+    list(TensorBatches(make_table(sparse.csr_array(X), y, weight), 25))
     assert dense == [50, 50, 3]
 
 
-def test_rows_feed_a_torch_data_loader(table):
+def test_rows_feed_a_torch_data_loader(table, make_table):
     X, y, weight = table
-    loader = DataLoader(TableRows(X, y, weight), batch_size=103)
+    loader = DataLoader(make_table(X, y, weight), batch_size=103)
     features, codes, weights = next(iter(loader))
     np.testing.assert_array_equal(features.numpy(), X)
     np.testing.assert_array_equal(codes.numpy(), y)
     assert weights.shape == (103,)
-
-
-class Scripted:
-    """Give what it is told to as an epoch."""
-
-    def __init__(self, drawn):
-        self.drawn = drawn
-
-    def epoch(self, batch_size):
-        del batch_size
-        return self.drawn
 
 
 READ_ONLY = np.array([2, 1, 0])
@@ -124,9 +116,9 @@ READ_ONLY.flags.writeable = False
     ],
     ids=["array", "view", "read-only", "tensor", "list", "tuple", "range", "tensors"],
 )
-def test_an_epoch_may_be_row_numbers_of_any_kind(table, drawn):
+def test_an_epoch_may_be_row_numbers_of_any_kind(table, drawn, make_table, scripted):
     X, y, weight = table
-    rows = TableRows(X, y, weight, index=np.array([7, 8, 9]), order=Scripted(drawn))
+    rows = make_table(X, y, weight, index=np.array([7, 8, 9]), order=scripted(drawn))
     features = [X.tolist() for X, _, _ in TensorBatches(rows, batch_size=2)]
     assert features == [X[[9, 8, 7]].tolist()]  # one row alone joins the others
 
@@ -142,9 +134,9 @@ def test_an_epoch_may_be_row_numbers_of_any_kind(table, drawn):
     ],
     ids=["arrays", "lists", "tuples", "tensors", "lists of tensors"],
 )
-def test_an_epoch_may_be_batches_of_any_kind(table, drawn):
+def test_an_epoch_may_be_batches_of_any_kind(table, drawn, make_table, scripted):
     X, y, weight = table
-    rows = TableRows(X, y, weight, index=np.array([7, 8, 9]), order=Scripted(drawn))
+    rows = make_table(X, y, weight, index=np.array([7, 8, 9]), order=scripted(drawn))
     features = [X.tolist() for X, _, _ in TensorBatches(rows, batch_size=99)]
     assert features == [X[[9, 8]].tolist(), X[[7, 8, 9]].tolist()]
 
@@ -181,8 +173,10 @@ def test_an_epoch_of_right_row_numbers_is_not_copied():
         (3, "'int' object is not iterable"),
     ],
 )
-def test_an_epoch_of_anything_else_is_named(table, drawn, message):
-    rows = TableRows(*table, order=Scripted(drawn))
+def test_an_epoch_of_anything_else_is_named(
+    table, drawn, message, make_table, scripted
+):
+    rows = make_table(*table, order=scripted(drawn))
     with pytest.raises(ValueError, match=message):
         next(iter(TensorBatches(rows, 10)))
 
@@ -193,38 +187,37 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr("imbalnet._fit.batches._CPU_BLOCK_VALUES", 90)
 
 
-def in_order():
-    return None
+@pytest.fixture(params=["in order", "shuffled", "unequal"])
+def new_order(request, scripted):
+    """Return the same order of 103 rows at each call."""
+
+    def new():
+        rng = np.random.default_rng(3)
+        if request.param == "unequal":  # batches of 1 to 13 rows, some rows twice
+            sizes = (13, 1, 7, 7, 2, 11)
+            return scripted([rng.integers(0, 103, size) for size in sizes])
+        return Shuffle(103, rng) if request.param == "shuffled" else None
+
+    return new
 
 
-def shuffled():
-    return Shuffle(103, np.random.default_rng(3))
-
-
-def unequal():
-    """Batches of 1 to 13 rows, some rows twice."""
-    rng = np.random.default_rng(3)
-    return Scripted([rng.integers(0, 103, size) for size in (13, 1, 7, 7, 2, 11)])
-
-
-ORDERS = pytest.mark.parametrize("order", [in_order, shuffled, unequal])
-
-
-@ORDERS
 @pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("batch_size", [10, 34, 200])
 @pytest.mark.parametrize("block_values", [90, 250, 10**6])
 def test_prepared_batches_are_the_batches_and_their_shares(
-    table, monkeypatch, order, container, batch_size, block_values
+    table, monkeypatch, new_order, container, batch_size, block_values, make_table
 ):
     monkeypatch.setattr("imbalnet._fit.batches._CPU_BLOCK_VALUES", block_values)
     X, y, weight = table
     plain, prepared = (
-        TensorBatches(TableRows(container(X), y, weight, order=order()), batch_size)
+        TensorBatches(
+            make_table(container(X), y, weight, order=new_order()), batch_size
+        )
         for _ in "ab"
     )
+    prepared.prepare = torch.square
     for _ in range(2):
-        pairs = zip(plain, prepared.prepared(torch.square), strict=True)
+        pairs = zip(plain, prepared.prepared(), strict=True)
         for (features, codes, weights), (squares, *others, share) in pairs:
             torch.testing.assert_close(squares, features**2, rtol=0, atol=0)
             assert torch.equal(codes, others[0])
@@ -233,17 +226,16 @@ def test_prepared_batches_are_the_batches_and_their_shares(
             np.testing.assert_allclose(share.numpy(), expected, rtol=1e-6)
 
 
-@ORDERS
-def test_batches_do_not_depend_on_the_blocks(table, monkeypatch, order):
+def test_batches_do_not_depend_on_the_blocks(table, monkeypatch, new_order, make_table):
     epochs = []
     for n_values in (1, 90, 10**6):
         monkeypatch.setattr("imbalnet._fit.batches._CPU_BLOCK_VALUES", n_values)
-        batches = TensorBatches(TableRows(*table, order=order()), 10)
-        epochs.append([X.tolist() for X, *_ in batches.prepared(None)])
+        batches = TensorBatches(make_table(*table, order=new_order()), 10)
+        epochs.append([X.tolist() for X, *_ in batches.prepared()])
     assert epochs[0] == epochs[1] == epochs[2]
 
 
-def test_prepare_is_called_once_a_block(table, small_blocks):
+def test_prepare_is_called_once_a_block(table, small_blocks, make_table):
     """A pass over 20 rows costs hardly more than one over 10."""
     sizes = []
 
@@ -251,30 +243,33 @@ def test_prepare_is_called_once_a_block(table, small_blocks):
         sizes.append(len(X))
         return X
 
-    batches = TensorBatches(TableRows(*table), 10).prepared(prepare)
-    assert [len(y) for _, y, *_ in batches] == [10] * 10 + [3]
+    batches = TensorBatches(make_table(*table), 10)
+    batches.prepare = prepare
+    assert [len(y) for _, y, *_ in batches.prepared()] == [10] * 10 + [3]
     assert sizes == [20] * 5 + [3]
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 9, 10, 11, 12, 20, 21, 103])
 @pytest.mark.parametrize("batch_size", [1, 2, 10, 500])
-def test_an_epoch_is_cut_into_full_batches_and_a_rest(table, n_rows, batch_size):
+def test_an_epoch_is_cut_into_full_batches_and_a_rest(
+    table, n_rows, batch_size, make_table
+):
     X, y, weight = (column[:n_rows] for column in table)
     sizes = batch_sizes(n_rows, batch_size)
-    batches = TensorBatches(TableRows(X, y, weight), batch_size)
+    batches = TensorBatches(make_table(X, y, weight), batch_size)
     assert [len(y) for _, y, _ in batches] == sizes
     assert sum(sizes) == n_rows
     assert set(sizes[:-1]) <= {batch_size}
     assert sizes[-1] > 1 or n_rows == 1
 
 
-@pytest.mark.parametrize("method", [iter, lambda batches: batches.prepared(None)])
-def test_rows_as_they_stand_are_no_copies(table, small_blocks, method):
+@pytest.mark.parametrize("method", [iter, TensorBatches.prepared])
+def test_rows_as_they_stand_are_no_copies(table, small_blocks, method, make_table):
     X, y, weight = table
     weight = weight.astype(np.float32)
     start = 0
     for features, codes, weights, *_ in method(
-        TensorBatches(TableRows(X, y, weight), 10)
+        TensorBatches(make_table(X, y, weight), 10)
     ):
         assert features.data_ptr() == X[start:].ctypes.data
         assert codes.data_ptr() == y[start:].ctypes.data
@@ -285,11 +280,13 @@ def test_rows_as_they_stand_are_no_copies(table, small_blocks, method):
 
 @pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
-def test_indices_of_four_bytes_name_the_same_rows(table, container, dtype):
+def test_indices_of_four_bytes_name_the_same_rows(
+    table, container, dtype, make_table, scripted
+):
     X, y, weight = table
     index = np.array([50, 3, 102, 7], dtype=dtype)
     drawn = np.array([3, 0, 2], dtype=dtype)
-    rows = TableRows(container(X), y, weight, index, order=Scripted(drawn))
+    rows = make_table(container(X), y, weight, index, order=scripted(drawn))
     assert rows.index.numpy().dtype == dtype
     ((features, codes, weights),) = TensorBatches(rows, 10)
     np.testing.assert_array_equal(features.numpy(), X[[7, 50, 102]])
@@ -298,17 +295,16 @@ def test_indices_of_four_bytes_name_the_same_rows(table, container, dtype):
 
 
 @pytest.mark.parametrize("index", [[2, 1, 0], [0, 0, 2], [0, 1, 2, 0, 1]])
-def test_an_index_may_be_as_long_as_the_table(index):
-    rows = TableRows(np.eye(3), np.arange(3), np.ones(3), np.array(index))
+def test_an_index_may_be_as_long_as_the_table(index, make_table):
+    rows = make_table(np.eye(3), np.arange(3), np.ones(3), np.array(index))
     assert rows.y.tolist() == index
 
 
-@ORDERS
-def test_codes_of_one_byte_come_out_as_indices(table, order):
+def test_codes_of_one_byte_come_out_as_indices(table, new_order, make_table):
     """The table of a million rows keeps a byte a row, the loss wants int64."""
     X, y, weight = table
     small, large = (
-        TableRows(X, y.astype(dtype), weight, order=order())
+        make_table(X, y.astype(dtype), weight, order=new_order())
         for dtype in (np.uint8, np.int64)
     )
     assert small.codes.dtype is torch.uint8
@@ -320,13 +316,19 @@ def test_codes_of_one_byte_come_out_as_indices(table, order):
     assert small.y.dtype is torch.int64
 
 
-@ORDERS
-def test_one_weight_for_all_rows_takes_no_memory(table, order):
+def test_rows_without_weights_weigh_one(table, make_table):
+    X, y, _ = table
+    for _, codes, weights in TensorBatches(make_table(X, y), 10):
+        assert weights.dtype is torch.float32
+        assert weights.tolist() == [1.0] * len(codes)
+
+
+def test_one_weight_for_all_rows_takes_no_memory(table, new_order, make_table):
     X, y, _ = table
     weight = np.broadcast_to(np.float32(3.0), 103)
-    rows = TableRows(X, y, weight, order=order())
+    rows = make_table(X, y, weight, order=new_order())
     assert rows.weight.data_ptr() == weight.ctypes.data
     assert rows.weight.stride() == (0,)
-    for _, codes, weights, share in TensorBatches(rows, 10).prepared(None):
+    for _, codes, weights, share in TensorBatches(rows, 10).prepared():
         assert weights.tolist() == [3.0] * len(codes)
         assert share.tolist() == pytest.approx([3.0 / len(codes)] * len(codes))

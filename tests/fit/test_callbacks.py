@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.callbacks import BestEpoch, choose_monitor, epochs_before_weights
+from imbalnet._fit.callbacks import BestEpoch, choose_monitor
 
 mlp = partial(BalancedNeuralClassifier, module="mlp")
 
@@ -41,7 +41,7 @@ def watch(scores, **params):
     callback, net = BestEpoch(**params).initialize(), Net()
     callback.on_train_begin(net)
     for epoch, (precision, loss) in enumerate(scores, start=1):
-        net.module_.value, net.epochs_behind_ = epoch, epoch - 1
+        net.module_.value, net.epochs_behind_ = epoch, epoch
         net.history.append(
             {
                 "valid_average_precision": precision,
@@ -79,31 +79,28 @@ def test_patience_counts_epochs_without_a_better_one():
     assert (len(net.history), callback.best_epoch_) == (4, 2)
 
 
-@pytest.mark.parametrize(("fewest", "chosen"), [(5, "average_precision"), (4, "loss")])
-def test_monitor_falls_back_to_the_loss(fewest, chosen, recwarn):
-    assert choose_monitor("average_precision", np.array([90, fewest])) == chosen
-    assert len(recwarn) == (chosen == "loss")
-
-
+@pytest.mark.parametrize("has_folds", [False, True])
 @pytest.mark.parametrize(
-    ("has_folds", "fewest", "chosen"),
+    ("monitor", "fewest", "chosen"),
     [
-        (False, 5, "average_precision"),
-        (False, 4, "loss"),
-        (True, 5, "combined"),
-        (True, 4, "loss"),
+        ("average_precision", 5, "average_precision"),
+        ("average_precision", 4, "loss"),
+        ("combined", 5, "combined"),
+        ("combined", 4, "loss"),
+        ("loss", 0, "loss"),
+        (None, 0, None),
     ],
 )
-def test_automatic_monitor_follows_the_rows(has_folds, fewest, chosen, recwarn):
-    """With folds there are no more rows to be had, and nothing to warn of."""
+def test_monitor_falls_back_to_the_loss(monitor, fewest, chosen, has_folds, recwarn):
+    """With a warning where ranking was asked for, and the cure that there is."""
     counts = np.array([90, fewest])
-    assert choose_monitor("auto", counts, has_folds=has_folds) == chosen
-    assert len(recwarn) == (chosen == "loss" and not has_folds)
-
-
-def test_asking_for_the_loss_warns_of_nothing(recwarn):
-    assert choose_monitor("loss", np.array([90, 0])) == "loss"
-    assert not recwarn
+    assert choose_monitor(monitor, counts, has_folds=has_folds) == chosen
+    warned = [str(warning.message) for warning in recwarn]
+    assert len(warned) == (monitor == "average_precision" and chosen == "loss")
+    for message in warned:
+        assert f"{fewest} validation rows" in message
+        assert "monitor='loss'" in message
+        assert ("validation_fraction" in message) is not has_folds
 
 
 def test_cosine_schedule_falls_to_zero(rare):
@@ -122,11 +119,3 @@ def test_patience_does_not_count_before_the_last_phase():
     assert len(watch(scores, monitor="loss", patience=2)[1].history) == 3
     waited = watch(scores, monitor="loss", patience=2, first_stop=5)
     assert len(waited[1].history) == 7
-
-
-@pytest.mark.parametrize(
-    ("start", "expected"),
-    [(0, 0), (3, 3), (np.int64(3), 3), (0.0, 0), (0.8, 24), (0.01, 1)],
-)
-def test_epochs_before_weights(start, expected):
-    assert epochs_before_weights(start, max_epochs=30) == expected

@@ -19,17 +19,17 @@ from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._calibration import OutOfFold
-from imbalnet._fit.feed import FoldRows, MemberRows
+from imbalnet._calibration import Calibration, OutOfFold
+from imbalnet._fit.feed import FoldFeed, MemberFeed
 from imbalnet._fit.plan import plan_members
-from imbalnet._fit.split import stratified_folds
+from imbalnet._fit.specs import Levers, Seeds
+from imbalnet._fit.split import HeldOut, stratified_folds
 from imbalnet._runtime import spawn_seeds
-from imbalnet._tables.read import Rows
+from imbalnet._tables import Rows
 from imbalnet.losses import LOSSES
 from imbalnet.networks import MLP, LinearModel, Members
 from imbalnet.posterior import fit_member_offsets, prior_shift
-from imbalnet.samplers import SAMPLERS
-from imbalnet.samplers._epochs import batch_sizes
+from imbalnet.samplers import SAMPLERS, batch_sizes
 
 SMALL = {
     "module": "mlp",
@@ -89,17 +89,6 @@ class KeepStart(Callback):
         }
 
 
-class HearsBatches(Callback):
-    shapes = None
-
-    def on_train_begin(self, net, **kwargs):
-        type(self).shapes = set()
-
-    def on_batch_end(self, net, batch=None, training=False, **kwargs):
-        X, y = batch
-        self.shapes.add((training, X.ndim, y.ndim))
-
-
 class Spy(RandomOverSampler):
     """Remember the rows of each call."""
 
@@ -124,24 +113,25 @@ def train_by_hand(start, plan, X, member, lr):
         lr=lr,
         weight_decay=0.0,
     )
-    X, y, weight = (
-        torch.as_tensor(plan.rows.of(v)) for v in (X, plan.rows.codes, plan.rows.weight)
-    )
+    rows = plan.rows.weighted_by_class(plan.factor)
+    X, y, weight = (torch.as_tensor(rows.of(v)) for v in (X, rows.codes, rows.weight))
     order = torch.from_numpy(plan.order.epoch(plan.batch_size))
     for rows in order.split(batch_sizes(len(order), plan.batch_size)):
         optimizer.zero_grad()
-        losses = F.cross_entropy(net(X[rows]), y[rows].long(), reduction="none")
+        losses = F.cross_entropy(
+            net(X[rows]).squeeze(1), y[rows].long(), reduction="none"
+        )
         (weight[rows] * losses).mean().backward()
         optimizer.step()
     return net.state_dict()
 
 
 @pytest.mark.parametrize("watched", [False, True])
-def test_members_train_as_they_would_alone(rare, watched):
+def test_members_train_as_they_would_alone(rare, watched, recorder):
     X, y = rare
     X = np.concatenate([X[y == 0][:150], X[y == 1][:30]])
     y = np.repeat([0, 1], [150, 30])
-    callbacks = [KeepStart(), *([HearsBatches()] if watched else [])]
+    callbacks = [KeepStart(), *([recorder] if watched else [])]
     clf = ensemble(
         class_weight="balanced",
         dtype="float64",
@@ -150,22 +140,16 @@ def test_members_train_as_they_would_alone(rare, watched):
         schedule="constant",
         callbacks=callbacks,
     ).fit(X, y)
-    split_seed, plan_seed, *_ = spawn_seeds(0, 4)
-    folds = stratified_folds(y, 3, np.random.default_rng(split_seed))
-    np.testing.assert_array_equal(folds, clf._out_of_fold.folds)
-    plans = plan_members(
-        Rows(X, y, np.broadcast_to(1.0, len(y))),
+    seeds = Seeds(*spawn_seeds(0, len(Seeds._fields)))
+    folds = stratified_folds(y, 3, np.random.default_rng(seeds.split))
+    np.testing.assert_array_equal(folds, clf.folds_)
+    levers = Levers(
         np.array([0, 1]),
-        3,
-        folds,
         new_sampler=lambda: None,
-        earlier=None,
-        batch_size=16,
-        full_batch=False,
-        seed=plan_seed,
         class_weight="balanced",
-        weight_params={},
+        batch_size=16,
     )
+    plans = plan_members(Rows(X, y), folds, levers, 3, seeds.plan)
     for j, plan in enumerate(plans):
         prefix = f"members.{j}."
         start = {
@@ -192,17 +176,17 @@ def test_members_train_as_they_would_alone(rare, watched):
     ],
     ids=str,
 )
-def test_bare_loop_trains_as_skorch_does(params, rare):
+def test_bare_loop_trains_as_skorch_does(params, rare, recorder):
     X, y = rare
     params = {"batch_size": 37, "dtype": "float64", **params}
     bare, watched = (
         ensemble(callbacks=callbacks, **params).fit(X, y)
-        for callbacks in (None, [HearsBatches()])
+        for callbacks in (None, [recorder])
     )
     heard = {(True, 3, 2), (False, 2, 1)}
     if params.get("early_stopping") is False:
         heard.remove((False, 2, 1))
-    assert HearsBatches.shapes == heard
+    assert {(b.training, b.X.ndim, b.y.ndim) for b in recorder.batches} == heard
     for name, value in bare.module_.state_dict().items():
         other = watched.module_.state_dict()[name]
         torch.testing.assert_close(value, other, rtol=0, atol=1e-8)
@@ -255,66 +239,51 @@ def test_full_batches_and_small_ones_take_every_members_rows(batch_size):
     assert average_precision_score(y, clf.oof_proba_[:, 1]) > 0.4
 
 
-def test_full_batch_weighs_filling_rows_with_nothing():
+def test_full_batch_weighs_filling_rows_with_nothing(place):
     codes = np.array([0, 1, 0, 1, 0], dtype=np.uint8)
-    places = [np.array([0, 1, 2, 3]), np.array([0, 1, 4])]
-    rows = MemberRows(
-        np.arange(10.0).reshape(5, 2),
-        codes,
-        np.ones(5),
-        places=places,
-        orders=None,
-        factors=np.array([[1.0, 2.0], [3.0, 4.0]]),
-    )
-    assert rows.epoch(99) == (None, [4])
-    X, y, weight = rows.take(slice(0, 4))
+    rows = Rows(np.arange(10.0).reshape(5, 2), codes, np.ones(5))
+    factors = [np.array([[1.0, 2.0], [3.0, 4.0]])]
+    positions = [np.array([0, 1, 2, 3]), np.array([0, 1, 4])]
+    feed = MemberFeed(rows, place, factors, positions, orders=None)
+    assert feed.epoch(99) == (None, [4])
+    X, y, weight = feed.take(slice(0, 4))
     np.testing.assert_array_equal(X[:, 1, 0], [0, 2, 8, 0])
     np.testing.assert_array_equal(y[:, 0], [0, 1, 0, 1])
     np.testing.assert_allclose(weight[:, 0], [1, 2, 1, 2])
     np.testing.assert_allclose(weight[:, 1], np.array([3, 4, 3, 0]) * 4 / 3, rtol=1e-6)
 
 
-class Fixed:
-    """Orders of an epoch that are known."""
+@pytest.fixture
+def epoch_of(place, scripted):
+    """Draw an epoch of two members from the epochs that each of them draws."""
 
-    def __init__(self, *epochs):
-        self.epochs = list(epochs)
+    def draw(*members):
+        rows = Rows(np.zeros((100, 1)), np.zeros(100, dtype=np.uint8))
+        orders = [scripted(*epochs) for epochs in members]
+        feed = MemberFeed(rows, place, [np.ones((2, 1))], [None, None], orders)
+        return feed.epoch
 
-    def epoch(self, batch_size):
-        return self.epochs.pop(0)
-
-
-def member_rows(orders, n_rows=100):
-    return MemberRows(
-        np.zeros((n_rows, 1)),
-        np.zeros(n_rows, dtype=np.uint8),
-        np.ones(n_rows),
-        places=[None] * len(orders),
-        orders=orders,
-        factors=np.ones((len(orders), 1)),
-    )
+    return draw
 
 
-def test_epochs_that_differ_little_are_cut():
-    rows = member_rows([Fixed(np.arange(41)), Fixed(np.arange(40))])
-    matrix, sizes = rows.epoch(20)
+def test_epochs_that_differ_little_are_cut(epoch_of):
+    matrix, sizes = epoch_of([np.arange(41)], [np.arange(40)])(20)
     assert matrix.shape == (40, 2)
     assert sizes == [20, 20]
 
 
-def test_epochs_that_differ_more_go_on_with_another_one():
+def test_epochs_that_differ_more_go_on_with_another_one(epoch_of):
     short, back = np.arange(15), np.arange(15)[::-1]
-    rows = member_rows([Fixed(np.arange(40)), Fixed(short, back, short)])
-    matrix, sizes = rows.epoch(20)
+    matrix, sizes = epoch_of([np.arange(40)], [short, back, short])(20)
     assert sizes == [20, 20]
     np.testing.assert_array_equal(matrix[:, 0], np.arange(40))
     np.testing.assert_array_equal(matrix[13:17, 1], [13, 14, 14, 13])
 
 
-def test_batches_of_a_batch_sampler_stay_batches():
+def test_batches_of_a_batch_sampler_stay_batches(epoch_of):
     one = [np.arange(4), np.arange(10, 16)]
     two = [np.arange(4), np.arange(20, 24)]
-    matrix, sizes = member_rows([Fixed(one), Fixed(two)]).epoch(4)
+    matrix, sizes = epoch_of([one], [two])(4)
     assert sizes == [4, 4]
     np.testing.assert_array_equal(matrix[4:, 0], [10, 11, 13, 14])
     np.testing.assert_array_equal(matrix[4:, 1], np.arange(20, 24))
@@ -323,12 +292,11 @@ def test_batches_of_a_batch_sampler_stay_batches():
 # -- what is known out of fold -------------------------------------------------------
 
 
-def own_members(clf, X):
-    """Each row's logits of its own member, and the member."""
-    folds = clf._out_of_fold.folds
+def own_logits(clf, X, folds):
+    """Each row's logits of the member of its fold."""
     with torch.no_grad():
         logits = clf.module_.eval()(torch.as_tensor(X, dtype=torch.float32))
-    return logits.double().numpy(), folds
+    return logits.double().numpy()[np.arange(len(X)), folds]
 
 
 @pytest.mark.parametrize("target", [None, "train", "uniform", {0: 0.5, 1: 0.5}])
@@ -339,10 +307,11 @@ def test_oof_proba_is_each_rows_own_members(rare, rng, target, module):
     clf = ensemble(class_weight="balanced", target_prior=target, module=module)
     clf.fit(X, y, sample_weight=weight)
     used = weight > 0
-    logits, folds = own_members(clf, X[used])
-    logits = logits[np.arange(used.sum()), folds]
-    to_data = prior_shift(clf._member_priors, clf.class_prior_)[folds]
-    levels = clf._calibration.member_offsets[folds]
+    assert (clf.folds_[~used] == -1).all()
+    folds, calibration = clf.folds_[used], clf.calibration_
+    logits = own_logits(clf, X[used], folds)
+    to_data = prior_shift(calibration.member_priors, clf.class_prior_)[folds]
+    levels = calibration.member_offsets[folds]
     assert levels.any()
     own = (logits + to_data + levels) / clf.temperature_ + clf.offset_
     goal = {None: clf.effective_prior_, "train": clf.class_prior_}.get(
@@ -373,7 +342,7 @@ def test_oof_proba_does_not_know_rows_noise(rng):
 def test_labels_of_held_out_rows_do_not_reach_their_member(rare, monkeypatch):
     X, y = rare
     folds = np.arange(600, dtype=np.int16) % 3
-    monkeypatch.setattr("imbalnet._fit.plan.stratified_folds", lambda *args: folds)
+    monkeypatch.setattr("imbalnet._fit.split.stratified_folds", lambda *args: folds)
     swapped = y.copy()
     swapped[folds == 1] = np.roll(swapped[folds == 1], 7)
     one, two = (
@@ -387,7 +356,7 @@ def test_labels_of_held_out_rows_do_not_reach_their_member(rare, monkeypatch):
 def test_features_of_held_out_rows_do_not_reach_their_member(rare, monkeypatch):
     X, y = rare
     folds = np.arange(600, dtype=np.int16) % 3
-    monkeypatch.setattr("imbalnet._fit.plan.stratified_folds", lambda *args: folds)
+    monkeypatch.setattr("imbalnet._fit.split.stratified_folds", lambda *args: folds)
     moved = X.copy()
     moved[folds == 1] += 100
     one, two = (
@@ -405,46 +374,38 @@ def test_resamplers_see_each_members_own_rows(rare):
     X, y = rare
     Spy.seen = []
     clf = ensemble(sampler=Spy(), class_weight="balanced").fit(X, y)
-    folds = clf._out_of_fold.folds
     assert len(Spy.seen) == 3
     for j, seen in enumerate(Spy.seen):
-        np.testing.assert_allclose(seen, X[folds != j], rtol=1e-6)
+        np.testing.assert_allclose(seen, X[clf.folds_ != j], rtol=1e-6)
     np.testing.assert_allclose(clf.effective_prior_, [0.5, 0.5])
     np.testing.assert_allclose(clf.class_prior_, np.bincount(y) / 600)
 
 
 @pytest.mark.parametrize("sampler", [None, "undersample", SMOTE(), ClassBatches])
-def test_no_member_trains_on_its_fold(sampler, rng):
+def test_no_member_trains_on_its_fold(sampler, rng, recorder):
     """Rows that carry their number; batches tell which member trained on which."""
     X = np.column_stack([np.arange(300.0), rng.normal(size=300)])
     y = (np.arange(300) % 10 == 0).astype(int)
-    seen = [set(), set(), set()]
-
-    class Recorder(Callback):
-        def on_batch_end(self, net, batch=None, training=False, **kwargs):
-            if training:
-                for j, rows in enumerate(batch[0][..., 0].unbind(1)):
-                    seen[j].update(rows.tolist())
-
-    clf = ensemble(sampler=sampler, batch_size=20, callbacks=[Recorder()]).fit(X, y)
-    for j, rows in enumerate(seen):
-        held_out = set(np.flatnonzero(clf._out_of_fold.folds == j).astype(float))
-        assert not rows & held_out
-        kept = set(np.flatnonzero(y)[clf._out_of_fold.folds[y == 1] != j].astype(float))
-        assert kept <= rows
+    clf = ensemble(sampler=sampler, batch_size=20, callbacks=[recorder]).fit(X, y)
+    trained = torch.cat([batch.X[..., 0] for batch in recorder.of(training=True)])
+    for j, rows in enumerate(trained.unbind(1)):
+        seen, is_held_out = set(rows.tolist()), clf.folds_ == j
+        assert not seen & set(np.flatnonzero(is_held_out).astype(float))
+        assert seen >= set(np.flatnonzero((y == 1) & ~is_held_out).astype(float))
 
 
 def test_validation_scores_are_those_of_oof_rows(rare):
     X, y = rare
     clf = ensemble(max_epochs=1, calibrate=False, target_prior="train").fit(X, y)
     record = clf.history_[0]
-    logits, folds = own_members(clf, X)
-    own = torch.from_numpy(logits[np.arange(600), folds])
+    folds, calibration = clf.folds_, clf.calibration_
+    own = torch.from_numpy(own_logits(clf, X, folds))
     loss = F.cross_entropy(own, torch.from_numpy(y)).item()
     assert record["valid_loss"] == pytest.approx(loss, rel=1e-5)
     p = y.mean()
     entropy = -p * np.log(p) - (1 - p) * np.log(1 - p)
-    own += torch.from_numpy(prior_shift(clf._member_priors, clf.class_prior_)[folds])
+    to_data = prior_shift(calibration.member_priors, clf.class_prior_)
+    own += torch.from_numpy(to_data[folds])
     own = own.log_softmax(1)
     levels = fit_member_offsets(own.numpy(), folds, 3, clf.class_prior_, np.ones(600))
     own = (own + torch.from_numpy(levels[folds])).log_softmax(1)
@@ -456,7 +417,7 @@ def test_validation_scores_are_those_of_oof_rows(rare):
     )
     assert record["valid_score"] == pytest.approx(precision - least / entropy, rel=1e-4)
     assert not clf.offset_.any()
-    assert not clf._calibration.member_offsets.any()
+    assert not calibration.member_offsets.any()
 
 
 @pytest.mark.parametrize("module", ["mlp", "tabular"])
@@ -516,7 +477,7 @@ def test_lever_works_with_members(params, three_classes):
     for probabilities in (clf.oof_proba_, clf.predict_proba(X)):
         np.testing.assert_allclose(probabilities.sum(1), 1)
         assert average_precision_score(y == 2, probabilities[:, 2]) > 0.1
-    assert clf._member_priors.shape == (3, 3)
+    assert clf.calibration_.member_priors.shape == (3, 3)
     np.testing.assert_allclose(clf.effective_prior_.sum(), 1)
     assert 0 < clf.history_[-1, "train_loss"] < 50
 
@@ -618,10 +579,9 @@ def test_pickle_keeps_everything(rare):
 def test_warm_start_keeps_the_folds(rare):
     X, y = rare
     clf = ensemble(warm_start=True).fit(X, y)
-    folds = clf._out_of_fold.folds
-    first = clf.oof_proba_
+    folds, first = clf.folds_, clf.oof_proba_
     clf.fit(X, y)
-    np.testing.assert_array_equal(clf._out_of_fold.folds, folds)
+    np.testing.assert_array_equal(clf.folds_, folds)
     assert not np.array_equal(clf.oof_proba_, first)
     assert len(clf.history_) == 6
 
@@ -643,14 +603,9 @@ def test_failure_leaves_the_ensemble_as_it_was(rare):
     np.testing.assert_array_equal(clf.oof_proba_, oof)
 
 
-class Interrupt(Callback):
-    def on_epoch_end(self, net, **kwargs):
-        if len(net.history) == 2:
-            raise KeyboardInterrupt
-
-
-def test_interrupt_keeps_the_best_so_far(rare):
-    clf = ensemble(max_epochs=20, callbacks=[Interrupt()])
+@pytest.mark.parametrize("where", ["batch", "epoch"])
+def test_interrupt_keeps_the_best_so_far(where, rare, interrupt):
+    clf = ensemble(max_epochs=20, callbacks=[interrupt[where](2)])
     with pytest.warns(UserWarning, match="interrupted in epoch 2"):
         clf.fit(*rare)
     assert clf.oof_proba_.shape == (600, 2)
@@ -696,9 +651,10 @@ class FoldReader(nn.Module):
 
 def test_native_module_is_told_the_folds(rare):
     X, y = rare
-    clf = ensemble(module=FoldReader).fit(X, y, sample_weight=np.arange(600) % 3)
+    weight = np.arange(600) % 3
+    clf = ensemble(module=FoldReader).fit(X, y, sample_weight=weight)
     assert len(FoldReader.folds) == 400
-    np.testing.assert_array_equal(FoldReader.folds, clf._out_of_fold.folds)
+    np.testing.assert_array_equal(FoldReader.folds, clf.folds_[weight > 0])
     ensemble(module=FoldReader, early_stopping=False).fit(X, y)
     assert FoldReader.folds is None
 
@@ -712,7 +668,8 @@ def test_members_module_takes_shared_rows_and_own_ones():
     own = members(x)
     assert own.shape == (7, 2, 3)
     for j in range(2):
-        torch.testing.assert_close(own[:, j], members.members[j](x[:, j]))
+        alone = members.members[j](x[:, j])  # logits of one member
+        torch.testing.assert_close(own[:, j, None], alone)
         torch.testing.assert_close(members(x[:, j])[:, j], own[:, j])
     torch.testing.assert_close(members.body(members.prepare(x)), own)
 
@@ -724,24 +681,25 @@ def test_members_of_modules_without_parts():
     torch.testing.assert_close(members.body(x), members(x))
 
 
-def test_fold_rows_come_in_order(rng):
+def test_fold_rows_come_in_order(rng, place):
     folds = rng.permutation(np.arange(11) % 4)
     X = np.arange(22.0).reshape(11, 2)
-    rows = FoldRows(
-        X, np.zeros(11, int), np.ones(11), folds=folds, factors=np.ones((4, 1))
-    )
-    parts = torch.cat(list(rows.parts(5)))
+    held_out = HeldOut(Rows(X, np.zeros(11, int)), folds)
+    feed = FoldFeed(held_out, place, np.ones((4, 1)), phase_shifts=None)
+    parts = torch.cat(list(feed.parts(5)))
     assert parts.shape == (3, 4, 2)
-    torch.testing.assert_close(rows.in_order(parts), torch.from_numpy(X).float())
+    torch.testing.assert_close(feed.in_order(parts), torch.from_numpy(X).float())
 
 
-def test_out_of_fold_shifts_by_member():
+def test_out_of_fold_rows_are_shifted_by_member():
     log_posterior = np.log(np.full((3, 2), 0.5))
     others = np.log(np.array([[[0.5, 0.5], [0.2, 0.8]]]))
     oof = OutOfFold(log_posterior, np.array([0, 1, 0]), np.array([0, 2, 3]), others)
-    shift = np.log([[1.0, 1.0], [1.0, 3.0]])
-    p = np.exp(oof.shifted(shift))[:, 1]
+    even, few = np.array([0.5, 0.5]), np.array([0.75, 0.25])
+    calibration = Calibration.unfitted(even, np.stack([even, few]))
+    p = np.exp(oof.log_proba(calibration, even))[:, 1]
     np.testing.assert_allclose(p, [0.5, (0.5 + 2.4 / 2.6) / 2, 0.75, 0.5])
+    assert oof.member_of_rows.tolist() == [0, -1, 1, 0]
 
 
 def test_compiled_members_predict_the_same(rare):

@@ -7,17 +7,19 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.net import ImbalanceNet, NetRows
-from imbalnet._reduction import LossMean, RowsInOne
+from imbalnet._fit.batches import Table
+from imbalnet._fit.feed import Feed
+from imbalnet._fit.net import ImbalanceNet, _LossMean
+from imbalnet._predict import Concatenation, Predictor
+from imbalnet._tables import Rows
 from imbalnet.losses import LOSSES, CrossEntropy
 from imbalnet.networks import MLP, LinearModel, Standardize
-from imbalnet.samplers._epochs import Shuffle
+from imbalnet.samplers import Shuffle
 
 mlp = partial(BalancedNeuralClassifier, module="mlp")
 
@@ -49,7 +51,7 @@ def test_a_batch_without_positives_keeps_its_weight(net, rng):
     plain = gradient(net, X, y, np.ones(6, dtype=np.float32))
     torch.testing.assert_close(gradient(net, X, y, weight), 0.505 * plain)
     criterion = nn.CrossEntropyLoss(weight=torch.tensor([0.505, 50.0]))
-    loss = criterion(net.module_(torch.tensor(X)), torch.tensor(y))
+    loss = criterion(net.infer(torch.tensor(X)).squeeze(1), torch.tensor(y))
     (cancelled,) = torch.autograd.grad(loss, net.module_.output.weight)
     torch.testing.assert_close(cancelled, plain)
 
@@ -75,7 +77,7 @@ def test_recorded_losses_are_exact(rng):
     ).fit(X, y, X_val=X, y_val=y)
     weight = np.where(y == 1, 3.0, 1.0)
     log_posterior = clf.net_.predict_log_posterior(X)
-    expected = np.average(-log_posterior[np.arange(103), y], weights=weight)
+    expected = np.average(-log_posterior[np.arange(103), 0, y], weights=weight)
     assert clf.history_[0, "train_loss"] == pytest.approx(expected, rel=1e-5)
     assert clf.history_[0, "valid_loss"] == pytest.approx(expected, rel=1e-5)
 
@@ -128,16 +130,15 @@ def test_batches_do_not_synchronise(monkeypatch, params):
     assert few == many
 
 
-def test_callbacks_that_nobody_asked_for_hear_no_batches(net, rng, monkeypatch):
+def test_callbacks_that_nobody_asked_for_hear_no_batches(net, rng, monkeypatch, place):
     told = []
     monkeypatch.setattr(
         "skorch.NeuralNet.notify", lambda self, name, **kwargs: told.append(name)
     )
-    rows = NetRows(
-        rng.normal(size=(50, 2)), np.arange(50) % 2, np.ones(50), order=Shuffle(50, rng)
-    )
+    rows = Rows(rng.normal(size=(50, 2)), np.arange(50) % 2)
+    feed = Feed(rows, place, order=Shuffle(50, rng))
     net.history.new_epoch()
-    net.fit_loop((rows, None), epochs=1)
+    net.fit_loop((feed, None), epochs=1)
     assert set(told) == {"on_epoch_begin", "on_epoch_end"}
 
 
@@ -146,56 +147,41 @@ def test_fit_and_predict_do_not_copy_a_float32_matrix(monkeypatch, rng):
     X = np.ascontiguousarray(rng.normal(size=(3000, 4)), dtype=np.float32)
     y = np.arange(3000) % 5 == 0
     tables, chunks = [], []
-    build, infer = NetRows.__init__, ImbalanceNet._infer_alike
+    build, infer = Table.__init__, Predictor.steady_logits
 
-    def remember_table(self, table, *args, **kwargs):
-        build(self, table, *args, **kwargs)
+    def remember_table(self, *args, **kwargs):
+        build(self, *args, **kwargs)
         tables.append(self.table.data_ptr())
 
     def remember_chunk(self, chunk):
         chunks.append((chunk.data_ptr() - X.ctypes.data) / X[0].nbytes)
         return infer(self, chunk)
 
-    monkeypatch.setattr(NetRows, "__init__", remember_table)
+    monkeypatch.setattr(Table, "__init__", remember_table)
     clf = mlp(max_epochs=1, early_stopping=True, net__iterator_valid__batch_size=1024)
     clf.fit(X, y)
     # training rows, validation rows, and these again for the offset
     assert tables == [X.ctypes.data] * 3
-    monkeypatch.setattr(ImbalanceNet, "_infer_alike", remember_chunk)
+    monkeypatch.setattr(Predictor, "steady_logits", remember_chunk)
     clf.predict_proba(X)
     assert chunks == [0, 1024, 2048]  # rows of X where they lie
 
 
-class HearsBatches(Callback):
-    """Does nothing, but has to be told: skorch's way of training."""
-
-    def on_batch_end(self, net, **kwargs):
-        del net, kwargs
-
-
-class OneColumn(nn.Sequential):
-    """With batch normalisation, which sees how rows come together."""
-
-    def __init__(self, in_features, out_features):
-        super().__init__(
-            nn.Linear(in_features, 5),
-            nn.BatchNorm1d(5),
-            nn.Tanh(),
-            nn.Linear(5, out_features - 1),
-        )
-
-
-class Members(nn.Module):
-    """Three members: logits of shape (batch, 3, classes)."""
-
-    def __init__(self, in_features, out_features):
-        super().__init__()
-        self.members = nn.ModuleList(
-            nn.Linear(in_features, out_features) for _ in range(3)
-        )
-
-    def forward(self, x):
-        return torch.stack([member(x) for member in self.members], dim=1)
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_skorch_callbacks_see_no_axis_of_a_single_member(n_members, rare, recorder):
+    X, y = rare
+    shape = {1: (2,), 3: (3, 2)}[n_members]
+    clf = mlp(n_members=n_members, max_epochs=1, batch_size=50, callbacks=[recorder])
+    clf.fit(X, y, X_val=X, y_val=y)
+    for training in (True, False):
+        batches = recorder.of(training=training)
+        assert batches
+        for batch in batches:
+            assert batch.y_pred.shape == (len(batch.y), *shape)
+    infer = clf.net_.infer(torch.tensor(X[:5], dtype=torch.float32))
+    assert infer.shape == (5, n_members, 2)
+    assert clf.net_.predict_log_posterior(X[:5]).shape == (5, n_members, 2)
+    assert clf.net_.predict_proba(X[:5].astype(np.float32)).shape == (5, 2)
 
 
 class OwnForward(MLP):
@@ -241,9 +227,9 @@ WAYS = {
     "SGD": {"optimizer": torch.optim.SGD},
     "Adam": {"optimizer": torch.optim.Adam},
     "linear": {"module": "linear", "optimizer": "adamw"},
-    "members": {"module": Members},
-    "members, focal": {"module": Members, "loss": "focal"},
-    "one column": {"module": OneColumn},
+    "members": {"module": "three_members"},
+    "members, focal": {"module": "three_members", "loss": "focal"},
+    "one column": {"module": "one_column"},
     "own forward": {"module": OwnForward},
     "learns first": {"module": LearnsFirst},
     "own prepare": {"module": OwnPrepare},
@@ -252,17 +238,19 @@ WAYS = {
 
 
 @pytest.mark.parametrize("params", WAYS.values(), ids=WAYS)
-def test_bare_loop_trains_as_skorch_does(rare, monkeypatch, params):
+def test_bare_loop_trains_as_skorch_does(rare, monkeypatch, params, recorder, request):
     X, y = rare
     params = {"early_stopping": False, **params}
+    if params.get("module") in ("three_members", "one_column"):
+        params["module"] = request.getfixturevalue(params["module"])
     weight = np.arange(1, 601) / 300 if params.pop("is_weighted", False) else None
     ways = []
     for name in ("_train_in_a_loop", "_train_in_steps"):
         original = getattr(ImbalanceNet, name)
 
-        def told(self, batches, _name=name, _original=original):
+        def told(self, *args, _name=name, _original=original):
             ways.append(_name)
-            return _original(self, batches)
+            return _original(self, *args)
 
         monkeypatch.setattr(ImbalanceNet, name, told)
     bare, watched = (
@@ -274,7 +262,7 @@ def test_bare_loop_trains_as_skorch_does(rare, monkeypatch, params):
             callbacks=callbacks,
             **params,
         ).fit(X, y, sample_weight=weight)
-        for callbacks in (None, [HearsBatches()])
+        for callbacks in (None, [recorder])
     )
     assert ways == ["_train_in_a_loop"] * 4 + ["_train_in_steps"] * 4
     for name, values in bare.module_.state_dict().items():
@@ -357,7 +345,7 @@ def test_loss_mean_is_the_weighted_mean_of_all_rows(rng):
     """Batches' sums are integers of float32, which their own sum would not be."""
     sizes = rng.integers(1, 8, size=3000)
     losses, weight = rng.integers(0, 500, size=(2, sizes.sum())).astype(np.float32)
-    mean = LossMean()
+    mean = _LossMean()
     stops = np.cumsum(sizes)[:-1]
     for part in zip(np.split(losses, stops), np.split(weight, stops), strict=True):
         mean.add(*(torch.tensor(values) for values in part))
@@ -366,24 +354,24 @@ def test_loss_mean_is_the_weighted_mean_of_all_rows(rng):
 
 
 def test_loss_mean_takes_one_weight_for_all_rows():
-    mean = LossMean()
+    mean = _LossMean()
     for size in (3, 5):
         mean.add(torch.arange(float(size)), torch.tensor(2.0).expand(size).double())
     assert mean.result() == pytest.approx(2 * (3 + 10) / 8)
 
 
 @pytest.mark.parametrize("sizes", [(9,), (4, 4, 1), (1, 1, 7)])
-def test_rows_in_one_are_concatenated(sizes):
+def test_batches_are_concatenated(sizes):
     columns = torch.randn(9, 3, 2), torch.arange(9), torch.rand(9)
-    rows = RowsInOne(9)
+    rows = Concatenation(9)
     for part in zip(*(column.split(sizes) for column in columns), strict=True):
         rows.add(*part)
     for whole, column in zip(rows.columns, columns, strict=True):
         torch.testing.assert_close(whole, column, rtol=0, atol=0)
 
 
-def test_rows_in_one_are_no_more_than_came():
-    rows = RowsInOne(9)
+def test_concatenation_is_no_longer_than_what_came():
+    rows = Concatenation(9)
     rows.add(torch.ones(4, 2), torch.ones(4))
     assert [len(column) for column in rows.columns] == [4, 4]
 

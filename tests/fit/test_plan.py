@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from imblearn.over_sampling import SMOTENC
 from imblearn.under_sampling import RandomUnderSampler
-from sklearn.base import BaseEstimator
 from torch.utils.data import RandomSampler
 
-from imbalnet._fit.plan import FULL_BATCH_ROWS, hold_out, plan_training
-from imbalnet._tables.read import Rows, read_rows
-from imbalnet.samplers import SAMPLERS, build_sampler
+from imbalnet._fit.plan import FULL_BATCH_ROWS, plan_training
+from imbalnet._fit.specs import Levers
+from imbalnet._tables import ColumnRules, Reading, Rows, read_rows
+from imbalnet.samplers import SAMPLERS
+from imbalnet.samplers._build import build_sampler
 
 CLASSES = np.array([0, 1])
 
@@ -26,17 +27,16 @@ def rows(rng):
     return Rows(rng.normal(size=(1000, 3)), codes, weight, np.arange(1000))
 
 
-def plan(rows, sampler=None, class_weight=None, **options):
-    params = {
-        "weight_params": {},
-        "batch_size": "auto",
-        "full_batch": False,
-        "earlier": None,
-        "seed": 0,
-    }
-    return plan_training(
-        rows, CLASSES, sampler=sampler, class_weight=class_weight, **(params | options)
+def plan(rows, sampler=None, class_weight=None, earlier=None, **levers):
+    levers = Levers(
+        CLASSES, new_sampler=lambda: sampler, class_weight=class_weight, **levers
     )
+    return plan_training(rows, levers, seed=0, earlier=earlier)
+
+
+def loss_weight(planned):
+    """What the loss of each of the table's rows is multiplied by."""
+    return planned.rows.weighted_by_class(planned.factor).weight
 
 
 def drawn_rows(planned, n_epochs):
@@ -51,7 +51,7 @@ def test_loss_weights_average_one_over_what_is_drawn(rows, name, class_weight):
     sampler = None if name is None else SAMPLERS[name]()
     planned = plan(rows, sampler, class_weight)
     draws = drawn_rows(planned, 100)
-    weights = planned.rows.of(planned.rows.weight)[draws]
+    weights = planned.rows.of(loss_weight(planned))[draws]
     assert weights.mean() == pytest.approx(1.0, rel=0.01)
 
 
@@ -62,12 +62,12 @@ def test_effective_mass_is_the_mean_of_the_drawn_weights(rows, name, class_weigh
     sampler = None if name is None else SAMPLERS[name]()
     planned = plan(rows, sampler, class_weight)
     draws = drawn_rows(planned, 300)
-    seen = np.bincount(rows.codes[draws], planned.rows.weight[draws])
+    seen = np.bincount(rows.codes[draws], loss_weight(planned)[draws])
     mass = planned.class_counts.delivered * planned.class_weight
     np.testing.assert_allclose(seen / seen.sum(), mass / mass.sum(), rtol=0.03)
 
 
-@pytest.mark.parametrize("batch_size", [4, 7, 64, "auto"])
+@pytest.mark.parametrize("batch_size", [4, 7, 64, None])
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("name", ["stratified_batch", "weighted"])
 def test_balanced_weights_even_out_what_a_sampler_leaves(rows, name, power, batch_size):
@@ -77,7 +77,7 @@ def test_balanced_weights_even_out_what_a_sampler_leaves(rows, name, power, batc
     mass = planned.class_counts.delivered * planned.class_weight
     np.testing.assert_allclose(mass / mass.sum(), [0.5, 0.5])
     draws = drawn_rows(planned, 60)
-    seen = np.bincount(rows.codes[draws], planned.rows.weight[draws])
+    seen = np.bincount(rows.codes[draws], loss_weight(planned)[draws])
     np.testing.assert_allclose(seen / seen.sum(), [0.5, 0.5], rtol=0.03)
     # weights make up for what is left: none at full power
     ratio = planned.class_weight[1] / planned.class_weight[0]
@@ -108,7 +108,7 @@ def test_one_batch_does_not_hang_on_the_unit_of_sample_weights(rows, name):
         )
         for unit in (1, 1e-6)
     ]
-    one, other = (planned.rows.weight for planned in plans)
+    one, other = (loss_weight(planned) for planned in plans)
     np.testing.assert_allclose(one, other)
 
 
@@ -125,22 +125,14 @@ def test_torch_sampler_has_a_plan_of_measured_rates(rows):
 def test_frame_goes_to_the_resampler_and_comes_back_as_matrix(rows):
     frame = pd.DataFrame(rows.X, columns=list("abc"))
     frame["c"] = pd.Series(np.arange(1000) % 3).astype("category")
-    table, _ = read_rows(
-        BaseEstimator(),
-        frame,
-        rows.codes,
-        None,
-        classes=np.unique(rows.codes),
-        dtype=np.float32,
-        reset=True,
-    )
-    X = table.X
-    train_rows, _ = hold_out(table, 0.2, CLASSES, seed=0)
-    planned = plan(train_rows, SMOTENC(categorical_features="auto"))
+    reading = Reading(ColumnRules(), np.float32, "Net")
+    table, _ = read_rows(frame, rows.codes, None, reading, CLASSES)
+    kept = np.r_[:720, 900:980]
+    planned = plan(table.subset(kept), SMOTENC(categorical_features="auto"))
     assert planned.rows.X.dtype == np.float32
     assert planned.rows.frame is None
     assert planned.rows.columns.n_categories == (0, 0, 5)
-    np.testing.assert_array_equal(planned.rows.X[:800], X[train_rows.index])
+    np.testing.assert_array_equal(planned.rows.X[:800], table.X[kept])
     assert set(planned.rows.X[800:, 2]) == {0, 1, 2}
 
 
@@ -149,7 +141,7 @@ def test_one_batch_of_rates_as_weights_has_the_mass_of_the_draw(rows):
     whole = plan(rows, SAMPLERS["weighted"](), full_batch=True)
     assert whole.order is None
     assert whole.batch_size == 1000
-    mass = np.bincount(rows.codes, whole.rows.weight)
+    mass = np.bincount(rows.codes, loss_weight(whole))
     np.testing.assert_allclose(mass / mass.sum(), [0.5, 0.5])
     assert drawn.batch_size == 125
 
@@ -199,7 +191,7 @@ def test_weights_of_chunks_are_normalised_over_all_of_them():
     first = plan(table, class_weight="balanced")
     negatives = Rows(table.X, codes, table.weight, np.arange(300))
     second = plan(negatives, class_weight="balanced", earlier=first.class_counts)
-    weight = second.rows.of(second.rows.weight)
+    weight = second.rows.of(loss_weight(second))
     np.testing.assert_allclose(weight, second.class_weight[0])
     assert second.class_weight[0] == pytest.approx(1300 / (2 * 1200))
 

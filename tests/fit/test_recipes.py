@@ -12,7 +12,6 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.options import learning_rate_of, resolve_epochs, resolve_members
 from imbalnet._fit.recipes import PRESETS, Recipe, find_recipe
 from imbalnet.networks import NETWORKS
 
@@ -49,40 +48,50 @@ def test_epochs_visit_no_more_rows_than_they_may():
     assert Recipe("mlp", max_epochs=3, row_visits=1, least_epochs=5).epochs(10) == 3
 
 
-def test_default_is_the_tabular_network():
+def epochs(options):
+    return options.phases.planned
+
+
+def members(options):
+    return options.network.n_members
+
+
+def test_default_is_the_tabular_network(options_of):
     assert find_recipe("auto", None) is find_recipe("tabular", None)
     default, tabular = BalancedNeuralClassifier(), BalancedNeuralClassifier("tabular")
     for n_rows in (100, 10**6):
-        assert resolve_epochs(default, n_rows) == resolve_epochs(tabular, n_rows)
-    assert resolve_members(default) == resolve_members(tabular) > 1
+        one, other = (options_of(clf, n_rows) for clf in (default, tabular))
+        assert epochs(one) == epochs(other)
+        assert members(one) == members(other) > 1
 
 
 @pytest.mark.parametrize("module", ["mlp", "linear", nn.Linear])
-def test_other_networks_are_single(module):
-    clf = BalancedNeuralClassifier(module)
-    assert resolve_members(clf) == 1
-    assert resolve_epochs(clf, 10**6) == resolve_epochs(clf, 100)
-
-
-def test_quick_costs_less_than_the_default():
-    quick, default = (
-        BalancedNeuralClassifier(preset="quick"),
-        BalancedNeuralClassifier(),
+def test_other_networks_are_single(module, options_of):
+    few, many = (
+        options_of(BalancedNeuralClassifier(module), n_rows) for n_rows in (100, 10**6)
     )
+    assert members(few) == members(many) == 1
+    assert epochs(few) == epochs(many)
+
+
+def test_quick_costs_less_than_the_default(options_of):
     for n_rows in (100, 10**5, 10**7):
-        cost = [
-            resolve_members(clf) * resolve_epochs(clf, n_rows)
-            for clf in (quick, default)
-        ]
-        assert 2 * cost[0] < cost[1]
+        quick, default = (
+            options_of(BalancedNeuralClassifier(preset=preset), n_rows)
+            for preset in ("quick", None)
+        )
+        costs = [members(each) * epochs(each) for each in (quick, default)]
+        assert 2 * costs[0] < costs[1]
 
 
-def test_parameters_have_the_last_word():
+def test_parameters_have_the_last_word(options_of):
     params = {"n_members": 3, "max_epochs": 7, "learning_rate": 0.5}
     clf = BalancedNeuralClassifier(preset="quick", **params)
-    assert resolve_members(clf) == 3
-    assert resolve_epochs(clf, 10**7) == 7
-    assert learning_rate_of(clf, "adamw", is_full_batch=False) == 0.5
+    options = options_of(clf, 10**7)
+    assert members(options) == 3
+    assert epochs(options) == 7
+    assert options.optimizer.learning_rate == 0.5
+    assert options.optimizer.full_batch_learning_rate == 0.5
 
 
 @pytest.mark.parametrize("preset", ["quick", "best"])
@@ -100,23 +109,24 @@ def test_unknown_preset_is_an_error(rare, preset):
         BalancedNeuralClassifier(preset=preset).fit(*rare)
 
 
-def test_quick_learns(rare):
+def test_quick_learns(rare, options_of):
     X, y = rare
     clf = BalancedNeuralClassifier(preset="quick", random_state=0).fit(X[:400], y[:400])
     scores = clf.predict_proba(X[400:])[:, 1]
     assert average_precision_score(y[400:], scores) > 0.8
-    assert clf.net_.n_members == resolve_members(clf)
-    assert clf.n_iter_ <= resolve_epochs(clf, 400)
+    options = options_of(clf, 400)
+    assert clf.net_.n_members == members(options)
+    assert clf.n_iter_ <= epochs(options)
 
 
-def test_preset_is_a_parameter_like_others():
+def test_preset_is_a_parameter_like_others(options_of):
     clf = BalancedNeuralClassifier(preset="quick", module__n_bins=4)
     assert clf.get_params()["preset"] == "quick"
     assert clone(clf).get_params() == clf.get_params()
     assert "preset='quick'" in repr(clf)
-    assert resolve_members(clf.set_params(preset=None)) == resolve_members(
-        BalancedNeuralClassifier()
-    )
+    default = options_of(BalancedNeuralClassifier())
+    assert members(options_of(clf)) < members(default)
+    assert members(options_of(clf.set_params(preset=None))) == members(default)
 
 
 def test_grid_search_reaches_members_and_the_networks_arguments(rare):

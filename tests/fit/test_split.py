@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imbalnet._fit.split import stratified_folds, stratified_split
+from imbalnet._fit.specs import Validation
+from imbalnet._fit.split import split_off, stratified_folds, stratified_split
+from imbalnet._tables import Rows
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
@@ -51,3 +53,79 @@ def test_folds_are_alike_in_size_and_classes(n_folds, rng):
 def test_more_folds_than_rows_leave_some_empty(rng):
     folds = stratified_folds(np.array([0, 1, 0]), 8, rng)
     assert sorted(folds) == [0, 1, 2]
+
+
+# -- what leaves before training -----------------------------------------------------
+
+CLASSES = np.array(["a", "b"])
+
+
+@pytest.fixture
+def rows(rng):
+    """90 rows of a table of 100, one in ten of class 1."""
+    index = rng.permutation(100)[:90]
+    return Rows(rng.normal(size=(100, 2)), np.arange(100) % 10 == 3, None, index)
+
+
+def held_out_of(rows, kind, *, given=None, n_members=1, seed=0):
+    validation = Validation(
+        kind, 0.2, monitor=None, patience=1, calibrate=False, n_neighbors=0
+    )
+    return split_off(rows, given, validation, n_members, CLASSES, seed)
+
+
+def test_split_parts_share_the_table_and_no_row(rows):
+    train, held_out = held_out_of(rows, "split")
+    assert held_out.folds is None
+    assert train.X is held_out.rows.X is rows.X
+    together = [*train.index, *held_out.rows.index]
+    np.testing.assert_array_equal(np.sort(together), np.sort(rows.index))
+    n_rows = np.bincount(rows.of(rows.codes))
+    assert held_out.counts(2).tolist() == [round(n * 0.2) for n in n_rows]
+
+
+def test_folds_hold_out_every_row_once(rows):
+    train, held_out = held_out_of(rows, "folds", n_members=4)
+    assert train is held_out.rows is rows
+    assert sorted(np.bincount(held_out.folds)) == [22, 22, 23, 23]
+    assert held_out.counts(2).tolist() == np.bincount(rows.of(rows.codes)).tolist()
+
+
+def test_given_rows_are_held_out_and_all_others_trained_on(rows):
+    given = Rows(rows.X, rows.codes)
+    train, held_out = held_out_of(rows, "given", given=given, n_members=4)
+    assert train is rows
+    assert held_out.rows is given
+    assert held_out.folds is None
+
+
+def test_nothing_is_held_out_unless_asked_for(rows):
+    assert held_out_of(rows, "none", n_members=4) == (rows, None)
+
+
+@pytest.mark.parametrize("kind", ["split", "folds"])
+def test_what_leaves_repeats_with_its_seed_only(kind, rows):
+    one, two, other = (
+        held_out_of(rows, kind, n_members=4, seed=seed)[1] for seed in (0, 0, 1)
+    )
+    for a, b, is_same in [(one, two, True), (one, other, False)]:
+        assert np.array_equal(a.rows.index, b.rows.index) == (
+            is_same or kind != "split"
+        )
+        assert np.array_equal(a.folds, b.folds) == (is_same or kind != "folds")
+
+
+def test_classes_of_one_row_are_named_and_stay(rows):
+    alone = Rows(rows.X, np.arange(100) == 7)
+    with pytest.warns(UserWarning, match=r"classes \['b'\] have a single row each"):
+        train, held_out = held_out_of(alone, "split")
+    assert 7 in train.index
+    assert held_out.counts(2).tolist() == [20, 0]
+
+
+def test_split_of_single_rows_is_an_error(rows):
+    two = Rows(rows.X[:2], np.array([0, 1]))
+    with pytest.raises(
+        ValueError, match=r"no class has two rows.*early_stopping=False"
+    ):
+        held_out_of(two, "split")

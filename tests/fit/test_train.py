@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import signal
 from functools import partial
 
 import numpy as np
@@ -198,18 +197,7 @@ def test_warm_start_goes_on(rare):
         clf.fit(X, y + 5)
 
 
-class _InterruptIn(Callback):
-    """Ctrl-C in the middle of an epoch."""
-
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def on_batch_end(self, net, training=False, **kwargs):
-        if len(net.history) == self.epoch:
-            signal.raise_signal(signal.SIGINT)
-
-
-def test_interrupt_keeps_the_best_weights_and_warns(rare):
+def test_interrupt_keeps_the_best_weights_and_warns(rare, interrupt):
     X, y = rare
     params = {
         "random_state": 0,
@@ -217,7 +205,7 @@ def test_interrupt_keeps_the_best_weights_and_warns(rare):
         "validation_fraction": 0.3,
         "schedule": "constant",
     }
-    clf = mlp(**params, callbacks=[_InterruptIn(6)])
+    clf = mlp(**params, callbacks=[interrupt["batch"](6)])
     with pytest.warns(UserWarning, match="interrupted in epoch 6"):
         clf.fit(X, y)
     assert clf.best_iteration_ <= 5

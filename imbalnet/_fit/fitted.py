@@ -1,0 +1,39 @@
+"""What a training run leaves, and the next one may go on from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from imbalnet._calibration import Calibration, OutOfFold
+from imbalnet._fit.net import ImbalanceNet
+from imbalnet._fit.plan import ClassCounts
+from imbalnet._fit.specs import Machine, NetworkSpec
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained net, and what belongs to it."""
+
+    net: ImbalanceNet
+    network: NetworkSpec  # what the network was built from
+    class_counts: tuple[ClassCounts, ...]  # of each member, over all partial_fits
+    class_weight: NDArray[np.float64]  # the mean of the members'
+    calibration: Calibration
+    out_of_fold: OutOfFold | None  # where members held out folds
+    split_seed: int  # of the validation split, which warm_start repeats
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs trained, over all fits."""
+        return len(self.net.history)
+
+    @property
+    def machine(self) -> Machine:
+        """Where the net computes."""
+        net = self.net
+        device = torch.device(net.device)
+        return Machine(device, net.dtype, net.is_mixed, net.compile)

@@ -1,0 +1,219 @@
+"""What a training run is asked for, as values: one dataclass for each step.
+
+`imbalnet._fit.options` makes them from the estimator's parameters; the steps of a run
+take them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from imbalnet._optimizers import OptimizerFactory
+from imbalnet.class_weights import ClassWeight
+from imbalnet.losses import Loss
+
+
+class Seeds(NamedTuple):
+    """One seed for each step that draws random numbers."""
+
+    split: int
+    plan: int
+    network: int
+    draws: int
+    neighbors: int
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Which network is built.
+
+    Attributes
+    ----------
+    name : str
+        The parameter ``module``, for messages.
+    factory : callable
+        Class or factory of the whole network, all its members included.
+    params : mapping
+        Its arguments, without the numbers of columns and classes.
+    n_members : int
+        Members that hold out rows of their own.
+    has_member_axis : bool
+        Whether members are the first axis of its parameters.
+    """
+
+    name: str
+    factory: Callable[..., nn.Module]
+    params: Mapping[str, Any]
+    n_members: int
+    has_member_axis: bool
+
+    def check_same(self, other: NetworkSpec, loss_name: str) -> None:
+        """Raise if training cannot go on as `other` from the weights of this one."""
+        params, wanted = dict(self.params), dict(other.params)
+        cosines = [p.pop("normalize_output", False) for p in (params, wanted)]
+        if cosines[0] != cosines[1]:
+            raise ValueError(
+                f"{loss_name} needs another last layer than the network has (cosines "
+                "or not), so that training cannot go on from its weights; set loss or "
+                "module__normalize_output back, or fit with warm_start=False."
+            )
+        if self.factory is not other.factory or params != wanted:
+            raise ValueError(
+                "n_members, module or module__* changed since the network was built, "
+                "so that training cannot go on from its weights; set them back, or fit "
+                "with warm_start=False."
+            )
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and in which precision the network computes."""
+
+    device: torch.device
+    dtype: torch.dtype
+    is_mixed: bool  # bfloat16 where torch's autocast allows it
+    compile: bool
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """How weights are updated.
+
+    Attributes
+    ----------
+    solves : bool
+        Whether it is L-BFGS: full batches and a constant learning rate.
+    full_batch_learning_rate : float
+        Where an epoch is one step.
+    weight_decay : float or None
+        None is 1 / sum of the training rows' weights.
+    has_schedule : bool
+        Whether the learning rate falls along half a cosine.
+    """
+
+    factory: OptimizerFactory
+    params: Mapping[str, Any]
+    solves: bool
+    learning_rate: float
+    full_batch_learning_rate: float
+    weight_decay: float | None
+    has_schedule: bool
+
+
+@dataclass(frozen=True)
+class Levers:
+    """What changes the class distribution that the network learns under.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The sorted labels.
+    new_sampler : callable
+        Returns an index sampler, a resampler, or None.
+    class_weight, weight_params
+        See :func:`imbalnet.class_weights.class_weights`.
+    batch_size : int or None
+        None chooses it from the rows that an epoch draws.
+    full_batch : bool
+        Whether None means one batch, however many rows there are.
+    defers_weights : bool
+        Whether the first epochs train without class weights.
+    """
+
+    classes: NDArray
+    new_sampler: Callable[[], Any]
+    class_weight: ClassWeight = None
+    weight_params: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int | None = None
+    full_batch: bool = False
+    defers_weights: bool = False
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Which rows are held out, and what is done with them.
+
+    Attributes
+    ----------
+    kind : {"folds", "split", "given", "none"}
+        A fold for each member, a share of each class, the user's rows, or no rows.
+    fraction : float
+        Share of each class for "split".
+    monitor : {"average_precision", "combined", "loss"} or None
+        What the best epoch is chosen by; None keeps the last one.
+    patience : int
+        Epochs without a better one after which training stops.
+    calibrate : bool
+        Whether offset, member levels and temperature are fitted.
+    n_neighbors : int
+        0 looks for none.
+    """
+
+    kind: str
+    fraction: float
+    monitor: str | None
+    patience: int
+    calibrate: bool
+    n_neighbors: int
+
+
+@dataclass(frozen=True)
+class Phases:
+    """How training changes, counted in epochs behind the weights.
+
+    Class weights that come in late are deferred re-weighting [1]_. Validation rows have
+    their final weights from the start, so that all epochs are judged alike.
+
+    Attributes
+    ----------
+    planned : int
+        Epochs in all; later ones (of ``partial_fit``) are past the end.
+    unweighted : int
+        Epochs before class weights are used.
+    warmup : int
+        Epochs before the loss takes its final form.
+
+    References
+    ----------
+    .. [1] Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware
+       Margin Loss", NeurIPS 2019.
+    """
+
+    planned: int
+    unweighted: int = 0
+    warmup: int = 0
+
+    def progress(self, done: int) -> float:
+        """Return how far training is after `done` epochs, from 0 to 1."""
+        return min(1.0, done / self.planned)
+
+    def changes_at(self, done: int) -> bool:
+        """Return whether the objective changes after `done` epochs."""
+        return done > 0 and done in (self.unweighted, self.warmup)
+
+
+@dataclass(frozen=True)
+class Options:
+    """All that one training run is asked for; no "auto" is left in it."""
+
+    classes: NDArray
+    loss: Loss  # built; the run binds it to the class distribution
+    loss_name: str
+    network: NetworkSpec
+    optimizer: OptimizerSpec
+    machine: Machine
+    levers: Levers
+    validation: Validation
+    phases: Phases
+    seeds: Seeds
+    callbacks: list[Any]
+    net_params: Mapping[str, Any]
+    n_threads: int | None
+    verbose: int
+    is_partial: bool  # partial_fit: one epoch, and class counts that add up
