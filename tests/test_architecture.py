@@ -1,4 +1,4 @@
-"""The rooms, who may import whom, and what the docstrings promise."""
+"""The house: which room may import which, and how long its functions may be."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,55 +16,81 @@ from numpydoc.validate import validate
 import imbalnet
 
 PACKAGE = Path(imbalnet.__file__).parent
-LAYERS = {
-    0: {
-        "batches",
-        "columns",
-        "metrics",
-        "networks",
-        "optimizers",
-        "parameters",
-        "posterior",
-        "presets",
-        "reduction",
-        "runtime",
-        "splitting",
-        "table",
-        "weighting",
-    },
-    1: {"datasets", "fitted", "losses", "monitoring", "sampling"},
-    2: {"constraints", "inference", "neighbors", "preparation"},
-    3: {"first_look", "net"},
-    4: {"assembly", "calibration", "classifier", "settings", "training"},
+API = PACKAGE.parent / "docs" / "api" / "index.rst"
+
+# From below: a room may import those of the layers before its own.
+LAYERS = [
+    {"_warn", "_checks", "_nested", "_optimizers", "_runtime"},
+    {"_tables", "posterior", "class_weights", "metrics"},
+    {"samplers", "losses", "networks"},
+    {"neighbors", "_predict"},
+    {"_calibration"},
+    {"_fit"},
+    {"classifier"},
+]
+# Rooms of one layer that another one of it builds on.
+WITHIN = {
+    "_nested": {"_checks"},
+    "_runtime": {"_checks"},
+    "metrics": {"posterior"},
 }
-# The order of the top layer's rooms, from below.
-TOP = ["settings", "assembly", "calibration", "training", "classifier"]
-LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms}
+LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
 ROOMS = sorted(LAYER_OF)
 
+PUBLIC = ["class_weights", "losses", "metrics", "neighbors", "networks", "posterior"]
+PUBLIC += ["samplers"]
+REGISTRIES = {"LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
 
-def parsed_files(room):
+MOST_LINES, MOST_ARGUMENTS = 40, 7
+
+
+def files_of(room):
     path = PACKAGE / room
-    files = path.glob("*.py") if path.is_dir() else [path.with_suffix(".py")]
-    return [ast.parse(file.read_text()) for file in files]
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
 
 
-def imported_modules(room):
-    """Dotted names that a room imports when it runs, not for types alone."""
-    for tree in parsed_files(room):
-        for node in _runtime_nodes(tree):
-            if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                yield node.module
+def module_of(file):
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _runtime_nodes(node):
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+def imports_of(source):
+    """Dotted names that a file imports, for types alone (TYPE_CHECKING) too."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_by(room):
+    for file in files_of(room):
+        yield from imports_of(file.read_text())
+
+
+def names_of_the_estimator(source):
+    """What a file calls the estimator, or calls as the estimator is called."""
+    tree = ast.parse(source)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and ast.get_docstring(node) is not None
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            name = node.id
+        elif isinstance(node, ast.arg):
+            name = node.arg
+        elif isinstance(node, ast.alias):
+            name = node.name
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            name = "" if id(node) in docstrings else node.value
+        else:
             continue
-        yield child
-        yield from _runtime_nodes(child)
+        if name in ("clf", "estimator") or "BalancedNeuralClassifier" in name:
+            yield name
 
 
 def public_objects():
@@ -77,55 +104,151 @@ def public_objects():
                 yield pytest.param(item, id=f"{info.name}.{name}")
 
 
+def documented_names():
+    """Names of the API reference, by the module that they are imported from."""
+    names, module = {}, "imbalnet"
+    for line in (
+        (PACKAGE.parent / "docs" / "api" / "index.rst").read_text().splitlines()
+    ):
+        if line.startswith(".. currentmodule::"):
+            module = line.split()[-1]
+        elif line.startswith("   ") and line.strip().isidentifier():
+            names.setdefault(module, []).append(line.strip())
+    return names
+
+
+def functions():
+    """Every function of the package: where it is, its syntax tree, its class."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for parent in ast.walk(ast.parse(file.read_text())):
+            for node in ast.iter_child_nodes(parent):
+                if isinstance(node, ast.FunctionDef):
+                    place = f"{file.relative_to(PACKAGE)}:{node.lineno} {node.name}"
+                    yield place, node, parent
+
+
+def is_public_constructor(node, parent):
+    is_constructor = node.name == "__init__" and isinstance(parent, ast.ClassDef)
+    return is_constructor and not parent.name.startswith("_")
+
+
+def n_lines(node):
+    """Lines of a function, without its docstring."""
+    n_all = node.end_lineno - node.lineno + 1
+    if ast.get_docstring(node) is None:
+        return n_all
+    docstring = node.body[0]
+    return n_all - (docstring.end_lineno - docstring.lineno + 1)
+
+
+def n_arguments(node, parent):
+    arguments = node.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    collected = [a for a in (arguments.vararg, arguments.kwarg) if a]
+    is_method = isinstance(parent, ast.ClassDef) and named
+    has_self = is_method and named[0].arg in ("self", "cls")
+    return len(named) + len(collected) - has_self
+
+
 def test_every_room_has_a_layer():
-    found = {path.stem for path in PACKAGE.iterdir() if not path.stem.startswith("_")}
+    found = {path.stem for path in PACKAGE.iterdir() if not path.stem.startswith("__")}
     assert found - {"py"} == set(ROOMS)
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_room_imports_downwards_only(room):
-    """Layer 0 shares `parameters`, `table` knows `columns`; the top has one order."""
     used = {
-        name.split(".")[1]
-        for name in imported_modules(room)
-        if name.startswith("imbalnet.")
-    } - {room}
-    allowed = {other for other in ROOMS if LAYER_OF[other] < LAYER_OF[room]}
-    if LAYER_OF[room] == 0:
-        allowed = {"parameters"}
-    if room == "table":
-        allowed |= {"columns"}
-    if room in TOP:
-        allowed |= set(TOP[: TOP.index(room)])
-    assert used <= allowed
+        name.split(".")[1] for name in imported_by(room) if name.startswith("imbalnet.")
+    }
+    below = {other for other in ROOMS if LAYER_OF[other] < LAYER_OF[room]}
+    assert used - {room} <= below | WITHIN.get(room, set())
+
+
+def test_modules_import_in_no_circle():
+    """Types too: a circle of annotations is a circle for its readers."""
+    files = sorted(PACKAGE.rglob("*.py"))
+    modules = {module_of(file): file for file in files}
+    graph = {
+        module: {name for name in imports_of(file.read_text()) if name in modules}
+        - {module}
+        for module, file in modules.items()
+        if file.name != "__init__.py"  # which only gathers names
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room != "classifier"])
+def test_no_room_below_names_the_estimator(room):
+    named = {
+        file.name: found
+        for file in files_of(room)
+        if (found := list(names_of_the_estimator(file.read_text())))
+    }
+    assert not named
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from imbalnet.classifier import BalancedNeuralClassifier",
+        "if TYPE_CHECKING:\n    from imbalnet import BalancedNeuralClassifier",
+        "def train(clf): ...",
+        "def train(model: 'BalancedNeuralClassifier'): ...",
+    ],
+)
+def test_a_name_of_the_estimator_is_found(source):
+    assert list(names_of_the_estimator(source))
 
 
 @pytest.mark.parametrize(
     ("package", "rooms"),
     [
-        ("skorch", {"assembly", "datasets", "monitoring", "net"}),
-        ("sklearn.utils", {"classifier", "constraints", "table"}),
+        ("skorch", {"_fit"}),
+        ("sklearn.utils.validation", {"classifier", "_tables"}),
+        ("sklearn.utils._param_validation", {"classifier"}),
         ("imblearn", set()),
         ("matplotlib", set()),
-        ("pandas", {"columns"}),
-        ("polars", {"columns"}),
-        ("pyarrow", {"columns"}),
+        ("pandas", {"_tables"}),
+        ("polars", {"_tables"}),
+        ("pyarrow", {"_tables"}),
     ],
 )
 def test_package_is_known_to_few_rooms(package, rooms):
     users = {
         room
         for room in ROOMS
-        if any(name.startswith(package) for name in imported_modules(room))
+        if any(name.startswith(package) for name in imported_by(room))
     }
     assert users <= rooms
 
 
 @pytest.mark.parametrize(
-    "room", ["columns", "posterior", "presets", "splitting", "weighting"]
+    "room", ["_checks", "_tables", "class_weights", "metrics", "posterior"]
 )
 def test_numpy_rooms_know_no_torch(room):
-    assert not any(name.startswith("torch") for name in imported_modules(room))
+    assert not any(name.startswith("torch") for name in imported_by(room))
+
+
+def test_functions_are_short():
+    long = [
+        place
+        for place, node, parent in functions()
+        if n_lines(node) > MOST_LINES and not is_public_constructor(node, parent)
+    ]
+    assert not long
+
+
+def test_argument_lists_are_short():
+    long = [
+        place
+        for place, node, parent in functions()
+        if n_arguments(node, parent) > MOST_ARGUMENTS
+        and not is_public_constructor(node, parent)
+    ]
+    assert not long
 
 
 @pytest.mark.parametrize("name", imbalnet.__all__)
@@ -156,6 +279,33 @@ def test_documented_defaults_are_those_of_the_signature(item):
             documented = entry.type.split("default=")[1]
             default = signature[entry.name].default
             assert documented in (repr(default), repr(default).replace("'", '"'))
+
+
+def documented_functions(item):
+    """A public object, and the methods of a class."""
+    yield item
+    if inspect.isclass(item):
+        methods = vars(item).items()
+        yield from (m for n, m in methods if inspect.isfunction(m) and n[0] != "_")
+
+
+@pytest.mark.parametrize("item", list(public_objects()))
+def test_documented_parameters_have_descriptions(item):
+    if any(part.startswith("_") for part in item.__module__.split(".")):
+        return
+    for function in documented_functions(item):
+        if inspect.getdoc(function):
+            parser = ClassDoc if inspect.isclass(function) else FunctionDoc
+            bare = [e.name for e in parser(function)["Parameters"] if not any(e.desc)]
+            assert not bare, function.__qualname__
+
+
+@pytest.mark.parametrize("room", PUBLIC)
+def test_public_names_are_in_the_api_reference(room):
+    """What a public room exports is documented; registries are in the guide."""
+    module = importlib.import_module(f"imbalnet.{room}")
+    exported = {name for name in module.__all__ if name not in REGISTRIES}
+    assert exported == set(documented_names()[f"imbalnet.{room}"])
 
 
 # What numpydoc's validation may find and we leave: no summary of one line alone, no
