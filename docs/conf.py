@@ -1,4 +1,4 @@
-"""Configuration of the documentation: a Sphinx site that builds without a network."""
+"""Configuration of the Sphinx documentation, which builds without internet access."""
 
 import os
 import re
@@ -32,10 +32,10 @@ default_role = "literal"
 # -- API pages ------------------------------------------------------------------------
 
 autosummary_generate = True
-autodoc_typehints = "none"  # the docstrings give the types
+autodoc_typehints = "none"  # the docstrings contain the types
 autodoc_class_signature = "mixed"
 autodoc_default_options = {"member-order": "bysource"}
-numpydoc_show_class_members = False  # autodoc lists the methods, with their text
+numpydoc_show_class_members = False  # autodoc lists the methods with their docstrings
 
 # -- Pictures and examples ------------------------------------------------------------
 
@@ -63,7 +63,7 @@ sphinx_gallery_conf = {
     "copyfile_regex": r"",
 }
 
-# Prompts and output are left behind when an example is copied.
+# Copying an example leaves out prompts and output.
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 copybutton_exclude = ".linenos, .gp, .go"
@@ -91,12 +91,12 @@ html_sidebars = {"index": [], "changelog": []}
 
 
 def quote_fitted_names(app, what, name, obj, options, lines):
-    """Quote ``n_features_in_`` in a line of types, where reST reads it as a link."""
+    """Quote names like ``n_features_in_`` in type lines; reST reads them as links."""
     for i, line in enumerate(lines):
         if re.match(r"\w+ : ", line):
             lines[i] = re.sub(r"(?<![\w`])([a-z]\w*_)(?=[,)])", r"``\1``", line)
 
 
 def setup(app):
-    """Run before numpydoc, which turns the docstrings into reST."""
+    """Quote names before numpydoc converts the docstrings to reST."""
     app.connect("autodoc-process-docstring", quote_fitted_names, priority=100)

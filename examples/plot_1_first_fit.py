@@ -1,19 +1,18 @@
 """
-First fit: a network in the place of a logistic regression
-===========================================================
+First fit: replace a logistic regression by a network
+=====================================================
 
-One line of a pipeline changes: ``LogisticRegression`` becomes
-:class:`~imbalnet.BalancedNeuralClassifier`. The data are scikit-learn's handwritten
-digits, as a rare-class problem: is it an 8, where only 2 % of the images are?
+Only one line of the pipeline changes: ``LogisticRegression`` becomes
+:class:`~imbalnet.BalancedNeuralClassifier`. The task is to find the 8s among
+scikit-learn's handwritten digits, when only 2 % of the images are 8s.
 """
 
 # %%
 # A rare class
 # ------------
 #
-# All images of the other digits stay, and of the 8s as many as make 2 %. Among the
-# digits the 8 is a hard one for a linear model: what tells it apart is a combination of
-# strokes, not any pixel alone.
+# Keep all images of the other digits, and only as many 8s as make 2 %. A linear model
+# finds an 8 hard, because a combination of strokes identifies it, not a single pixel.
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -31,8 +30,8 @@ print(f"{len(y)} rows, {y.sum()} positives: prevalence {y.mean():.3f}")
 # Two pipelines, one line apart
 # -----------------------------
 #
-# The network brings its own scaling. The scaler in front of it does no harm, so the
-# pipeline can stay as it is.
+# The network scales its own input. A scaler before it does no harm, so the pipeline can
+# stay as it is.
 
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -50,11 +49,11 @@ pipelines = {
 }
 
 # %%
-# Scored on rows that they did not see
-# ------------------------------------
+# Cross-validated predictions
+# ---------------------------
 #
-# With 33 positives, one test set would hold a handful of them. Cross-validation gives
-# every row one prediction, by a model that was fitted without it.
+# With 33 positives, a test set would contain a handful of them. Cross-validation
+# predicts every row once, with a model that was fitted without it.
 
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
@@ -65,8 +64,9 @@ probabilities = {
 }
 
 # %%
-# Accuracy, ROC AUC and average precision disagree about how good these models are. A
-# classifier that never says "8" has an accuracy of 0.98.
+# Accuracy, ROC AUC and average precision (AP) disagree about how good these models are.
+# A classifier that never predicts an 8 has an accuracy of 0.98; see
+# :ref:`accuracy_score`.
 
 from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_score
 
@@ -82,9 +82,9 @@ for name, probability in probabilities.items():
 # The precision-recall curve
 # --------------------------
 #
-# The curve asks what matters where positives are rare: of the images that are called an
-# 8, how many are one (precision), and how many of the 8s are found (recall)? Average
-# precision is the area under its steps. By chance it is the prevalence.
+# If positives are rare, two questions matter. How many of the images that are called an
+# 8 are one (precision)? How many of the 8s are found (recall)? Average precision is the
+# area under the steps of this curve. By chance it is the prevalence.
 
 import matplotlib.pyplot as plt
 from sklearn.metrics import PrecisionRecallDisplay
@@ -118,25 +118,26 @@ axes.legend(loc="lower left", bbox_to_anchor=(0, 0.05), frameon=False, fontsize=
 plt.show()
 
 # %%
-# What the class weights changed
-# ------------------------------
+# The effect of class weights
+# ---------------------------
 #
-# Little in the ranking, much in the probabilities: a network that was trained with
-# ``class_weight="balanced"`` speaks of a world in which every second image is an 8. It
-# knows this, and ``target_prior="train"`` takes it back, without a refit. Below, the
-# unseen image that it doubts most.
+# Class weights hardly change the ranking, but they change the probabilities. With
+# ``class_weight="balanced"``, the network learns probabilities for data in which every
+# second image is an 8 (``effective_prior_``). ``target_prior="train"`` moves them to
+# the class distribution of the data, without a refit. The lines below show this for the
+# test image with the probability closest to 0.5.
 
 train, test = next(folds.split(X, y))
 pipeline = pipelines["Network"].fit(X[train], y[train])
 classifier = pipeline["clf"]
-print("share of 8s, trained under:", classifier.effective_prior_[1].round(3))
-print("share of 8s, in the data:  ", classifier.class_prior_[1].round(3))
+print("effective prior of an 8: ", classifier.effective_prior_[1].round(3))
+print("class prior of an 8:     ", classifier.class_prior_[1].round(3))
 
 in_doubt = np.abs(pipeline.predict_proba(X[test])[:, 1] - 0.5).argmin()
 image = X[test][[in_doubt]]
-print("P(8) where half are 8s:    ", pipeline.predict_proba(image)[0, 1].round(3))
+print("P(8), effective prior:   ", pipeline.predict_proba(image)[0, 1].round(3))
 pipeline.set_params(clf__target_prior="train")
-print("P(8) as in the data:       ", pipeline.predict_proba(image)[0, 1].round(3))
+print("P(8), class prior:       ", pipeline.predict_proba(image)[0, 1].round(3))
 
 # %%
-# :ref:`sphx_glr_gallery_plot_3_base_rate.py` looks at this more closely.
+# :ref:`sphx_glr_gallery_plot_3_base_rate.py` shows this in detail.

@@ -2,17 +2,18 @@
 Grid search over loss and class weights, with SMOTE in the pipeline
 ===================================================================
 
-Every lever is a parameter, so that scikit-learn's search finds what suits the data:
-``loss__gamma`` of the focal loss and ``class_weight``, in an imbalanced-learn pipeline
-with ``SMOTE``, judged by average precision.
+Losses and class weights are parameters, so scikit-learn's ``GridSearchCV`` can search
+over them. This example searches over ``loss__gamma`` of the focal loss and
+``class_weight``, in an imbalanced-learn pipeline with ``SMOTE``, by average precision
+(AP).
 """
 
 # %%
 # Data
 # ----
 #
-# 4 % positives, in clusters that a straight line does not separate. The test rows are
-# put aside for the very end.
+# 4 % of the rows are positive, in clusters that no straight line separates. The test
+# rows are set aside until the end.
 
 from sklearn.datasets import make_classification
 from sklearn.model_selection import train_test_split
@@ -33,14 +34,14 @@ print(f"{len(y)} rows to search on, {y.sum()} positives: prevalence {y.mean():.3
 # The pipeline
 # ------------
 #
-# imbalanced-learn's ``Pipeline`` resamples in ``fit`` only: within the search, SMOTE
-# sees the training part of each fold, and the scores come from rows as they are.
-# ``sampling_strategy=0.2`` stops at one positive for five negatives. At full balance,
-# ``class_weight="balanced"`` would have nothing left to do: weights are computed from
-# the rows that arrive.
+# imbalanced-learn's ``Pipeline`` resamples in ``fit`` only. In the search, SMOTE
+# resamples the training part of each fold, and the scores come from rows as they are.
+# ``sampling_strategy=0.2`` stops at one positive for five negatives. With full balance,
+# ``class_weight="balanced"`` would have no effect, because weights are computed from
+# the resampled rows.
 #
-# With so few rows there is no early stopping, which SMOTE in front of it would mislead;
-# see :ref:`leak-free-validation`.
+# With so few rows, ``module="mlp"`` trains without early stopping. SMOTE in the
+# pipeline would mislead early stopping; see :ref:`leak-free-validation`.
 
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline
@@ -70,8 +71,8 @@ pipeline = Pipeline(
 # The search
 # ----------
 #
-# Names nest as everywhere in scikit-learn: ``clf__loss__gamma`` is ``gamma`` of the
-# loss of the step ``clf``. With gamma 0 the focal loss is the cross entropy.
+# ``clf__loss__gamma`` is the parameter ``gamma`` of the loss of the step ``clf``. With
+# gamma 0, the focal loss is the cross entropy.
 
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
@@ -88,16 +89,17 @@ search.fit(X, y)
 print(search.best_params_)
 
 # %%
-# What it found
-# -------------
+# Results
+# -------
 #
-# Folds differ more from each other than settings do. So each setting is compared with
-# the plain cross entropy *on the same fold*; the mean of these differences has a much
-# smaller error than the mean of the scores.
+# Scores differ more between folds than between settings. So compare each setting with
+# plain cross entropy *on the same fold*. The mean of these differences has a much
+# smaller standard error than the mean of the scores.
 
 import numpy as np
 
-# The grid runs through its last parameter first: (settings, folds) -> rows, columns
+# The last parameter of the grid varies fastest:
+# (settings, folds) -> (class weights, gammas, folds)
 shape = (len(class_weights), len(gammas), search.n_splits_)
 scores = np.column_stack(
     [search.cv_results_[f"split{k}_test_score"] for k in range(search.n_splits_)]
@@ -109,7 +111,7 @@ error = gains.std(axis=-1, ddof=1) / np.sqrt(search.n_splits_)
 print(f"AP of cross entropy without weights: {scores[0, 0].mean():.3f}")
 
 # %%
-# Orange loses, purple gains.
+# Orange settings lose average precision, purple ones gain.
 
 import matplotlib.pyplot as plt
 
@@ -133,14 +135,14 @@ figure.colorbar(picture, label="Gain in average precision")
 plt.show()
 
 # %%
-# On these data focusing helps, and class weights on top of SMOTE do not. Other data say
-# otherwise; that is what the search is for. The errors are rough: folds are few, and
-# their training rows overlap.
+# On these data, the focal loss helps, and class weights in addition to SMOTE do not. On
+# other data this can be different, which is why we search. The standard errors are
+# rough: there are few folds, and their training rows overlap.
 #
-# The rows that took no part
-# --------------------------
+# Test rows
+# ---------
 #
-# ``search`` has refitted the best setting on all rows that it searched on.
+# ``search`` has refitted the best setting on all of its rows.
 
 from sklearn.metrics import average_precision_score
 
@@ -150,5 +152,5 @@ for name, model in {"cross entropy": reference, "best setting": search}.items():
     print(f"{name:<14} test AP {precision:.3f}")
 
 # %%
-# Steps can be searched over as well: ``{"smote": [SMOTE(), "passthrough"]}`` asks
-# whether resampling pays at all.
+# A search can also vary the steps: ``{"smote": [SMOTE(), "passthrough"]}`` shows
+# whether resampling helps at all.

@@ -2,18 +2,18 @@
 Probabilities for another base rate
 ===================================
 
-A model is trained where 10 % of the cases are positive, with weights that make it 50 %,
-and used where it is 2 %. ``target_prior`` moves its probabilities from one to the other
-at prediction time, without a refit. The order of the cases stays.
+A model is trained on data with 10 % positives, with class weights that balance the
+classes. It is used at a place where 2 % of the cases are positive. ``target_prior``
+moves its probabilities to this base rate at prediction time, without a refit. The
+ranking of the cases stays the same.
 """
 
 # %%
 # Two places
 # ----------
 #
-# Both places have the same kind of positives and the same kind of negatives, but not
-# in the same proportion. This is called *label shift*, and it is what the correction
-# assumes.
+# Positives look the same at both places, and so do negatives. Only their proportion
+# differs. This is called *label shift*, and the correction assumes it.
 
 import numpy as np
 from sklearn.datasets import make_classification
@@ -45,7 +45,8 @@ print(f"base rate where it will be used: {y_there.mean():.3f}")
 # One model
 # ---------
 #
-# Class weights made both classes count the same, and the network remembers it.
+# With balanced class weights, the network learns probabilities for balanced classes.
+# This class distribution is ``effective_prior_``.
 
 from imbalnet import BalancedNeuralClassifier
 
@@ -58,8 +59,9 @@ print("effective prior:", classifier.effective_prior_)
 # Three target priors
 # -------------------
 #
-# The same fitted network answers for three class distributions: the one that it was
-# trained under, the training data's, and that of the place of use.
+# The same fitted network gives probabilities for three class distributions: its
+# effective prior, the class prior of the training data, and the base rate of the place
+# of use.
 
 target_priors = {
     "None: as trained, 50 %": None,
@@ -69,7 +71,7 @@ target_priors = {
 
 
 def probability_under(target_prior, X):
-    """Give the probability of the positive class."""
+    """Return the probability of the positive class."""
     return classifier.set_params(target_prior=target_prior).predict_proba(X)[:, 1]
 
 
@@ -77,7 +79,8 @@ here = {name: probability_under(tp, X_here) for name, tp in target_priors.items(
 there = {name: probability_under(tp, X_there) for name, tp in target_priors.items()}
 
 # %%
-# A calibrated probability has the mean of the outcomes, and a low log loss.
+# If probabilities are calibrated, their mean is the share of positives, and the log
+# loss is low.
 
 from sklearn.metrics import average_precision_score, log_loss
 
@@ -93,20 +96,20 @@ for place, outcome, answers in (("here", y_here, here), ("there", y_there, there
 # Reliability
 # -----------
 #
-# Cases are put into groups of similar probability. In each group, the share of
-# positives should be what the model said: points should lie on the diagonal. The axes
-# are scaled by log odds, where small probabilities can be told apart, and where the
-# correction is one and the same shift for every case.
+# Group cases by probability. In each group, the share of positives should equal the
+# mean probability, so that the points lie on the diagonal. The axes are in log odds,
+# which separates small probabilities. The correction is the same shift in log odds for
+# every case.
 
 
 def reliability(outcome, probability):
-    """Give what was said and what came true, in groups of equal width in log odds."""
+    """Return mean probability and share of positives, in equal bins of log odds."""
     edges = 1 / (1 + np.exp(-np.arange(-7.5, 5.5, 1.0)))
     group = np.digitize(probability, edges)
     cases = np.bincount(group, minlength=len(edges) + 1)
     said = np.bincount(group, probability, len(edges) + 1)
     came_true = np.bincount(group, outcome, len(edges) + 1)
-    # a share needs some cases of either kind to be worth a point
+    # shares of few cases of either class are too noisy to show
     shown = (came_true >= 5) & (cases - came_true >= 5)
     return said[shown] / cases[shown], came_true[shown] / cases[shown]
 
@@ -133,7 +136,7 @@ for axes, (place, (outcome, answers)) in zip(both, panels.items(), strict=True):
         axes.plot(*reliability(outcome, probability), label=name, markersize=5, **style)
     axes.set(
         title=f"{place}: {100 * outcome.mean():.0f} % positive",
-        xlabel="Mean probability that the model gives",
+        xlabel="Mean predicted probability",
         xscale="logit",
         yscale="logit",
         xlim=limits,
@@ -144,7 +147,7 @@ for axes, (place, (outcome, answers)) in zip(both, panels.items(), strict=True):
         axis.set_minor_locator(NullLocator())
         axis.set_ticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
     axes.spines[["top", "right"]].set_visible(False)
-both[0].set_ylabel("Share of positives that was observed")
+both[0].set_ylabel("Observed share of positives")
 handles, labels = both[0].get_legend_handles_labels()
 figure.legend(
     handles, labels, title="target_prior", ncols=3, loc="outside lower center"
@@ -152,15 +155,15 @@ figure.legend(
 plt.show()
 
 # %%
-# On the left ``"train"`` lies on the grey diagonal, on the right the base rate of the
-# place of use does. The other lines lie beside it by a constant distance: the log of
-# the ratio of two prior odds.
+# On the left, ``"train"`` lies on the grey diagonal. On the right, the base rate of the
+# place of use does. The other lines are shifted by a constant: the log of the ratio of
+# two prior odds.
 #
 # The ranking does not change
 # ---------------------------
 #
-# Every case moves by the same step in log odds, the log of the ratio of the prior odds.
-# ``decision_function`` gives the log odds, and shows it.
+# Every case moves by the same step in log odds. ``decision_function`` returns the log
+# odds, so it shows the step.
 
 log_odds = {
     name: classifier.set_params(target_prior=prior).decision_function(X_there)
@@ -171,10 +174,10 @@ print(f"smallest and largest step:  {steps.min():.4f}, {steps.max():.4f}")
 print(f"log(0.02 / 0.98) - log(1):  {np.log(0.02 / 0.98):.4f}")
 
 # %%
-# So no two cases change places, and average precision stays what it was. What changes
-# is who is called positive: where positives are rarer, more has to speak for one.
+# So the ranking and average precision stay the same. The decisions change: at a lower
+# base rate, fewer cases are predicted positive.
 
 for name, probability in there.items():
     precision = average_precision_score(y_there, probability)
     share = np.mean(probability > 0.5)
-    print(f"{name:<24} AP {precision:.3f}, called positive {share:.3f}")
+    print(f"{name:<24} AP {precision:.3f}, predicted positive {share:.3f}")

@@ -2,17 +2,17 @@
 Many classes, some of them rare
 ===============================
 
-150 classes, 15 of them twenty times rarer than the others. Balanced weights are then
-about 20 against 1, and the network calls far too many rows rare. How many are too many,
-and what helps, can be counted.
+Of 150 classes, 15 are twenty times rarer than the others. Balanced weights are then
+about 20 to 1, and the network predicts rare classes far too often. This example counts
+how often, and compares what helps.
 """
 
 # %%
 # Data
 # ----
 #
-# Overlapping clouds of rows in ten dimensions, one a class. A common class has 200
-# rows to train on, a rare one 10. Of test rows there are twice as many.
+# Each class is a normal distribution in ten dimensions, and the classes overlap. A
+# common class has 200 training rows, a rare one 10. There are twice as many test rows.
 
 import numpy as np
 
@@ -21,7 +21,7 @@ CENTRES = 1.5 * np.random.default_rng(7).normal(size=(N_CLASSES, N_FEATURES))
 
 
 def make_rows(n_common, seed):
-    """Give rows of which each common class has `n_common`, and their classes."""
+    """Draw rows and classes; each common class has `n_common` rows."""
     n_rows = np.where(np.arange(N_CLASSES) < N_RARE, n_common // 20, n_common)
     y = np.repeat(np.arange(N_CLASSES), n_rows)
     noise = np.random.default_rng(seed).normal(size=(len(y), N_FEATURES))
@@ -35,11 +35,11 @@ print(f"{len(y):,} rows to train on, {np.sum(y < N_RARE)} of them of a rare clas
 print(f"{len(y_test):,} rows to test on, {n_rare} of them of a rare class")
 
 # %%
-# What the weights are
-# --------------------
+# The weights
+# -----------
 #
-# :func:`~imbalnet.class_weights.explain_weights` needs only the labels. It prints the
-# largest weights and the smallest ones.
+# :func:`~imbalnet.class_weights.explain_weights` needs only the labels. Its report
+# shows the largest and the smallest weights.
 
 import warnings
 
@@ -51,7 +51,7 @@ with warnings.catch_warnings(record=True) as caught:
 print(report)
 
 # %%
-# All classes have the same share of the loss. And it warns:
+# All classes have the same share of the loss. The function also warns:
 
 import textwrap
 
@@ -61,12 +61,13 @@ print(textwrap.fill(str(caught[0].message), 80))
 # Four networks
 # -------------
 #
-# Without weights, with balanced ones, and with two ways of tempering these. Each
-# network is asked twice: under the prior that it was trained under
-# (``target_prior=None``), and under the one of the data (``"train"``), without a refit.
+# The first network has no weights, the second balanced weights, and the other two
+# temper the balanced weights. Each network predicts twice without a refit: under its
+# effective prior (``target_prior=None``), and under the prior of the data
+# (``"train"``).
 #
-# Rows of rare classes are counted in two ways: by prediction, and by adding up the
-# probabilities. Both are divided by how many there are.
+# Rows of rare classes are counted in two ways: by the predicted class, and by the sum
+# of the probabilities. Both counts are divided by the true number.
 
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
@@ -97,7 +98,7 @@ for name, params in weights.items():
     for target_prior in target_priors:
         classifier.set_params(target_prior=target_prior)
         probabilities = classifier.predict_proba(X_test)
-        called = probabilities.argmax(axis=1)  # classes are numbered from 0
+        called = probabilities.argmax(axis=1)  # the classes are 0, 1, ...
         predicted[name, target_prior] = np.sum(called < N_RARE) / n_rare
         added_up[name, target_prior] = probabilities[:, :N_RARE].sum() / n_rare
         print(
@@ -107,11 +108,11 @@ for name, params in weights.items():
         )
 
 # %%
-# How many too many
-# -----------------
+# Counts of rare classes
+# ----------------------
 #
-# On the left what ``predict`` says, on the right the sum of the probabilities. The grey
-# line is the truth.
+# The left panel counts predicted classes, the right panel adds up probabilities. The
+# grey line is the true number.
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import NullLocator
@@ -121,7 +122,7 @@ styles = {
     "train": {"color": "#0072B2", "marker": "o", "label": '"train": as the data'},
 }
 panels = {
-    "Predicted to be of a rare class": predicted,
+    "Predicted as a rare class": predicted,
     "Sum of probabilities": added_up,
 }
 ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10]
@@ -164,18 +165,17 @@ figure.legend(
 plt.show()
 
 # %%
-# - Balanced weights call nearly five times too many rows rare. Accuracy hardly shows
-#   it, as the rare classes are a small part of the rows.
-# - Tempered weights call about the right number rare, and find far more of the rare
-#   rows than no weights do.
-# - ``target_prior="train"`` takes the weights out of the probabilities. Their sums come
-#   close to the true number where the weights were tempered. Behind full weights they
-#   fall short by a third: ten rows that count twenty times each are learned by heart,
-#   which no shift undoes.
-# - ``predict`` under ``"train"`` names rare classes too seldom, just as it does without
-#   weights. It gives the *most likely* class, and where classes overlap that is mostly
-#   a common one.
+# - With balanced weights, nearly five times too many rows are predicted rare. Accuracy
+#   hardly shows it, because rare classes have few rows.
+# - With tempered weights, about the right number is predicted rare. Far more of the
+#   rare rows are found than without weights.
+# - ``target_prior="train"`` removes the effect of the weights from the probabilities.
+#   With tempered weights, the sums come close to the true number. With full weights
+#   they are a third too low: the network overfits ten rows that count twenty times
+#   each, and no shift undoes that.
+# - ``predict`` under ``"train"`` predicts rare classes too seldom, as without weights.
+#   It returns the *most likely* class. If classes overlap, this is mostly a common one.
 #
-# So, to find rare rows, temper the weights. To count them, add up probabilities: of a
-# network without weights, or under ``"train"``. For decisions that have a price, see
+# To find rare rows, temper the weights. To count them, add up probabilities, either of
+# a network without weights or under ``"train"``. For decisions with costs, see
 # :ref:`thresholds`.

@@ -1,16 +1,15 @@
-"""Levers against imbalance side by side: one table and one picture.
+"""Compare models and levers against imbalance in one table and one picture.
 
-On handwritten digits that ship with scikit-learn, where one digit is made rare (about
-a minute)::
+On handwritten digits from scikit-learn, one of them made rare (about a minute)::
 
     python examples/quickstart.py
 
-On a table of your own, straight from the raw file (columns of words, gaps and all)::
+On a table of your own, as it is in the file, with text columns and missing values::
 
     python examples/quickstart.py --data customers.csv --target churned --positive yes
 
 Every model is trained and tested on the same repeated stratified splits. The picture
-goes to the folder that ``--output`` names.
+is saved in the folder ``--output``.
 """
 
 from __future__ import annotations
@@ -59,14 +58,14 @@ FEWEST_POSITIVES = 10
 MOST_CLASSES = 50
 MOST_ROWS = 60_000
 
-# Names in the table; the picture shows some of them, in colours of Okabe and Ito. The
-# line of the defaults is wide, to be seen beneath another.
+# Names in the table. The picture shows some of them, in the colours of Okabe and Ito.
+# The line of the defaults is wide, so that it stays visible below another line.
 BASELINE = "LogisticRegression"
 PEER = "MLPClassifier (scikit-learn)"
 NETWORK = "imbalnet, defaults"
 SEARCH = "MLP, grid search"
 SMOTE_FIRST = "SMOTE in front of the MLP"
-PEERS = ("LogisticRegression", "MLPClassifier")  # how scikit-learn's names begin
+PEERS = ("LogisticRegression", "MLPClassifier")  # prefixes of scikit-learn's models
 CURVES = {
     BASELINE: ("black", "--", 2),
     PEER: ("#E69F00", "-.", 2),
@@ -83,12 +82,12 @@ COLUMNS = {
     "seconds": "fit time [s]",
 }
 
-Scores = dict[str, dict[str, np.ndarray]]  # model -> column -> one value a split
+Scores = dict[str, dict[str, np.ndarray]]  # model -> column -> one value per split
 
 
 @dataclass
 class Task:
-    """A two-class problem: features, 0/1 labels, and what turns features to numbers."""
+    """A two-class problem: features, 0/1 labels, and an encoder of the features."""
 
     name: str
     X: Any
@@ -109,7 +108,7 @@ class Task:
 
 
 def rare_digit(seed: int, digit: int = 8, prevalence: float = 0.02) -> Task:
-    """Take one digit against all others, thinned to a small share of the rows."""
+    """Return one digit against all others, thinned to a small share of the rows."""
     X, labels = load_digits(return_X_y=True)
     others = np.flatnonzero(labels != digit)
     n_kept = round(prevalence / (1 - prevalence) * len(others))
@@ -121,7 +120,7 @@ def rare_digit(seed: int, digit: int = 8, prevalence: float = 0.02) -> Task:
 
 
 def own_table(path: Path, target: str, positive: str | None, seed: int) -> Task:
-    """Read a table; its rows keep their gaps and words for the encoder."""
+    """Read a table. Missing values and text are left to the encoder."""
     frame = read_frame(path)
     if target not in frame.columns:
         raise ValueError(
@@ -129,7 +128,7 @@ def own_table(path: Path, target: str, positive: str | None, seed: int) -> Task:
             f"{', '.join(map(str, frame.columns))}."
         )
     frame = drop_unlabelled(frame, target)
-    # 0.0 and 1.0 (left by gaps) become 0 and 1 again
+    # missing labels turn 0 and 1 into 0.0 and 1.0; convert_dtypes restores them
     labels = frame.pop(target).convert_dtypes().astype(str)
     positive = choose_positive(labels, target, positive)
     y = (labels == positive).to_numpy().astype(int)
@@ -142,7 +141,7 @@ def read_frame(path: Path) -> Any:
     import pandas as pd
 
     if not path.is_file():
-        raise ValueError(f"there is no file {path}.")
+        raise ValueError(f"the file {path} does not exist.")
     readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
     if path.suffix not in readers:
         raise ValueError(f"{path} must end in {' or '.join(readers)}.")
@@ -154,39 +153,41 @@ def read_frame(path: Path) -> Any:
 def drop_unlabelled(frame: Any, target: str) -> Any:
     has_label = frame[target].notna()
     if not has_label.all():
-        print(f"Left out {(~has_label).sum():,} rows without a value in {target!r}.")
+        print(f"Dropped {(~has_label).sum():,} rows without a value in {target!r}.")
     return frame[has_label].reset_index(drop=True)
 
 
 def choose_positive(labels: Any, target: str, positive: str | None) -> str:
-    """Take the label that was asked for, by default the rarest."""
+    """Return the requested label, by default the rarest."""
     counts = labels.value_counts()
     names = ", ".join(f"{label} ({count:,})" for label, count in counts.items())
     if not 2 <= len(counts) <= MOST_CLASSES:
         raise ValueError(
             f"column {target!r} has {len(counts)} different values, but this demo "
-            f"needs 2 classes (or up to {MOST_CLASSES}, of which it takes one)."
+            f"needs 2 to {MOST_CLASSES} classes."
         )
     if positive is None:
         positive = counts.index[-1]
     if positive not in counts.index:
-        raise ValueError(f"column {target!r} has no label {positive!r}, but {names}.")
+        raise ValueError(
+            f"column {target!r} has no label {positive!r}; it has {names}."
+        )
     if len(counts) > 2:
         print(
-            f"Column {target!r} has {len(counts)} classes: {names}. This demo is for "
-            f"two: {positive!r} against the rest."
+            f"Column {target!r} has {len(counts)} classes: {names}. This demo compares "
+            f"{positive!r} with the rest."
         )
     fewest = min(counts[positive], len(labels) - counts[positive])
     if fewest < FEWEST_POSITIVES:
         raise ValueError(
-            f"one of the classes {positive!r} and the rest has {fewest} rows; splits "
-            f"and folds need at least {FEWEST_POSITIVES}."
+            f"the smaller of the classes {positive!r} and the rest has {fewest} rows, "
+            f"but splits and folds need at least {FEWEST_POSITIVES}."
         )
     return positive
 
 
 def prepare_columns(frame: Any) -> tuple[Any, ColumnTransformer]:
-    """Sort columns into numbers and categories, and say how to encode them."""
+    """Split columns into numbers and categories, and return their encoder."""
     from pandas.api import types
 
     frame = drop_unusable(frame)
@@ -204,17 +205,17 @@ def prepare_columns(frame: Any) -> tuple[Any, ColumnTransformer]:
 
 
 def drop_unusable(frame: Any) -> Any:
-    """Leave out columns that are empty or dates, and say so."""
+    """Drop columns that are empty or dates, and print their names."""
     from pandas.api import types
 
     empty = [c for c in frame if frame[c].isna().all()]
     dates = [c for c in frame if types.is_datetime64_any_dtype(frame[c])]
     for columns, what in ((empty, "empty"), (dates, "dates")):
         if columns:
-            print(f"Left out columns that are {what}: {', '.join(columns)}.")
+            print(f"Dropped columns that are {what}: {', '.join(columns)}.")
     frame = frame.drop(columns=[*empty, *dates])
     if frame.columns.empty:
-        raise ValueError("no column is left to learn from.")
+        raise ValueError("no feature column is left.")
     return frame
 
 
@@ -232,8 +233,8 @@ def column_encoder(numbers: list[str], categories: list[str]) -> ColumnTransform
 
 
 def thin(task: Task, seed: int) -> Task:
-    """Take a stratified sample of a large table, so that the demo ends soon."""
-    print(f"Took a stratified sample of {MOST_ROWS:,} of the {len(task.y):,} rows.")
+    """Return a stratified sample of a large table, to keep the demo short."""
+    print(f"Drew a stratified sample of {MOST_ROWS:,} of the {len(task.y):,} rows.")
     splitter = StratifiedShuffleSplit(1, train_size=MOST_ROWS, random_state=seed)
     index, _ = next(splitter.split(task.y, task.y))
     X, y = task.rows(index)
@@ -246,7 +247,7 @@ def thin(task: Task, seed: int) -> Task:
 def make_models(
     task: Task, y_train: np.ndarray, seed: int, progress: Progress
 ) -> dict[str, Any]:
-    """Build the rows of the table; the encoder stands in front of every model."""
+    """Build the models of the table. All but the defaults get encoded features."""
 
     def behind_encoder(*steps: Any) -> Pipeline:
         names = ["encode", *(f"step{i}" for i in range(1, len(steps))), "clf"]
@@ -273,7 +274,7 @@ def make_models(
         'LogisticRegression, "balanced"': logistic(class_weight="balanced"),
         PEER: peer(),
         "MLPClassifier, early stopping": peer(early_stopping=True),
-        NETWORK: Pipeline([("clf", default)]),  # takes the table as it is
+        NETWORK: Pipeline([("clf", default)]),  # takes the raw table
         "imbalnet, one plain MLP": network(),
         'MLP, class_weight="balanced"': network(class_weight="balanced"),
         'MLP, sampler="weighted"': network(sampler="weighted"),
@@ -286,7 +287,7 @@ def make_models(
 def grid_search(
     model: Pipeline, n_rows: int, seed: int, progress: Progress
 ) -> GridSearchCV:
-    """Search gamma and class weights by average precision, with a progress line."""
+    """Search over gamma and class weights, and show progress in every fit."""
     grid = parameter_grid(n_rows)
     n_fits = FOLDS * len(ParameterGrid(grid))
     count = itertools.count(1)
@@ -300,7 +301,7 @@ def grid_search(
 
 
 def parameter_grid(n_rows: int) -> list[dict[str, list[Any]]]:
-    """Give fewer candidates for many rows."""
+    """Return the grid, with fewer candidates for many rows."""
     weighted = {
         "clf__class_weight": ["balanced"],
         "clf__class_weight__power": [0.5, 1.0] if n_rows < 5_000 else [0.5],
@@ -310,7 +311,7 @@ def parameter_grid(n_rows: int) -> list[dict[str, list[Any]]]:
 
 
 def splits_for(n_rows: int) -> int:
-    """Repeat more often where splits are quick and scores noisy."""
+    """Return the number of splits: more for small tables, whose scores are noisy."""
     return 5 if n_rows < 5_000 else 3 if n_rows < 20_000 else 2
 
 
@@ -318,7 +319,7 @@ def splits_for(n_rows: int) -> int:
 
 
 class Progress:
-    """A line that updates in place on a terminal, and one line a split elsewhere."""
+    """A line that updates in place on a terminal, or one line per split elsewhere."""
 
     def __init__(self, n_splits: int) -> None:
         self.n_splits, self.split = n_splits, 0
@@ -342,7 +343,7 @@ def compare(
 ) -> tuple[Scores, np.ndarray, dict[str, np.ndarray]]:
     """Train and test every model on every split.
 
-    Returns the scores, and for the last split the test labels and each model's
+    Return the scores and, for the last split, the test labels and each model's
     probabilities of the positive class.
     """
     splitter = StratifiedShuffleSplit(n_splits, test_size=TEST_SIZE, random_state=seed)
@@ -374,9 +375,9 @@ def evaluate(
 ) -> dict[str, float]:
     """Score ranking, decisions and probabilities on test rows.
 
-    Weights, samplers and SMOTE change which class distribution the probabilities are
-    for. Before the log-loss they are all moved back to that of the training data;
-    ``BalancedNeuralClassifier(target_prior="train")`` does the same by itself.
+    Weights, samplers and SMOTE change the class distribution that probabilities hold
+    for. For the log-loss, all probabilities are moved back to the class prior of the
+    training data. ``BalancedNeuralClassifier(target_prior="train")`` does this itself.
     """
     probabilities, predicted = model.predict_proba(X), model.predict(X)
     log_probabilities = np.log(np.clip(probabilities, 1e-12, 1.0))
@@ -393,7 +394,7 @@ def evaluate(
 
 
 def learned_prior(model: Any, data_prior: np.ndarray) -> np.ndarray:
-    """Give the class distribution that a model's probabilities are for."""
+    """Return the class distribution that a model's probabilities hold for."""
     clf = getattr(model, "best_estimator_", model)[-1]
     if hasattr(clf, "effective_prior_"):
         return clf.effective_prior_
@@ -413,11 +414,11 @@ def print_table(scores: Scores, task: Task) -> None:
         print(f"{name:32}  {'  '.join(cells)}")
     print(
         f"""
-Means over the splits (± standard deviation). Chance gives an average precision of
-{task.prior[1]:.3f}. MCC, F1 and balanced accuracy judge each model's own predict, under
-the class distribution that it was trained for. Log-loss (lower is better) is taken
-after moving every model's probabilities back to the data's own class distribution;
-always guessing the prevalence scores {constant_log_loss(task):.4f}."""
+Means over the splits (± standard deviation). The average precision of chance is
+{task.prior[1]:.3f}. MCC, F1 and balanced accuracy score each model's own predict, under
+the class distribution that it learned. For log-loss (lower is better), every model's
+probabilities are first moved back to the class distribution of the data; predicting the
+prevalence for every row scores {constant_log_loss(task):.4f}."""
     )
 
 
@@ -434,7 +435,7 @@ def constant_log_loss(task: Task) -> float:
 
 
 def print_reading(scores: Scores) -> None:
-    """Say in two lines what the table says, from its numbers."""
+    """Print two lines that summarise the table."""
     means = {
         key: {name: columns[key].mean() for name, columns in scores.items()}
         for key in COLUMNS
@@ -449,8 +450,8 @@ def print_reading(scores: Scores) -> None:
     calibrated = min(means["log_loss"], key=means["log_loss"].__getitem__)
     print(
         f"\nRanking: [{best('average_precision')}] has the best average precision. The "
-        f"best of imbalnet, [{leader}], is {gain.mean():+.3f} from {BASELINE}, ahead "
-        f"in {(gain > 0).sum()} of {len(gain)} splits."
+        f"best model of imbalnet is [{leader}]: {gain.mean():+.3f} compared with "
+        f"{BASELINE}, better in {(gain > 0).sum()} of {len(gain)} splits."
     )
     print(
         f"Decisions: best MCC [{best('mcc')}], best balanced accuracy "
@@ -461,7 +462,7 @@ def print_reading(scores: Scores) -> None:
 def save_picture(
     path: Path, task: Task, y: np.ndarray, probabilities: dict[str, np.ndarray]
 ) -> None:
-    """Draw precision-recall curves of some of the models."""
+    """Draw and save the precision-recall curves of some models."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 5.5), layout="constrained")
@@ -476,7 +477,7 @@ def save_picture(
     ax.axhline(prevalence, color="0.4", ls=":", label=f"prevalence ({prevalence:.3f})")
     ax.set(
         xlabel=f"Recall: share of the class {task.positive!r} that is found",
-        ylabel="Precision: share of the alarms that are right",
+        ylabel="Precision: share of positive predictions that are right",
         title=f"{task.name}, last split: {y.sum():,} of {len(y):,} test rows positive",
         xlim=(0, 1.01),
         ylim=(0, 1.02),
@@ -493,27 +494,29 @@ def save_picture(
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="a .csv or .parquet file")
-    parser.add_argument("--target", help="its column with the labels")
+    parser.add_argument("--target", help="name of the label column")
     parser.add_argument("--positive", help="positive label (default: the rarest)")
-    parser.add_argument("--splits", type=int, help="default: 5, fewer for many rows")
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument(
+        "--splits", type=int, help="number of splits (default: 5, fewer for many rows)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     parser.add_argument(
         "--output",
         type=Path,
         default=Path("quickstart_output"),
-        help="folder of the picture (default: quickstart_output)",
+        help="folder for the picture (default: quickstart_output)",
     )
     return parser
 
 
 def read_arguments() -> tuple[argparse.Namespace, Task]:
-    """Parse the command line and load the data; whatever is wrong ends in one line."""
+    """Parse the command line and load the data. Errors end in one line."""
     parser = make_parser()
     args = parser.parse_args()
     if args.splits is not None and args.splits < 1:
         parser.error("--splits must be at least 1.")
     if (args.data is None) != (args.target is None):
-        parser.error("--data and --target belong together.")
+        parser.error("--data and --target must be given together.")
     if args.data is None:
         return args, rare_digit(args.seed)
     try:
@@ -523,7 +526,7 @@ def read_arguments() -> tuple[argparse.Namespace, Task]:
 
 
 def main() -> None:
-    # MLPClassifier warns where its 200 epochs were not enough for its tolerance
+    # MLPClassifier warns if it does not converge within 200 epochs
     warnings.filterwarnings("ignore", category=ConvergenceWarning)
     args, task = read_arguments()
     n_splits = args.splits or splits_for(len(task.y))

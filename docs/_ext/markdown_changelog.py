@@ -1,7 +1,7 @@
 """A directive that includes a Markdown changelog, without a Markdown parser.
 
-It knows what a changelog in the form of Keep a Changelog is made of: headings, lists,
-paragraphs, code and links. Anything else shows as it stands.
+It converts the elements of a changelog in the format of Keep a Changelog: headings,
+lists, paragraphs, code and links. Everything else is included unchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _INLINE = re.compile(r"`([^`]+)`|\[([^\]]+)\]\((\S+?)\)")
 
 
 def as_restructured_text(markdown: str) -> list[str]:
-    """Give the lines of a Markdown changelog, without its title, as reST."""
+    """Convert a Markdown changelog, without its title, to lines of reST."""
     lines: list[str] = []
     for line in markdown.splitlines():
         heading = re.match(r"(#+)\s+(.*)", line)
@@ -41,13 +41,13 @@ def _inline(match: re.Match[str]) -> str:
 
 
 class MarkdownChangelog(SphinxDirective):
-    """Include the changelog whose path, from the page, is the argument."""
+    """Include a changelog; the argument is its path relative to the page."""
 
     required_arguments = 1
     option_spec: ClassVar[dict[str, object]] = {}
 
     def run(self) -> list[nodes.Node]:
-        """Parse the converted file in the place of the directive."""
+        """Parse the converted file at the position of the directive."""
         _, path = self.env.relfn2path(self.arguments[0])
         self.env.note_dependency(path)
         lines = as_restructured_text(Path(path).read_text(encoding="utf-8"))

@@ -1,13 +1,13 @@
-"""The default network against scikit-learn's networks, on raw tables.
+"""Compare the default network with scikit-learn's models on raw tables.
 
-Three stratified 70/30 splits; every model gets what the quickstart's encoder makes of
-the table (medians for gaps, one column a category), scikit-learn's behind a
-StandardScaler::
+Three stratified 70/30 splits. The encoder of the quickstart prepares each table:
+medians replace missing values, and each category becomes a column. scikit-learn's
+models also get a StandardScaler::
 
     OMP_NUM_THREADS=1 python examples/benchmarks/against_mlp.py --data FOLDER
 
-FOLDER holds ``mammography.parquet``, ``oil_spill.parquet`` and ``adult.parquet`` with
-the labels in the column ``target``; ``--sets`` names others.
+FOLDER contains ``mammography.parquet``, ``oil_spill.parquet`` and ``adult.parquet``.
+Their column ``target`` contains the labels. ``--sets`` selects other tables.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def make_models(seed: int) -> dict[str, Any]:
 
 
 def score(model: Any, task: Any, train: np.ndarray, test: np.ndarray) -> list[float]:
-    """Give average precision, log-loss and fit seconds on one split."""
+    """Return average precision, log loss and fit seconds on one split."""
     (X, y), (X_test, y_test) = task.rows(train), task.rows(test)
     pipeline = make_pipeline(clone(task.encoder), model)
     start = time.perf_counter()

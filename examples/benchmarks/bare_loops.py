@@ -1,7 +1,7 @@
-"""What training and prediction cost without a library: loops as written by hand.
+"""Training and prediction loops written by hand, without a library.
 
-They are what ``speed.py`` compares with. The columns come standardised, nothing is
-checked, nothing recorded, and the optimiser is torch's fastest.
+``speed.py`` compares the classifier with these loops. The columns are standardised
+beforehand, nothing is checked or recorded, and the optimiser is torch's fastest.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 
 
 def make_table(n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Normal columns in float32, one of them with a signal, 14 % positives."""
+    """Draw normal float32 columns; the first one predicts the 14 % positives."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n_rows, N_COLUMNS), dtype=np.float32)
     noise = rng.standard_normal(n_rows, dtype=np.float32)
@@ -37,7 +37,7 @@ def standardised(X: np.ndarray) -> Tensor:
 
 
 def timed(task: Callable[[], Any]) -> float:
-    """Give the seconds that a task takes, on a GPU until it is done there."""
+    """Return the seconds that a task takes, including pending work on a GPU."""
     start = time.perf_counter()
     task()
     if torch.cuda.is_initialized():
@@ -49,7 +49,7 @@ def timed(task: Callable[[], Any]) -> float:
 
 
 def plain_network(hidden: Sequence[int]) -> nn.Sequential:
-    """Linear layers with ReLU between them, and two logits."""
+    """Build linear layers with ReLU between them, and two logits."""
     network = nn.Sequential()
     for width_in, width_out in itertools.pairwise((N_COLUMNS, *hidden)):
         network.extend([nn.Linear(width_in, width_out), nn.ReLU()])
@@ -57,21 +57,21 @@ def plain_network(hidden: Sequence[int]) -> nn.Sequential:
 
 
 def gathered(X: Tensor, y: Tensor, batch_size: int) -> Batches:
-    """Draw an epoch, and gather the rows of each batch."""
+    """Shuffle row numbers, and gather the rows of each batch."""
     order = torch.randperm(len(X), device=X.device)
     for rows in order.split(batch_size):
         yield X.index_select(0, rows), y.index_select(0, rows)
 
 
 def permuted(X: Tensor, y: Tensor, batch_size: int) -> Batches:
-    """Permute the whole table, and cut it into batches."""
+    """Permute the whole table, and split it into batches."""
     order = torch.randperm(len(X), device=X.device)
     columns = (values.index_select(0, order).split(batch_size) for values in (X, y))
     return zip(*columns, strict=True)
 
 
 class Training:
-    """A plain network in training.
+    """Train and validate a plain network.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Training:
         Width of each hidden layer.
     device : str
     draw : callable
-        Called as ``draw(X, y, batch_size)`` for the batches of an epoch.
+        Called as ``draw(X, y, batch_size)``; yields the batches of an epoch.
     """
 
     def __init__(self, hidden: Sequence[int], device: str, draw: Any) -> None:
@@ -95,7 +95,7 @@ class Training:
 
     @torch.inference_mode()
     def validate(self, X: Tensor, y: Tensor) -> tuple[float, float]:
-        """Give loss and average precision."""
+        """Return loss and average precision."""
         logits = self.network(X)
         loss = F.cross_entropy(logits, y).item()
         odds = logits[:, 1] - logits[:, 0]
@@ -105,7 +105,7 @@ class Training:
 def epoch_seconds(
     X: Tensor, y: Tensor, hidden: Sequence[int], batch_size: int
 ) -> float:
-    """Give the seconds of the fastest of two epochs, drawn in the faster way."""
+    """Time two epochs for each way to draw batches; return the fewest seconds."""
     seconds = []
     for draw in (gathered, permuted):
         training = Training(hidden, X.device, draw)
@@ -122,7 +122,7 @@ def whole_fit(
     n_epochs: int,
     draw: Any,
 ) -> list[tuple[float, float]]:
-    """Build a network, train it, and give loss and average precision by epoch."""
+    """Train a new network; return loss and average precision of each epoch."""
     training = Training(hidden, "cpu", draw)
     history = []
     for _ in range(n_epochs):
@@ -136,15 +136,16 @@ def whole_fit(
 
 @torch.inference_mode()
 def probabilities(network: nn.Module, X: Tensor, chunk: int) -> Tensor:
-    """Give class probabilities of shape (n_rows, 2), so many rows at a time."""
+    """Return class probabilities (n_rows, 2), computed in chunks of rows."""
     result = torch.empty(len(X), 2)
     for rows, part in zip(X.split(chunk), result.split(chunk), strict=True):
-        part.copy_(network(rows).softmax(1))
+        logits = network(rows)  # of imbalnet's with an axis of one member
+        part.copy_(logits.softmax(-1).view_as(part))
     return result
 
 
 def best_chunk(network: nn.Module, X: Tensor) -> int:
-    """Give the rows at a time that are fastest, in the better of two passes."""
+    """Return the fastest chunk size, by the better of two passes."""
     seconds = {}
     for chunk in CHUNKS:
         task = partial(probabilities, network, X, chunk)

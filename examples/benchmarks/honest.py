@@ -1,27 +1,30 @@
-"""Are probabilities honest, whatever loss, weights and sampler come together?
+"""Check that probabilities are calibrated for all losses, weights and samplers.
 
-On generated rows of a known posterior, every loss that has an inverse is trained with
-every kind of class weights and every sampler (360 fits), and asked for probabilities
-under ``target_prior="train"``::
+On generated rows with a known posterior, every loss that has an inverse is trained with
+every kind of class weights and every sampler (360 fits). Each network then predicts
+probabilities under ``target_prior="train"``::
 
     OMP_NUM_THREADS=1 python examples/benchmarks/honest.py
 
-For every combination of row samplers an expected calibration error of at most 0.02 is
-promised, and a log-loss of at most 1.03 times that of plain cross entropy; the script
-ends with status 1 where that is broken. SMOTE's synthetic rows are no rows of the data:
-it is shown, and promised nothing.
+The project promises, for every combination with a sampler that draws rows of the data,
+an expected calibration error of at most 0.02 and a log loss of at most 1.03 times that
+of plain cross entropy. The script exits with status 1 if a combination breaks this.
+SMOTE creates synthetic rows, so its results are shown but nothing is promised.
 
-The network is ``module__hidden_sizes=(64, 64), learning_rate=0.002``, with the other
-parameters at their defaults but for the epochs: 15, or as many as draw the same number
-of rows, where a sampler makes an epoch longer or shorter than the data. The epoch of
-the best validation score is kept, and none is cut off by patience. The folder of
-``--output`` receives every fit (``honest_raw.csv``: a run that was interrupted goes on
-there; delete it to start afresh) and the combinations with their ratios
-(``honest.csv``; ``honest_table.csv`` is for reading).
+The network is ``module__hidden_sizes=(64, 64), learning_rate=0.002``, with the defaults
+of the other parameters. It trains for 15 epochs. If a sampler makes an epoch longer or
+shorter than the data, the number of epochs changes so that the same number of rows is
+drawn. The epoch of the best validation score is kept, and patience never stops the
+training. The folder ``--output`` receives
 
-The Platt columns are a diagnosis, and no part of the promise. They rescale the log odds
-by a slope and an intercept fitted to further rows: what that repairs was a
-miscalibration, what it leaves was lost in training.
+- ``honest_raw.csv``: every fit. An interrupted run continues there; delete the file to
+  start again.
+- ``honest.csv``: the combinations with their ratios.
+- ``honest_table.csv``: the same for the documentation.
+
+The Platt columns are a diagnosis and not part of the promise. They rescale the log odds
+by a slope and an intercept fitted to further rows. What this repairs was
+miscalibration. What remains was lost in training.
 """
 
 from __future__ import annotations
@@ -79,7 +82,7 @@ WEIGHTS = {
 }
 SYNTHETIC = "SMOTE()"
 EPOCHS = 15
-# Length of an epoch over the number of rows, where it is not 1.
+# Length of an epoch divided by the number of rows, if it is not 1.
 EPOCH_LENGTHS = {
     "oversample": 2 * (1 - PREVALENCE),
     "RandomOverSampler()": 2 * (1 - PREVALENCE),
@@ -103,7 +106,7 @@ SAMPLERS = {
 def known_posterior(
     n_rows: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Eight normal features, a nonlinear score, 5 % positives in expectation.
+    """Draw eight normal features and labels, with 5 % positives in expectation.
 
     Returns
     -------
@@ -120,10 +123,10 @@ def known_posterior(
 
 
 def calibration_error(y: np.ndarray, p: np.ndarray, n_bins: int = 15) -> float:
-    """Give the expected calibration error of the positive class' probability.
+    """Compute the expected calibration error of the positive class.
 
-    The rows are sorted by probability and cut into bins of the same number of rows; of
-    each, the mean probability is compared with the share of positives.
+    The rows are sorted by probability and split into bins of equal size. Each bin
+    compares its mean probability with its share of positives.
 
     Parameters
     ----------
@@ -136,7 +139,7 @@ def calibration_error(y: np.ndarray, p: np.ndarray, n_bins: int = 15) -> float:
     Returns
     -------
     float
-        Mean of the bins' absolute differences, weighted by their rows; 0 is best.
+        Mean absolute difference over the bins, weighted by their rows. 0 is best.
     """
     bins = np.array_split(np.argsort(p, kind="stable"), n_bins)
     gaps = [abs(p[rows].mean() - y[rows].mean()) for rows in bins]
@@ -169,7 +172,7 @@ def fit_and_score(n_rows: int, names: tuple[str, str, str]) -> dict[str, Any]:
 
 
 def rescaled(clf: BalancedNeuralClassifier, X: np.ndarray) -> np.ndarray:
-    """Give probabilities after Platt scaling on further rows, for the diagnosis."""
+    """Return probabilities after Platt scaling on further rows."""
     X_further, y_further, _ = known_posterior(TEST_ROWS, seed=2)
     odds = clf.decision_function(X_further)[:, None]
     scaling = LogisticRegression(C=1e6).fit(odds, y_further)
@@ -181,7 +184,7 @@ def fit_all(n_rows: int, combinations: list[tuple[str, str, str]]) -> list[dict]
 
 
 def jobs_for(n_rows: int, raw: pd.DataFrame) -> list[Any]:
-    """Give a job for each loss with each kind of weights, of the samplers missing."""
+    """Return a job for each loss and kind of weights, with the missing samplers."""
     done = set(raw.loc[raw["rows"] == n_rows, KEY].itertuples(index=False, name=None))
     jobs = []
     for loss, weight in itertools.product(LOSSES, WEIGHTS):
@@ -193,7 +196,7 @@ def jobs_for(n_rows: int, raw: pd.DataFrame) -> list[Any]:
 
 
 def against_plain(raw: pd.DataFrame, n_rows: int) -> pd.DataFrame:
-    """Put the combinations in order, with ratios to plain cross entropy's log-loss."""
+    """Order the combinations, with log loss ratios to plain cross entropy."""
     everything = list(itertools.product(LOSSES, WEIGHTS, SAMPLERS))
     table = raw[raw["rows"] == n_rows].set_index(KEY).loc[everything]
     plain = table.loc[PLAIN, "log_loss"]
@@ -204,7 +207,7 @@ def against_plain(raw: pd.DataFrame, n_rows: int) -> pd.DataFrame:
 
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the table as the documentation shows it."""
+    """Return the table as the documentation shows it."""
     columns = {
         "ece": "calibration error",
         "ratio": "log-loss / that of plain cross entropy",
@@ -223,19 +226,19 @@ def print_rows(table: pd.DataFrame) -> None:
 
 
 def report(table: pd.DataFrame) -> pd.DataFrame:
-    """Print the worst combinations and a summary; give those that break a promise."""
+    """Print the worst combinations and a summary; return the broken ones."""
     _, y, true = known_posterior(TEST_ROWS, seed=1)
     bayes, plain = log_loss(y, true), table.loc[PLAIN]
     print(
-        f"\nLog-loss: {bayes:.5f} of the true posterior, {plain['log_loss']:.5f} of "
+        f"\nLog loss: {bayes:.5f} of the true posterior, {plain['log_loss']:.5f} of "
         f"plain cross entropy ({plain['log_loss'] / bayes:.3f} times that).\n"
         f"Calibration error: {calibration_error(y, true):.4f} of the true posterior "
         f"(by chance), {plain['ece']:.4f} of plain cross entropy."
     )
-    print("\nThe fifteen of the highest log-loss:")
+    print("\nThe fifteen with the highest log loss:")
     print_rows(table.sort_values("ratio", ascending=False).head(15))
     promised = table[table["promised"]]
-    print("\nWorst over the row samplers: calibration error, ratio of log-losses")
+    print("\nWorst over the row samplers: calibration error, ratio of log losses")
     by_pair = promised.groupby(["loss", "weight"], sort=False)[["ece", "ratio"]].max()
     text = by_pair["ece"].map("{:.4f}  ".format) + by_pair["ratio"].map("{:.3f}".format)
     print(text.unstack(sort=False).to_string())
@@ -249,7 +252,7 @@ def report(table: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=60_000, help="of training")
+    parser.add_argument("--rows", type=int, default=60_000, help="training rows")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path("docs/guide/results"))
     args = parser.parse_args()

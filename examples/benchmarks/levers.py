@@ -1,24 +1,27 @@
-"""Every lever against imbalance, on one network and fourteen real tables.
+"""Compare losses, class weights and samplers on fourteen real tables.
 
 Five stratified splits into 56 % training, 14 % validation and 30 % test rows. The
-network is ``module="mlp", module__hidden_sizes=(64, 64)`` with all other parameters at
-their defaults, which for tables of this size means thirty epochs and no early stopping.
-The validation rows choose one threshold for F1 and one for balanced accuracy, on
-probabilities under ``target_prior="train"``; with ``--early-stopping`` they go to
-``fit`` as well, and files are named ``levers_early_stopping``::
+network is ``module="mlp", module__hidden_sizes=(64, 64)`` with the defaults of all
+other parameters. For tables of this size they mean thirty epochs and no early stopping.
+The validation rows choose a threshold for F1 and one for balanced accuracy, on
+probabilities under ``target_prior="train"``. With ``--early-stopping`` they are also
+passed to ``fit``, and the files are named ``levers_early_stopping``::
 
     OMP_NUM_THREADS=1 python examples/benchmarks/levers.py --data FOLDER
 
-FOLDER holds the tables that ``--sets`` names (``oil_spill.parquet`` and so on) with the
-labels in the column ``target``. What is compared are differences to plain cross entropy
-on the same split: their mean over the splits, then over the tables, with the standard
-error over the tables. The folder of ``--output`` receives every fit
-(``levers_raw.csv``: a run that was interrupted goes on there; delete it to start
-afresh) and the table (``levers.csv``; ``levers_table.csv`` is for reading).
+FOLDER contains the tables of ``--sets`` (``oil_spill.parquet`` and so on). Their column
+``target`` contains the labels. The result of a lever is its difference to plain cross
+entropy on the same split: the mean over the splits, then the mean and standard error
+over the tables. The folder ``--output`` receives
 
-"balanced_softmax" is left out because it is "logit_adjusted" with ``tau=1``. Where the
-rarer class has 0.3 rows or more for each of the other, there is nothing for
-``SMOTE(0.3)`` to do, and its pipeline is left out.
+- ``levers_raw.csv``: every fit. An interrupted run continues there; delete the file to
+  start again.
+- ``levers.csv``: the table.
+- ``levers_table.csv``: the same for the documentation.
+
+"balanced_softmax" is left out because it equals "logit_adjusted" with ``tau=1``. The
+pipeline with ``SMOTE(0.3)`` is left out if the rarer class already has 0.3 rows or more
+for each row of the other.
 """
 
 from __future__ import annotations
@@ -60,27 +63,27 @@ SETS = [
     *("wine_quality_le4", "arrhythmia", "us_crime", "ozone_8hr", "thyroid_sick"),
     *("satimage", "mammography", "creditcard_subset", "haberman"),
 ]
-# What is compared, and whether more of it is better.
+# Metric, its title, and whether higher is better.
 METRICS = {
     "average_precision": ("Average precision", True),
     "log_loss": ("Log-loss", False),
     "balanced_accuracy": ("Balanced accuracy", True),
     "f1": ("F1", True),
 }
-TIE = 1e-6  # a difference that is none
+TIE = 1e-6  # smaller differences count as ties
 VALIDATION = ("X_val", "y_val")
 KEY = ["set", "split", "lever"]
 
 
 class AUCMargin(Loss):
-    """AUC margin loss, an experiment that the library does not have.
+    """AUC margin loss, an experiment that is not part of the library.
 
-    With s the probability of the positive class, and a, b its means over the batch's
-    positives and negatives: the mean of ``(s - a)**2`` over positives, that of
-    ``(s - b)**2`` over negatives, and ``max(0, margin + b - a)**2``. Departing from
-    Yuan et al., "Large-scale Robust Deep AUC Maximization", ICCV 2021, their inner
-    minimum over a and b and maximum over a multiplier are solved in each batch instead
-    of by running averages. Two classes only.
+    Let s be the probability of the positive class, and a and b its means over the
+    positives and negatives of the batch. The loss is the sum of the mean of
+    ``(s - a)**2`` over positives, the mean of ``(s - b)**2`` over negatives, and
+    ``max(0, margin + b - a)**2``. Unlike Yuan et al., "Large-scale Robust Deep AUC
+    Maximization", ICCV 2021, the inner minimum over a and b and the maximum over a
+    multiplier are solved in each batch, not by running averages. Two classes only.
     """
 
     is_calibrated = False
@@ -104,13 +107,13 @@ class AUCMargin(Loss):
             return 0.0 * score
         a, b = score[is_positive].mean(), score[~is_positive].mean()
         spread = (score - torch.where(is_positive, a, b)) ** 2
-        # rows so that their mean is the sum of the two classes' means
+        # scaled so that the mean over the rows is the sum of the means of the classes
         spread = spread * len(score) / torch.where(is_positive, n_positive, n_negative)
         return spread + (self.margin + b - a).clamp(min=0) ** 2
 
 
 def part(component: str, value: Any, **params: Any) -> dict[str, Any]:
-    """Give parameters of the estimator: a component with its own parameters."""
+    """Return parameters of the estimator: a component and its own parameters."""
     return {component: value, **{f"{component}__{k}": v for k, v in params.items()}}
 
 
@@ -182,7 +185,7 @@ KINDS = {name: kind for kind, levers in LEVERS.items() for name in levers}
 def run_split(
     task: Task, split: int, names: list[str], stops_early: bool
 ) -> list[dict[str, Any]]:
-    """Train and test the levers of these names on one split."""
+    """Train and test these levers on one split."""
     rest, test = train_test_split(
         np.arange(len(task.y)), test_size=0.3, stratify=task.y, random_state=split
     )
@@ -213,7 +216,7 @@ def fit_and_score(
     )
     start = time.perf_counter()
     with warnings.catch_warnings():
-        # of a loss without an inverse, and of fewer than 5 positives for validation
+        # expected: a loss without an inverse; fewer than 5 positives for validation
         warnings.filterwarnings("ignore", "(.*no calibrated inverse|A class has)")
         watched = dict(zip(VALIDATION, valid, strict=True)) if stops_early else {}
         clf.fit(*train, **watched)
@@ -232,13 +235,13 @@ def fit_and_score(
 
 
 def best_thresholds(y: np.ndarray, odds: np.ndarray) -> tuple[float, float]:
-    """Give the log odds above which F1, and balanced accuracy, are best."""
+    """Return the thresholds on log odds with the best F1 and balanced accuracy."""
     order = np.argsort(-odds, kind="stable")
     values = np.append(odds[order], -np.inf)
     true, false = np.cumsum(y[order]), np.cumsum(1 - y[order])
     f1 = 2 * true / (true + false + true[-1])
     balanced_accuracy = (true / true[-1] + 1 - false / false[-1]) / 2
-    may_cut = np.diff(values) < 0  # not between rows of equal odds
+    may_cut = np.diff(values) < 0  # no threshold between rows of equal odds
     cuts = (np.where(may_cut, s, -1).argmax() for s in (f1, balanced_accuracy))
     return tuple((values[i] + values[i + 1]) / 2 for i in cuts)
 
@@ -247,7 +250,7 @@ def best_thresholds(y: np.ndarray, odds: np.ndarray) -> tuple[float, float]:
 
 
 def missing(task: Task, split: int, raw: pd.DataFrame) -> list[str]:
-    """Give the names of the levers that this split still lacks."""
+    """Return the levers that are still missing for this split."""
     name = Path(task.name).stem
     done = raw.loc[(raw["set"] == name) & (raw["split"] == split), "lever"]
     is_mild = task.y.sum() >= 0.3 * (1 - task.y).sum()
@@ -256,7 +259,7 @@ def missing(task: Task, split: int, raw: pd.DataFrame) -> list[str]:
 
 
 def run(jobs: list[Any], path: Path, n_jobs: int) -> pd.DataFrame:
-    """Append the records of each job to a file as it ends; give all in the file."""
+    """Append the records of each finished job to a file; return the whole file."""
     start = time.perf_counter()
     parallel = Parallel(n_jobs, return_as="generator_unordered")
     for done, records in enumerate(parallel(jobs), 1):
@@ -272,7 +275,7 @@ def run(jobs: list[Any], path: Path, n_jobs: int) -> pd.DataFrame:
 
 
 def summarise(raw: pd.DataFrame) -> pd.DataFrame:
-    """Give for each lever means over the sets, and differences to the baseline."""
+    """Compute means over the sets and differences to the baseline."""
     values = raw.set_index(KEY)[[*METRICS, "seconds"]]
     baseline = values.xs(BASELINE, level="lever")
     delta = values - baseline.reindex(values.index.droplevel("lever")).to_numpy()
@@ -283,7 +286,7 @@ def summarise(raw: pd.DataFrame) -> pd.DataFrame:
         raw.groupby("lever")["is_calibrated"].all(),
         by_lever.size().rename("sets"),
         values[list(METRICS)].groupby(["lever", "set"]).mean().groupby("lever").mean(),
-        # without the first fit of a process, which takes seconds to load torch
+        # the median ignores the first fit of a process, which loads torch
         values["seconds"].groupby(["lever", "set"]).median().groupby("lever").mean(),
         by_lever.mean().add_suffix("_delta"),
         by_lever.sem().add_suffix("_se"),
@@ -299,7 +302,7 @@ def summarise(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the table as it is printed, and shown in the documentation."""
+    """Return the table as it is printed and shown in the documentation."""
     shown = pd.DataFrame({"AP": table["average_precision"].map("{:.3f}".format)})
     for metric, (title, _) in METRICS.items():
         delta, error = table[f"{metric}_delta"], table[f"{metric}_se"]
@@ -315,13 +318,13 @@ def print_table(table: pd.DataFrame) -> None:
     print("\n" + formatted(table).rename_axis(None).to_string())
     print(
         f"""
-Differences to {BASELINE!r}: mean over the tables ± standard error; wins/losses counts
-tables by average precision. Log-loss (less is better) is of probabilities under the
-data's class distribution, for losses without an inverse of the outputs as they come."""
+Differences to {BASELINE!r}: mean over the tables ± standard error. Wins and losses
+count tables by average precision. Log loss (lower is better) is under the class prior
+of the data, for losses without an inverse of the softmax."""
     )
 
 
-# Colours of Okabe and Ito; the shapes tell the kinds apart without them.
+# Colours of Okabe and Ito. The markers distinguish the kinds without colour.
 STYLES = {
     "losses": {"color": "#0072B2", "fmt": "o"},
     "weights": {"color": "#D55E00", "fmt": "s"},
@@ -331,7 +334,7 @@ STYLES = {
 
 
 def draw(table: pd.DataFrame) -> Any:
-    """Draw the differences to the baseline, one panel a metric, from `levers.csv`."""
+    """Draw the differences to the baseline from `levers.csv`, one panel per metric."""
     import matplotlib.pyplot as plt
 
     table = table[table["lever"] != BASELINE].reset_index(drop=True)
@@ -345,7 +348,7 @@ def draw(table: pd.DataFrame) -> Any:
     axes[0].set_ylim(places.max() + 0.8, -0.8)
     figure.supxlabel(
         f"Difference to {BASELINE}: mean over tables ± standard error. Hollow: a loss "
-        "without an inverse. Number: beyond the panel.",
+        "without an inverse. Number: outside the panel.",
         fontsize="medium",
     )
     handles, kinds = axes[0].get_legend_handles_labels()
@@ -354,7 +357,7 @@ def draw(table: pd.DataFrame) -> Any:
 
 
 def draw_panel(ax: Any, table: pd.DataFrame, places: pd.Series, metric: str) -> None:
-    """Draw one metric; a lever that lies far out becomes a number."""
+    """Draw one metric; a lever outside the panel is shown as a number."""
     delta, error = table[f"{metric}_delta"], table[f"{metric}_se"].fillna(0.0)
     reach = 1.2 * (delta.abs() + error).quantile(0.85)
     ax.axvline(0, color="0.5", linewidth=1)
@@ -393,7 +396,7 @@ def main() -> None:
     raw = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=KEY)
     tables = (args.data / f"{name}.parquet" for name in args.sets)
     tasks = [own_table(table, "target", None, seed=0) for table in tables]
-    tasks.sort(key=lambda task: task.X.size, reverse=True)  # no long job at the end
+    tasks.sort(key=lambda task: task.X.size, reverse=True)  # long jobs first
     jobs = [
         delayed(run_split)(task, split, names, args.early_stopping)
         for task in tasks

@@ -1,13 +1,13 @@
-"""500 classes, ten of them rare: how often is each predicted?
+"""Count how often each of 500 classes is predicted, ten of them rare.
 
-Balanced weights of 19.62 against 0.981 make a network predict its rare classes several
-times too often. Tempered weights (``class_weight__power=0.5``) or moving the
-probabilities back (``target_prior="train"``) undo that::
+With balanced weights of 19.62 against 0.981, a network predicts rare classes several
+times too often. Tempered weights (``class_weight__power=0.5``) or probabilities for the
+class distribution of the data (``target_prior="train"``) correct this::
 
     OMP_NUM_THREADS=1 python examples/benchmarks/many_classes.py
 
-The data are overlapping normal classes in 16 dimensions; ``--rows`` is the size of a
-common class in training, a rare one has a twentieth.
+The classes are overlapping normal distributions in 16 dimensions. A common class has
+``--rows`` training rows, a rare one a twentieth of that.
 """
 
 from __future__ import annotations

@@ -1,34 +1,38 @@
-"""Our estimator at its defaults against ten others, on real imbalanced tables.
+"""Compare the default estimator with ten other models on real imbalanced tables.
 
-Stratified splits into 70 % training and 30 % test rows: five of each of the twenty
-tables of at most 60,000 rows, one of the three larger ones (``--large``). Every model
-is at its defaults, is fed as its documentation asks (``quality_peers.py``), runs on one
-thread, and has the number of the split for its seed. Compared are average precision
-(with more than two classes: the mean over the classes, one against the rest), log-loss,
-and the seconds of ``fit``, preparation included::
+Stratified splits into 70 % training and 30 % test rows: five splits of each of the
+twenty tables of at most 60,000 rows, and one split of the three larger ones
+(``--large``). Every model has its defaults, gets data prepared as its documentation
+asks (``quality_peers.py``), runs on one thread, and takes the number of the split as
+its seed. The script compares average precision (for more than two classes, the mean of
+one-vs-rest), log loss, and the seconds of ``fit`` including the preparation::
 
     OMP_NUM_THREADS=1 python examples/benchmarks/quality.py --data FOLDER
     OMP_NUM_THREADS=1 python examples/benchmarks/quality.py --data FOLDER --large
 
-FOLDER holds the tables that ``--sets`` names (``oil_spill.parquet`` and so on) with the
-labels 0, 1, ... in the column ``target``; of two classes, 1 is the rarer. CatBoost,
-LightGBM and XGBoost have to be installed. ``--ablations`` runs variants of our
-estimator in place of the peers but CatBoost, ``--report`` only repeats the tables and
-the picture.
+FOLDER contains the tables of ``--sets`` (``oil_spill.parquet`` and so on). Their column
+``target`` contains the labels 0, 1, ...; of two classes, 1 is the rarer one. Install
+CatBoost, LightGBM and XGBoost first. ``--ablations`` compares variants of the
+estimator, and CatBoost, instead of the other models. ``--report`` fits nothing and only
+repeats the tables and the picture.
 
-The folder of ``--output`` receives every fit (``quality_raw.csv``: a run that was
-interrupted goes on there; delete it, or the lines of failed fits, to do them again), a
-line for each table and model (``quality.csv``), a line for each model
-(``quality_summary.csv``; ``quality_table.csv`` is for reading) and the picture
-(``quality.png``); with ``--large`` the lines go to ``quality_large.csv``. A model
-enters the summary if it has all splits of all tables that count, and a table counts if
-both our estimator and CatBoost have it.
+The folder ``--output`` receives
 
-Each fit on a large table has a process of its own, of which the peak of memory during
-``fit`` is told, less what was there before (on Linux alone). The first fit of a process
-can take seconds longer to load a library: the seconds are medians over the splits. On
-a machine that does other work as well, ``fit_cpu_seconds`` (of the processor) are the
-fairer ones.
+- ``quality_raw.csv``: every fit. An interrupted run continues there. Delete the file,
+  or the lines of failed fits, to repeat them.
+- ``quality.csv``: a line for each table and model (``quality_large.csv`` with
+  ``--large``).
+- ``quality_summary.csv``: a line for each model.
+- ``quality_table.csv``: the same for the documentation.
+- ``quality.png``: the picture.
+
+The summary contains the tables that both the estimator and CatBoost have finished, and
+the models that have finished all splits of these tables.
+
+Each fit on a large table runs in a process of its own. The script reports the peak
+memory of ``fit`` minus the memory before (Linux only). The first fit of a process may
+need seconds to load a library, so the times are medians over the splits. If the machine
+does other work, ``fit_cpu_seconds`` are the fairer times.
 """
 
 from __future__ import annotations
@@ -53,7 +57,7 @@ KEY = ["set", "split", "model"]
 AP = "average_precision"
 COSTS = ["fit_seconds", "fit_cpu_seconds", "predict_seconds", "peak_mb"]
 MEASURED = [AP, "log_loss", *COSTS]
-# From few rows to many.
+# Sorted by the number of rows.
 SMALL = [
     "haberman",
     "ecoli_imu",
@@ -88,7 +92,7 @@ def fit_and_score(path: Path, split: int, name: str) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     table = pd.read_parquet(path)
     y = table.pop("target").to_numpy()
-    # the first splits are the same, however many there are
+    # split k is the same however many splits there are
     splitter = StratifiedShuffleSplit(split + 1, test_size=0.3, random_state=0)
     train, test = list(splitter.split(y, y))[split]
     X, X_test = (table.iloc[rows].reset_index(drop=True) for rows in (train, test))
@@ -110,7 +114,7 @@ def fit_and_score(path: Path, split: int, name: str) -> dict[str, Any]:
 
 
 def scores(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
-    """Give average precision (macro, over the classes among the rows) and log-loss."""
+    """Return average precision (macro, over the present classes) and log loss."""
     classes = np.arange(p.shape[1])
     watched = [1] if len(classes) == 2 else np.unique(y)
     precision = [average_precision_score(y == k, p[:, k]) for k in watched]
@@ -121,16 +125,16 @@ def scores(y: np.ndarray, p: np.ndarray) -> dict[str, float]:
 
 
 def reset_peak() -> float:
-    """Forget the process' peak of memory so far, and give its present size in MB."""
+    """Reset the peak memory of the process; return its present size in MB."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:  # Linux alone has it
+    except OSError:  # only Linux has this file
         return np.nan
     return memory("VmRSS")
 
 
 def memory(field: str) -> float:
-    """Give a line of the process' status in MB, or NaN where there is no such file."""
+    """Return a field of the process status in MB, or NaN without such a file."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     sizes = [line.split()[1] for line in lines if line.startswith(f"{field}:")]
@@ -138,18 +142,18 @@ def memory(field: str) -> float:
 
 
 def fit_in_process(*args: Any) -> dict[str, Any]:
-    """Do the same in a process of its own, which one out of memory does not outlive."""
+    """Fit and score in a process of its own, which alone may run out of memory."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(fit_and_score, *args).result()
 
 
 def attempt(*args: Any, is_large: bool) -> dict[str, Any]:
-    """Fit and score; a model that fails has no scores but an error."""
+    """Fit and score; if the model fails, return its error instead of scores."""
     try:
         if is_large:
             return {**fit_in_process(*args), "error": ""}
         with warnings.catch_warnings():
-            # what earlier fits have left in this process would blur the memory
+            # memory left by earlier fits in this process would distort the peak
             return {**fit_and_score(*args), "peak_mb": np.nan, "error": ""}
     except Exception as error:
         text = f"{type(error).__name__}: {error}".splitlines()[0][:200]
@@ -160,7 +164,7 @@ def attempt(*args: Any, is_large: bool) -> dict[str, Any]:
 
 
 def run(args: argparse.Namespace, path: Path) -> None:
-    """Append each fit that the file lacks to it, split by split."""
+    """Run the fits that the file lacks, split by split, and append them."""
     done = set(read_raw(path)[KEY].itertuples(index=False, name=None))
     keys = [
         key
@@ -193,7 +197,7 @@ def read_raw(path: Path) -> pd.DataFrame:
 
 
 def by_set(raw: pd.DataFrame, n_splits: int) -> pd.DataFrame:
-    """Give means and medians over the splits, of those who have all of them."""
+    """Compute means and medians over the splits, for models that have all of them."""
     groups = raw.dropna(subset=AP).groupby(["set", "model"])
     columns = [
         groups.size().rename("splits"),
@@ -205,7 +209,7 @@ def by_set(raw: pd.DataFrame, n_splits: int) -> pd.DataFrame:
 
 
 def complete(table: pd.DataFrame, args: argparse.Namespace) -> pd.DataFrame:
-    """Keep the sets that ours and CatBoost have, and the models that have them all."""
+    """Keep the sets that ours and CatBoost have, and the models with all of these."""
     precision = table[AP].unstack("model").reindex(args.sets, columns=args.models)
     has_any = precision.notna().any()
     both = [name for name in (args.ours, REFERENCE) if has_any.get(name, False)]
@@ -214,12 +218,12 @@ def complete(table: pd.DataFrame, args: argparse.Namespace) -> pd.DataFrame:
     for kind, kept in (("sets", sets), ("models", models)):
         left_out = [name for name in getattr(args, kind) if name not in kept]
         if left_out:
-            print(f"\nNot complete, and left out: the {kind} {', '.join(left_out)}.")
+            print(f"\nIncomplete {kind}, left out: {', '.join(left_out)}.")
     return table.loc[[(name, model) for name in sets for model in models]]
 
 
 def summarise(table: pd.DataFrame, ours: str) -> pd.DataFrame:
-    """Give for each model means over the sets, ranks, and differences to ours."""
+    """Compute means over the sets, ranks and differences to ours for each model."""
     precision = table[AP].unstack("model")
     others = table.unstack("model")
     best = precision.eq(precision.max(axis=1), axis=0)
@@ -240,7 +244,7 @@ def summarise(table: pd.DataFrame, ours: str) -> pd.DataFrame:
 
 
 def formatted(summary: pd.DataFrame) -> pd.DataFrame:
-    """Give the summary as it is printed, and shown in the documentation."""
+    """Return the summary as it is printed and shown in the documentation."""
     pairs = zip(summary["delta"], summary["delta_se"], strict=True)
     return pd.DataFrame(
         {
@@ -256,7 +260,7 @@ def formatted(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def formatted_large(table: pd.DataFrame) -> pd.DataFrame:
-    """Give a column for each large table; a star marks the best of the peers."""
+    """Return columns for each large table; a star marks the best peer."""
     shown = table.reset_index()
     peers = table.drop(index=OURS, level="model", errors="ignore")
     is_best = shown.set_index(["set", "model"]).index.isin(
@@ -279,7 +283,7 @@ def print_failures(raw: pd.DataFrame) -> None:
 
 
 def report(args: argparse.Namespace, raw: pd.DataFrame) -> None:
-    """Write and print the tables, and draw the picture, of the fits that are there."""
+    """Write and print the tables and draw the picture from the fits so far."""
     wanted = raw["set"].isin(args.sets) & raw["model"].isin(args.models)
     raw = raw[wanted & (raw["split"] < args.splits)]
     print_failures(raw)
@@ -304,8 +308,8 @@ def report(args: argparse.Namespace, raw: pd.DataFrame) -> None:
     print(
         f"""
 {summary["sets"].max()} tables, {args.splits} split(s). AP: mean over the tables.
-Δ AP: less that of {args.ours}, mean ± standard error over the tables. Wins: tables of
-the highest AP. Log-loss and seconds: medians over the tables."""
+Δ AP: AP minus that of {args.ours}, mean ± standard error over the tables. Wins: tables
+with the highest AP. Log loss and seconds: medians over the tables."""
     )
     if {args.ours, REFERENCE} <= set(summary["model"]) and not args.ablations:
         kept = raw[raw["set"].isin(table.index.unique("set"))]
@@ -315,12 +319,12 @@ the highest AP. Log-loss and seconds: medians over the tables."""
 
 # -- picture -------------------------------------------------------------------------
 
-# Colours of Okabe and Ito; the shapes tell ours and CatBoost apart without them.
+# Colours of Okabe and Ito. The markers distinguish ours and CatBoost without colour.
 AHEAD, BEHIND, OTHERS = "#0072B2", "#D55E00", "0.45"
 
 
 def draw(raw: pd.DataFrame, summary: pd.DataFrame, ours: str) -> Any:
-    """Draw differences to CatBoost, table by table, beside the mean ranks of all."""
+    """Draw differences to CatBoost by table, and mean ranks of all models."""
     import matplotlib.pyplot as plt
 
     with plt.rc_context({"font.size": 9}):
@@ -338,9 +342,9 @@ def draw(raw: pd.DataFrame, summary: pd.DataFrame, ours: str) -> Any:
 
 
 def draw_differences(ax: Any, raw: pd.DataFrame, ours: str) -> None:
-    """Draw each table's difference of average precision to CatBoost's, sorted.
+    """Draw the difference of average precision to CatBoost for each table, sorted.
 
-    A table far out becomes a number.
+    A table outside the panel is shown as a number.
     """
     values = raw.set_index(KEY)[AP].unstack("model")
     by_table = (values[ours] - values[REFERENCE]).groupby("set")
@@ -398,13 +402,13 @@ def draw_ranks(ax: Any, summary: pd.DataFrame, ours: str) -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
-    parser.add_argument("--sets", nargs="+", help="default: all of the group")
-    parser.add_argument("--models", nargs="+", help="default: ours, and the peers")
+    parser.add_argument("--sets", nargs="+", help="default: all tables of the group")
+    parser.add_argument("--models", nargs="+", help="default: ours and the peers")
     parser.add_argument("--splits", type=int, help="default: 5; 1 with --large")
-    parser.add_argument("--large", action="store_true", help="the larger tables")
+    parser.add_argument("--large", action="store_true", help="use the larger tables")
     parser.add_argument("--ablations", action="store_true", help="variants of ours")
     parser.add_argument("--report", action="store_true", help="fit nothing")
-    parser.add_argument("--ours", default=OURS, help="the model others are compared to")
+    parser.add_argument("--ours", default=OURS, help="model to compare the others with")
     parser.add_argument("--raw", type=Path, help="default: quality_raw.csv in --output")
     parser.add_argument("--output", type=Path, default=Path("docs/guide/results"))
     args = parser.parse_args()

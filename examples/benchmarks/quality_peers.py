@@ -1,8 +1,9 @@
-"""The models that `quality.py` compares, each at its defaults and fed as it asks.
+"""The models that `quality.py` compares, each with its defaults.
 
-Every model is handed the same frame: numbers with gaps as NaN, categories as pandas'
-``category``. What a library cannot take as it is, is prepared here, and the preparation
-is part of the timed fit. Nothing is tuned, and every model runs on one thread.
+Every model gets the same frame: numbers with NaN for missing values, and categories
+with pandas' dtype ``category``. This module prepares what a library cannot take as it
+is. The preparation is part of the timed fit. Nothing is tuned, and every model runs on
+one thread.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ OURS = "imbalnet"
 REFERENCE = "CatBoost"
 MISSING = "missing"
 
-# Parameters of our estimator by name; `quality.py --ablations` runs them beside the
-# defaults.
+# Variants of our estimator, as parameters by name. `quality.py --ablations` compares
+# them with the defaults.
 ABLATIONS: dict[str, dict[str, Any]] = {
     "one member": {"n_members": 1},
     "4 members": {"n_members": 4},
@@ -65,7 +66,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 
 
 def with_strings(X: pd.DataFrame) -> pd.DataFrame:
-    """Give the categories as strings, with a level for what is missing."""
+    """Convert categories to strings, with a level for missing values."""
     categories = X.select_dtypes("category").columns
     strings = {
         name: X[name].astype(object).where(X[name].notna(), MISSING).astype(str)
@@ -75,7 +76,7 @@ def with_strings(X: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_codes() -> ColumnTransformer:
-    """Give each level a number; gaps stay NaN, which forests of today can take."""
+    """Encode each level as a number; NaN stays NaN, which forests accept."""
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     return ColumnTransformer(
         [("codes", codes, make_column_selector(dtype_include="category"))],
@@ -84,7 +85,7 @@ def with_codes() -> ColumnTransformer:
 
 
 def scaled_one_hot(sparse_threshold: float = 0.3) -> ColumnTransformer:
-    """Fill gaps by medians, scale, and give each level (and gap) its own column."""
+    """Impute medians and scale; one-hot encode levels and missing categories."""
     return ColumnTransformer(
         [
             (
@@ -103,7 +104,7 @@ def scaled_one_hot(sparse_threshold: float = 0.3) -> ColumnTransformer:
 
 
 class WeightedNet(ClassifierMixin, BaseEstimator):
-    """The network that is written by hand: skorch, and a loss with balanced weights."""
+    """A network written by hand: skorch, and a loss with balanced weights."""
 
     def __init__(self, random_state: int = 0) -> None:
         self.random_state = random_state
@@ -163,7 +164,7 @@ def xgboost(X: pd.DataFrame, seed: int) -> Any:
 
 
 def hist_gradient_boosting(X: pd.DataFrame, seed: int) -> Any:
-    # its limit of 255 levels a column lies above what the tables have
+    # no column has more levels than its limit of 255
     return HistGradientBoostingClassifier(
         categorical_features="from_dtype", random_state=seed
     )
@@ -206,15 +207,15 @@ PEERS: dict[str, Callable[[pd.DataFrame, int], Any]] = {
     "LogisticRegression": logistic_regression,
 }
 
-# Of a large table the two networks among the peers would take minutes a fit; the small
-# tables have placed them.
+# Two peers are networks that would take minutes for each fit on a large table. The
+# small tables already rank them.
 LARGE_PEERS = [
     name for name in PEERS if name not in ("skorch by hand", "MLPClassifier")
 ]
 
 
 def build(name: str, X: pd.DataFrame, seed: int) -> Any:
-    """Give the unfitted model of this name for a frame of these columns."""
+    """Build the unfitted model of this name for a frame with these columns."""
     if name in PEERS:
         return PEERS[name](X, seed)
     params = {} if name == OURS else ABLATIONS[name]

@@ -1,14 +1,15 @@
-"""Time and memory of a fit, from ten thousand rows to ten million.
+"""Measure time and memory of a fit, from ten thousand rows to ten million.
 
-Each fit has a fresh process and one thread: one epoch, all other parameters at their
-defaults, so that up to 10,000 rows none is held out for validation, and that the batch
-grows with the rows (256 and 512 here). Linux only, for its account of memory::
+Each fit runs in a fresh process with one thread. It trains one epoch of
+``module="mlp"`` with the defaults of all other parameters. So there is no validation
+split up to 10,000 rows, and the batch size grows with the rows (256 and 512 here).
+Linux only, because of the memory measurement::
 
     python examples/benchmarks/scaling.py --results docs/guide/results
 
-The seconds are of ``fit`` as a whole; memory is the most that the process held while
-fitting, above what it held before with the table in place. Both are medians over
-``--repeats``. The folder of ``--results`` receives ``scaling.csv``.
+Seconds are those of the whole ``fit``. Memory is the peak during ``fit``, minus the
+memory of the process before it with the table loaded. Both are medians over
+``--repeats``. The folder ``--results`` receives ``scaling.csv``.
 """
 
 from __future__ import annotations
@@ -41,18 +42,19 @@ THREAD_VARIABLES = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
 def fit_measured(n_rows: int, **params: Any) -> tuple[float, float, float]:
-    """Fit a generated table on the CPU, behind a small fit that loads all libraries.
+    """Fit a generated table on the CPU, after a small fit that loads all libraries.
 
     Parameters
     ----------
     n_rows : int
     **params
-        Of the classifier.
+        Parameters of the classifier.
 
     Returns
     -------
     seconds, peak, size : float
-        Of the fit; memory that it took above the table, in MB; the table's size.
+        Seconds of the fit; its memory in addition to the table, and the size of the
+        table, in MB.
     """
     make_classifier = partial(
         BalancedNeuralClassifier, "mlp", device="cpu", random_state=0
@@ -61,15 +63,15 @@ def fit_measured(n_rows: int, **params: Any) -> tuple[float, float, float]:
     clf = make_classifier(**params)
     X, y = make_table(n_rows)
     release_memory()
-    CLEAR_REFS.write_text("5")  # VmHWM begins anew
-    X.sum()  # brings in every page of the table
+    CLEAR_REFS.write_text("5")  # reset VmHWM
+    X.sum()  # load every page of the table
     before = held("VmRSS")
     seconds = timed(partial(clf.fit, X, y))
     return seconds, held("VmHWM") - before, X.nbytes / MB
 
 
 def release_memory() -> None:
-    """Give the system back what is free, so that the fit must ask for it again."""
+    """Return free memory to the system, so that the fit must allocate it again."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
     if trim is not None:
@@ -77,7 +79,7 @@ def release_memory() -> None:
 
 
 def held(name: str) -> float:
-    """Give an entry of the process' status in MB."""
+    """Return an entry of the process status in MB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     values = dict(line.split(":", maxsplit=1) for line in lines)
     return int(values[name].split()[0]) * 1024 / MB
@@ -87,7 +89,7 @@ def held(name: str) -> float:
 
 
 def environment(*, one_thread: bool) -> dict[str, str]:
-    """Give the variables of a process with one thread, or with as many as it takes."""
+    """Return environment variables for one thread, or for the default threads."""
     env = {k: v for k, v in os.environ.items() if k not in THREAD_VARIABLES}
     return {**env, **dict.fromkeys(THREAD_VARIABLES, "1")} if one_thread else env
 
@@ -102,7 +104,7 @@ def fit_apart(n_rows: int, **params: Any) -> tuple[float, float, float]:
 
 
 def measure_all(rows: list[int], n_repeats: int) -> pd.DataFrame:
-    """Give one line a number of rows, with medians over the repeats."""
+    """Return a line for each number of rows, with medians over the repeats."""
     records = []
     for n_rows in rows:
         runs = [fit_apart(n_rows, max_epochs=1) for _ in range(n_repeats)]
@@ -111,7 +113,7 @@ def measure_all(rows: list[int], n_repeats: int) -> pd.DataFrame:
             {"rows": n_rows, "seconds": seconds, "peak_mb": peak, "table_mb": size}
         )
         print(
-            f"{n_rows:12,} rows: {seconds:8.2f} s, {peak:8.1f} MB above the table of "
+            f"{n_rows:12,} rows: {seconds:8.2f} s, {peak:8.1f} MB besides a table of "
             f"{size:8.1f} MB",
             flush=True,
         )
@@ -132,11 +134,11 @@ def draw(table: pd.DataFrame) -> Any:
     measured = {"color": "#0072B2", "marker": "o", "linewidth": 2}
     reference = {"color": "0.5", "linestyle": "--", "linewidth": 1.5}
     proportional = table["seconds"].iloc[-1] * rows / rows.iloc[-1]
-    left.plot(rows, proportional, **reference, label="in proportion to the rows")
+    left.plot(rows, proportional, **reference, label="proportional to the rows")
     left.plot(rows, table["seconds"], **measured, label="fit of one epoch")
     left.set(title="Seconds")
     right.plot(rows, table["table_mb"], **reference, label="the table itself")
-    right.plot(rows, table["peak_mb"], **measured, label="fit, above the table")
+    right.plot(rows, table["peak_mb"], **measured, label="fit, on top of the table")
     right.set(title="MB of memory")
     for ax in (left, right):
         ax.set(xscale="log", yscale="log", xlabel="Rows", xticks=rows)
@@ -159,7 +161,7 @@ def main() -> None:
     parser.add_argument("--fit", type=json.loads, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if not CLEAR_REFS.exists():
-        sys.exit(f"Memory is measured by {CLEAR_REFS}, which this system has not.")
+        sys.exit(f"Memory is measured by {CLEAR_REFS}, which this system lacks.")
     if args.fit:
         print(json.dumps(fit_measured(**args.fit)))
         return

@@ -1,8 +1,9 @@
-"""What early stopping sees with SMOTE in front of the network, and inside it.
+"""Compare the validation score with SMOTE before and after the validation split.
 
-In an imbalanced-learn pipeline SMOTE runs first, so that the validation rows that the
-network splits off hold synthetic neighbours of training rows, at a made-up prevalence.
-``sampler=SMOTE()`` runs behind the split. Means over three stratified 70/30 splits::
+In an imbalanced-learn pipeline SMOTE runs first. The validation rows that the network
+splits off then include synthetic neighbours of training rows, at an artificial
+prevalence. ``sampler=SMOTE()`` runs after the split. Means over three stratified 70/30
+splits::
 
     OMP_NUM_THREADS=1 python examples/benchmarks/smote_leak.py --data FOLDER
 """
@@ -36,7 +37,7 @@ def network(seed: int, **params) -> BalancedNeuralClassifier:
 
 
 def seen_and_true(clf, X, y, X_test, y_test) -> tuple[float, float]:
-    """Give average precision as early stopping sees it, and on test rows."""
+    """Return average precision of early stopping and on the test rows."""
     model = clf.fit(X, y)
     net = model[-1] if hasattr(model, "steps") else model
     seen = net.history_[net.best_iteration_ - 1]["valid_average_precision"]
@@ -50,7 +51,7 @@ def main() -> None:
         "--sets", nargs="+", default=["mammography", "wine_quality_le4", "ozone_8hr"]
     )
     args = parser.parse_args()
-    print(f"{'':20}{'SMOTE in front':>18}{'SMOTE inside':>18}")
+    print(f"{'':20}{'SMOTE before':>18}{'SMOTE after':>18}")
     print(f"{'':20}" + f"{'validation':>11}{'test':>7}" * 2)
     for name in args.sets:
         task = own_table(args.data / f"{name}.parquet", "target", None, seed=0)

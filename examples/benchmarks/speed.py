@@ -1,27 +1,28 @@
-"""What the classifier costs, beside what else does the same work.
+"""Compare the time and memory of the classifier with other ways to do the same work.
 
-Each case "A / B" measures A ("ours") and B ("other") in turn, a first pair for warming
-up left out, and gives the median of their ratio over the pairs with its quartiles,
-beside the limit that is promised, where one is. It has a process of its own, with one
-thread (``OMP_NUM_THREADS=1``) but where the case says "default threads"; the script
-ends with status 1 where a limit is broken::
+Each case "A / B" measures pairs of A ("ours") and B ("other") in turn. It reports the
+median ratio with its quartiles, and the limit that the project promises, if any. The
+first pair warms up and does not count. Each case runs in a process of its own, with one
+thread (``OMP_NUM_THREADS=1``) unless its title says "default threads". The script exits
+with status 1 if a limit is broken::
 
     python examples/benchmarks/speed.py --results docs/guide/results
     python examples/benchmarks/speed.py --cases epoch predict
     python examples/benchmarks/speed.py --device cuda
 
-``--cases`` takes beginnings of names (``--list`` shows them). The folder of
-``--results`` receives ``speed.csv`` (``speed_cuda.csv``) and, as text, the machine.
+``--cases`` takes beginnings of names (``--list`` shows the names). The folder
+``--results`` receives ``speed.csv`` (or ``speed_cuda.csv``) and a text file with the
+machine.
 
 The table is generated: 30 normal columns in float32, 14 % positives. An epoch is the
-faster of two, without validation, in a network of ReLU layers of the widths named. The
-loop by hand (``bare_loops.py``) has its columns standardised beforehand, checks nothing
-and records nothing, and each time draws its batches in two ways, of which the faster
-counts. The classifier standardises and bends outliers in within the time that is
-measured, and in prediction checks its input and computes the softmax in float64.
+faster of two, without validation, in a network of ReLU layers with the given widths.
+The loop by hand (``bare_loops.py``) has its columns standardised beforehand, and checks
+and records nothing. It draws its batches in two ways, and the faster one counts. The
+time of the classifier includes standardising and squashing outliers. In prediction, it
+includes the input checks and a softmax in float64.
 
-Memory is the most that the process held while fitting, above what it held with the
-table in place; that case is for Linux only.
+Memory is the peak during ``fit``, minus the memory of the process with the table loaded
+(Linux only).
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ from scaling import environment
 from speed_cases import CASES, Case
 
 COLUMNS = ["case", "ours", "other", "ratio", "quartiles", "limit"]
-SMOKE = 50  # how many times fewer rows a smoke test has
+SMOKE = 50  # a smoke test divides the rows by this
 
 
 # -- processes -----------------------------------------------------------------------
 
 
 def run_apart(names: list[str], options: list[str]) -> dict[str, dict[str, Any]]:
-    """Run cases in one fresh process; those that it does not come to are missing."""
+    """Run cases in one fresh process; cases after a failure are missing."""
     command = [sys.executable, __file__, "--run", *names, *options]
     env = environment(one_thread=CASES[names[0]].one_thread)
     done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True)
@@ -95,7 +96,7 @@ def machine(device: str) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """Give three digits and the unit."""
+    """Format a value with three digits and its unit."""
     if unit == "s" and value < 1:
         value, unit = 1000 * value, "ms"
     n_digits = max(0, 2 - int(np.floor(np.log10(max(value, 1e-3)))))
@@ -103,7 +104,7 @@ def quantity(value: float, unit: str) -> str:
 
 
 def record(case: Case, result: dict[str, Any] | None) -> dict[str, str]:
-    """Give a line of the table; no result is a case that failed."""
+    """Return a line of the table; None as result means that the case failed."""
     least = "at least " if case.more_is_better else ""
     limit = "" if case.limit is None else f"{least}{case.limit:.2f}"
     line = {**dict.fromkeys(COLUMNS, ""), "case": case.title, "limit": limit}
@@ -121,13 +122,13 @@ def record(case: Case, result: dict[str, Any] | None) -> dict[str, str]:
 
 
 def report(names: list[str], results: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Print the table, and why cases were skipped; give the table."""
+    """Print the table and why cases were skipped; return the table."""
     table = pd.DataFrame([record(CASES[name], results.get(name)) for name in names])
     print("\n" + table.to_string(index=False))
     for name in names:
         reason = results.get(name, {}).get("skipped")
         if reason:
-            print(f"\n{CASES[name].title}: skipped, as {reason}")
+            print(f"\n{CASES[name].title}: skipped, because {reason}")
     return table
 
 
@@ -135,7 +136,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", nargs="+", default=[""], help="beginnings of names")
     parser.add_argument("--list", action="store_true", help="list the cases")
-    parser.add_argument("--repeats", type=int, help="of each case, otherwise 7 or 3")
+    parser.add_argument("--repeats", type=int, help="of each case; default: 7 or 3")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--results", type=Path, help="folder for the table")
     parser.add_argument("--smoke", action="store_true", help="tiny tables, once")
@@ -162,7 +163,7 @@ def main() -> None:
     options = [f"--repeats={args.repeats}"] if args.repeats else []
     options += ["--smoke"] if args.smoke else []
     results: dict[str, dict[str, Any]] = {}
-    # a smoke test imports torch once for all
+    # a smoke test runs all cases in one process, to import torch once
     for group in [names] if args.smoke else [[name] for name in names]:
         results |= run_apart(group, options)
         line = record(CASES[group[-1]], results.get(group[-1]))

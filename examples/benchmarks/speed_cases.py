@@ -1,7 +1,7 @@
-"""The cases of ``speed.py``: what is measured, beside what, within which limit.
+"""The cases of ``speed.py``: what is measured, compared with what, within which limit.
 
-A function of pairs first prepares, then measures for as long as it is asked. Its
-argument `shrink` divides the rows, for a smoke test.
+Each function that yields pairs prepares first, then measures one pair after the other.
+Its argument `shrink` divides the number of rows, for a smoke test.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from imbalnet import BalancedNeuralClassifier
 
 NARROW, WIDE, WIDEST = (32,), (256, 256), (1024, 1024)
 
-# Measurements of A and B, in turn.
+# Measurements of A and B in turn.
 Pairs = Iterator[tuple[float, float]]
 
 
@@ -59,7 +59,7 @@ def make_classifier(**params: Any) -> BalancedNeuralClassifier:
 def make_trainer(
     hidden: Sequence[int], batch_size: int, **params: Any
 ) -> BalancedNeuralClassifier:
-    """Give a classifier that trains two epochs on all rows."""
+    """Build a classifier that trains two epochs on all rows."""
     defaults = {"max_epochs": 2, "early_stopping": False}
     return make_classifier(
         module__hidden_sizes=hidden, batch_size=batch_size, **{**defaults, **params}
@@ -99,7 +99,7 @@ def rows_per_second(shrink: int, *, n_rows: int, **params: Any) -> Pairs:
 
 
 def small_table(shrink: int, *, hidden: Sequence[int], n_epochs: int = 20) -> Pairs:
-    """A whole fit of 900 rows with 100 for validation; small as it is."""
+    """Time a whole fit of 900 rows with 100 for validation; never shrunk."""
     del shrink
     X, y = make_table(1_000)
     clf = make_trainer(
@@ -142,7 +142,7 @@ def skorch_epoch(shrink: int, *, hidden: Sequence[int], batch_size: int) -> Pair
 
 
 def mlp_epoch(shrink: int, *, hidden: Sequence[int], batch_size: int) -> Pairs:
-    """An epoch of scikit-learn's network is a call of its partial_fit."""
+    """Time an epoch of scikit-learn's network as a call of its partial_fit."""
     X, y = make_table(100_000 // shrink)
     clf = make_trainer(hidden, batch_size)
     mlp = MLPClassifier(hidden, batch_size=min(batch_size, len(X)), random_state=0)
@@ -168,7 +168,7 @@ def bfloat16_epoch(shrink: int) -> Pairs:
 
 
 def compiled_epoch(shrink: int) -> Pairs:
-    """The first epoch, in which torch compiles, counts on neither side."""
+    """Time epochs after the first one, in which torch compiles."""
     X, y = make_table(100_000 // shrink)
     compiled, plain = (
         make_trainer(NARROW, 512, max_epochs=3, compile=c) for c in (True, False)
@@ -182,7 +182,7 @@ def compiled_epoch(shrink: int) -> Pairs:
 
 
 def prediction(shrink: int, *, hidden: Sequence[int], is_same: bool) -> Pairs:
-    """Against the network alone, the classifier's own or one of plain layers."""
+    """Compare with the bare network: that of the classifier, or one of plain layers."""
     X, y = make_table(1_000_000 // shrink)
     clf = make_trainer(hidden, 512).fit(X[:2_000], y[:2_000])
     network: nn.Module = clf.module_ if is_same else plain_network(hidden)
@@ -233,7 +233,7 @@ def busy(task: Callable[[], Any]) -> Pairs:
 
 @contextmanager
 def one_core_busy() -> Iterator[None]:
-    """Let another process take all of the first core that is ours."""
+    """Run another process that occupies the first available core."""
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
@@ -246,7 +246,7 @@ def one_core_busy() -> Iterator[None]:
 
 
 def grid_search(shrink: int) -> Pairs:
-    """24 fits in two processes, which are started anew, and in one."""
+    """Time 24 fits in two newly started processes, and in one process."""
     X, y = make_table(20_000 // shrink)
     clf = make_classifier(
         loss="focal", class_weight="balanced", max_epochs=16, early_stopping=False
@@ -281,16 +281,16 @@ def import_seconds(names: str) -> float:
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured.
+    """A comparison of A and B.
 
     Attributes
     ----------
     title : str
-        "A / B".
+        In the form "A / B".
     pairs : callable
-        Gives measurements of A and B without end; its argument divides the rows.
+        Yields measurements of A and B without end; its argument divides the rows.
     limit : float or None
-        Of the ratio: its most, or its least where `more_is_better`.
+        Largest ratio that is allowed, or the smallest if `more_is_better`.
     n_repeats : int
     unit : {"s", "MB", "rows/s"}
     one_thread : bool
@@ -308,7 +308,7 @@ class Case:
     device: str = "cpu"
 
     def run(self, n_repeats: int, shrink: int) -> dict[str, Any]:
-        """Measure; the first pair warms up, and counts only where it is all."""
+        """Measure pairs; the first one warms up, and counts only if it is alone."""
         try:
             pairs = list(itertools.islice(self.pairs(shrink), 1 + n_repeats))
         except Skipped as reason:
@@ -316,7 +316,7 @@ class Case:
         return {"pairs": pairs[1:] or pairs}
 
     def keeps(self, ratio: float) -> bool:
-        """Tell whether a ratio is within the limit."""
+        """Return whether a ratio is within the limit."""
         if self.limit is None:
             return True
         return ratio >= self.limit if self.more_is_better else ratio <= self.limit
