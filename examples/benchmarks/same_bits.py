@@ -150,6 +150,12 @@ def configurations():
         yield f"{name} three", own, "three", "fit"
         yield f"{name} frame", own, "frame", "fit"
     yield "linear sgd", {"module": "linear", "optimizer": "sgd"}, "three", "fit"
+    for optimizer in ("adamw", "sgd"):
+        narrow = {"optimizer": optimizer, "max_epochs": 3}
+        yield f"narrow {optimizer}", {"module": "linear", **narrow}, "narrow", "fit"
+        for module in ("linear", OneColumn):
+            own = {"module": module, "n_members": 3, **narrow}
+            yield f"narrow {optimizer} x 3 {module}", own, "narrow", "fit"
     yield "linear members", {"module": "linear", "n_members": 3}, "two", "fit"
     yield "linear sparse", {"module": "linear"}, "sparse", "fit"
     yield "linear frame", {"module": "linear", "class_weight": "balanced"}, *F
@@ -223,6 +229,8 @@ def table(kind):
         weight = rng.uniform(0.5, 2.0, n_rows)
     elif kind == "zero weights":
         weight = rng.integers(0, 3, n_rows).astype(float)
+    elif kind == "narrow":
+        X = StandardScaler().fit_transform(X)[:, :5]
     elif kind == "plain":
         X = StandardScaler().fit_transform(X)
     elif kind == "sparse":

@@ -64,7 +64,7 @@ def build_net(
             **options.net_params,
         ).initialize()
         _prepare_network(net, options, rows, held_out, start)
-    net.initialize_optimizer()  # statistics may have replaced parameters
+    net.initialize_optimizer()  # again: statistics may have replaced parameters
     return net
 
 
@@ -93,8 +93,9 @@ def _prepare_network(
     network, spec = net.network_, options.network
     some, folds = _sample(len(rows)), {}
     if held_out is not None and held_out.folds is not None:
-        names = accepted_names(network.initialize_from) or {"folds"}
-        folds = {"folds": held_out.folds[some]} if "folds" in names else {}
+        names = accepted_names(network.initialize_from)  # None: it accepts any
+        if names is None or "folds" in names:
+            folds = {"folds": held_out.folds[some]}
     network.initialize_from(*_columns(rows, some), **folds)
     module: Any = getattr(net.module_, "_orig_mod", net.module_)  # not compiled yet
     _check_output(module, spec, len(options.classes), rows.X[:2])
@@ -115,11 +116,8 @@ def resume(
     net.criterion = options.loss
     net.initialize_criterion()
     optimizer = options.optimizer
-    leaves_lbfgs = (
-        isinstance(net.optimizer_, torch.optim.LBFGS)
-        and not optimizer.solves
-        and optimizer.factory is not net.optimizer
-    )
+    was_lbfgs = isinstance(net.optimizer_, torch.optim.LBFGS)
+    leaves_lbfgs = optimizer.is_auto and was_lbfgs and not optimizer.solves
     if not options.is_partial or leaves_lbfgs:
         net.optimizer = optimizer.factory
         net.lr = optimizer.learning_rate
@@ -155,16 +153,16 @@ def _check_output(
     dense = X.toarray() if sparse.issparse(X) else X
     x, n_members = torch.as_tensor(dense, device=parameter.device), spec.n_members
     columns = {n_classes, 1} if n_classes == 2 else {n_classes}
-    batches = [x]
+    one_row = tuple(network(x[:1]).shape)
+    batches, members = [x], one_row[1:-1]  # as many for two rows as for one
     if n_members > 1:
         batches.append(x[:, None].expand(-1, n_members, -1))
+        members = (n_members,)
     for batch in batches:
         shape = tuple(network(batch).shape)
-        is_right = len(shape) in (2, 3)
-        if n_members > 1:
-            is_right = shape[:-1] == (len(x), n_members)
+        is_right = len(shape) in (2, 3) and shape[:-1] == (len(batch), *members)
         if not is_right or shape[-1] not in columns:
-            raise ValueError(_shape_message(spec, n_classes, shape, len(x)))
+            raise ValueError(_shape_message(spec, n_classes, shape, len(batch)))
 
 
 def _shape_message(
@@ -175,7 +173,8 @@ def _shape_message(
         return (
             f"module={spec.name} must give logits of shape (batch, {n_classes}) or "
             f"(batch, members, {n_classes}), but gave {shape} for a batch of {n_rows} "
-            "rows."
+            "rows. Networks of imbalnet inside of a module give (batch, members, "
+            f"columns); squeeze(1) takes the axis of one member out."
         )
     return (
         f"module={spec.name} must give logits of shape (batch, {n_members}, "

@@ -63,14 +63,8 @@ def choose_monitor(
 ) -> str | None:
     """Fall back to the loss where a class has too few validation rows to rank.
 
-    Parameters
-    ----------
-    monitor : {"average_precision", "combined", "loss"} or None
-        "combined" falls back silently, for nobody asked for it by name.
-    counts : ndarray of shape (n_classes,)
-        Validation rows of each class.
-    has_folds : bool
-        Whether every row is a validation row, of one member.
+    `counts` are the validation rows of each class. "combined" falls back silently, for
+    nobody asked for it by name.
     """
     fewest = counts.min()
     if monitor in (None, "loss") or fewest >= MIN_RANKED:

@@ -349,13 +349,7 @@ class SharedFeed(_EnsembleFeed):
         self.folds = None if folds is None else as_tensor(folds, home)
 
     def take(self, positions: Tensor | slice) -> Batch:
-        """Gather rows, and their class and weight for each member.
-
-        Returns
-        -------
-        X : Tensor of shape (n_rows, n_features)
-        codes, weight : Tensor of shape (n_rows, members)
-        """
+        """Gather rows, and their class and weight for each member (two axes)."""
         X, codes, row_weight = super().take(positions)
         codes = codes[:, None].expand(-1, self.n_members)
         weight = self.class_weights(codes)
@@ -412,13 +406,10 @@ class FoldFeed(Feed):
         self.is_weighted_phase = is_used
 
     def parts(self, n_rows: int) -> Iterator[Tensor]:
-        """Gather the features for about `n_rows` predictions at a time.
+        """Yield features for about `n_rows` predictions: (rows, members, n_features).
 
-        Yields
-        ------
-        Tensor of shape (n_part_rows, members, n_features)
-            Every member has the rows of its own fold. Short folds are filled up with
-            other rows.
+        Every member has the rows of its own fold. Short folds are filled up with other
+        rows, whose outputs are dropped.
         """
         longest, n_members = self.matrix.shape
         step = max(1, n_rows // n_members)
@@ -442,29 +433,12 @@ class FoldFeed(Feed):
         return log_posterior.log_softmax(-1)
 
     def in_order(self, outputs: Tensor) -> Tensor:
-        """Bring what the `parts` gave into the order of the rows.
-
-        Parameters
-        ----------
-        outputs : Tensor of shape (n_longest_fold, members, n_classes)
-
-        Returns
-        -------
-        Tensor of shape (n_rows, n_classes)
-        """
+        """Bring outputs of `parts` into the order of the rows: (n_rows, n_classes)."""
         return outputs.flatten(0, 1).index_select(0, self.slot.to(outputs.device))
 
 
 def _fold_matrix(folds: NDArray[np.integer], n_folds: int) -> tuple[Tensor, Tensor]:
-    """Put each fold's rows into a column, and return the place of each row.
-
-    Returns
-    -------
-    matrix : Tensor of shape (n_longest_fold, n_folds)
-        Short columns are filled up with another row.
-    slot : Tensor of shape (n_rows,)
-        Positions in the flattened matrix.
-    """
+    """Put each fold's rows into a column, and return each row's place in the matrix."""
     rows, is_row = rows_by_fold(folds, n_folds)
     matrix = np.ascontiguousarray(rows.T, dtype=index_dtype(len(folds)))
     slot = np.empty(len(folds), dtype=np.int64)

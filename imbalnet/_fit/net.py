@@ -11,6 +11,7 @@ import contextlib
 import copy
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -143,7 +144,12 @@ class ImbalanceNet(NeuralNetClassifier):
         return self
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Any:
-        """Build the optimiser, in which weight decay acts on the matrices only."""
+        """Build the optimiser, in which weight decay acts on the matrices only.
+
+        One without the argument (L-BFGS) takes no groups either: it has one learning
+        rate, and the net adds the penalty of the matrices (`penalised_`) to the loss.
+        The loss' own parameters do not decay.
+        """
         decays = "weight_decay" in inspect.signature(self.optimizer).parameters
         groups = self.network_.parameter_groups()
         self.penalised_: list[nn.Parameter] = []
@@ -197,8 +203,11 @@ class ImbalanceNet(NeuralNetClassifier):
 
         The network's fixed first layers (``prepare``) then see whole blocks.
         """
-        batches = super().get_iterator(dataset, training=training)
-        if not training or type(batches) is not TensorBatches or self.compile:
+        new_iterator = partial(super().get_iterator, dataset, training=training)
+        if not training:
+            return _FreshBatches(dataset, new_iterator)
+        batches = new_iterator()
+        if type(batches) is not TensorBatches or self.compile:
             return batches
         if works_on_blocks(self.module_, dataset):
             batches.prepare = self.module_.prepare
@@ -206,7 +215,11 @@ class ImbalanceNet(NeuralNetClassifier):
         return batches
 
     def fit_loop(self, X: Any, y: Any = None, **kwargs: Any) -> ImbalanceNet:
-        """Run the epochs until ``stop_training`` is set; remember an interrupt."""
+        """Run the epochs until ``stop_training`` is set; remember an interrupt.
+
+        `epochs_behind_` counts the epochs behind the present weights: those before,
+        then each epoch that ends, and at last those up to the epoch that is kept.
+        """
         self.was_interrupted = self.stop_training = False
         self.epochs_behind_ = self.epochs_before
         n_earlier = len(self.history)
@@ -501,6 +514,17 @@ class ImbalanceNet(NeuralNetClassifier):
             log_posterior = torch.from_numpy(self.out_of_fold_log_posterior(X))
             return X.aligned(log_posterior).exp().numpy()
         return np.exp(self.predict_log_posterior(X)).mean(axis=1)
+
+
+@dataclass(frozen=True)
+class _FreshBatches:
+    """Batches of a dataset from a new iterator in each epoch, whatever makes it."""
+
+    dataset: Any
+    new_iterator: Callable[[], Any]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.new_iterator())
 
 
 class _LossMean:

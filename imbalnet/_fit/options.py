@@ -334,6 +334,7 @@ class _Resolver:
         return OptimizerSpec(
             factory=optimizer_factory(name),
             params=nested(params, "optimizer"),
+            is_auto=params["optimizer"] == "auto",
             solves=self.solves,
             learning_rate=rates[0],
             full_batch_learning_rate=rates[1],

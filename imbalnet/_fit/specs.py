@@ -87,6 +87,8 @@ class OptimizerSpec:
 
     Attributes
     ----------
+    is_auto : bool
+        Whether it was chosen for the user, so that ``partial_fit`` may choose again.
     solves : bool
         Whether it is L-BFGS: full batches and a constant learning rate.
     full_batch_learning_rate : float
@@ -99,6 +101,7 @@ class OptimizerSpec:
 
     factory: OptimizerFactory
     params: Mapping[str, Any]
+    is_auto: bool
     solves: bool
     learning_rate: float
     full_batch_learning_rate: float

@@ -77,14 +77,9 @@ def as_table(X: Any, reading: Reading) -> Any:
 
 
 def read_matrix(X: Any, reading: Reading) -> tuple[Any, Columns]:
-    """Read a table that `as_table` returned.
+    """Read a table that `as_table` returned: its matrix, and what its columns hold.
 
-    Returns
-    -------
-    matrix : {ndarray, CSR matrix} of shape (n_rows, n_features)
-        X itself if dtype and layout fit.
-    columns : Columns
-        What the columns hold.
+    The matrix is X itself if dtype and layout fit.
     """
     columns, reader = reading.columns, reader_of(X)
     if columns.names_categories and reader is None:

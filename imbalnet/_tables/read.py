@@ -24,23 +24,8 @@ def read_rows(
     Rows of weight 0 are left out of the index, as if they were not there: they make
     no class, and no level of a category.
 
-    Parameters
-    ----------
-    X : {ndarray, data frame, sparse matrix} of shape (n_rows, n_features)
-        What `as_table` returned.
-    y, sample_weight : array-like of shape (n_rows,)
-        What the user passed; None weighs every row 1.
-    reading : Reading
-        How X is read.
-    classes : ndarray of shape (n_classes,) or None
-        The sorted labels; None takes them from y.
-
-    Returns
-    -------
-    rows : Rows
-        The training rows.
-    classes : ndarray of shape (n_classes,)
-        The sorted labels.
+    X is what `as_table` returned, `classes` are the sorted labels (None: those of y).
+    Returns the rows and the sorted labels.
     """
     labels = as_labels(y)
     matrix, columns = read_matrix(X, reading)

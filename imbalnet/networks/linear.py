@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imbalnet.networks.base import as_logits
 from imbalnet.networks.mlp import MLP
 
 
@@ -64,6 +65,14 @@ class LinearModel(MLP):
         """Start at zero, as a convex problem may."""
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the logits of a batch.
+
+        It is a forward of its own so that training does not standardise whole blocks:
+        the bits would depend on where in a block a batch begins.
+        """
+        return as_logits(self.body(self.prepare(x)))
 
     def initialize_output(self, logits: Tensor) -> None:
         """Set the bias to `logits`, of shape (out_features,)."""

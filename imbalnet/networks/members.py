@@ -10,7 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imbalnet.networks.base import Network, as_logits, is_split, network_of
+from imbalnet.networks.base import (
+    Network,
+    is_split,
+    network_of,
+    with_all_columns,
+)
 
 
 class Members(Network):
@@ -118,5 +123,6 @@ class Members(Network):
 def _logits(
     steps: Iterable[Callable[[Tensor], Tensor]], rows: Sequence[Tensor]
 ) -> Tensor:
-    pairs = zip(steps, rows, strict=True)
-    return torch.cat([as_logits(step(part)) for step, part in pairs], dim=1)
+    outputs = [step(part) for step, part in zip(steps, rows, strict=True)]
+    of_one = [logits if logits.ndim == 2 else logits.squeeze(1) for logits in outputs]
+    return with_all_columns(torch.stack(of_one, dim=1))

@@ -11,6 +11,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from imbalnet import BalancedNeuralClassifier
+from imbalnet._fit.batches import TensorBatches
+from imbalnet.networks import MLP
 
 
 def fitted(data, **params):
@@ -179,3 +181,60 @@ def test_compiled_network_predicts_the_same(rare):
     np.testing.assert_allclose(
         compiled.predict_proba(X), plain.predict_proba(X), atol=1e-6
     )
+
+
+class WideAndDeep(nn.Module):
+    """A module around one of ours, whose logits have an axis of members."""
+
+    def __init__(self, in_features, out_features, *, squeezes):
+        super().__init__()
+        self.deep = MLP(in_features, out_features, hidden_sizes=(8,))
+        self.wide = nn.Linear(in_features, out_features)
+        self.squeezes = squeezes
+
+    def forward(self, x):
+        deep = self.deep(x)
+        return (deep.squeeze(1) if self.squeezes else deep) + self.wide(x)
+
+
+def test_a_network_inside_a_module_needs_its_axis_taken_out(rare):
+    """Otherwise rows would be taken for members: (batch, 1, 2) + (batch, 2)."""
+    with pytest.raises(ValueError, match=r"gave \(2, 2, 2\) .* squeeze\(1\)"):
+        fitted(rare, module=WideAndDeep, module__squeezes=False)
+    X, y = rare
+    clf = fitted(rare, module=WideAndDeep, module__squeezes=True, learning_rate=0.02)
+    assert average_precision_score(y, clf.decision_function(X)) > 0.7
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_own_validation_iterator_needs_no_more_than_to_iterate(rare, n_members):
+    """It is made anew for each epoch, as an iterator may be used up."""
+
+    def used_up(dataset, batch_size):
+        yield from TensorBatches(dataset, batch_size)
+
+    params = {"early_stopping": True, "max_epochs": 3, "n_members": n_members}
+    own, ours = (
+        fitted(rare, **params, **iterator)
+        for iterator in ({"net__iterator_valid": used_up}, {})
+    )
+    np.testing.assert_allclose(
+        own.history_[:, "valid_loss"], ours.history_[:, "valid_loss"], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("module", ["mlp", "linear", "resnet", "tabular"])
+def test_no_weight_decay_is_none_at_all(rare, module):
+    """Not even the default of torch's optimiser."""
+    clf = fitted(rare, module=module, optimizer="adamw", weight_decay=0.0, max_epochs=1)
+    groups = clf.net_.optimizer_.param_groups
+    assert [group["weight_decay"] for group in groups] == [0.0] * len(groups)
+
+
+def test_partial_fit_keeps_an_optimiser_that_was_named(rare):
+    X, y = rare
+    clf = fitted(rare, module="linear")
+    clf.set_params(optimizer="adamw").partial_fit(X, y)
+    assert isinstance(clf.net_.optimizer_, torch.optim.LBFGS)
+    clf.set_params(optimizer="auto").partial_fit(X, y)
+    assert isinstance(clf.net_.optimizer_, torch.optim.AdamW)
