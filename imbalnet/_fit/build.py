@@ -153,11 +153,12 @@ def _check_output(
     dense = X.toarray() if sparse.issparse(X) else X
     x, n_members = torch.as_tensor(dense, device=parameter.device), spec.n_members
     columns = {n_classes, 1} if n_classes == 2 else {n_classes}
-    one_row = tuple(network(x[:1]).shape)
-    batches, members = [x], one_row[1:-1]  # as many for two rows as for one
     if n_members > 1:
-        batches.append(x[:, None].expand(-1, n_members, -1))
-        members = (n_members,)
+        batches = [x, x[:, None].expand(-1, n_members, -1)]
+        members: tuple[int, ...] = (n_members,)
+    else:
+        batches = [x]
+        members = tuple(network(x[:1]).shape)[1:-1]  # as many for two rows as for one
     for batch in batches:
         shape = tuple(network(batch).shape)
         is_right = len(shape) in (2, 3) and shape[:-1] == (len(batch), *members)
