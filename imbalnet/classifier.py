@@ -163,8 +163,9 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Columns that hold categories: names, positions or a mask. "from_dtype" takes the
         columns of a data frame (pandas, polars, pyarrow.Table) whose dtype is category,
-        enum, dictionary, string, or object with other values than numbers. None takes
-        all columns for numbers. Missing and unseen categories are categories too.
+        enum, dictionary, interval, string, or object with other values than numbers,
+        and the columns of an array with words that are no numbers. None takes all
+        columns for numbers. Missing and unseen categories are categories too.
 
     n_members : int or "auto", default="auto"
         Networks that are trained side by side from different starts; their
@@ -460,7 +461,8 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             Numbers and categories, see `categorical_features`. Numbers may be missing
             if the network's class has ``accepts_missing = True`` (all of imbalnet's
             have), and infinite with ``module__clip=True``; not in a sparse matrix.
-            Dates are an error.
+            Columns that float32 would take digits from, such as timestamps, are centred
+            in float64 first. Dates are an error.
         y : array-like of shape (n_rows,)
             Labels of any sortable kind.
         sample_weight : array-like of shape (n_rows,), default=None
@@ -739,7 +741,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
                 f"of {self.net_.n_members} members are averaged, not their "
                 "coefficients."
             )
-        coef, intercept = module.coefficients()
+        coef, intercept = self._columns.raw_coefficients(*module.coefficients())
         scale = self.net_.criterion_.logit_scale(len(self.classes_)).cpu().numpy()
         scale = scale[-len(intercept) :]  # of two classes the second has the logit
         return coef * scale[:, None], intercept * scale

@@ -5,12 +5,13 @@ function takes the estimator, which itself compares the column names and the wid
 what `as_table` returns (scikit-learn's ``validate_data``).
 """
 
-from imbalnet._tables.columns import ColumnRules, Columns
+from imbalnet._tables.columns import Columns
 from imbalnet._tables.features import Reading, as_table, matrix_blocks
 from imbalnet._tables.labels import all_classes
 from imbalnet._tables.read import read_rows, read_validation_rows
 from imbalnet._tables.readers import is_frame
 from imbalnet._tables.rows import Rows, resampled_matrix
+from imbalnet._tables.rules import ColumnRules
 
 __all__ = [
     "ColumnRules",

@@ -1,143 +1,23 @@
 """What the columns of a table hold: numbers, or categories, which become codes.
 
-`ColumnRules` finds it in the training rows. The `Columns` that it returns read every
-further table.
+`ColumnRules` (in ``rules.py``) finds it in the training rows. The `Columns` that it
+returns read every further table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imbalnet._tables.fill import filled
 from imbalnet._tables.levels import Levels
-from imbalnet._tables.readers import Reader, listed, reject_columns_of_times
-
-# A cache line of float32, and the rows of so many columns that the L1 cache holds.
-_COLUMNS_AT_ONCE = 16
-_ROWS_AT_ONCE = 2048
-
-
-@dataclass(frozen=True)
-class ColumnRules:
-    """What columns may hold; `read` finds what those of the training rows do hold.
-
-    Attributes
-    ----------
-    categorical_features : "from_dtype", array-like or None
-        The estimator's parameter.
-    missing, infinite, categories : bool
-        Whether the network takes missing numbers, infinite numbers and categories.
-    module : str
-        The network's name, for error messages.
-    """
-
-    categorical_features: Any = "from_dtype"
-    missing: bool = False
-    infinite: bool = False
-    categories: bool = True
-    module: str = "the network"
-
-    @property
-    def names_categories(self) -> bool:
-        """Whether the parameter, not the dtypes, says which columns hold categories."""
-        return not (
-            self.categorical_features is None
-            or isinstance(self.categorical_features, str)
-            or len(self.categorical_features) == 0
-        )
-
-    def of_numbers(self) -> Columns:
-        """Return the columns of a table of numbers only."""
-        return Columns((), self.missing, self.infinite)
-
-    def read(self, reader: Reader, dtype: type) -> tuple[NDArray, Columns]:
-        """Read a table and find the levels of its columns; raise for unusable ones."""
-        is_category = self.choose(reader)
-        self._check_module(reader, is_category)
-        levels: list[Levels | None] = [None] * len(reader.names)
-
-        def column(i: int) -> NDArray:
-            if not is_category[i]:
-                return reader.numbers(i)
-            positions, values = reader.dictionary(i)
-            seen = np.zeros(len(values) + 1, dtype=bool)  # the last one for -1
-            seen[positions] = True
-            levels[i] = found = Levels.of(compress(values, seen.tolist()))
-            return found.codes(positions, values)
-
-        matrix = _filled(reader, dtype, column)
-        known = zip(reader.names, levels, strict=True)
-        reject_columns_of_times(name for name, lv in known if lv and lv.hold_times)
-        found = tuple(levels) if is_category.any() else ()
-        return matrix, Columns(found, self.missing, self.infinite)
-
-    def choose(self, reader: Reader) -> NDArray[np.bool_]:
-        """Return which columns hold categories; raise if X lacks some of them."""
-        n_features = len(reader.names)
-        if not self.names_categories:
-            is_automatic = isinstance(self.categorical_features, str)
-            return np.array(
-                [is_automatic and reader.is_category(i) for i in range(n_features)],
-                dtype=bool,
-            )
-        given = np.asarray(self.categorical_features)
-        kind = given.dtype.kind if given.ndim == 1 else ""
-        if kind == "b" and len(given) != n_features:
-            raise self._error(
-                f"is a mask of {len(given)} columns, but X has {n_features}; give one "
-                "bool for each column"
-            )
-        if kind == "b":
-            return given
-        if kind in ("i", "u"):
-            positions: Any = given
-        elif kind and all(isinstance(name, str) for name in given):
-            positions = self._positions_of(given.tolist(), reader.names)
-        else:
-            raise self._error(
-                'must be "from_dtype", None, a list of column names or of positions, '
-                "or a mask of bool"
-            )
-        if np.min(positions) < 0 or np.max(positions) >= n_features:
-            raise self._error(
-                f"holds positions that X does not have; give some from 0 to "
-                f"{n_features - 1}"
-            )
-        return np.isin(np.arange(n_features), positions)
-
-    def _positions_of(self, given: list[str], names: list[Any]) -> list[int]:
-        if not all(isinstance(name, str) for name in names):
-            raise self._error(
-                "names columns, but those of X have no names; give positions or a mask"
-            )
-        unknown = [name for name in given if name not in names]
-        if unknown:
-            raise self._error(
-                f"names columns that X does not have: {unknown}; known are "
-                f"{listed(names)}"
-            )
-        return [names.index(name) for name in given]
-
-    def _error(self, fault: str) -> ValueError:
-        return ValueError(
-            f"categorical_features={self.categorical_features!r} {fault}."
-        )
-
-    def _check_module(self, reader: Reader, is_category: NDArray[np.bool_]) -> None:
-        if self.categories or not is_category.any():
-            return
-        names = listed(list(compress(reader.names, is_category)))
-        raise ValueError(
-            f"X has columns of categories: {names}, but module={self.module} takes "
-            f"numbers only. Use module='mlp', or {_ENCODE_BEFORE.format(names)}. A "
-            "module of your own takes codes if it accepts n_categories= (the number of "
-            "codes of each column, 0 for numbers)."
-        )
+from imbalnet._tables.readers import Reader
+from imbalnet._tables.shifts import Shift, map_columns
 
 
 @dataclass(frozen=True)
@@ -153,11 +33,14 @@ class Columns:
         The levels of each column, None for numbers; empty if all columns hold numbers.
     missing, infinite : bool
         Whether numbers may be missing or infinite.
+    shifts : mapping of int to Shift
+        What columns of numbers are shifted by before the cast to float32; few are.
     """
 
     levels: tuple[Levels | None, ...] = ()
     missing: bool = False
     infinite: bool = False
+    shifts: Mapping[int, Shift] = field(default_factory=dict)
 
     @property
     def names_categories(self) -> bool:
@@ -169,20 +52,53 @@ class Columns:
         """Number of codes of each column, 0 for numbers; empty without categories."""
         return tuple(0 if lv is None else lv.n_codes for lv in self.levels)
 
-    def of_numbers(self) -> Columns:
+    def of_numbers(self, table: Any, dtype: type, used: NDArray | None) -> Columns:
         """Return itself, the columns of a table of numbers only."""
+        del table, dtype, used
         return self
 
-    def read(self, reader: Reader, dtype: type) -> tuple[NDArray, Columns]:
+    def read(
+        self, reader: Reader, dtype: type, used: NDArray | None = None
+    ) -> tuple[NDArray, Columns]:
         """Read a further table; raise if columns of numbers hold something else."""
+        del used
 
         def column(i: int) -> NDArray:
             known = self.levels[i] if self.levels else None
-            if known is None:
-                return reader.numbers(i)
-            return known.codes(*reader.dictionary(i))
+            if known is not None:
+                return known.codes(*reader.dictionary(i))
+            values = reader.numbers(i)
+            return self.shifts[i].apply(values) if i in self.shifts else values
 
-        return _filled(reader, dtype, column), self
+        return filled(reader, dtype, column), self
+
+    def shifted(self, X: Any, dtype: type) -> Any:
+        """Convert an array or a CSR matrix of numbers; itself if nothing changes."""
+        if not self.shifts:
+            return X
+        return map_columns(X, {i: s.apply for i, s in self.shifts.items()}, dtype)
+
+    def restored(self, X: Any) -> Any:
+        """Return what `shifted` made as it came, in float64 if there are shifts."""
+        if not self.shifts:
+            return X
+        undo = {i: shift.undo for i, shift in self.shifts.items()}
+        return map_columns(X, undo, np.float64)
+
+    def raw_coefficients(
+        self, coef: NDArray, intercept: NDArray
+    ) -> tuple[NDArray, NDArray]:
+        """Return the coefficients of columns as they came, from those of shifted ones.
+
+        `coef`, of shape (n_outputs, n_inputs), begins with the columns of numbers.
+        """
+        coef, intercept = coef.copy(), intercept.copy()
+        is_number = [levels is None for levels in self.levels]
+        for i, (center, scale) in self.shifts.items():
+            place = sum(is_number[:i]) if is_number else i
+            coef[:, place] /= scale
+            intercept -= coef[:, place] * center
+        return coef, intercept
 
     def used_by(self, X: NDArray, index: NDArray) -> Columns:
         """Drop the levels that only rows outside `index` have; recode X in place."""
@@ -200,10 +116,15 @@ class Columns:
         return replace(self, levels=tuple(levels))
 
     def to_frame(self, X: NDArray, names: Sequence[Any], index: Any) -> Any:
-        """Return a matrix as a pandas frame, with categories of dtype category."""
+        """Return a matrix as a pandas frame, with categories of dtype category.
+
+        Shifted columns are restored, in float64.
+        """
         import pandas as pd
 
         columns = dict(zip(names, X.T, strict=True))
+        for i, shift in self.shifts.items():
+            columns[names[i]] = shift.undo(X[:, i])
         for name, known in zip(names, self.levels, strict=False):
             if known is not None:
                 n_levels = len(known.values)
@@ -225,39 +146,3 @@ class Columns:
                 f"{maker} made values that are no category of the columns {bad}: it "
                 f"interpolates. Use SMOTENC(categorical_features={bad}) or SMOTEN()."
             )
-
-
-def _filled(reader: Reader, dtype: type, column: Callable[[int], NDArray]) -> NDArray:
-    """Fill a matrix column by column; raise with all columns that cannot be read."""
-    n_features = len(reader.names)
-    matrix: NDArray = np.empty((reader.n_rows, n_features), dtype=dtype)
-    unread = []
-    with np.errstate(over="ignore"):  # what overflows is reported later
-        for start in range(0, n_features, _COLUMNS_AT_ONCE):
-            some = range(start, min(start + _COLUMNS_AT_ONCE, n_features))
-            part: NDArray = np.empty((len(some), reader.n_rows), dtype=dtype)
-            for values, i in zip(part, some, strict=True):
-                try:
-                    values[:] = column(i)
-                except (TypeError, ValueError):
-                    unread.append(str(reader.names[i]))
-            _transpose(part, matrix[:, some.start : some.stop])
-    if unread:
-        raise ValueError(
-            f"X has columns that are not numeric: {listed(unread)}. Name them in "
-            f"categorical_features, or {_ENCODE_BEFORE.format(listed(unread))}."
-        )
-    return matrix
-
-
-def _transpose(part: NDArray, out: NDArray) -> None:
-    """Copy columns into a matrix of rows, in blocks that the cache holds."""
-    for start in range(0, len(out), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
-        out[rows] = part[:, rows].T
-
-
-_ENCODE_BEFORE = (
-    "encode them before the classifier, for instance with make_column_transformer("
-    "(OneHotEncoder(handle_unknown='ignore'), {}), remainder='passthrough')"
-)

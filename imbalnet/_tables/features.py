@@ -7,6 +7,7 @@ Reading has three steps: `as_table`, then the estimator's check of names and wid
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +16,18 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils import check_array, gen_batches
 
-from imbalnet._tables.columns import ColumnRules, Columns
+from imbalnet._tables.columns import Columns
 from imbalnet._tables.readers import (
     ArrayReader,
+    holds_words,
     is_frame,
     is_plain,
+    is_sparse,
     listed,
     reader_of,
     reject_times,
 )
+from imbalnet._tables.rules import ColumnRules
 
 # Rows of a block in prediction.
 _BLOCK_ROWS = 2**16
@@ -71,25 +75,63 @@ def as_table(X: Any, reading: Reading) -> Any:
     reject_times(X)
     if len(getattr(X, "shape", ())) == 2:
         return X
-    dtype = object if reading.columns.names_categories else reading.dtype
-    with np.errstate(over="ignore"):  # what overflows is named when it is read
-        return reading.checked(X, dtype, finite=False)
+    if not reading.columns.names_categories:
+        with suppress(ValueError):  # words, or an error that comes again
+            return reading.checked(X, np.float64, finite=False)
+    return reading.checked(X, object, finite=False)
 
 
-def read_matrix(X: Any, reading: Reading) -> tuple[Any, Columns]:
+def read_matrix(
+    X: Any, reading: Reading, used: NDArray | None = None
+) -> tuple[Any, Columns]:
     """Read a table that `as_table` returned: its matrix, and what its columns hold.
 
-    The matrix is X itself if dtype and layout fit.
+    The matrix is X itself if dtype and layout fit. `used` are the rows that count
+    (None: all); the others may hold anything that can be read.
     """
-    columns, reader = reading.columns, reader_of(X)
-    if columns.names_categories and reader is None:
+    columns, dtype, reader = reading.columns, reading.dtype, reader_of(X)
+    names = None if reader is None else reader.names
+    if reader is None or (is_sparse(reader) and not columns.names_categories):
+        X, reader = _as_matrix(X, reading), None
+    if reader is None and (columns.names_categories or holds_words(X)):
         reader = _array_reader(X)
     if reader is not None and (columns.names_categories or not is_plain(reader)):
-        X, columns = columns.read(reader, reading.dtype)
+        X, columns = columns.read(reader, dtype, used)
     else:
-        columns = columns.of_numbers()
-    names = None if reader is None else reader.names
+        columns = columns.of_numbers(X if reader is None else reader, dtype, used)
+        if reader is None:
+            X = columns.shifted(X, dtype)
+        elif columns.shifts:
+            X, _ = columns.read(reader, dtype)
     return _finite(X, reading, columns, names), columns
+
+
+def _as_matrix(X: Any, reading: Reading) -> Any:
+    """Return anything but a frame as an array or a CSR matrix.
+
+    A masked value is a gap. Objects become numbers unless there are words.
+    """
+    if hasattr(X, "sparse"):
+        X = X.sparse.to_coo()
+    if sparse.issparse(X):
+        return X.tocsr()
+    if isinstance(X, np.ma.MaskedArray):
+        X = _unmasked(X)
+    X = np.asanyarray(X)
+    is_number = X.dtype.kind in "biuf" and not isinstance(X, np.matrix)
+    if is_number or reading.columns.names_categories or holds_words(X):
+        return X
+    return reading.checked(X, np.float64, finite=False)
+
+
+def _unmasked(X: Any) -> NDArray:
+    if not np.ma.is_masked(X):
+        return np.ma.getdata(X)
+    if X.dtype.kind in "OUS":
+        values = np.ma.getdata(X).astype(object)
+        values[np.ma.getmaskarray(X)] = None
+        return values
+    return X.astype(np.result_type(X.dtype, np.float32), copy=False).filled(np.nan)
 
 
 def matrix_blocks(X: Any, reading: Reading) -> Iterator[Any]:

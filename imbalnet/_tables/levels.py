@@ -79,6 +79,12 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, float | np.floating | Decimal) and value != value
 
 
+def are_numbers(values: Iterable[Any]) -> bool:
+    """Whether some values are numbers, and all others missing."""
+    kinds = {type(value) for value in values if not is_missing(value)}
+    return bool(kinds) and all(issubclass(kind, Real | Decimal) for kind in kinds)
+
+
 def _sort_key(value: Any) -> tuple[Any, ...]:
     if isinstance(value, Real | Decimal):
         return 0, value

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils import check_consistent_length
 
-from imbalnet._tables.columns import ColumnRules
 from imbalnet._tables.features import Reading, read_matrix
 from imbalnet._tables.labels import as_codes, as_labels, as_weights, sorted_classes
 from imbalnet._tables.readers import reader_of
 from imbalnet._tables.rows import Rows
+from imbalnet._tables.rules import ColumnRules
 
 
 def read_rows(
@@ -28,10 +28,10 @@ def read_rows(
     Returns the rows and the sorted labels.
     """
     labels = as_labels(y)
-    matrix, columns = read_matrix(X, reading)
-    check_consistent_length(matrix, labels)
-    weight = as_weights(sample_weight, matrix)
+    weight = as_weights(sample_weight, X)
     index = None if weight is None or weight.all() else np.flatnonzero(weight)
+    matrix, columns = read_matrix(X, reading, index)
+    check_consistent_length(matrix, labels)
     used = labels if index is None else labels[index]
     classes = sorted_classes(used) if classes is None else classes
     if len(classes) < 2:

@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imbalnet._tables.levels import are_numbers
+
 # Names of dtypes in lower case.
 _CATEGORIES = re.compile(
-    r"(category|categorical|enum|dictionary|string|large_string|utf8)|(str|null)$"
+    r"(category|categorical|enum|dictionary|string|large_string|utf8|interval)|"
+    r"(str|null)$"
 )
 _TIMES = re.compile("date|time|duration|period")
 _PLAIN = re.compile(r"(u?int|float)\d+$|bool$|Sparse\[(u?int|float|bool)")
 
-# What pandas calls object columns of numbers.
+# What pandas calls object columns of numbers, and those that may be.
 _NUMBERS = {"boolean", "decimal", "floating", "integer", "mixed-integer-float"}
-_NUMBERS_OR_NONE = {bool, int, float, type(None)}
+_MIXED = {"mixed", "mixed-integer"}
 
 # Integers within a range below this are encoded without sorting.
 _SMALL_RANGE = 4096
@@ -73,6 +76,11 @@ def reader_of(X: Any) -> Reader | None:
 def is_plain(reader: Reader) -> bool:
     """Whether all columns are NumPy's numbers, whose only gap is NaN."""
     return all(_PLAIN.match(dtype) for dtype in reader.dtypes)
+
+
+def is_sparse(reader: Reader) -> bool:
+    """Whether all columns are pandas' sparse ones, which make a sparse matrix."""
+    return all(dtype.startswith("Sparse[") for dtype in reader.dtypes)
 
 
 def reject_times(X: Any) -> None:
@@ -135,7 +143,11 @@ class _PandasReader(Reader):
             return super().is_category(i)
         from pandas.api.types import infer_dtype
 
-        return infer_dtype(self.frame.iloc[:, i], skipna=True) not in _NUMBERS
+        column = self.frame.iloc[:, i]
+        kind = infer_dtype(column, skipna=True)
+        if kind in _MIXED:
+            return not are_numbers(column.tolist())
+        return kind not in _NUMBERS
 
 
 class _PolarsReader(Reader):
@@ -175,8 +187,7 @@ class _PolarsReader(Reader):
     def is_category(self, i: int) -> bool:
         if self.dtypes[i] != "Object":
             return super().is_category(i)
-        kinds = {type(value) for value in self.columns[i].to_list()}
-        return not kinds & {bool, int, float} or not kinds <= _NUMBERS_OR_NONE
+        return not are_numbers(self.columns[i].to_list())
 
 
 class _ArrowReader(Reader):
@@ -213,7 +224,7 @@ class _ArrowReader(Reader):
 
 
 class ArrayReader(Reader):
-    """Columns of a two-dimensional array, which has no dtypes of categories."""
+    """Columns of a two-dimensional array; words that are no numbers are categories."""
 
     def __init__(self, X: NDArray) -> None:
         self.X = X
@@ -228,6 +239,23 @@ class ArrayReader(Reader):
 
     def dictionary(self, i: int) -> Dictionary:
         return dictionary_of(self.X[:, i])
+
+    def is_category(self, i: int) -> bool:
+        column = self.X[:, i]
+        if not holds_words(column):
+            return False
+        try:
+            column.astype(np.float64)
+        except (TypeError, ValueError):
+            return True
+        return False
+
+
+def holds_words(X: Any) -> bool:
+    """Whether an array holds strings."""
+    if not isinstance(X, np.ndarray) or X.dtype.kind not in "OU":
+        return False
+    return X.dtype.kind == "U" or any(isinstance(value, str) for value in X.flat)
 
 
 def dictionary_of(column: NDArray) -> Dictionary:

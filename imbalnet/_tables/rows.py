@@ -94,12 +94,13 @@ class Rows:
         """Return the features as resamplers take them.
 
         That is a pandas frame if X was read from a frame: categories have dtype
-        category, the other columns the dtype of X.
+        category, the other columns the dtype of X. Columns that were shifted before
+        the cast to float32 are as they came, in float64.
         """
         X = self.of(self.X)
         reader = reader_of(self.frame)
         if reader is None or find_spec("pandas") is None:
-            return X
+            return self.columns.restored(X)
         index = getattr(self.frame, "index", None)
         index = index if index is None or self.index is None else index[self.index]
         return self.columns.to_frame(X, reader.names, index)
@@ -111,4 +112,4 @@ def resampled_matrix(X: Any, rows: Rows, maker: str) -> Any:
     if reader is not None:
         return rows.columns.read(reader, rows.X.dtype)[0]
     rows.columns.check_codes(X, maker)
-    return X
+    return rows.columns.shifted(X, rows.X.dtype.type)

@@ -339,14 +339,13 @@ def test_bad_parameter_is_named_and_changes_nothing(rare, params, message):
             pl.DataFrame({"a": [1.0, 2] * 10, "city": [["Bonn"], ["Ulm"]] * 10}),
             r"not numeric: \['city'\]",
         ),
-        (np.array([["Bonn", "Ulm"]] * 20), "could not convert string to float"),
         (np.full((20, 2), np.inf), r"infinite values.*: \[0, 1\]"),
-        (np.full((20, 2), 1e300), "too large for dtype"),
+        (np.array([[{}, 1]] * 20), "must be a string or a real number"),
     ],
-    ids=["infinite", "polars lists", "words", "infinite array", "float32 overflow"],
+    ids=["infinite", "polars lists", "infinite array", "objects"],
 )
 def test_unusable_features_are_named(X, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         mlp().fit(X, [0, 1] * 10)
 
 

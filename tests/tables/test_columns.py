@@ -206,6 +206,15 @@ NUMBERS = {
     "polars integer": (pl.Series([3, None]), [3, np.nan]),
     "polars decimal": (pl.Series([Decimal("2.5"), None]), [2.5, np.nan]),
     "polars object": (pl.Series([1, None], dtype=pl.Object), [1, np.nan]),
+    "decimal and float": (np.array([Decimal("2.5"), 1.5], dtype=object), [2.5, 1.5]),
+    "Arrow decimal": (
+        pd.array([Decimal("2.5"), None], dtype=pd.ArrowDtype(pa.decimal128(4, 1))),
+        [2.5, np.nan],
+    ),
+    "polars object, decimal": (
+        pl.Series([Decimal("2.5"), None], dtype=pl.Object),
+        [2.5, np.nan],
+    ),
     "table, bool": (pa.array([True, None]), [1, np.nan]),
     "table, bool without gaps": (pa.array([True, False]), [1, 0]),
     "table, integer": (pa.array([3, None]), [3, np.nan]),
@@ -286,6 +295,15 @@ def test_intervals_are_categories():
     matrix, columns = fitted(X)
     assert columns.n_categories == (5,)
     assert matrix[0] == matrix[3]
+
+
+def test_columns_of_intervals_are_categories():
+    intervals = pd.arrays.IntervalArray.from_breaks([0, 2, 5, 9])
+    X = pd.DataFrame({"bin": intervals.take([2, 0, 1, 0])})
+    matrix, columns = fitted(X)
+    assert columns.levels[0].values == tuple(intervals)
+    assert matrix.ravel().tolist() == [2, 0, 1, 0]
+    assert encoded(columns, X[::-1]).ravel().tolist() == [0, 1, 0, 2]
 
 
 UNUSABLE = {

@@ -106,6 +106,58 @@ def test_lists_with_categories_keep_their_values():
     assert columns.n_categories == (0, 3)
 
 
+@pytest.mark.parametrize("build", [np.asarray, np.ndarray.tolist, pd.DataFrame])
+def test_words_of_an_array_are_categories_as_those_of_a_frame(build):
+    X = np.array([["Ulm", 1, "7"], ["Bonn", 2.5, "8"], [None, 3, "7"]], dtype=object)
+    reading = Reading(ColumnRules(), np.float32, "Net")
+    matrix, columns = read_matrix(as_table(build(X), reading), reading)
+    is_frame = build is pd.DataFrame
+    assert columns.n_categories == (4, 0, 4 if is_frame else 0)
+    assert matrix[:, :2].tolist() == [[1, 1], [0, 2.5], [2, 3]]
+    # NumPy takes words that are all numbers for numbers, and so does scikit-learn
+    assert matrix[:, 2].tolist() == ([0, 1, 0] if is_frame else [7, 8, 7])
+    later = Reading(columns, np.float32, "Net")
+    again, _ = read_matrix(as_table(build(X[::-1]), later), later)
+    np.testing.assert_array_equal(again, matrix[::-1])
+
+
+@pytest.mark.parametrize("build", [np.asarray, np.ndarray.tolist])
+def test_words_that_are_not_to_be_categories_are_named(build):
+    X = build(np.array([["Ulm", 1], ["Bonn", 2]], dtype=object))
+    for columns in (ColumnRules(None), ColumnRules([1]), Columns()):
+        reading = Reading(columns, np.float32, "Net")
+        with pytest.raises(ValueError, match=r"not numeric: \[0\].*OneHotEncoder"):
+            read_matrix(as_table(X, reading), reading)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, int, object, "<U3"])
+def test_masked_values_are_gaps(dtype):
+    hidden = np.array([[1, 9], [2, 9], [3, 4]]).astype(dtype)
+    X = np.ma.array(hidden, mask=[[0, 1], [0, 1], [0, 0]])
+    reading = Reading(ColumnRules(missing=True), np.float32, "Net")
+    expected = [[1, np.nan], [2, np.nan], [3, 4]]
+    matrix, columns = read_matrix(as_table(X, reading), reading)
+    np.testing.assert_array_equal(matrix, expected)
+    (block,) = matrix_blocks(X, Reading(columns, np.float32, "Net"))
+    np.testing.assert_array_equal(block, expected)
+    assert X.mask.sum() == 2
+    with pytest.raises(ValueError, match=r"missing values: \[1\]"):
+        matrix_of(X, np.float32)
+
+
+def test_masked_words_are_missing():
+    X = np.ma.array([["a", "b"], ["c", "b"]], mask=[[1, 0], [0, 0]])
+    reading = Reading(ColumnRules(), np.float32, "Net")
+    matrix, columns = read_matrix(as_table(X, reading), reading)
+    assert columns.levels[0].values == ("c",)
+    assert matrix[:, 0].tolist() == [1, 0]
+
+
+def test_a_mask_of_nothing_costs_no_copy():
+    X = np.ma.array(np.eye(3, dtype=np.float32))
+    assert np.shares_memory(matrix_of(X, np.float32), X)
+
+
 @pytest.mark.parametrize(
     "X",
     [

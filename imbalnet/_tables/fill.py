@@ -1,0 +1,49 @@
+"""From columns, one by one, to a matrix of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbalnet._tables.readers import Reader, listed
+
+# A cache line of float32, and the rows of so many columns that the L1 cache holds.
+_COLUMNS_AT_ONCE = 16
+_ROWS_AT_ONCE = 2048
+
+ENCODE_BEFORE = (
+    "encode them before the classifier, for instance with make_column_transformer("
+    "(OneHotEncoder(handle_unknown='ignore'), {}), remainder='passthrough')"
+)
+
+
+def filled(reader: Reader, dtype: type, column: Callable[[int], NDArray]) -> NDArray:
+    """Fill a matrix column by column; raise with all columns that cannot be read."""
+    n_features = len(reader.names)
+    matrix: NDArray = np.empty((reader.n_rows, n_features), dtype=dtype)
+    unread = []
+    with np.errstate(over="ignore"):  # what overflows is reported later
+        for start in range(0, n_features, _COLUMNS_AT_ONCE):
+            some = range(start, min(start + _COLUMNS_AT_ONCE, n_features))
+            part: NDArray = np.empty((len(some), reader.n_rows), dtype=dtype)
+            for values, i in zip(part, some, strict=True):
+                try:
+                    values[:] = column(i)
+                except (TypeError, ValueError):
+                    unread.append(reader.names[i])
+            _transpose(part, matrix[:, some.start : some.stop])
+    if unread:
+        raise ValueError(
+            f"X has columns that are not numeric: {listed(unread)}. Name them in "
+            f"categorical_features, or {ENCODE_BEFORE.format(listed(unread))}."
+        )
+    return matrix
+
+
+def _transpose(part: NDArray, out: NDArray) -> None:
+    """Copy columns into a matrix of rows, in blocks that the cache holds."""
+    for start in range(0, len(out), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        out[rows] = part[:, rows].T
