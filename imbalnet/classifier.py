@@ -35,6 +35,8 @@ from imbalnet._tables import (
     Rows,
     all_classes,
     as_table,
+    check_names,
+    column_names,
     matrix_blocks,
     read_rows,
     read_validation_rows,
@@ -376,6 +378,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
 
     _fitted: Fitted
     _columns: Columns
+    _column_names: list[Any] | None  # of a frame
 
     def __init__(
         self,
@@ -553,17 +556,28 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         return rows
 
     def _read_validation(self, X: Any, y: Any, rows: Rows) -> Rows | None:
-        reading = self._reading(rows.columns, rows.X.dtype.type)
+        reading = self._reading(rows.columns, rows.X.dtype.type, "X_val")
         X = None if X is None else self._table(X, reading, reset=False)
         return read_validation_rows(X, y, reading, self.classes_)
 
-    def _reading(self, columns: Any, dtype: type[np.floating]) -> Reading:
-        return Reading(columns, dtype, type(self).__name__)
+    def _reading(
+        self, columns: Any, dtype: type[np.floating], title: str = "X"
+    ) -> Reading:
+        return Reading(columns, dtype, type(self).__name__, title)
 
     def _table(self, X: Any, reading: Reading, *, reset: bool) -> Any:
         """Return X with two dimensions; set or compare column names and width."""
-        X = as_table(X, reading)
-        validate_data(self, X, reset=reset, skip_check_array=True)
+        names, X = column_names(X), as_table(X, reading)
+        try:
+            if not reset:
+                check_names(names, self._column_names)
+            validate_data(self, X, reset=reset, skip_check_array=True)
+        except ValueError as error:
+            if reading.title == "X":
+                raise
+            raise ValueError(f"{reading.title} does not fit X: {error}") from error
+        if reset:
+            self._column_names = names
         return X
 
     def _train(

@@ -1,13 +1,14 @@
 """From the tables, labels and weights that users pass to matrices and `Rows`.
 
 The estimator reads its data here; training and prediction receive the result. No
-function takes the estimator, which itself compares the column names and the width of
-what `as_table` returns (scikit-learn's ``validate_data``).
+function takes the estimator, which itself compares column names and the width of what
+`as_table` returns (scikit-learn's ``validate_data``, and `check_names`).
 """
 
 from imbalnet._tables.columns import Columns
 from imbalnet._tables.features import Reading, as_table, matrix_blocks
 from imbalnet._tables.labels import all_classes
+from imbalnet._tables.names import check_names, column_names
 from imbalnet._tables.read import read_rows, read_validation_rows
 from imbalnet._tables.readers import is_frame
 from imbalnet._tables.rows import Rows, resampled_matrix
@@ -20,6 +21,8 @@ __all__ = [
     "Rows",
     "all_classes",
     "as_table",
+    "check_names",
+    "column_names",
     "is_frame",
     "matrix_blocks",
     "read_rows",

@@ -45,11 +45,14 @@ class Reading:
         The dtype of the matrix.
     owner : str
         Name of the estimator's class, for error messages.
+    title : str
+        Name of the table, for error messages.
     """
 
     columns: ColumnRules | Columns
     dtype: type[np.floating]
     owner: str
+    title: str = "X"
 
     def checked(self, X: Any, dtype: type, finite: bool | str) -> Any:
         """Convert X with scikit-learn's ``check_array``."""
@@ -60,7 +63,7 @@ class Reading:
             order="C",
             ensure_all_finite=finite,
             estimator=self.owner,
-            input_name="X",
+            input_name=self.title,
         )
 
 
@@ -72,7 +75,7 @@ def as_table(X: Any, reading: Reading) -> Any:
     """
     if is_frame(X) and not X.columns.is_unique:
         X = X.set_axis(range(X.shape[1]), axis=1)
-    reject_times(X)
+    reject_times(X, reading.title)
     if len(getattr(X, "shape", ())) == 2:
         return X
     if not reading.columns.names_categories:
@@ -89,7 +92,8 @@ def read_matrix(
     The matrix is X itself if dtype and layout fit. `used` are the rows that count
     (None: all); the others may hold anything that can be read.
     """
-    columns, dtype, reader = reading.columns, reading.dtype, reader_of(X)
+    columns, dtype = reading.columns, reading.dtype
+    reader = reader_of(X, reading.title)
     names = None if reader is None else reader.names
     if reader is None or (is_sparse(reader) and not columns.names_categories):
         X, reader = _as_matrix(X, reading), None
@@ -172,24 +176,24 @@ def _finite(
         with np.errstate(over="ignore", invalid="ignore"):
             matrix = reading.checked(X, reading.dtype, finite)
     except ValueError as error:
-        fault = _not_finite(X, reading.dtype, columns, names)
+        fault = _not_finite(X, reading, columns, names)
         if fault is None:
             raise
         raise ValueError(f"{fault} ({error})") from error
     if is_dense and columns.infinite and not columns.missing:
-        fault = _not_finite(matrix, reading.dtype, columns, names)
+        fault = _not_finite(matrix, reading, columns, names)
         if fault is not None:
             raise ValueError(fault)
     return matrix
 
 
 def _not_finite(
-    X: Any, dtype: type, columns: Columns, names: Sequence[Any] | None
+    X: Any, reading: Reading, columns: Columns, names: Sequence[Any] | None
 ) -> str | None:
     """Name the columns that have gaps or infinite values which are not allowed."""
     try:
         with np.errstate(over="ignore"):
-            values: NDArray = np.asarray(X, dtype=dtype)
+            values: NDArray = np.asarray(X, dtype=reading.dtype)
     except (ValueError, TypeError):
         return None
     if values.ndim != 2:
@@ -202,7 +206,7 @@ def _not_finite(
         found = np.flatnonzero(is_fault(values).any(axis=0)).tolist()
         if found and not is_allowed:
             named = listed([names[i] for i in found])
-            return f"X has columns that {what}: {named}. {cure}"
+            return f"{reading.title} has columns that {what}: {named}. {cure}"
     return None
 
 

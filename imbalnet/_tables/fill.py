@@ -36,8 +36,8 @@ def filled(reader: Reader, dtype: type, column: Callable[[int], NDArray]) -> NDA
             _transpose(part, matrix[:, some.start : some.stop])
     if unread:
         raise ValueError(
-            f"X has columns that are not numeric: {listed(unread)}. Name them in "
-            f"categorical_features, or {ENCODE_BEFORE.format(listed(unread))}."
+            f"{reader.title} has columns that are not numeric: {listed(unread)}. Name "
+            f"them in categorical_features, or {ENCODE_BEFORE.format(listed(unread))}."
         )
     return matrix
 

@@ -11,15 +11,15 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _check_sample_weight
 
 
-def as_labels(y: Any) -> NDArray:
+def as_labels(y: Any, name: str = "y") -> NDArray:
     """Validate labels."""
     if y is None:
         raise ValueError(
             "requires y to be passed, but the target y is None: a classifier needs "
             "labels."
         )
-    assert_all_finite(y, input_name="y")
-    if type_of_target(y, input_name="y") in (
+    assert_all_finite(y, input_name=name)
+    if type_of_target(y, input_name=name) in (
         "multilabel-indicator",
         "multiclass-multioutput",
         "continuous-multioutput",

@@ -58,7 +58,7 @@ def read_validation_rows(
         raise ValueError("X_val and y_val belong together: give both or neither.")
     if X is None:
         return None
-    labels = as_labels(y)
+    labels = as_labels(y, "y_val")
     matrix, _ = read_matrix(X, reading)
     check_consistent_length(matrix, labels)
     return Rows(matrix, as_codes(labels, classes, "y_val"))

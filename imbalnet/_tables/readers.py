@@ -37,8 +37,12 @@ Dictionary = tuple[NDArray[np.integer], list[Any]]
 
 
 class Reader(ABC):
-    """Columns of a table by position; their names are positions if they have none."""
+    """Columns of a table by position; their names are positions if they have none.
 
+    `title` is what error messages call the table.
+    """
+
+    title = "X"
     names: list[Any]
     dtypes: list[str]
     n_rows: int
@@ -61,16 +65,20 @@ def is_frame(X: Any) -> bool:
     return hasattr(X, "iloc") and hasattr(X, "columns")
 
 
-def reader_of(X: Any) -> Reader | None:
+def reader_of(X: Any, title: str = "X") -> Reader | None:
     """Return the reader of a frame; None for other tables."""
-    if is_frame(X):
-        return _PandasReader(X)
     library = type(X).__module__.split(".")[0]
-    if library == "polars" and hasattr(X, "get_columns"):
-        return _PolarsReader(X)
-    if library == "pyarrow" and hasattr(X, "schema"):
-        return _ArrowReader(X)
-    return None
+    reader: Reader
+    if is_frame(X):
+        reader = _PandasReader(X)
+    elif library == "polars" and hasattr(X, "get_columns"):
+        reader = _PolarsReader(X)
+    elif library == "pyarrow" and hasattr(X, "schema"):
+        reader = _ArrowReader(X)
+    else:
+        return None
+    reader.title = title
+    return reader
 
 
 def is_plain(reader: Reader) -> bool:
@@ -83,24 +91,26 @@ def is_sparse(reader: Reader) -> bool:
     return all(dtype.startswith("Sparse[") for dtype in reader.dtypes)
 
 
-def reject_times(X: Any) -> None:
+def reject_times(X: Any, title: str = "X") -> None:
     """Raise for dates and durations, which NumPy would convert to nanoseconds."""
-    reader = reader_of(X)
+    reader = reader_of(X, title)
     if reader is None:
         dtype = getattr(X, "dtype", None)
         if _TIMES.match(str(dtype).lower()):
-            raise ValueError(f"X holds dates or times, of dtype {dtype}. {_TIMES_CURE}")
+            fault = f"{title} holds dates or times, of dtype {dtype}."
+            raise ValueError(f"{fault} {_TIMES_CURE}")
         return
-    columns = zip(reader.names, reader.dtypes, strict=True)
-    reject_columns_of_times(n for n, dtype in columns if _TIMES.match(dtype.lower()))
+    columns = enumerate(reader.dtypes)
+    reject_columns_of_times(reader, (i for i, d in columns if _TIMES.match(d.lower())))
 
 
-def reject_columns_of_times(names: Iterable[Any]) -> None:
+def reject_columns_of_times(reader: Reader, columns: Iterable[int]) -> None:
     """Raise with the names of the columns that hold dates, if there are any."""
-    times = [str(name) for name in names]
+    times = [str(reader.names[i]) for i in columns]
     if times:
         raise ValueError(
-            f"X has columns that hold dates or times: {listed(times)}. {_TIMES_CURE}"
+            f"{reader.title} has columns that hold dates or times: {listed(times)}. "
+            f"{_TIMES_CURE}"
         )
 
 

@@ -78,8 +78,8 @@ class ColumnRules:
             return found.codes(positions, words)
 
         matrix = filled(reader, dtype, column)
-        known = zip(reader.names, levels, strict=True)
-        reject_columns_of_times(name for name, lv in known if lv and lv.hold_times)
+        known = enumerate(levels)
+        reject_columns_of_times(reader, (i for i, lv in known if lv and lv.hold_times))
         found = tuple(levels) if is_category.any() else ()
         return matrix, Columns(found, self.missing, self.infinite, shifts)
 
