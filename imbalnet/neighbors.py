@@ -7,7 +7,7 @@ to the log posteriors of a network. :mod:`imbalnet._fit.calibrate` uses both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,9 @@ class Neighbors:
         column of numbers. None means numbers alone.
     rng : {int, numpy.random.Generator} or None, default=None
         Generator of the sample, or its seed. None draws a new sample in each call.
+    folds : ndarray of int of shape (n_rows,) or None, default=None
+        Folds that keep together the rows of a group, see :meth:`evidence_within`. The
+        distance u is then that to rows of other folds.
 
     Attributes
     ----------
@@ -103,6 +106,7 @@ class Neighbors:
         n_neighbors: int,
         n_categories: Sequence[int] | None = None,
         rng: int | np.random.Generator | None = None,
+        folds: NDArray[np.integer] | None = None,
     ) -> None:
         rng = np.random.default_rng(rng)
         self.kept = sample_rows(X.shape[0], _MOST_KEPT, rng)
@@ -115,10 +119,8 @@ class Neighbors:
         self.search = NearestNeighbors(n_neighbors=self.n_neighbors).fit(self.points)
         self.votes = np.eye(len(class_prior))[codes[self.kept]]
         self.votes *= (weight / weight.mean())[:, None]
-        few = self.points[sample_rows(len(self.kept), _FEW, rng)]
-        # each row is its own nearest neighbour
-        farthest = self.search.kneighbors(few, self.n_neighbors + 1)[0][:, -1]
-        self.distance = float(np.median(farthest)) or 1.0  # 0 where most rows repeat
+        few = sample_rows(len(self.kept), _FEW, rng)
+        self.distance = self._usual_distance(few, folds) or 1.0  # most rows may repeat
 
     def evidence(self, X: Any) -> NDArray[np.float64]:
         """Compute the evidence of the neighbours of new rows.
@@ -134,10 +136,13 @@ class Neighbors:
             ``log share - log prior`` of each class among the neighbours, to be added to
             log posteriors.
         """
-        return self._evidence(X, None)
+        return self._evidence(X)
 
     def evidence_within(
-        self, X: Any, positions: NDArray[np.intp] | None = None
+        self,
+        X: Any,
+        positions: NDArray[np.intp] | None = None,
+        folds: NDArray[np.integer] | None = None,
     ) -> NDArray[np.float64]:
         """Compute the evidence of training rows, without their own vote.
 
@@ -147,30 +152,87 @@ class Neighbors:
             Some or all of the training rows.
         positions : ndarray of int of shape (n_rows,) or None, default=None
             Positions of `X` among the training rows. None means all of them in order.
+        folds : ndarray of int of shape (n_training_rows,) or None, default=None
+            Folds that keep together the rows of a group, such as a patient: rows of
+            the same fold do not vote for each other. Every other row may vote for rows
+            of the fold -1. None means that fold for all rows.
 
         Returns
         -------
         ndarray of shape (n_rows, n_classes)
             As :meth:`evidence`.
         """
-        return self._evidence(
-            X, np.arange(X.shape[0]) if positions is None else positions
-        )
+        if positions is None:
+            positions = np.arange(X.shape[0])
+        if folds is None:
+            return self._evidence(X, positions)
+        evidence = np.empty((X.shape[0], len(self.class_prior)))
+        own = folds[positions]
+        for asked, voters in _by_fold(own, folds[self.kept]):
+            evidence[asked] = self._evidence(X[asked], voters=voters)
+        alone = np.flatnonzero(own < 0)
+        if len(alone):
+            evidence[alone] = self._evidence(X[alone], positions[alone])
+        return evidence
 
-    def _evidence(self, X: Any, own: NDArray[np.intp] | None) -> NDArray[np.float64]:
-        n_found = self.n_neighbors + (own is not None)
+    def _usual_distance(
+        self, few: NDArray[np.intp], folds: NDArray[np.integer] | None
+    ) -> float:
+        """Return the median distance of the farthest neighbour of a few kept rows."""
+        if folds is None:
+            # each row is its own nearest neighbour
+            n_found = self.n_neighbors + 1
+            farthest = self.search.kneighbors(self.points[few], n_found)[0][:, -1]
+            return float(np.median(farthest))
+        apart = []
+        for asked, voters in _by_fold(folds[self.kept[few]], folds[self.kept]):
+            search = self._search_among(voters)
+            if search is not None:
+                apart.append(search.kneighbors(self.points[few[asked]])[0][:, -1])
+        return float(np.median(np.concatenate(apart))) if apart else 0.0
+
+    def _evidence(
+        self,
+        X: Any,
+        own: NDArray[np.intp] | None = None,
+        voters: NDArray[np.intp] | None = None,
+    ) -> NDArray[np.float64]:
+        """Compute the evidence of rows, without the rows at `own` or of `voters` only.
+
+        `own` are positions among the training rows, `voters` among those that are kept.
+        """
         width = max(self.points.shape[1], len(self.class_prior))
         step = max(1, _BLOCK_VALUES // (self.n_neighbors * width))
+        search = self.search if voters is None else self._search_among(voters)
         parts = []
         for rows in gen_batches(X.shape[0], step):
             points = self.coordinates.of(_dense(X[rows]))
-            found = self.search.kneighbors(points, n_found, return_distance=False)
             if own is not None:
-                is_own = self.kept[found] == own[rows, None]
-                is_own[~is_own.any(axis=1), -1] = True  # or leave out the farthest
-                found = found[~is_own].reshape(len(points), self.n_neighbors)
+                found = self._without_own(points, own[rows])
+            elif search is None:
+                found = np.empty((len(points), 0), dtype=np.intp)
+            else:
+                found = search.kneighbors(points, return_distance=False)
+            found = found if voters is None else voters[found]
             parts.append(self._log_odds(points, found))
         return np.concatenate(parts)
+
+    def _search_among(self, voters: NDArray[np.intp]) -> NearestNeighbors | None:
+        """Return a search among some of the kept rows; None where there are none."""
+        if not len(voters):
+            return None
+        n_neighbors = min(self.n_neighbors, len(voters))
+        return NearestNeighbors(n_neighbors=n_neighbors).fit(self.points[voters])
+
+    def _without_own(
+        self, points: NDArray[np.float64], own: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
+        """Find the neighbours of training rows other than the rows themselves."""
+        n_found = self.n_neighbors + 1
+        found = self.search.kneighbors(points, n_found, return_distance=False)
+        is_own = self.kept[found] == own[:, None]
+        is_own[~is_own.any(axis=1), -1] = True  # or leave out the farthest
+        return found[~is_own].reshape(len(points), self.n_neighbors)
 
     def _log_odds(
         self, points: NDArray[np.float64], found: NDArray[np.intp]
@@ -243,6 +305,14 @@ def fit_weight(
     factor = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
     is_worth_it = loss(0.0) - loss(factor) > np.log(weight.sum())
     return factor if is_worth_it else 0.0
+
+
+def _by_fold(
+    own: NDArray[np.integer], folds: NDArray[np.integer]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield the positions of each fold in `own`, and of rows outside it in `folds`."""
+    for fold in np.unique(own[own >= 0]):
+        yield np.flatnonzero(own == fold), np.flatnonzero(folds != fold)
 
 
 def _dense(X: Any) -> NDArray:

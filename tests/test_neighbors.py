@@ -47,14 +47,13 @@ def classifier(**params):
     return BalancedNeuralClassifier(**{**SMALL, **params})
 
 
-def built(X, y, weight=None, *, n_neighbors=4):
+def built(X, y, weight=None, *, n_neighbors=4, folds=None):
     weight = np.ones(len(y)) if weight is None else weight
     prior = np.bincount(y, weight) / weight.sum()
-    rng = np.random.default_rng(0)
-    return Neighbors(X, y, weight, prior, n_neighbors, rng=rng)
+    return Neighbors(X, y, weight, prior, n_neighbors, rng=0, folds=folds)
 
 
-def brute_force(X, y, weight, points, own=None):
+def brute_force(X, y, weight, points, own=None, folds=None):
     """Of rows with a quartile distance of 1 and a median of 0, in plain NumPy."""
     repeated = X.repeat(weight, axis=0)
     low, middle, high = np.quantile(
@@ -73,6 +72,8 @@ def brute_force(X, y, weight, points, own=None):
         distance = np.linalg.norm(apart, axis=-1)
         if own is not None:
             distance[np.arange(len(points)), own] = np.inf
+            if folds is not None:
+                distance[folds[own][:, None] == folds] = np.inf
         return distance
 
     usual = np.median(np.sort(between(X, np.arange(len(X))), axis=1)[:, 3])
@@ -101,6 +102,37 @@ def test_evidence_is_the_share_of_votes_against_the_prior(table, rng):
         brute_force(X, y, weight, X[10:30], np.arange(10, 30)),
         rtol=1e-9,
     )
+
+
+def test_rows_of_a_fold_do_not_vote_for_each_other(table, rng):
+    X, y = table
+    weight, folds = rng.integers(1, 4, 80), rng.integers(0, 4, 80)
+    X[folds == 2] += 5.0  # whose nearest rows are of their own fold
+    found = built(X, y, weight, folds=folds)
+    own = rng.permutation(80)[:30]
+    np.testing.assert_allclose(
+        found.evidence_within(X[own], own, folds),
+        brute_force(X, y, weight, X[own], own, folds),
+        rtol=1e-9,
+    )
+
+
+def test_rows_of_no_fold_lack_their_own_vote_alone(table):
+    X, y = table
+    found, folds = built(X, y), np.full(80, -1)
+    np.testing.assert_array_equal(
+        found.evidence_within(X, folds=folds), found.evidence_within(X)
+    )
+
+
+def test_a_fold_of_nearly_all_rows_has_few_neighbours(table):
+    """Two rows outside vote for it; where there are none, nothing speaks."""
+    X, y = table
+    found, folds = built(X, y), np.zeros(80, dtype=int)
+    np.testing.assert_array_equal(found.evidence_within(X, folds=folds), 0.0)
+    folds[:2] = 1
+    assert np.isfinite(found.evidence_within(X, folds=folds)).all()
+    built(X, y, folds=folds)
 
 
 @pytest.mark.parametrize("most_kept", [40, 1000])
