@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -34,6 +35,7 @@ from imbalnet._tables import (
     Reading,
     Rows,
     all_classes,
+    as_groups,
     as_table,
     check_names,
     column_names,
@@ -455,6 +457,8 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         sample_weight: ArrayLike | None = None,
         X_val: Any = None,
         y_val: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
     ) -> BalancedNeuralClassifier:
         """Train the network.
 
@@ -475,6 +479,10 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             Validation rows, instead of a split.
         y_val : array-like, default=None
             Their labels.
+        groups : array-like of shape (n_rows,), default=None
+            Labels of the groups that rows belong to, such as patients or days. Rows of
+            a group are in the same fold, or all in training, or all in validation, and
+            are not each other's neighbours in ``oof_proba_``.
 
         Returns
         -------
@@ -493,6 +501,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             before = self._fitted if self.warm_start and self._is_fitted else None
             classes = self.classes_ if before else None
             rows = self._read(X, y, sample_weight, classes, before)
+            rows = replace(rows, groups=as_groups(groups, rows.X))
             given = self._read_validation(X_val, y_val, rows)
             self._train(rows, given, before, is_partial=False)
         return self

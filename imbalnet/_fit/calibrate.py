@@ -39,16 +39,15 @@ _MOST_ASKED = 2**13
 def calibrate_by_folds(
     unfitted: Calibration,
     out_of_fold: OutOfFold,
-    rows: Rows,
+    held_out: HeldOut,
     validation: Validation,
     seed: int,
 ) -> tuple[Calibration, OutOfFold]:
     """Fit all values to out-of-fold rows, and add the neighbours' evidence to these.
 
-    `rows` are those that the members held out, `seed` is that of the sample of rows
-    that are kept for neighbours.
+    `seed` is that of the sample of rows that are kept for neighbours.
     """
-    folds, result = out_of_fold.folds, unfitted
+    rows, folds, result = held_out.rows, out_of_fold.folds, unfitted
     class_prior, priors = unfitted.class_prior, unfitted.member_priors
     codes, weight = rows.of(rows.codes), rows.of(rows.weights)
     is_known = priors[folds, codes] > 0  # to the member
@@ -60,6 +59,7 @@ def calibrate_by_folds(
             log_posterior, folds, len(priors), class_prior, weight
         )
         offsets[(priors == 0).any(axis=1)] = 0.0  # where a class is missing
+        offsets[~held_out.stratified(*priors.shape)] = 0.0
         log_posterior += offsets[folds]
         temperature = fit_temperature(
             log_posterior[is_known], codes[is_known], weight[is_known]
@@ -68,7 +68,7 @@ def calibrate_by_folds(
         result = replace(result, temperature=temperature, member_offsets=offsets)
     if validation.n_neighbors:
         result, evidence = _with_neighbors(
-            result, log_posterior, rows, is_known, validation.n_neighbors, seed
+            result, log_posterior, held_out, is_known, validation.n_neighbors, seed
         )
         if evidence is not None:
             log_posterior += rows.of(evidence)
@@ -82,7 +82,7 @@ def calibrate_by_folds(
 def _with_neighbors(
     calibration: Calibration,
     log_posterior: NDArray,
-    rows: Rows,
+    held_out: HeldOut,
     is_known: NDArray[np.bool_],
     n_neighbors: int,
     seed: int,
@@ -90,9 +90,11 @@ def _with_neighbors(
     """Keep neighbours if they make the out-of-fold rows clearly more likely.
 
     Their weight is fitted to a sample of the rows. The evidence is for the whole table,
-    also for rows that no member trained on.
+    also for rows that no member trained on. Where rows of a fold may belong together,
+    they do not vote for each other.
     """
-    rng = np.random.default_rng(seed)
+    rng, rows = np.random.default_rng(seed), held_out.rows
+    folds = held_out.folds if held_out.are_apart else None
     with one_openmp_thread():
         neighbors = Neighbors(
             rows.of(rows.X),
@@ -102,23 +104,25 @@ def _with_neighbors(
             n_neighbors,
             n_categories=rows.columns.n_categories or None,
             rng=rng,
+            folds=folds,
         )
         asked = np.flatnonzero(is_known)
         asked = asked[sample_rows(len(asked), _MOST_ASKED, rng)]
         some = rows.subset(asked)
         factor = fit_weight(
             log_posterior[asked],
-            neighbors.evidence_within(some.of(some.X), asked),
+            neighbors.evidence_within(some.of(some.X), asked, folds),
             some.of(some.codes),
             some.of(some.weights),
         )
         if factor <= 0:
             return calibration, None
         if rows.index is None:
-            evidence = neighbors.evidence_within(rows.X)
+            evidence = neighbors.evidence_within(rows.X, folds=folds)
         else:
             evidence = neighbors.evidence(rows.X)
-            evidence[rows.index] = neighbors.evidence_within(rows.X[rows.index])
+            of_used = neighbors.evidence_within(rows.X[rows.index], folds=folds)
+            evidence[rows.index] = of_used
     kept = replace(calibration, neighbors=neighbors, neighbor_weight=factor)
     return kept, factor * evidence.astype(np.float32)
 

@@ -395,6 +395,7 @@ class FoldFeed(Feed):
         own = rows.of(rows.codes)
         shares = np.bincount(own, weight, factors.shape[1]) / weight.sum()
         self.n_members, self.class_prior = len(factors), shares
+        self.is_stratified = held_out.stratified(*factors.shape)
         self.entropy = float(-xlogy(shares, shares).sum())
         loss_weight = weight / weight.max() * factors[folds, own]
         self.loss_weight = as_tensor(loss_weight, self.device, dtype=self.dtype)
@@ -418,7 +419,10 @@ class FoldFeed(Feed):
             yield self.features(part.flatten()).unflatten(0, part.shape)
 
     def aligned(self, log_posterior: Tensor) -> Tensor:
-        """Bring all rows' log posteriors under one prior, and members to one level."""
+        """Bring all rows' log posteriors under one prior, and members to one level.
+
+        Folds with other class shares than the rows keep their level.
+        """
         if self.phase_shifts is not None:
             shift = self.phase_shifts[self.is_weighted_phase][self.folds]
             log_posterior = log_posterior + torch.from_numpy(shift)
@@ -429,6 +433,7 @@ class FoldFeed(Feed):
             self.class_prior,
             self.score_weight,
         )
+        offsets[~self.is_stratified] = 0.0
         log_posterior = log_posterior + torch.from_numpy(offsets[self.folds])
         return log_posterior.log_softmax(-1)
 

@@ -67,6 +67,18 @@ _WITH_NESTED = "iterator_train", "iterator_valid", "compile"
 
 _WEIGHT_PARAMETERS = {"power", "max_ratio", "start_epoch"}
 
+# Why groups have no effect, by what is held out.
+_USELESS_GROUPS = {
+    "given": (
+        "groups keeps rows together when validation rows are split off, but X_val "
+        "brings its own: leave groups out, and see that X_val has other groups than X."
+    ),
+    "none": (
+        "groups keeps rows together when validation rows are split off, but none are "
+        "here: leave groups out, or set early_stopping=True or n_members."
+    ),
+}
+
 # Parameters that presume calibrated probabilities.
 _NEED_POSTERIOR = ("target_prior", "cost_matrix")
 
@@ -94,6 +106,8 @@ def resolve_options(
         before.network.check_same(network, f"loss={params['loss']!r}")
     phases = resolver.phases()
     kind = "given" if has_validation_rows else resolver.kind_of_validation()
+    if rows.groups is not None and kind in ("given", "none"):
+        warn(_USELESS_GROUPS[kind])
     return Options(
         classes=classes,
         loss=loss,

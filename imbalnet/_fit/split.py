@@ -7,9 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from imbalnet._fit.groups import classes_of_one_group, grouped_folds, grouped_split
 from imbalnet._fit.specs import Validation
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
+
+# Share of a class' rows by which a fold that keeps groups whole is still stratified.
+_MOST_UNEVEN = 0.2
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,26 @@ class HeldOut:
     folds : ndarray of shape (n_rows,) or None
         The member that holds each row out and trains on all others. None: no member
         trains on any of them.
+    are_apart : bool, default=False
+        Whether rows of a fold may belong together, as those of a group do. They are no
+        neighbours then, and the folds may differ in their class shares.
     """
 
     rows: Rows
     folds: NDArray[np.integer] | None = None
+    are_apart: bool = False
+
+    def stratified(self, n_members: int, n_classes: int) -> NDArray[np.bool_]:
+        """Return which folds have the class shares of all rows, within a fifth."""
+        if self.folds is None or not self.are_apart:
+            return np.ones(n_members, dtype=bool)
+        place = self.folds * n_classes + self.rows.of(self.rows.codes)
+        found = np.bincount(place, minlength=n_members * n_classes)
+        found = found.reshape(n_members, n_classes)
+        shares = found.sum(axis=0) / found.sum()
+        expected = found.sum(axis=1, keepdims=True) * shares
+        allowed = np.maximum(_MOST_UNEVEN * expected, 1)
+        return (np.abs(found - expected) <= allowed).all(axis=1)
 
     def counts(self, n_classes: int) -> NDArray[np.integer]:
         """Return the rows of each class."""
@@ -43,24 +63,76 @@ def split_off(
 ) -> tuple[Rows, HeldOut | None]:
     """Return the rows to train on, and those that are held out of them.
 
-    With folds, the training rows of member j are those outside fold j.
+    With folds, the training rows of member j are those outside fold j. Rows of a group
+    stay together.
     """
     if given is not None:
         return rows, HeldOut(given)
     if validation.kind == "none":
         return rows, None
-    rng, codes = np.random.default_rng(seed), rows.of(rows.codes)
+    rng = np.random.default_rng(seed)
     if validation.kind == "folds":
-        return rows, HeldOut(rows, stratified_folds(codes, n_members, rng))
-    train, valid, unsplit = stratified_split(codes, validation.fraction, rng)
+        return rows, _in_folds(rows, n_members, classes, rng)
+    return _in_two(rows, validation.fraction, classes, rng)
+
+
+def _in_folds(
+    rows: Rows, n_members: int, classes: NDArray, rng: np.random.Generator
+) -> HeldOut:
+    """Deal all rows to folds."""
+    codes = rows.of(rows.codes)
+    if rows.groups is None:
+        return HeldOut(rows, stratified_folds(codes, n_members, rng))
+    groups = rows.of(rows.groups)
+    _check_groups(codes, groups, n_members, classes)
+    folds = grouped_folds(codes, groups, n_members, rng)
+    return HeldOut(rows, folds, are_apart=True)
+
+
+def _check_groups(
+    codes: NDArray[np.integer],
+    groups: NDArray[np.integer],
+    n_members: int,
+    classes: NDArray,
+) -> None:
+    """Raise for fewer groups than folds, and warn of classes of one group."""
+    n_groups = len(np.unique(groups))
+    if n_groups < n_members:
+        cure = f"set n_members={n_groups}, or " if n_groups > 1 else "set "
+        raise ValueError(
+            f"groups has {n_groups} groups, fewer than the n_members={n_members} folds "
+            f"that are to keep them whole; {cure}early_stopping=False to train all "
+            "members on all rows."
+        )
+    alone = classes_of_one_group(codes, groups)
+    if len(alone):
+        warn(
+            f"The classes {classes[alone].tolist()} lie in a single group each: the "
+            "member that holds this group out does not know the class, so that "
+            "out-of-fold scores say nothing about it."
+        )
+
+
+def _in_two(
+    rows: Rows, fraction: float, classes: NDArray, rng: np.random.Generator
+) -> tuple[Rows, HeldOut]:
+    """Split rows into those to train on and those to validate by."""
+    codes, unit = rows.of(rows.codes), "row"
+    if rows.groups is None:
+        train, valid, unsplit = stratified_split(codes, fraction, rng)
+    else:
+        unit = "group"
+        train, valid, unsplit = grouped_split(
+            codes, rows.of(rows.groups), fraction, rng
+        )
     if not len(valid):
         raise ValueError(
-            "early_stopping needs validation rows, but no class has two rows to split; "
-            "set early_stopping=False or give X_val and y_val."
+            f"early_stopping needs validation rows, but no class has two {unit}s to "
+            "split; set early_stopping=False or give X_val and y_val."
         )
     if len(unsplit):
         warn(
-            f"The classes {classes[unsplit].tolist()} have a single row each, which "
+            f"The classes {classes[unsplit].tolist()} have a single {unit} each, which "
             "stays in training: validation does not see them."
         )
     return rows.subset(train), HeldOut(rows.subset(valid))

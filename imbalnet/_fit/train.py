@@ -172,7 +172,7 @@ def _calibrate(net: ImbalanceNet, run: _Run) -> tuple[Calibration, OutOfFold | N
     return calibrate_by_folds(
         calibration,
         predict_out_of_fold(net, run.plans, held_out, n_classes),
-        held_out.rows,
+        held_out,
         options.validation,
         options.seeds.neighbors,
     )

@@ -7,7 +7,7 @@ function takes the estimator, which itself compares column names and the width o
 
 from imbalnet._tables.columns import Columns
 from imbalnet._tables.features import Reading, as_table, matrix_blocks
-from imbalnet._tables.labels import all_classes
+from imbalnet._tables.labels import all_classes, as_groups
 from imbalnet._tables.names import check_names, column_names
 from imbalnet._tables.read import read_rows, read_validation_rows
 from imbalnet._tables.readers import is_frame
@@ -20,6 +20,7 @@ __all__ = [
     "Reading",
     "Rows",
     "all_classes",
+    "as_groups",
     "as_table",
     "check_names",
     "column_names",

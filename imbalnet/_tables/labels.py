@@ -1,4 +1,4 @@
-"""From labels to classes and their codes, and the validation of sample weights."""
+"""From labels to classes and their codes; sample weights and groups, validated."""
 
 from __future__ import annotations
 
@@ -92,3 +92,40 @@ def as_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
             "sample_weight is 0 for every row; no row is left to train on."
         )
     return weight
+
+
+def as_groups(groups: Any, X: Any) -> NDArray[np.integer] | None:
+    """Replace the labels of groups by numbers from 0; None stays None."""
+    if groups is None:
+        return None
+    labels = np.asarray(column_or_1d(groups, warn=True))
+    if len(labels) != X.shape[0]:
+        raise ValueError(
+            f"groups must have a group for each row of X, but has {len(labels)} values "
+            f"for {X.shape[0]} rows."
+        )
+    is_missing = _is_missing(labels)
+    if is_missing.any():
+        raise ValueError(
+            f"groups has {is_missing.sum()} missing values (the first in row "
+            f"{is_missing.argmax()}): give each of these rows a group, such as one of "
+            "its own."
+        )
+    if labels.dtype != object:
+        return np.unique(labels, return_inverse=True)[1]
+    numbers: dict[Any, int] = {}  # labels of several kinds cannot be sorted
+    return np.array([numbers.setdefault(label, len(numbers)) for label in labels])
+
+
+def _is_missing(labels: NDArray) -> NDArray[np.bool_]:
+    if labels.dtype.kind in "fcmM":
+        return np.isnat(labels) if labels.dtype.kind in "mM" else np.isnan(labels)
+    if labels.dtype == object:
+        return np.array([_is_gap(label) for label in labels], dtype=bool)
+    return np.zeros(len(labels), dtype=bool)
+
+
+def _is_gap(label: Any) -> bool:
+    if label is None or type(label).__name__ == "NAType":
+        return True
+    return bool(label != label)  # NaN and NaT

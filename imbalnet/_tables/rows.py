@@ -39,6 +39,8 @@ class Rows:
         The data frame that X was read from.
     columns : Columns
         What the columns of X hold.
+    groups : ndarray of shape (n_table_rows,) or None
+        Numbers of the groups that validation keeps together; None is none.
     """
 
     X: Any
@@ -47,6 +49,7 @@ class Rows:
     index: NDArray[np.integer] | None = None
     frame: Any = None
     columns: Columns = _NUMBERS
+    groups: NDArray[np.integer] | None = None
 
     def __len__(self) -> int:
         return len(self.codes) if self.index is None else len(self.index)
