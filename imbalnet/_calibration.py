@@ -152,6 +152,9 @@ class OutOfFold:
         Of the rows of weight 0, on which no member trained, by all members.
     evidence : ndarray of shape (n_rows, n_classes) or None, default=None
         Evidence of the neighbours, for all rows.
+    unheld : ndarray of shape (n_unheld_rows,) or None, default=None
+        Positions of the rows that every member trained on. They have no out-of-fold
+        prediction.
     """
 
     log_posterior: NDArray[np.floating]
@@ -159,20 +162,21 @@ class OutOfFold:
     index: NDArray[np.integer] | None
     others: NDArray[np.floating]
     evidence: NDArray[np.floating] | None = None
+    unheld: NDArray[np.integer] | None = None
 
     def log_proba(
         self, calibration: Calibration, target_prior: NDArray | None
     ) -> NDArray[np.float64]:
         """Return log probabilities of all rows, in the order in which they came.
 
-        Rows of weight 0 have the mean over the members.
+        Rows of weight 0 have the mean over the members, those that every member trained
+        on NaN.
         """
         parts = [
-            (~self._is_other, self.log_posterior[:, None], self.folds),
+            (self._is_held, self.log_posterior[:, None], self.folds),
             (self._is_other, self.others, None),
         ]
-        n_rows = len(self.folds) + len(self.others)
-        result = np.empty((n_rows, self.log_posterior.shape[1]))
+        result = np.full((self._n_rows, self.log_posterior.shape[1]), np.nan)
         formula = calibration.for_target(target_prior)
         for rows, log_posterior, members in parts:
             evidence = None if self.evidence is None else self.evidence[rows]
@@ -183,15 +187,26 @@ class OutOfFold:
 
     @property
     def member_of_rows(self) -> NDArray[np.integer]:
-        """The member that held out each row; -1 for rows of weight 0."""
-        members = np.full(len(self.folds) + len(self.others), -1)
-        members[~self._is_other] = self.folds
+        """The member that held out each row; -1 for rows that none did."""
+        members = np.full(self._n_rows, -1)
+        members[self._is_held] = self.folds
         return members
 
     @property
-    def _is_other(self) -> NDArray[np.bool_]:
-        is_other = np.zeros(len(self.folds) + len(self.others), dtype=bool)
+    def _n_rows(self) -> int:
+        n_unheld = 0 if self.unheld is None else len(self.unheld)
+        return len(self.folds) + len(self.others) + n_unheld
+
+    @property
+    def _is_held(self) -> NDArray[np.bool_]:
+        is_held = np.full(self._n_rows, self.index is None)
         if self.index is not None:
-            is_other[:] = True
-            is_other[self.index] = False
+            is_held[self.index] = True
+        return is_held
+
+    @property
+    def _is_other(self) -> NDArray[np.bool_]:
+        is_other = ~self._is_held
+        if self.unheld is not None:
+            is_other[self.unheld] = False
         return is_other

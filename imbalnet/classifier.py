@@ -77,6 +77,7 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "cost_matrix": ["array-like", dict, None],
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     "n_members": [_COUNT, _AUTO],
+    "cv": ["cv_object"],
     "n_neighbors": [Interval(Integral, 0, None, closed="left"), _AUTO],
     "optimizer": [StrOptions({"auto", *OPTIMIZERS}), callable],
     "learning_rate": [Interval(Real, 0, None, closed="neither"), _AUTO],
@@ -177,7 +178,16 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         ``early_stopping=False``, ``X_val`` or ``partial_fit``): out-of-fold predictions
         of all rows choose the best epoch, and stay as ``oof_proba_``. Samplers see each
         member's own training rows. "auto" is 8 for "tabular" (4 with
-        ``preset="quick"``) and 1 for other networks.
+        ``preset="quick"``) and 1 for other networks, or the number of folds of `cv`.
+
+    cv : splitter, iterable of (train, test) or None, default=None
+        Which rows are held out, instead of folds or a split at random: a splitter of
+        scikit-learn, such as ``GroupKFold(8)`` with ``fit(groups=)``, or pairs of row
+        positions. With several splits, member j holds out the test rows of split j and
+        trains on all others; for an array of fold numbers use ``PredefinedSplit``. A
+        single split, such as that of ``GroupShuffleSplit(1)``, is for all members. So
+        is the last one of ``TimeSeriesSplit``, for rows in the order of time.
+        ``partial_fit`` holds out nothing.
 
     n_neighbors : int or "auto", default="auto"
         Nearest training rows whose classes count as further evidence, see
@@ -310,11 +320,11 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
     oof_proba_ : ndarray of shape (n_rows, n_classes)
         Out-of-fold probabilities of the rows given to ``fit``, under `target_prior`, by
         the member that did not train on the row. Rows of weight 0 have the mean of all
-        members. With `n_members` above 1 only.
+        members, rows that `cv` never holds out NaN. With `n_members` above 1 only.
 
     folds_ : ndarray of shape (n_rows,)
-        The member that held out each row given to ``fit``; -1 for rows of weight 0.
-        With `n_members` above 1 only.
+        The member that held out each row given to ``fit``; -1 for rows of weight 0, and
+        for those that `cv` never holds out. With `n_members` above 1 only.
 
     net_ : skorch.NeuralNetClassifier
         The trained net.
@@ -394,6 +404,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         cost_matrix: Any = None,
         categorical_features: Any = "from_dtype",
         n_members: int | str = "auto",
+        cv: Any = None,
         n_neighbors: int | str = "auto",
         optimizer: str | OptimizerFactory = "auto",
         learning_rate: float | str = "auto",
@@ -425,6 +436,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         self.cost_matrix = cost_matrix
         self.categorical_features = categorical_features
         self.n_members = n_members
+        self.cv = cv
         self.n_neighbors = n_neighbors
         self.optimizer = optimizer
         self.learning_rate = learning_rate

@@ -47,7 +47,7 @@ def calibrate_by_folds(
 
     `seed` is that of the sample of rows that are kept for neighbours.
     """
-    rows, folds, result = held_out.rows, out_of_fold.folds, unfitted
+    rows, folds, result = held_out.judged.rows, out_of_fold.folds, unfitted
     class_prior, priors = unfitted.class_prior, unfitted.member_priors
     codes, weight = rows.of(rows.codes), rows.of(rows.weights)
     is_known = priors[folds, codes] > 0  # to the member
@@ -108,23 +108,30 @@ def _with_neighbors(
         )
         asked = np.flatnonzero(is_known)
         asked = asked[sample_rows(len(asked), _MOST_ASKED, rng)]
-        some = rows.subset(asked)
+        at = held_out.held[asked]
+        some = rows.subset(at)
         factor = fit_weight(
             log_posterior[asked],
-            neighbors.evidence_within(some.of(some.X), asked, folds),
+            neighbors.evidence_within(some.of(some.X), at, folds),
             some.of(some.codes),
             some.of(some.weights),
         )
         if factor <= 0:
             return calibration, None
-        if rows.index is None:
-            evidence = neighbors.evidence_within(rows.X, folds=folds)
-        else:
-            evidence = neighbors.evidence(rows.X)
-            of_used = neighbors.evidence_within(rows.X[rows.index], folds=folds)
-            evidence[rows.index] = of_used
+        evidence = _evidence_of_table(neighbors, rows, folds)
     kept = replace(calibration, neighbors=neighbors, neighbor_weight=factor)
     return kept, factor * evidence.astype(np.float32)
+
+
+def _evidence_of_table(
+    neighbors: Neighbors, rows: Rows, folds: NDArray[np.integer] | None
+) -> NDArray[np.float64]:
+    """Return the evidence for training rows, and for others that the table has."""
+    if rows.index is None:
+        return neighbors.evidence_within(rows.X, folds=folds)
+    evidence = neighbors.evidence(rows.X)
+    evidence[rows.index] = neighbors.evidence_within(rows.X[rows.index], folds=folds)
+    return evidence
 
 
 def fit_validation_offset(
@@ -148,17 +155,23 @@ def predict_out_of_fold(
     net: ImbalanceNet, plans: Sequence[TrainingPlan], held_out: HeldOut, n_classes: int
 ) -> OutOfFold:
     """Predict each row by the member that did not train on it."""
-    rows, folds = held_out.rows, held_out.folds
-    assert folds is not None
+    rows, judged = held_out.rows, held_out.judged
+    assert held_out.folds is not None
+    assert judged.folds is not None
     others = np.empty((0, len(plans), n_classes), dtype=np.float32)
     if rows.index is not None:
         unused = np.ones(len(rows.codes), dtype=bool)
         unused[rows.index] = False
         rest = _streamed(replace(rows, index=np.flatnonzero(unused)), net)
         others = net.predict_log_posterior(rest).astype(np.float32)
-    feed = fold_feed(held_out, plans, _streaming(net))
+    feed = fold_feed(judged, plans, _streaming(net))
     log_posterior = net.out_of_fold_log_posterior(feed).astype(np.float32)
-    return OutOfFold(log_posterior, folds, rows.index, others)
+    unheld = None
+    if judged is not held_out:
+        unheld = rows.subset(np.flatnonzero(held_out.folds < 0)).index
+    return OutOfFold(
+        log_posterior, judged.folds, judged.rows.index, others, unheld=unheld
+    )
 
 
 def _streaming(net: ImbalanceNet) -> Place:
@@ -172,6 +185,7 @@ def _streamed(rows: Rows, net: ImbalanceNet) -> Table:
 
 def have_held_out(before: OutOfFold | None, held_out: HeldOut) -> bool:
     """Return whether no member trained on the rows that it now holds out; else warn."""
+    held_out = held_out.judged
     folds = held_out.folds
     if before is not None and folds is not None and np.array_equal(before.folds, folds):
         rows = [known.index for known in (before, held_out.rows)]

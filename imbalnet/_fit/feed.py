@@ -87,6 +87,7 @@ def validation_feed(
 
     They share the features of the training rows on the device, where the table is one.
     """
+    held_out = held_out.judged
     rows = held_out.rows
     features = train.table if rows.X is plans[0].rows.X else None
     place = Place(train.dtype, train.device, train.is_resident)
@@ -339,7 +340,8 @@ class SharedFeed(_EnsembleFeed):
         order: Shuffle | None = None,
     ) -> None:
         if folds is not None:
-            held_out = np.bincount(folds, minlength=len(factors[-1]))[:, None]
+            is_held = folds >= 0
+            held_out = np.bincount(folds[is_held], minlength=len(factors[-1]))[:, None]
             scale = len(folds) / np.maximum(len(folds) - held_out, 1)
             factors = [phase * scale for phase in factors]
         super().__init__(rows, place, factors)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import nn
 
+from imbalnet._fit.cv import name_of_cv, read_splits
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.recipes import find_recipe
 from imbalnet._fit.specs import (
@@ -28,6 +29,7 @@ from imbalnet._fit.specs import (
     Options,
     Phases,
     Seeds,
+    Splits,
     Validation,
 )
 from imbalnet._nested import (
@@ -98,7 +100,11 @@ def resolve_options(
     given, and training goes on from `before`. Errors name the parameter, its value and
     the cure.
     """
-    resolver = _Resolver(params, rows, len(classes), is_partial)
+    splits = None
+    if params["cv"] is not None and not is_partial:
+        _check_cv_is_used(params, has_validation_rows)
+        splits = read_splits(params["cv"], rows, classes)
+    resolver = _Resolver(params, rows, len(classes), is_partial, splits)
     resolver.check(classes)
     loss = resolver.loss = resolver.build_loss()
     network = resolver.network()
@@ -125,6 +131,20 @@ def resolve_options(
         verbose=params["verbose"],
         is_partial=is_partial,
     )
+
+
+def _check_cv_is_used(params: Mapping[str, Any], has_validation_rows: bool) -> None:
+    """Raise where something else says which rows are held out."""
+    reasons = {
+        "X_val brings validation rows": has_validation_rows,
+        "early_stopping=False holds out none": params["early_stopping"] is False,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise ValueError(
+                f"{name_of_cv(params['cv'])} says which rows are held out, but "
+                f"{reason}; leave one of them out."
+            )
 
 
 def column_rules(params: Mapping[str, Any]) -> ColumnRules:
@@ -181,17 +201,34 @@ class _Resolver:
     loss: Loss
 
     def __init__(
-        self, params: Mapping[str, Any], rows: Rows, n_classes: int, is_partial: bool
+        self,
+        params: Mapping[str, Any],
+        rows: Rows,
+        n_classes: int,
+        is_partial: bool,
+        splits: Splits | None = None,
     ) -> None:
         self.params, self.rows, self.n_classes = params, rows, n_classes
-        self.is_partial = is_partial
+        self.is_partial, self.splits = is_partial, splits
         self.recipe = find_recipe(params["module"], params["preset"])
         self.module = _module_of(params)
         in_parts = is_partial or sparse.issparse(rows.X)
         self.optimizer_name = _optimizer_of(params, in_parts)
         self.solves = self.optimizer_name == "lbfgs"
-        asked = params["n_members"]
-        self.n_members = self.recipe.n_members if asked == "auto" else int(asked)
+        self.n_members = self._n_members()
+
+    def _n_members(self) -> int:
+        """Return the number of members: one for each fold of the user's, if any."""
+        asked = self.params["n_members"]
+        n_folds = None if self.splits is None else self.splits.n_members
+        if n_folds is not None and asked not in ("auto", n_folds):
+            raise ValueError(
+                f"{name_of_cv(self.params['cv'])} has {n_folds} folds, one for each "
+                f"member, but n_members={asked}; set n_members={n_folds} or 'auto'."
+            )
+        if asked == "auto":
+            return self.recipe.n_members if n_folds is None else n_folds
+        return int(asked)
 
     # -- checks --------------------------------------------------------------------
 
@@ -242,10 +279,14 @@ class _Resolver:
         reject_unknown("module", f"module={name}", nested(self.params, "module"), known)
         shares_rows = getattr(self.module, "members_share_rows", False)
         if self.n_members > 1 and shares_rows:
+            asked = self.params["n_members"]
+            cause, cure = f"n_members={asked}", "leave n_members out, and set"
+            if asked == "auto":
+                cause = name_of_cv(self.params["cv"])
+                cure = "give a single split, as [(train, test)], and set"
             raise ValueError(
-                f"n_members={self.params['n_members']} trains each member on rows of "
-                f"its own, but those of module={name} share theirs; leave n_members "
-                "out, and set their number by module__k."
+                f"{cause} trains each member on rows of its own, but those of "
+                f"module={name} share theirs; {cure} their number by module__k."
             )
 
     def _check_net_parameters(self) -> None:
@@ -406,6 +447,8 @@ class _Resolver:
 
     def kind_of_validation(self) -> str:
         """Return which rows are held out of those that ``fit`` was given."""
+        if self.splits is not None:
+            return "split" if self.splits.folds is None else "folds"
         asked = self.params["early_stopping"]
         if self.is_partial or asked is False:
             return "none"
@@ -426,6 +469,7 @@ class _Resolver:
             patience=params["patience"],
             calibrate=params["calibrate"],
             n_neighbors=0 if self.is_partial else self._n_neighbors(kind == "folds"),
+            splits=self.splits,
         )
 
     def _monitor(self, kind: str) -> str | None:
@@ -467,7 +511,7 @@ class _Resolver:
         is_auto = asked == "auto"
         n_neighbors = self.recipe.n_neighbors if is_auto else int(asked)
         reasons = {
-            "no row is held out by a member (n_members, early_stopping, X_val)": (
+            "no row is held out by a member (n_members, cv, early_stopping, X_val)": (
                 not has_folds
             ),
             f"loss={self.params['loss']!r} has no calibrated posterior": (

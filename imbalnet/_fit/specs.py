@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -139,6 +140,27 @@ class Levers:
 
 
 @dataclass(frozen=True)
+class Splits:
+    """Which rows are held out, where the user says so.
+
+    Attributes
+    ----------
+    folds : ndarray of shape (n_rows,) or None
+        The member that holds each row out; -1 for rows that none does.
+    last : tuple of two ndarrays or None
+        Positions of the training and the validation rows of all members.
+    """
+
+    folds: NDArray[np.int16] | None = None
+    last: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
+
+    @property
+    def n_members(self) -> int | None:
+        """The number of members that the folds need."""
+        return None if self.folds is None else int(self.folds.max()) + 1
+
+
+@dataclass(frozen=True)
 class Validation:
     """Which rows are held out, and what is done with them.
 
@@ -156,6 +178,8 @@ class Validation:
         Whether offset, member levels and temperature are fitted.
     n_neighbors : int
         0 looks for none.
+    splits : Splits or None
+        The folds, or the split, that the user gives.
     """
 
     kind: str
@@ -164,6 +188,7 @@ class Validation:
     patience: int
     calibrate: bool
     n_neighbors: int
+    splits: Splits | None = None
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imbalnet._fit.groups import classes_of_one_group, grouped_folds, grouped_split
-from imbalnet._fit.specs import Validation
+from imbalnet._fit.specs import Splits, Validation
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
 
@@ -25,8 +25,8 @@ class HeldOut:
     rows : Rows
         With their sample weights.
     folds : ndarray of shape (n_rows,) or None
-        The member that holds each row out and trains on all others. None: no member
-        trains on any of them.
+        The member that holds each row out and trains on all others; -1 for rows that
+        every member trains on. None: no member trains on any of them.
     are_apart : bool, default=False
         Whether rows of a fold may belong together, as those of a group do. They are no
         neighbours then, and the folds may differ in their class shares.
@@ -36,11 +36,28 @@ class HeldOut:
     folds: NDArray[np.integer] | None = None
     are_apart: bool = False
 
+    @property
+    def judged(self) -> HeldOut:
+        """Those that some member holds out."""
+        if self.folds is None or self.folds.min() >= 0:
+            return self
+        rows, folds = self.rows.subset(self.held), self.folds[self.held]
+        return replace(self, rows=rows, folds=folds)
+
+    @property
+    def held(self) -> NDArray[np.intp]:
+        """Positions of those that some member holds out."""
+        if self.folds is None:
+            return np.arange(len(self.rows))
+        return np.flatnonzero(self.folds >= 0)
+
     def stratified(self, n_members: int, n_classes: int) -> NDArray[np.bool_]:
         """Return which folds have the class shares of all rows, within a fifth."""
         if self.folds is None or not self.are_apart:
             return np.ones(n_members, dtype=bool)
-        place = self.folds * n_classes + self.rows.of(self.rows.codes)
+        rows, folds = self.judged.rows, self.judged.folds
+        assert folds is not None
+        place = folds.astype(np.intp) * n_classes + rows.of(rows.codes)
         found = np.bincount(place, minlength=n_members * n_classes)
         found = found.reshape(n_members, n_classes)
         shares = found.sum(axis=0) / found.sum()
@@ -49,8 +66,9 @@ class HeldOut:
         return (np.abs(found - expected) <= allowed).all(axis=1)
 
     def counts(self, n_classes: int) -> NDArray[np.integer]:
-        """Return the rows of each class."""
-        return np.bincount(self.rows.of(self.rows.codes), minlength=n_classes)
+        """Return the rows of each class that are held out."""
+        rows = self.judged.rows
+        return np.bincount(rows.of(rows.codes), minlength=n_classes)
 
 
 def split_off(
@@ -70,10 +88,20 @@ def split_off(
         return rows, HeldOut(given)
     if validation.kind == "none":
         return rows, None
+    if validation.splits is not None:
+        return _as_given(rows, validation.splits)
     rng = np.random.default_rng(seed)
     if validation.kind == "folds":
         return rows, _in_folds(rows, n_members, classes, rng)
     return _in_two(rows, validation.fraction, classes, rng)
+
+
+def _as_given(rows: Rows, splits: Splits) -> tuple[Rows, HeldOut]:
+    """Hold out the rows that the user's splits do."""
+    if splits.last is None:
+        return rows, HeldOut(rows, splits.folds, are_apart=True)
+    train, valid = splits.last
+    return rows.subset(train), HeldOut(rows.subset(valid))
 
 
 def _in_folds(

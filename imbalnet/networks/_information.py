@@ -39,19 +39,20 @@ def class_counts(
 ) -> NDArray[np.float64]:
     """Sum weights by bin and class over the rows outside each fold.
 
-    The bin -1 is a gap, which is not counted. Without folds all rows count each time.
+    The bin -1 is a gap, which is not counted. Without folds all rows count each time,
+    and so do rows of the fold -1.
     The result has the shape (n_folds, n_bins, n_classes).
     """
-    fold = np.zeros(len(y), dtype=np.int64) if folds is None else folds
+    fold = np.zeros(len(y), dtype=np.int64) if folds is None else folds + 1
     is_there = bins >= 0
     place = (fold.astype(np.int64) * n_bins + bins) * n_classes + y
-    size = n_folds * n_bins * n_classes
+    size = (n_folds + 1) * n_bins * n_classes
     held = np.bincount(place[is_there], weight[is_there], minlength=size)
-    held = held.reshape(n_folds, n_bins, n_classes)
+    held = held.reshape(n_folds + 1, n_bins, n_classes)
     if folds is None:
         return np.repeat(held[:1], n_folds, axis=0)
     # the total less the fold would depend on the fold's classes by its rounding
-    return np.stack([np.delete(held, j, axis=0).sum(0) for j in range(n_folds)])
+    return np.stack([np.delete(held, j + 1, axis=0).sum(0) for j in range(n_folds)])
 
 
 def weight_of_a_row(weight: NDArray[np.floating]) -> float:

@@ -101,8 +101,8 @@ class Network(nn.Module):
         sample_weight : ndarray of shape (n_rows,)
             Sample weights, without class weights.
         folds : ndarray of shape (n_rows,) or None, default=None
-            The member that holds out each row, and must not learn from its class. None
-            if no member holds out rows.
+            The member that holds out each row, and must not learn from its class; -1
+            for rows that none holds out. None if no member holds out rows.
         """
 
     def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:

@@ -10,7 +10,14 @@ import pytest
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    PredefinedSplit,
+    TimeSeriesSplit,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -136,6 +143,139 @@ def test_folds_of_other_class_shares_keep_their_level():
     clf = small().fit(X, y, groups=group)
     assert not clf.calibration_.member_offsets.any()
     assert small().fit(X, y).calibration_.member_offsets.any()
+
+
+# -- ready folds and splits ------------------------------------------------------------
+
+
+def test_ready_folds_are_those_of_the_members(patients):
+    X, y, patient = patients
+    numbers = patient % 5
+    clf = BalancedNeuralClassifier(cv=PredefinedSplit(numbers), **SMALL).fit(X, y)
+    np.testing.assert_array_equal(clf.folds_, numbers)
+    assert clf.net_.n_members == 5
+    given = [(numbers != j, numbers == j) for j in range(5)]
+    again = BalancedNeuralClassifier(cv=given, **SMALL).fit(X, y)
+    np.testing.assert_array_equal(again.oof_proba_, clf.oof_proba_)
+
+
+def test_networks_of_one_member_have_one_for_each_fold(patients):
+    X, y, patient = patients
+    clf = BalancedNeuralClassifier("mlp", cv=GroupKFold(3), **SMALL)
+    clf.fit(X, y, groups=patient)
+    assert clf.net_.n_members == 3
+    assert len(np.unique(np.column_stack([patient, clf.folds_]), axis=0)) == 120
+
+
+@pytest.mark.parametrize("module", ["auto", "linear"])
+def test_rows_that_are_never_held_out_train_all_members(module, patients):
+    """Their labels reach the members, and they have no out-of-fold prediction."""
+    X, y, _ = patients
+    numbers = np.where(np.arange(600) < 200, -1, np.arange(600) % 3)
+    params = {"module": module, "cv": PredefinedSplit(numbers), "random_state": 0}
+    params |= {"max_epochs": 2, "n_neighbors": 2 if module == "auto" else 0}
+    clf = BalancedNeuralClassifier(**params).fit(X, y)
+    np.testing.assert_array_equal(clf.folds_, numbers)
+    held = numbers >= 0
+    assert np.isnan(clf.oof_proba_[~held]).all()
+    np.testing.assert_allclose(clf.oof_proba_[held].sum(axis=1), 1.0)
+    changed = y.copy()
+    changed[0] = 1 - y[0]
+    other = clone(clf).fit(X, changed)
+    for j in range(3):
+        rows = numbers == j
+        assert (other.oof_proba_[rows] != clf.oof_proba_[rows]).any()
+
+
+def test_never_held_out_rows_beside_rows_without_weight(patients):
+    X, y, _ = patients
+    numbers = np.where(np.arange(600) < 200, -1, np.arange(600) % 3)
+    weight = (np.arange(600) % 10 > 0).astype(float)
+    clf = BalancedNeuralClassifier(cv=PredefinedSplit(numbers), **SMALL)
+    clf.fit(X, y, weight)
+    expected = np.where(weight > 0, numbers, -1)
+    np.testing.assert_array_equal(clf.folds_, expected)
+    is_nan = np.isnan(clf.oof_proba_).all(axis=1)
+    np.testing.assert_array_equal(is_nan, (numbers < 0) & (weight > 0))
+    unused = weight == 0
+    np.testing.assert_allclose(
+        clf.oof_proba_[unused], clf.predict_proba(X[unused]), rtol=1e-5
+    )
+
+
+def test_labels_of_a_ready_fold_do_not_reach_its_member(patients):
+    """Its training rows, statistics and neighbours are those of other folds."""
+    X, y, patient = patients
+    is_held = patient % 3 == 1
+    changed = y.copy()
+    changed[is_held] = y[is_held][::-1]
+    assert (changed != y).sum() > 30
+    cv, of_member = PredefinedSplit(patient % 3), []
+    for labels in (y, changed):
+        clf = BalancedNeuralClassifier(cv=cv, calibrate=False, **SMALL)
+        clf.set_params(max_epochs=1, monitor="loss").fit(X, labels)
+        logits = clf.net_.predict_log_posterior(np.float32(X))
+        of_member.append(logits[:, 1])
+    np.testing.assert_array_equal(*of_member)
+
+
+def test_time_ordered_splits_validate_by_the_last_rows(patients, recorder):
+    """All members train on the first 450 rows."""
+    X, y, _ = patients
+    X = np.column_stack([X, np.arange(600)])
+    clf = small(cv=TimeSeriesSplit(3), n_members=2, callbacks=[recorder]).fit(X, y)
+    train, valid = (
+        np.concatenate([b.X[..., -1].flatten() for b in recorder.of(training=t)])
+        for t in (True, False)
+    )
+    assert train.max() == 449
+    assert set(valid) == set(range(450, 600))
+    np.testing.assert_allclose(clf.class_prior_, np.bincount(y[:450]) / 450)
+    assert clf.neighbor_weight_ == 0
+    with pytest.raises(AttributeError, match="oof_proba_ needs members"):
+        clf.oof_proba_  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_members": 8}, r"cv=KFold.*has 3 folds.*n_members=8; set n_members=3"),
+        ({"early_stopping": False}, r"cv=KFold.*early_stopping=False holds out none"),
+        ({"module": "tabm"}, r"cv=KFold.*a single split.*by module__k"),
+        ({"cv": 4}, r"set n_members=4 instead"),
+    ],
+)
+def test_splits_that_others_contradict_are_an_error(params, message, patients):
+    X, y, _ = patients
+    clf = BalancedNeuralClassifier(**{"cv": KFold(3), **params})
+    with pytest.raises(ValueError, match=message):
+        clf.fit(X, y)
+
+
+def test_splits_and_validation_rows_are_an_error(patients):
+    X, y, _ = patients
+    with pytest.raises(ValueError, match="X_val brings validation rows"):
+        BalancedNeuralClassifier(cv=KFold(3)).fit(X, y, X_val=X, y_val=y)
+
+
+def test_partial_fit_holds_out_nothing(patients):
+    X, y, _ = patients
+    ready = BalancedNeuralClassifier("mlp", cv=[(range(500), range(500, 600))], **SMALL)
+    plain = BalancedNeuralClassifier("mlp", **SMALL)
+    for clf in (ready, plain):
+        clf.partial_fit(X, y, classes=[0, 1])
+    np.testing.assert_array_equal(ready.predict_proba(X), plain.predict_proba(X))
+
+
+def test_splits_repeat_and_survive_clones_and_warm_starts(patients):
+    X, y, patient = patients
+    clf = BalancedNeuralClassifier(cv=GroupKFold(3), warm_start=True, **SMALL)
+    clf.fit(X, y, groups=patient)
+    again = clone(clf).fit(X, y, groups=patient)
+    np.testing.assert_array_equal(clf.oof_proba_, again.oof_proba_)
+    clf.fit(X, y, groups=patient)
+    assert clf.n_iter_ == 6
+    assert clf.oof_proba_.shape == (600, 2)
 
 
 # -- errors and warnings ---------------------------------------------------------------
