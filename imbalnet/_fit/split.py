@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from imbalnet._fit.copies import find_copies
 from imbalnet._fit.groups import classes_of_one_group, grouped_folds, grouped_split
 from imbalnet._fit.specs import Splits, Validation
 from imbalnet._tables import Rows
@@ -82,7 +83,7 @@ def split_off(
     """Return the rows to train on, and those that are held out of them.
 
     With folds, the training rows of member j are those outside fold j. Rows of a group
-    stay together.
+    stay together, and so do copies that oversampling made.
     """
     if given is not None:
         return rows, HeldOut(given)
@@ -91,9 +92,14 @@ def split_off(
     if validation.splits is not None:
         return _as_given(rows, validation.splits)
     rng = np.random.default_rng(seed)
+    groups = rows.groups if rows.groups is None else rows.of(rows.groups)
+    if groups is None:
+        groups = find_copies(rows, len(classes))
+    elif validation.kind == "folds":
+        _check_groups(rows.of(rows.codes), groups, n_members, classes)
     if validation.kind == "folds":
-        return rows, _in_folds(rows, n_members, classes, rng)
-    return _in_two(rows, validation.fraction, classes, rng)
+        return rows, _in_folds(rows, groups, n_members, rng)
+    return _in_two(rows, groups, validation.fraction, classes, rng)
 
 
 def _as_given(rows: Rows, splits: Splits) -> tuple[Rows, HeldOut]:
@@ -105,14 +111,15 @@ def _as_given(rows: Rows, splits: Splits) -> tuple[Rows, HeldOut]:
 
 
 def _in_folds(
-    rows: Rows, n_members: int, classes: NDArray, rng: np.random.Generator
+    rows: Rows,
+    groups: NDArray[np.integer] | None,
+    n_members: int,
+    rng: np.random.Generator,
 ) -> HeldOut:
     """Deal all rows to folds."""
     codes = rows.of(rows.codes)
-    if rows.groups is None:
+    if groups is None:
         return HeldOut(rows, stratified_folds(codes, n_members, rng))
-    groups = rows.of(rows.groups)
-    _check_groups(codes, groups, n_members, classes)
     folds = grouped_folds(codes, groups, n_members, rng)
     return HeldOut(rows, folds, are_apart=True)
 
@@ -142,17 +149,19 @@ def _check_groups(
 
 
 def _in_two(
-    rows: Rows, fraction: float, classes: NDArray, rng: np.random.Generator
+    rows: Rows,
+    groups: NDArray[np.integer] | None,
+    fraction: float,
+    classes: NDArray,
+    rng: np.random.Generator,
 ) -> tuple[Rows, HeldOut]:
     """Split rows into those to train on and those to validate by."""
-    codes, unit = rows.of(rows.codes), "row"
-    if rows.groups is None:
+    codes = rows.of(rows.codes)
+    unit = "row" if rows.groups is None else "group"
+    if groups is None:
         train, valid, unsplit = stratified_split(codes, fraction, rng)
     else:
-        unit = "group"
-        train, valid, unsplit = grouped_split(
-            codes, rows.of(rows.groups), fraction, rng
-        )
+        train, valid, unsplit = grouped_split(codes, groups, fraction, rng)
     if not len(valid):
         raise ValueError(
             f"early_stopping needs validation rows, but no class has two {unit}s to "

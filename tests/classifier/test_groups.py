@@ -7,9 +7,12 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.pipeline import make_pipeline as make_oversampling
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.metrics import average_precision_score
+from sklearn.datasets import make_classification
+from sklearn.metrics import average_precision_score, log_loss
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -143,6 +146,45 @@ def test_folds_of_other_class_shares_keep_their_level():
     clf = small().fit(X, y, groups=group)
     assert not clf.calibration_.member_offsets.any()
     assert small().fit(X, y).calibration_.member_offsets.any()
+
+
+# -- copies -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def overlapping():
+    """1,500 rows to train on and 10,000 to test by, one in twelve positive."""
+    X, y = make_classification(
+        11_500, 6, n_informative=4, weights=[0.92], class_sep=0.8, random_state=0
+    )
+    return X[:1500], y[:1500], X[1500:], y[1500:]
+
+
+def test_oversampling_in_front_does_not_leak(overlapping):
+    """Out-of-fold log loss is that of new rows under the resampled distribution."""
+    X, y, X_test, y_test = overlapping
+    clf = BalancedNeuralClassifier(max_epochs=10, random_state=0)
+    pipeline = make_oversampling(RandomOverSampler(random_state=0), clf).fit(X, y)
+    labels = RandomOverSampler(random_state=0).fit_resample(X, y)[1]
+    copies = np.unique(
+        np.column_stack([pipeline[0].sample_indices_, clf.folds_])[labels == 1], axis=0
+    )
+    assert len(copies) == y.sum()
+    weight = np.where(y_test == 1, 0.5 / y_test.mean(), 0.5 / (1 - y_test.mean()))
+    test = log_loss(y_test, pipeline.predict_proba(X_test), sample_weight=weight)
+    assert log_loss(labels, clf.oof_proba_) == pytest.approx(test, rel=0.1)
+
+
+def test_oversampling_in_front_of_a_single_network(overlapping, recorder):
+    X, y, _, _ = overlapping
+    X, y = RandomOverSampler(random_state=0).fit_resample(X, y)
+    single(callbacks=[recorder]).fit(X, y)
+    train, valid = (
+        {tuple(row) for b in recorder.of(training=t) for row in b.X[b.y == 1].tolist()}
+        for t in (True, False)
+    )
+    assert valid
+    assert not train & valid
 
 
 # -- ready folds and splits ------------------------------------------------------------
