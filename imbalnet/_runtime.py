@@ -187,6 +187,28 @@ def one_openmp_thread() -> Iterator[None]:
         yield
 
 
+# Held by the thread that limits BLAS, whose number of threads is the process'.
+_LIMITS_BLAS = threading.Lock()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Run a block with one thread for NumPy's and SciPy's matrix products.
+
+    Training has many small ones, whose threads wait for each other: with a busy core
+    they take many times as long. Of blocks that overlap only the first one sets the
+    number, and sets it back: each of several would take the other's for the original.
+    """
+    if not _LIMITS_BLAS.acquire(blocking=False):
+        yield
+        return
+    try:
+        with _libraries().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        _LIMITS_BLAS.release()
+
+
 @cache
 def _libraries() -> ThreadpoolController:
     return ThreadpoolController()  # searches for libraries: 8 ms

@@ -12,11 +12,13 @@ import torch
 from joblib import Parallel, delayed, parallel_config
 from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback
+from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet._runtime import (
     available_threads,
+    one_blas_thread,
     prediction_threads,
     resolve_device,
     restored_on_failure,
@@ -25,6 +27,7 @@ from imbalnet._runtime import (
     torch_threads,
     training_threads,
 )
+from imbalnet.posterior import fit_member_offsets
 
 SMALL, LARGE = 10**6, 10**9  # products of a step, and of a prediction
 
@@ -94,6 +97,54 @@ def test_threads_and_attributes_come_back_after_an_error(error):
         fail()
     assert vars(estimator) == {"kept_": 1}
     assert torch.get_num_threads() == before
+
+
+def blas_threads():
+    return {
+        library["num_threads"]
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    }
+
+
+needs_openblas = pytest.mark.skipif(
+    not any(library["internal_api"] == "openblas" for library in threadpool_info()),
+    reason="NumPy computes without OpenBLAS here",
+)
+
+
+@needs_openblas
+def test_blocks_of_one_blas_thread_that_overlap_leave_the_number():
+    def inner():
+        with one_blas_thread():
+            return blas_threads()
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with one_blas_thread(), ThreadPoolExecutor(1) as pool:
+            assert inner() == pool.submit(inner).result() == {1}
+            assert blas_threads() == {1}
+        assert blas_threads() == before == {2}
+        with pytest.raises(ZeroDivisionError), one_blas_thread():
+            1 / 0  # noqa: B018
+        assert blas_threads() == before
+
+
+@needs_openblas
+def test_training_of_many_classes_takes_one_blas_thread(rng, monkeypatch):
+    """Members' offsets are fitted by matrix products of NumPy in each epoch."""
+    seen = []
+
+    def watched(*args, **kwargs):
+        seen.append(blas_threads())
+        return fit_member_offsets(*args, **kwargs)
+
+    monkeypatch.setattr("imbalnet._fit.feed.fit_member_offsets", watched)
+    monkeypatch.setattr("imbalnet._fit.calibrate.fit_member_offsets", watched)
+    X, y = rng.normal(size=(150, 3)), np.arange(150) % 30
+    with threadpool_limits(2, user_api="blas"):
+        BalancedNeuralClassifier(n_members=2, max_epochs=2, random_state=0).fit(X, y)
+    assert seen == [{1}] * 3
 
 
 @pytest.fixture

@@ -23,7 +23,12 @@ from imbalnet._fit.net import ImbalanceNet, unchanged_on_failure
 from imbalnet._fit.plan import Priors, TrainingPlan, plan_members
 from imbalnet._fit.specs import Options
 from imbalnet._fit.split import HeldOut, split_off
-from imbalnet._runtime import seeded_torch, torch_threads, training_threads
+from imbalnet._runtime import (
+    one_blas_thread,
+    seeded_torch,
+    torch_threads,
+    training_threads,
+)
 from imbalnet._tables import Rows
 from imbalnet.losses import constant_minimiser
 from imbalnet.networks import DETERMINISTIC
@@ -52,12 +57,12 @@ def train(
     of `before` is changed, and put back on failure.
     """
     run = _settle(options, rows, given, before)
-    with torch_threads(1):
+    with torch_threads(1), one_blas_thread():
         net = before.net if before else _new_net(run)
     n_products = run.plans[0].batch_size * net.n_parameters
     n_threads = training_threads(options.n_threads, n_products)
     keeping = unchanged_on_failure(net) if before else nullcontext()
-    with torch_threads(n_threads), keeping:
+    with torch_threads(n_threads), one_blas_thread(), keeping:
         if before:
             resume(net, options, run.rows, monitor=run.monitor)
         _run_epochs(net, run)

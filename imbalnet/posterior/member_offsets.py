@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from imbalnet.posterior._effective import effective_weight
@@ -11,6 +12,10 @@ from imbalnet.posterior._effective import effective_weight
 _NEWTON_STEPS = 100
 _LARGEST_STEP = 2.0
 _NEAR = 1e-6
+
+# With more classes, matrices of classes by classes cost more than the scores of rows:
+# 5.8 s against 0.2 s for 800 classes and 9,600 rows.
+_MOST_CURVATURES = 20
 
 
 def fit_member_offsets(
@@ -67,11 +72,26 @@ def fit_member_offsets(
     >>> (moved[:, 1] / moved.sum(axis=1))[[0, -1]].round(2)
     array([0.1, 0.1])
     """
-    rows, is_row = rows_by_fold(folds, n_members)
-    weight = effective_weight(sample_weight)[rows] * is_row
-    scores = log_posterior[rows]  # (members, rows of the longest fold, classes)
+    weight = effective_weight(sample_weight)
+    if len(class_prior) > _MOST_CURVATURES:
+        offsets = np.zeros((n_members, len(class_prior)))
+        for j in np.unique(folds[weight > 0]):
+            own = (folds == j) & (weight > 0)
+            offsets[j] = _by_lbfgs(log_posterior[own], class_prior, weight[own], scale)
+    else:
+        rows, is_row = rows_by_fold(folds, n_members)
+        # (members, rows of the longest fold, classes)
+        scores, own_weight = log_posterior[rows], weight[rows] * is_row
+        offsets = _by_newton(scores, class_prior, own_weight, scale)
+    return offsets - offsets.mean(axis=1, keepdims=True)
+
+
+def _by_newton(
+    scores: NDArray, class_prior: NDArray, weight: NDArray, scale: float
+) -> NDArray[np.float64]:
+    """Fit the offsets of all members at once; rows of weight 0 fill short folds up."""
     total = weight.sum(axis=1)
-    n_classes = len(class_prior)
+    n_members, n_classes = len(scores), len(class_prior)
     ridge = np.eye(n_classes) / scale**2
     offsets = np.zeros((n_members, n_classes))
     for _ in range(_NEWTON_STEPS):
@@ -85,7 +105,35 @@ def fit_member_offsets(
         offsets -= step.clip(-_LARGEST_STEP, _LARGEST_STEP)
         if np.abs(step).max() < _NEAR:
             break
-    return offsets - offsets.mean(axis=1, keepdims=True)
+    return offsets
+
+
+def _by_lbfgs(
+    scores: NDArray, class_prior: NDArray, weight: NDArray, scale: float
+) -> NDArray[np.float64]:
+    """Fit the offsets of one member, without a matrix of classes by classes.
+
+    Each offset is measured in units in which the objective is about equally curved, so
+    that a dozen evaluations do. The exponentials of the scores are taken once.
+    """
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    total = weight.sum()
+    unit = 1 / np.sqrt(total * class_prior + 1 / scale**2)
+
+    def objective(values: NDArray) -> tuple[float, NDArray]:
+        offset = unit * values
+        largest = offset.max()
+        factor = np.exp(offset - largest)
+        normaliser = exponentials @ factor
+        fit = weight @ np.log(normaliser) + total * (largest - class_prior @ offset)
+        mean = factor * (weight / normaliser @ exponentials)
+        slope = mean - total * class_prior + offset / scale**2
+        return fit + 0.5 * np.square(offset / scale).sum(), unit * slope
+
+    start = np.zeros(len(class_prior))
+    precision = {"ftol": 0.0, "gtol": 0.1 * _NEAR}
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options=precision)
+    return unit * found.x
 
 
 def rows_by_fold(
