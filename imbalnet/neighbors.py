@@ -33,7 +33,7 @@ _FEW = 2**10
 _LEAST_DEVIATION = 0.5
 # Distances are at least this part of the usual distance.
 _NEAREST = 1e-2
-_LARGEST_WEIGHT = 1.5
+_LARGEST_WEIGHT = 6.0
 # Number of coordinates, or votes, of neighbours in a block: 32 MiB.
 _BLOCK_VALUES = 2**22
 
@@ -292,7 +292,7 @@ def fit_weight(
     Returns
     -------
     float
-        Weight from 0 to 1.5 with the least log loss. It is 0 if the gain is at most the
+        Weight from 0 to 6 with the least log loss. It is 0 if the gain is at most the
         log of the number of rows, twice what Schwarz' criterion asks of a parameter.
     """
     weight = effective_weight(sample_weight)

@@ -41,6 +41,8 @@ from imbalnet import BalancedNeuralClassifier
 OURS = "imbalnet"
 REFERENCE = "CatBoost"
 MISSING = "missing"
+# HistGradientBoostingClassifier takes no more levels of a column.
+_MOST_LEVELS = 254
 
 # Variants of our estimator, as parameters by name. `quality.py --ablations` compares
 # them with the defaults.
@@ -74,6 +76,21 @@ def with_strings(X: pd.DataFrame) -> pd.DataFrame:
         for name in categories
     }
     return X.assign(**strings)
+
+
+def with_plain_names(X: pd.DataFrame) -> pd.DataFrame:
+    """Name the columns by number: some libraries reject brackets and the like."""
+    return X.set_axis([f"x{i}" for i in range(X.shape[1])], axis=1)
+
+
+def with_frequent_levels(X: pd.DataFrame) -> pd.DataFrame:
+    """Keep the 254 most frequent levels of a column."""
+    frequent = {
+        name: X[name].where(X[name].isin(X[name].value_counts().index[:_MOST_LEVELS]))
+        for name in X.select_dtypes("category").columns
+        if X[name].nunique() > _MOST_LEVELS
+    }
+    return X.assign(**frequent)
 
 
 def with_codes() -> ColumnTransformer:
@@ -194,7 +211,8 @@ def bagged_catboost(X: pd.DataFrame, seed: int) -> Any:
 
 
 def lightgbm(X: pd.DataFrame, seed: int, **params: Any) -> Any:
-    return LGBMClassifier(random_state=seed, n_jobs=1, verbose=-1, **params)
+    model = LGBMClassifier(random_state=seed, n_jobs=1, verbose=-1, **params)
+    return make_pipeline(FunctionTransformer(with_plain_names), model)
 
 
 def lightgbm_balanced(X: pd.DataFrame, seed: int) -> Any:
@@ -206,10 +224,10 @@ def xgboost(X: pd.DataFrame, seed: int) -> Any:
 
 
 def hist_gradient_boosting(X: pd.DataFrame, seed: int) -> Any:
-    # no column has more levels than its limit of 255
-    return HistGradientBoostingClassifier(
+    model = HistGradientBoostingClassifier(
         categorical_features="from_dtype", random_state=seed
     )
+    return make_pipeline(FunctionTransformer(with_frequent_levels), model)
 
 
 def random_forest(X: pd.DataFrame, seed: int) -> Any:

@@ -92,23 +92,35 @@ class TabM(TabularMLP):
         normalize_output: bool = False,
     ) -> None:
         check_sizes(k=k, n_blocks=n_blocks, d_block=d_block, d_embedding=d_embedding)
-        super().__init__(
+        self.backbone_sizes = {"k": k, "n_blocks": n_blocks, "d_block": d_block}
+        super().__init__(  # which calls _build_layers
             in_features,
             out_features,
             n_categories=n_categories,
             hidden_sizes=(),
+            dropout=dropout,
             n_bins=n_bins,
             n_channels=d_embedding,
             n_waves=n_waves,
             clip=clip,
+            normalize_output=normalize_output,
         )
+
+    def _build_layers(self) -> None:
+        encoding = self.input
+        n_numbers, n_single = len(encoding.of_numbers), len(encoding.of_flags)
+        n_single += len(encoding.of_gaps)
         # inputs from one column, which a member scales alike at the start
-        chunks = [d_embedding] * self.n_numbers
-        chunks += [n_waves] * (self.n_numbers * (n_waves > 0))
-        chunks += np.diff(self.input.one_hot.bounds).tolist()
-        backbone = _backbone(chunks, dropout, k=k, n_blocks=n_blocks, d_block=d_block)
-        last: Any = MemberCosineLinear if normalize_output else MemberLinear
-        self.output = SharingMembers(backbone, last(k, d_block, out_features))
+        chunks = [self.n_channels] * n_numbers
+        chunks += [self.n_waves] * (n_numbers * (self.n_waves > 0))
+        chunks += [*np.diff(encoding.one_hot.bounds).tolist(), *[1] * n_single]
+        chunks += [self.level_channels] * len(encoding.of_embedded)
+        sizes = self.backbone_sizes
+        backbone = _backbone(chunks, self.dropout.p, **sizes)
+        last: Any = MemberCosineLinear if self.normalize_output else MemberLinear
+        last = last(sizes["k"], sizes["d_block"], self.out_features)
+        self.hidden = nn.ModuleList()
+        self.output: Any = SharingMembers(backbone, last)
 
     @property
     def _last_layer(self) -> MemberLinear | MemberCosineLinear:

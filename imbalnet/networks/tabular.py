@@ -22,25 +22,21 @@ from imbalnet.networks._information import (
     weight_of_a_row,
 )
 from imbalnet.networks.base import Network
-from imbalnet.networks.layers.categories import MixedInput, column_sizes
+from imbalnet.networks.layers.categories import column_sizes
 from imbalnet.networks.layers.dropout import ByteDropout
-from imbalnet.networks.layers.embeddings import (
-    PiecewiseLinearEncoding,
-    RobustScale,
-    bin_edges,
-    present_values,
-)
+from imbalnet.networks.layers.embeddings import bin_edges, present_values
 from imbalnet.networks.layers.member_linear import MemberCosineLinear, MemberLinear
+from imbalnet.networks.layers.table import TableEncoding
 from imbalnet.networks.mlp import ACTIVATIONS
 
 # Bins for the mutual information of a column with the classes.
 _GATE_BINS = 8
 # The smallest gate, relative to the largest one.
 _LEAST_GATE = 0.1
-# n_bins="auto" gives all columns together at most so many bins.
-_AUTO_BINS = 4096
-_ROWS_OF_A_BIN = 100
 _FIRST_BIAS = 0.3
+# Standard deviation of the levels' embedding at the start: small, since most of what
+# few rows have is chance.
+_FIRST_LEVEL = 0.05
 _MANY_PARAMETERS = 10_000_000
 
 
@@ -51,11 +47,12 @@ class TabularMLP(Network):
     (:class:`RobustScale`). Each column then becomes `n_channels` piecewise linear
     functions (:class:`PiecewiseLinearEncoding` and a linear layer without activation,
     which starts out linear), and `n_waves` cosines of learned frequency and phase.
-    Categories have one column for each frequent level (:class:`OneHot`). A learned gate
-    scales each input; it starts at the square root of the column's mutual information
-    with the classes, relative to the largest one and at least a tenth. Hidden layers
-    and logits follow. Members share no parameters, so that none learns from a fold
-    that it holds out.
+    Categories have one column for each frequent level (:class:`OneHot`), and columns of
+    more levels a learned embedding of each. Columns of two values, and gaps, have one
+    input (:class:`TableEncoding`). A learned gate scales each input; it starts at the
+    square root of the column's mutual information with the classes, relative to the
+    largest one and at least a tenth. Hidden layers and logits follow. Members share no
+    parameters, so that none learns from a fold that it holds out.
 
     **Shape**
 
@@ -88,10 +85,18 @@ class TabularMLP(Network):
     frequency : float, default=0.5
         Standard deviation of the cosines' frequencies at the start, in waves per
         interquartile range.
+    level_channels : int, default=4
+        Learned numbers for each level of a column that has more than 40 frequent
+        levels; 0 leaves only the 40 most frequent ones.
+    gaps : bool, default=True
+        Whether missing numbers have an input of their own, where at least five rows
+        lack the column.
     gates : bool, default=True
         Whether gates start from the mutual information; otherwise they start equal.
     embedding_rate : float, default=4.0
-        Factor of the learning rate of embedding and gates.
+        Factor of the learning rate of embedding and cosines.
+    gate_rate : float, default=16.0
+        Factor of the learning rate of gates.
     clip : float or True, default=3.0
         Where scaled values bend. True is 3.0, and makes the classifier accept infinite
         values.
@@ -123,31 +128,72 @@ class TabularMLP(Network):
         n_channels: int = 4,
         n_waves: int = 4,
         frequency: float = 0.5,
+        level_channels: int = 4,
+        gaps: bool = True,
         gates: bool = True,
         embedding_rate: float = 4.0,
+        gate_rate: float = 16.0,
         clip: float | bool = 3.0,
         normalize_output: bool = False,
     ) -> None:
-        _check(hidden_sizes, activation, n_bins, n_channels, n_waves)
+        _check(hidden_sizes, activation, n_bins, n_channels, n_waves, level_channels)
         super().__init__()
         sizes = column_sizes(in_features, n_categories)
-        n_numbers = int((sizes == 0).sum())
-        scale = RobustScale(n_numbers, 3.0 if clip is True else clip)
-        self.input = MixedInput(sizes.tolist(), scale)
-        self.n_members, self.n_channels = n_members, n_channels
-        self.gates, self.embedding_rate = gates, embedding_rate
-        self.n_bins = n_bins
-        n_bins = _auto_bins(n_numbers, 0) if n_bins == "auto" else int(n_bins)
-        self.encoding = PiecewiseLinearEncoding(n_numbers, n_bins)
-        self._build_embedding(n_waves, frequency)
-        width = n_numbers * (n_channels + n_waves) + self.n_levels
-        widths = [width, *hidden_sizes]
-        self.hidden = _hidden_layers(n_members, widths)
-        self._warn_if_large(in_features)
+        self.input = TableEncoding(
+            sizes,
+            3.0 if clip is True else clip,
+            n_bins,
+            gaps=gaps,
+            embeds=level_channels > 0,
+        )
+        self.out_features, self.n_members = out_features, n_members
+        self.hidden_sizes = tuple(hidden_sizes)
+        self.n_channels, self.n_waves = n_channels, n_waves
+        self.level_channels, self.frequency_scale = level_channels, frequency
+        self.gates, self.gate_rate = gates, gate_rate
+        self.embedding_rate = embedding_rate
+        self.normalize_output = normalize_output
         self.activation = ACTIVATIONS[activation]()
         self.dropout = ByteDropout(dropout, n_shared=1)
-        last: Any = MemberCosineLinear if normalize_output else MemberLinear
-        self.output: Any = last(n_members, widths[-1], out_features)
+        self._build()
+        self._warn_if_large(in_features)
+
+    def _build(self) -> None:
+        """Make the parameters that the columns ask for."""
+        self._build_embedding()
+        self._build_layers()
+
+    def _build_embedding(self) -> None:
+        encoding, n_members = self.input, self.n_members
+        n_numbers, n_bins = encoding.encoding.start.shape
+        embedding = torch.zeros(n_numbers, 1 + n_bins, n_members, self.n_channels)
+        nn.init.normal_(embedding[:, 0])  # linear at first; the bins come in later
+        self.embedding = nn.Parameter(embedding)
+        shape = n_members, 1, n_numbers, self.n_waves
+        circle = 2 * math.pi
+        frequency = torch.randn(shape) * self.frequency_scale * circle
+        self.frequency = nn.Parameter(frequency)
+        self.phase = nn.Parameter((torch.rand(shape) - 0.5) * circle)
+        n_embedded = len(encoding.of_embedded)
+        if n_embedded:
+            levels = encoding.levels.n_places, n_members, self.level_channels
+            self.level_embedding = nn.Parameter(torch.randn(levels) * _FIRST_LEVEL)
+            self.embedded_gate = nn.Parameter(torch.ones(n_members, n_embedded))
+        self.number_gate = nn.Parameter(torch.ones(n_members, n_numbers))
+        self.indicator_gate = nn.Parameter(torch.ones(n_members, encoding.n_indicators))
+
+    @property
+    def _embedded_width(self) -> int:
+        """Width of the embedded row, which hidden layers follow."""
+        n_numbers = len(self.input.of_numbers) * (self.n_channels + self.n_waves)
+        n_embedded = len(self.input.of_embedded) * self.level_channels
+        return n_numbers + self.input.n_indicators + n_embedded
+
+    def _build_layers(self) -> None:
+        widths = [self._embedded_width, *self.hidden_sizes]
+        self.hidden = _hidden_layers(self.n_members, widths)
+        last: Any = MemberCosineLinear if self.normalize_output else MemberLinear
+        self.output: Any = last(self.n_members, widths[-1], self.out_features)
 
     def _warn_if_large(self, in_features: int) -> None:
         n_parameters = sum(parameter.numel() for parameter in self.parameters())
@@ -158,58 +204,42 @@ class TabularMLP(Network):
                 "thousands of columns."
             )
 
-    def _build_embedding(self, n_waves: int, frequency: float) -> None:
-        n_numbers, n_bins = self.encoding.start.shape
-        n_members = self.n_members
-        embedding = torch.zeros(n_numbers, 1 + n_bins, n_members, self.n_channels)
-        nn.init.normal_(embedding[:, 0])  # linear at first; the bins come in later
-        self.embedding = nn.Parameter(embedding)
-        shape = n_members, 1, n_numbers, n_waves
-        circle = 2 * math.pi
-        self.frequency = nn.Parameter(torch.randn(shape) * frequency * circle)
-        self.phase = nn.Parameter((torch.rand(shape) - 0.5) * circle)
-        self.number_gate = nn.Parameter(torch.ones(n_members, n_numbers))
-        self.level_gate = nn.Parameter(torch.ones(n_members, self.n_levels))
-
     def prepare(self, x: Tensor) -> Tensor:
-        """Scale and encode numbers, and encode categories."""
-        sizes = self.n_numbers, self.n_levels
-        numbers, levels = self.input(x).split(sizes, dim=-1)
-        encoded = self.encoding(numbers).flatten(-2)
-        return torch.cat([encoded, levels], dim=-1) if self.n_levels else encoded
-
-    @property
-    def n_numbers(self) -> int:
-        """Number of columns of numbers."""
-        return len(self.input.of_numbers)
-
-    @property
-    def n_levels(self) -> int:
-        """Number of columns that encode categories."""
-        return self.input.one_hot.out_features
+        """Encode the columns."""
+        return self.input(x)
 
     @property
     def prepared_width(self) -> int:  # type: ignore[override]
         """Number of values of a prepared row."""
-        n_encoded = self.encoding.start.numel() + self.n_numbers
-        return n_encoded + self.n_levels
+        return self.input.out_features
 
     def body(self, z: Tensor) -> Tensor:
         """Compute the logits of prepared rows."""
         # (members, batch, width), or (1, batch, width) for rows that members share
-        z = z.transpose(0, 1) if z.ndim == 3 else z.unsqueeze(0)
-        n_encoded = self.prepared_width - self.n_levels
-        sizes = self.n_numbers, 1 + self.encoding.start.shape[1]
-        encoded = z[..., :n_encoded].unflatten(-1, sizes)
-        parts = [self._functions(encoded)]
-        if self.frequency.numel():
-            parts.append(self._waves(encoded[..., 0]))
-        if self.n_levels:
-            parts.append(z[..., n_encoded:] * self.level_gate.unsqueeze(1))
-        h = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
+        h = self._embedded(z.transpose(0, 1) if z.ndim == 3 else z.unsqueeze(0))
         for layer in self.hidden:
             h = self.dropout(self.activation(layer(h)))
         return self.output(h).transpose(0, 1)
+
+    def _embedded(self, z: Tensor) -> Tensor:
+        """Return what hidden layers take: (members, batch, width)."""
+        encoding = self.input
+        sizes = encoding.n_encoded, encoding.n_indicators, len(encoding.of_embedded)
+        encoded, indicators, places = z.split(sizes, dim=-1)
+        parts = []
+        if sizes[0]:
+            shape = len(encoding.of_numbers), -1
+            encoded = encoded.unflatten(-1, shape)
+            parts.append(self._functions(encoded))
+            if self.n_waves:
+                parts.append(self._waves(encoded[..., 0]))
+        if sizes[1]:
+            parts.append(indicators * self.indicator_gate.unsqueeze(1))
+        if sizes[2]:
+            parts.append(self._levels(places.long()))
+        if not parts:  # of a table without any column
+            return z.expand(self.n_members, *z.shape[1:])
+        return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
     def _functions(self, encoded: Tensor) -> Tensor:
         """Compute each member's piecewise linear functions of the columns.
@@ -237,68 +267,76 @@ class TabularMLP(Network):
         gate = self.number_gate[:, None, :, None]
         return (angle.cos() * gate).flatten(2)
 
+    def _levels(self, places: Tensor) -> Tensor:
+        """Look up the embeddings of levels: (members, batch, columns * channels)."""
+        if places.shape[0] == 1:
+            found = self.level_embedding[places[0]].permute(2, 0, 1, 3)
+        else:
+            members = torch.arange(self.n_members, device=places.device)
+            found = self.level_embedding[places, members[:, None, None]]
+        return (found * self.embedded_gate[:, None, :, None]).flatten(2)
+
     @torch.no_grad()
     def initialize_from(
         self, X: Any, y: NDArray, sample_weight: NDArray, folds: NDArray | None = None
     ) -> None:
-        """Take statistics, bins, frequent levels and gates from the training rows.
+        """Take kinds of columns, statistics, bins, levels and gates from the rows.
 
-        Gates of a member do not depend on the classes of its fold. Medians, bins and
-        levels do not depend on any class, and are those of all rows.
+        Gates of a member do not depend on the classes of its fold. All else does not
+        depend on any class, and is that of all rows.
         """
         table = sparse.csc_matrix(X) if sparse.issparse(X) else X
-        if self.n_bins == "auto":
-            self._take_bins(_auto_bins(self.n_numbers, len(y)))
-        self.input.initialize_from(table, y, sample_weight)
-        numbers, codes = self.input.numbers_in(table), self.input.codes_in(table)
-        self.encoding.set_edges(self._scaled_edges(numbers, sample_weight))
-        self._initialize_gates(numbers, codes, y, sample_weight, folds)
+        before = self.input.kinds, self.input.encoding.start.shape
+        self.input.initialize_from(table, sample_weight)
+        if self.input.kinds != before[0]:
+            like = self.number_gate
+            self._build()
+            self.to(like).train(self.training)
+        elif self.input.encoding.start.shape != before[1]:
+            self._take_bins()
+        self._initialize_gates(table, y, sample_weight, folds)
 
-    def _take_bins(self, n_bins: int) -> None:
+    def _take_bins(self) -> None:
         """Change the number of bins before training."""
-        n_columns, _, n_members, n_channels = self.embedding.shape
-        encoding = PiecewiseLinearEncoding(n_columns, n_bins)
-        self.encoding = encoding.to(self.embedding)
-        embedding = self.embedding.new_zeros(
-            (n_columns, 1 + n_bins, n_members, n_channels)
-        )
+        n_columns, n_bins = self.input.encoding.start.shape
+        shape = n_columns, 1 + n_bins, *self.embedding.shape[2:]
+        embedding = self.embedding.new_zeros(shape)
         embedding[:, 0] = self.embedding[:, 0]
         self.embedding = nn.Parameter(embedding)
 
-    def _scaled_edges(self, numbers: Any, weight: NDArray) -> list[Tensor]:
-        n_columns, n_bins = self.encoding.start.shape
-        scale = self.input.numbers
-        table = self.encoding.start.new_full((n_bins + 1, n_columns), torch.nan)
-        sizes = []
-        for j, (values, is_there) in enumerate(present_values(numbers)):
-            edges = bin_edges(values, weight[is_there], n_bins)
-            table[: len(edges), j] = torch.from_numpy(edges)
-            sizes.append(len(edges))
-        scaled = scale(table).unbind(1)
-        return [column[:size] for column, size in zip(scaled, sizes, strict=True)]
-
     def _initialize_gates(
-        self, numbers: Any, codes: NDArray, y: NDArray, weight: NDArray, folds: Any
+        self, X: Any, y: NDArray, weight: NDArray, folds: NDArray | None
     ) -> None:
-        n_members, n_classes = self.n_members, self._last_layer.out_features
+        encoding, n_members = self.input, self.n_members
+        n_classes = self.out_features
         weight = weight / weight_of_a_row(weight)
 
         def informs(bins: NDArray, n_bins: int) -> NDArray:
             counts = class_counts(bins, n_bins, y, n_classes, weight, folds, n_members)
             return mutual_information(counts)[:, None]
 
-        device = self.level_gate.device
         parts = [np.empty((n_members, 0))]
+        numbers = X[:, encoding.of_numbers.cpu().numpy()]
         parts += [informs(bins, _GATE_BINS) for bins in gate_bins(numbers, weight)]
-        levels = self.input.one_hot(torch.as_tensor(codes, device=device))
-        parts += [informs(level.astype(int), 2) for level in levels.T.cpu().numpy()]
+        indicators = encoding.indicators_of(X).T
+        parts += [informs(indicator.astype(int), 2) for indicator in indicators]
+        places = encoding.places_of(X).T
+        parts += [
+            informs(column - column.min(), np.ptp(column) + 1) for column in places
+        ]
         information = np.concatenate(parts, axis=1)
         if not self.gates:
             information = np.ones_like(information)
-        is_constant = self.input.is_constant.cpu().numpy()
+        is_constant = encoding.is_constant.cpu().numpy()
         gates = torch.from_numpy(gates_from(information, is_constant))
-        self.number_gate.copy_(gates[:, : self.n_numbers])
-        self.level_gate.copy_(gates[:, self.n_numbers :])
+        widths = [len(gate.T) for gate in self._gates]
+        for gate, start in zip(self._gates, gates.split(widths, dim=1), strict=True):
+            gate.copy_(start)
+
+    @property
+    def _gates(self) -> list[nn.Parameter]:
+        gates = [self.number_gate, self.indicator_gate]
+        return [*gates, self.embedded_gate] if len(self.input.of_embedded) else gates
 
     @torch.no_grad()
     def initialize_output(self, logits: Tensor) -> None:
@@ -309,17 +347,20 @@ class TabularMLP(Network):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Group the parameters; embedding and gates have their own learning rate.
 
-        Weight decay acts on the matrices of hidden and last layers only. See
-        :meth:`Network.parameter_groups`.
+        Weight decay acts on the matrices of hidden and last layers, and on the levels'
+        embedding. See :meth:`Network.parameter_groups`.
         """
         embeds = [self.embedding, self.frequency, self.phase]
-        embeds += [self.number_gate, self.level_gate]
-        taken = {id(p) for p in (*embeds, *self._matrices)}
+        decaying = self._matrices
+        if len(self.input.of_embedded):
+            decaying = [*decaying, self.level_embedding]
+        taken = {id(p) for p in (*embeds, *self._gates, *decaying)}
         others = [p for p in self.parameters() if id(p) not in taken]
         return [
-            {"params": self._matrices, "rate": 1.0, "decays": True},
+            {"params": decaying, "rate": 1.0, "decays": True},
             {"params": others, "rate": 1.0, "decays": False},
             {"params": embeds, "rate": self.embedding_rate, "decays": False},
+            {"params": self._gates, "rate": self.gate_rate, "decays": False},
         ]
 
     @property
@@ -365,25 +406,22 @@ def gates_from(
     return gates / np.sqrt(np.where(square > 0, square, 1.0))
 
 
-def _auto_bins(n_columns: int, n_rows: int) -> int:
-    n_bins = int(np.clip(n_rows // _ROWS_OF_A_BIN, 16, 48))
-    return max(min(n_bins, _AUTO_BINS // max(n_columns, 1)), 4)
-
-
 def _check(
     hidden_sizes: Sequence[int],
     activation: str,
     n_bins: int | str,
     n_channels: int,
     n_waves: int,
+    level_channels: int,
 ) -> None:
     check_layers(hidden_sizes, activation, list(ACTIVATIONS))
     if n_bins != "auto" and not isinstance(n_bins, Integral):
         raise ValueError(
             f"module__n_bins must be 'auto' or a positive integer, however: {n_bins=}"
         )
-    if n_channels < 1 or n_waves < 0:
+    if n_channels < 1 or n_waves < 0 or level_channels < 0:
         raise ValueError(
-            "module__n_channels must be at least 1, and module__n_waves at least 0, "
-            f"however: {n_channels=}, {n_waves=}"
+            "module__n_channels must be at least 1, module__n_waves and "
+            "module__level_channels at least 0, however: "
+            f"{n_channels=}, {n_waves=}, {level_channels=}"
         )

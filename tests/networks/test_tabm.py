@@ -56,7 +56,7 @@ def edges_of(network):
     """Each column's edges, read back from what the encoding keeps."""
     edges = []
     for start, inverse in zip(
-        network.encoding.start, network.encoding.inverse_width, strict=True
+        network.input.encoding.start, network.input.encoding.inverse_width, strict=True
     ):
         start, inverse = start[inverse > 0], inverse[inverse > 0]
         edges.append(torch.cat([start, start[-1:] + 1 / inverse[-1:]]))
@@ -93,10 +93,11 @@ def theirs_with_our_weights(network, n_classes):
 
 def test_tabm_gives_what_the_package_gives_for_the_same_weights(mixed):
     X, y = mixed
+    X = np.nan_to_num(X)  # the package has no inputs for gaps
     X[:, 0] = X[:, 0].round()  # fewer values in some columns, and so fewer bins
     network = network_of(X, y, n_categories=SIZES, n_waves=0)
     nn.init.normal_(network.output.last.bias)
-    nn.init.ones_(network.level_gate)
+    nn.init.constant_(network.indicator_gate, 1 / 3)  # indicators are 0 or 3
     theirs = theirs_with_our_weights(network, 3)
     x = as_rows(X)
     levels = network.input.one_hot(x[:, [1, 3]])

@@ -60,7 +60,7 @@ def test_tabular_gives_shared_and_own_rows_the_same_logits(params, mixed):
 
 def by_hand(network, x, j):
     """Member j's logits of rows without gaps or categories, as the docstring has it."""
-    scale, encoding = network.input.numbers, network.encoding
+    scale, encoding = network.input.numbers, network.input.encoding
     z = (x - scale.center) * scale.inverse_scale
     far = z.abs().clamp(min=scale.clip) / scale.clip
     z = z.clamp(-scale.clip, scale.clip) + z.sign() * scale.clip * far.log()
@@ -169,7 +169,7 @@ def test_tabular_takes_categories_alone(n_members, rng):
     logits = network(as_rows(X))
     assert logits.isfinite().all()
     logits.sum().backward()
-    assert network.level_gate[:, 1].min() > network.level_gate[:, 5:].max()
+    assert network.indicator_gate[:, 1].min() > network.indicator_gate[:, 5:].max()
     if n_members > 1:
         own = network.eval()(as_rows(X)[:, None].expand(-1, n_members, -1))
         torch.testing.assert_close(network(as_rows(X)), own)
@@ -198,9 +198,9 @@ def test_tabular_is_blind_to_columns_without_spread(value, mixed):
     X[:, 0], X[:, 1] = value, 2
     network = network_of(X, y, n_categories=SIZES).eval()
     assert (network.number_gate[:, 0] == 0).all()
-    assert (network.level_gate[:, :5] == 0).all()
+    assert (network.indicator_gate[:, :5] == 0).all()
     torch.nn.init.normal_(network.number_gate)
-    torch.nn.init.normal_(network.level_gate)
+    torch.nn.init.normal_(network.indicator_gate)
     before = network(as_rows(X))
     changed = X.copy()
     changed[:, 0], changed[:, 1] = np.linspace(-1e30, 1e30, 80), np.arange(80) % 5
@@ -214,7 +214,7 @@ def test_tabular_is_blind_to_columns_without_spread(value, mixed):
         ({"activation": "swish"}, "module__activation must be one of"),
         ({"dropout": 1.0}, "module__dropout"),
         ({"n_channels": 0}, "module__n_channels must be at least 1"),
-        ({"n_waves": -1}, "module__n_waves at least 0"),
+        ({"n_waves": -1}, "module__n_waves and module__level_channels at least 0"),
         ({"n_bins": 0}, "module__n_bins must be at least 1"),
         ({"clip": 0.0}, "module__clip must be positive"),
         ({"n_categories": (0, 3)}, "n_categories must hold one number of codes"),
@@ -238,7 +238,7 @@ def test_tabular_member_does_not_know_the_classes_of_its_fold(mixed):
         after = network_of(X, changed, n_categories=SIZES, folds=folds).state_dict()
         for name, value in after.items():
             same = value == before[name]
-            if name in ("number_gate", "level_gate"):
+            if name in ("number_gate", "indicator_gate"):
                 assert same[j].all()
                 assert not same[(j + 1) % 3].all()
             else:
@@ -261,7 +261,7 @@ def test_tabular_gates_do_not_depend_on_the_unit_of_weights(unit, mixed):
     X, y = mixed
     networks = [network_of(X, y, n_categories=SIZES) for _ in range(2)]
     networks[1].initialize_from(X, y, np.full(80, unit))
-    for name in ("number_gate", "level_gate"):
+    for name in ("number_gate", "indicator_gate"):
         a, b = (getattr(network, name) for network in networks)
         torch.testing.assert_close(a, b)
 
@@ -290,7 +290,7 @@ def test_tabular_takes_edges_in_float64(rng):
     X, y = 1.7e9 + rng.random((200, 1)), rng.integers(0, 2, 200)
     network = network_of(X, y, n_members=1)
     z = network.prepare(as_rows(X))[:, 1:]
-    assert (network.encoding.inverse_width > 0).all()
+    assert (network.input.encoding.inverse_width > 0).all()
     assert len(z.unique(dim=0)) == 200
 
 

@@ -17,7 +17,7 @@ from imbalnet.networks.layers.standardize import FillMissing, Standardize
 
 # Most levels with their own column, and the rows that such a level needs.
 _MOST_LEVELS = 40
-_FEWEST_ROWS = 5
+FEWEST_ROWS = 5
 
 
 class OneHot(nn.Module):
@@ -107,11 +107,65 @@ class OneHot(nn.Module):
 def _places(n_rows: NDArray, weight: NDArray, width: int) -> NDArray[np.int64]:
     """Return each code's column; rare codes share the last one."""
     ranked = np.argsort(-weight, kind="stable")
-    kept = ranked[n_rows[ranked] >= _FEWEST_ROWS][: width - 1]
+    kept = ranked[n_rows[ranked] >= FEWEST_ROWS][: width - 1]
     places = np.full(len(n_rows), width - 1)
     if n_rows[kept].max(initial=0) < n_rows.sum():
         places[np.sort(kept)] = np.arange(len(kept))
     return places
+
+
+class LevelPlaces(nn.Module):
+    """Number the frequent levels of categorical columns, for a table of embeddings.
+
+    The levels with at least 5 rows have numbers of their own. All others of a column,
+    unseen ones included, share one.
+
+    **Shape**
+
+    - input: ``(..., n_columns)``, codes as whole numbers
+    - output: ``(..., n_columns)``, whole numbers below ``n_places``
+
+    Parameters
+    ----------
+    n_categories : sequence of int
+        Number of codes of each column.
+    """
+
+    offset: Tensor
+    last: Tensor
+    place: Tensor
+
+    def __init__(self, n_categories: Sequence[int]) -> None:
+        super().__init__()
+        sizes = np.asarray(n_categories, dtype=np.int64)
+        self.starts = [0, *np.cumsum(sizes).tolist()]
+        offset = torch.tensor(self.starts[:-1], dtype=torch.long)
+        self.register_buffer("offset", offset, persistent=False)
+        self.register_buffer("last", torch.from_numpy(sizes - 1), persistent=False)
+        self.register_buffer("place", torch.arange(self.starts[-1]))
+        self.n_places = self.starts[-1]
+
+    @staticmethod
+    def has_many(codes: NDArray) -> bool:
+        """Whether a column has more frequent levels than :class:`OneHot` takes."""
+        n_rows = np.bincount(codes.astype(np.int64))
+        return int((n_rows >= FEWEST_ROWS).sum()) > _MOST_LEVELS
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the places of a batch."""
+        known = torch.minimum(codes.long().clamp_(min=0), self.last)
+        return self.place[known.add_(self.offset)]
+
+    @torch.no_grad()
+    def initialize_from(self, codes: NDArray) -> None:
+        """Give places to the frequent levels in (n_rows, n_columns) codes."""
+        self.n_places = 0
+        for (start, stop), column in zip(pairwise(self.starts), codes.T, strict=True):
+            n_rows = np.bincount(column.astype(np.int64), minlength=stop - start)
+            is_own = n_rows >= FEWEST_ROWS
+            place = np.where(is_own, np.cumsum(is_own), 0)  # 0 is that of the others
+            self.place[start:stop] = torch.from_numpy(self.n_places + place)
+            self.n_places += int(is_own.sum()) + 1
 
 
 class MixedInput(nn.Module):

@@ -1,0 +1,264 @@
+"""The fixed first layer of :class:`TabularMLP`: what each column is encoded as.
+
+What a column holds is found in the training rows, whatever its dtype: numbers, two
+values, categories, and whether its gaps are frequent enough to tell something.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor, nn
+
+from imbalnet.networks.layers.categories import FEWEST_ROWS, LevelPlaces, OneHot
+from imbalnet.networks.layers.embeddings import (
+    PiecewiseLinearEncoding,
+    RobustScale,
+    bin_edges,
+    present_values,
+)
+
+# n_bins="auto" gives all columns together at most so many bins.
+_AUTO_BINS = 4096
+_ROWS_OF_A_BIN = 100
+# An indicator is 0 or this, which a number seldom exceeds: with 1, networks learn
+# from categories too late.
+_INDICATOR = 3.0
+
+
+class TableEncoding(nn.Module):
+    """Encode numbers by bins, and all else by indicators and level numbers.
+
+    A row becomes, one after the other,
+
+    - for each column of numbers, the scaled value and its place in each bin
+      (:class:`RobustScale`, :class:`PiecewiseLinearEncoding`);
+    - indicators, which are 0 or 3: of frequent levels (:class:`OneHot`), of the rarer
+      value of columns of two values, and of gaps. Columns of numbers that lack the same
+      rows share the indicator of their gaps. An indicator needs five rows with it, and
+      five without;
+    - for each column with more frequent levels than :class:`OneHot` takes, the place
+      of the level among all frequent ones (:class:`LevelPlaces`).
+
+    Before :meth:`initialize_from` all columns that are no categories are numbers.
+
+    **Shape**
+
+    - input: ``(..., in_features)``
+    - output: ``(..., out_features)``
+
+    Parameters
+    ----------
+    n_categories : sequence of int
+        Number of category codes of each column, 0 for numbers.
+    clip : float
+        Bound of :class:`RobustScale`.
+    n_bins : int or "auto"
+        Largest number of bins of a column.
+    gaps, flags, embeds : bool
+        Whether gaps, columns of two values, and columns of many levels are encoded
+        apart from numbers, or from frequent levels.
+    """
+
+    of_numbers: Tensor
+    of_categories: Tensor
+    of_flags: Tensor
+    of_gaps: Tensor
+    of_embedded: Tensor
+    flag_zero: Tensor
+    flag_range: Tensor
+
+    def __init__(
+        self,
+        n_categories: NDArray[np.int64],
+        clip: float,
+        n_bins: int | str,
+        *,
+        gaps: bool = True,
+        flags: bool = True,
+        embeds: bool = True,
+    ) -> None:
+        super().__init__()
+        self.sizes = np.asarray(n_categories)
+        self.clip, self.n_bins = clip, n_bins
+        self.gaps, self.flags, self.embeds = gaps, flags, embeds
+        self.one_hot = OneHot(self.sizes[self.sizes > 0].tolist())
+        self.numbers = RobustScale(0, clip)
+        self.encoding = PiecewiseLinearEncoding(0, 1)
+        self.levels = LevelPlaces([])
+        categories = np.flatnonzero(self.sizes > 0)
+        self._set("of_categories", categories)
+        self._lay_out(np.flatnonzero(self.sizes == 0), 0)
+
+    def _lay_out(
+        self,
+        numbers: NDArray[np.intp],
+        n_rows: int,
+        flags: Any = (),
+        gaps: Any = (),
+        embedded: Any = (),
+    ) -> None:
+        """Set what each column is encoded as; `flags` are columns and two values."""
+        n_bins = self.n_bins
+        if n_bins == "auto":
+            n_bins = _auto_bins(len(numbers), n_rows)
+        like = self.numbers.center
+        self.numbers = RobustScale(len(numbers), self.clip).to(like)
+        self.encoding = PiecewiseLinearEncoding(len(numbers), int(n_bins)).to(like)
+        self.levels = LevelPlaces(self.sizes[list(embedded)].tolist()).to(like.device)
+        self._set("of_numbers", numbers)
+        self._set("of_gaps", np.array(gaps, dtype=np.int64))
+        self._set("of_embedded", np.array(embedded, dtype=np.int64))
+        table = np.array(flags, dtype=np.float64).reshape(-1, 3)
+        self._set("of_flags", table[:, 0].astype(np.int64))
+        self._set("flag_zero", table[:, 1])
+        self._set("flag_range", table[:, 2] - table[:, 1])
+
+    def _set(self, name: str, values: NDArray) -> None:
+        like = self.numbers.center
+        tensor = torch.from_numpy(values)
+        dtype = like.dtype if tensor.is_floating_point() else tensor.dtype
+        self.register_buffer(name, tensor.to(like.device, dtype))
+
+    @property
+    def kinds(self) -> tuple[Any, ...]:
+        """What each column is encoded as, to be compared."""
+        of_columns = self.of_numbers, self.of_flags, self.of_gaps, self.of_embedded
+        return *(tuple(of.tolist()) for of in of_columns), self.levels.n_places
+
+    @property
+    def is_constant(self) -> Tensor:
+        """Whether a column of numbers, an indicator or an embedded column never varies.
+
+        The shape is (n_numbers + n_indicators + n_embedded,).
+        """
+        n_others = len(self.of_flags) + len(self.of_gaps) + len(self.of_embedded)
+        varies = self.of_numbers.new_zeros(n_others, dtype=torch.bool)
+        return torch.cat([self.numbers.is_constant, self.one_hot.is_constant, varies])
+
+    @property
+    def n_indicators(self) -> int:
+        """Number of indicators."""
+        return self.one_hot.out_features + len(self.of_flags) + len(self.of_gaps)
+
+    @property
+    def n_encoded(self) -> int:
+        """Number of values that encode numbers."""
+        return self.encoding.start.numel() + len(self.of_numbers)
+
+    @property
+    def out_features(self) -> int:
+        """Width of the output."""
+        return self.n_encoded + self.n_indicators + len(self.of_embedded)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encode a batch."""
+        is_all = len(self.of_numbers) == x.shape[-1]
+        numbers = self.numbers(x if is_all else x.index_select(-1, self.of_numbers))
+        parts = [self.encoding(numbers).flatten(-2)]
+        if self.n_indicators:
+            parts.append(self._indicators(x).mul_(_INDICATOR))
+        if len(self.of_embedded):
+            places = self.levels(x.index_select(-1, self.of_embedded))
+            parts.append(places.to(x.dtype))
+        return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
+
+    def _indicators(self, x: Tensor) -> Tensor:
+        """Return indicators that are 0 or 1; a flag may lie between its values."""
+        parts = [self.one_hot(x.index_select(-1, self.of_categories))]
+        if len(self.of_flags):
+            flag = (x.index_select(-1, self.of_flags) - self.flag_zero).div_(
+                self.flag_range
+            )
+            parts.append(flag.nan_to_num_(0.0).clamp_(0.0, 1.0))
+        if len(self.of_gaps):
+            parts.append(x.index_select(-1, self.of_gaps).isnan().to(x.dtype))
+        return torch.cat(parts, dim=-1)
+
+    @torch.no_grad()
+    def initialize_from(self, X: Any, sample_weight: NDArray) -> None:
+        """Take kinds of columns, scales, bins and levels from the training rows.
+
+        Parameters
+        ----------
+        X : {ndarray, CSC matrix} of shape (n_rows, in_features)
+            Training rows.
+        sample_weight : ndarray of shape (n_rows,)
+            Their weights.
+        """
+        categories = np.flatnonzero(self.sizes > 0)
+        codes = _dense(X[:, categories])
+        self.one_hot.initialize_from(codes, sample_weight)
+        self._lay_out(*self._kinds(X, codes))
+        self.levels.initialize_from(_dense(X[:, self.of_embedded.cpu().numpy()]))
+        numbers = X[:, self.of_numbers.cpu().numpy()]
+        self.numbers.initialize_from(numbers, None, sample_weight)
+        self.encoding.set_edges(self._scaled_edges(numbers, sample_weight))
+
+    def _kinds(self, X: Any, codes: NDArray) -> tuple[Any, ...]:
+        """Return the arguments of `_lay_out` for the columns of training rows."""
+        numbers, flags, gaps = [], [], {}
+        of_numbers = np.flatnonzero(self.sizes == 0)
+        n_rows = X.shape[0]
+        for j, (values, is_there) in zip(
+            of_numbers, present_values(X[:, of_numbers]), strict=True
+        ):
+            if self.gaps and _is_frequent(n_rows - len(values), n_rows):
+                gaps.setdefault(is_there.tobytes(), j)
+            low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
+            n_high = np.count_nonzero(values == high)
+            n_low = np.count_nonzero(values == low)
+            if not self.flags or n_high + n_low != len(values) or low == high:
+                numbers.append(j)
+            elif _is_frequent(min(n_low, n_high), n_rows):
+                flags.append((j, low, high) if n_high <= n_low else (j, high, low))
+        embedded = [
+            j
+            for j, column in zip(np.flatnonzero(self.sizes > 0), codes.T, strict=True)
+            if self.embeds and self.levels.has_many(column)
+        ]
+        of_gaps = list(gaps.values())
+        return np.array(numbers, dtype=np.int64), n_rows, flags, of_gaps, embedded
+
+    def _scaled_edges(self, numbers: Any, weight: NDArray) -> list[Tensor]:
+        n_columns, n_bins = self.encoding.start.shape
+        table = self.encoding.start.new_full((n_bins + 1, n_columns), torch.nan)
+        sizes = []
+        for j, (values, is_there) in enumerate(present_values(numbers)):
+            edges = bin_edges(values, weight[is_there], n_bins)
+            table[: len(edges), j] = torch.from_numpy(edges)
+            sizes.append(len(edges))
+        scaled = self.numbers(table).unbind(1)
+        return [column[:size] for column, size in zip(scaled, sizes, strict=True)]
+
+    def indicators_of(self, X: Any) -> NDArray[np.bool_]:
+        """Return whether each row has each indicator."""
+        dense = torch.as_tensor(_dense(X)).to(self.numbers.center)
+        return self._indicators(dense).gt(0.5).cpu().numpy()
+
+    def places_of(self, X: Any) -> NDArray[np.int64]:
+        """Return the level numbers of columns of many levels."""
+        codes = _dense(X[:, self.of_embedded.cpu().numpy()])
+        return (
+            self.levels(torch.as_tensor(codes, device=self.of_embedded.device))
+            .cpu()
+            .numpy()
+        )
+
+
+def _is_frequent(n_with: int, n_rows: int) -> bool:
+    """Whether an indicator has enough rows to be learned from."""
+    return FEWEST_ROWS <= n_with <= n_rows - FEWEST_ROWS
+
+
+def _auto_bins(n_columns: int, n_rows: int) -> int:
+    n_bins = int(np.clip(n_rows // _ROWS_OF_A_BIN, 16, 48))
+    return max(min(n_bins, _AUTO_BINS // max(n_columns, 1)), 4)
+
+
+def _dense(X: Any) -> NDArray:
+    return X.toarray() if sparse.issparse(X) else X
