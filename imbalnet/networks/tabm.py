@@ -102,6 +102,7 @@ class TabM(TabularMLP):
             n_bins=n_bins,
             n_channels=d_embedding,
             n_waves=n_waves,
+            gate_rate=4.0,
             clip=clip,
             normalize_output=normalize_output,
         )

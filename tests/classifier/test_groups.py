@@ -148,7 +148,7 @@ def test_folds_of_other_class_shares_keep_their_level():
     assert small().fit(X, y).calibration_.member_offsets.any()
 
 
-# -- copies -----------------------------------------------------------------------------
+# -- copies ----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -201,7 +201,8 @@ class TableEncoding(nn.Module):
 
     def _kinds(self, X: Any, codes: NDArray) -> tuple[Any, ...]:
         """Return the arguments of `_lay_out` for the columns of training rows."""
-        numbers, flags, gaps = [], [], {}
+        numbers, flags = [], []
+        gaps: dict[bytes, Any] = {}
         of_numbers = np.flatnonzero(self.sizes == 0)
         n_rows = X.shape[0]
         for j, (values, is_there) in zip(
@@ -214,7 +215,7 @@ class TableEncoding(nn.Module):
             n_low = np.count_nonzero(values == low)
             if not self.flags or n_high + n_low != len(values) or low == high:
                 numbers.append(j)
-            elif _is_frequent(min(n_low, n_high), n_rows):
+            elif _is_frequent(int(min(n_low, n_high)), n_rows):
                 flags.append((j, low, high) if n_high <= n_low else (j, high, low))
         embedded = [
             j
