@@ -180,14 +180,14 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         member's own training rows. "auto" is 8 for "tabular" (4 with
         ``preset="quick"``) and 1 for other networks, or the number of folds of `cv`.
 
-    cv : splitter, iterable of (train, test) or None, default=None
+    cv : int, splitter, iterable of (train, test) or None, default=None
         Which rows are held out, instead of folds or a split at random: a splitter of
         scikit-learn, such as ``GroupKFold(8)`` with ``fit(groups=)``, or pairs of row
         positions. With several splits, member j holds out the test rows of split j and
         trains on all others; for an array of fold numbers use ``PredefinedSplit``. A
         single split, such as that of ``GroupShuffleSplit(1)``, is for all members. So
-        is the last one of ``TimeSeriesSplit``, for rows in the order of time.
-        ``partial_fit`` holds out nothing.
+        is the last one of ``TimeSeriesSplit``, for rows in the order of time. A number
+        is that of stratified folds, as `n_members`. ``partial_fit`` holds out nothing.
 
     n_neighbors : int or "auto", default="auto"
         Nearest training rows whose classes count as further evidence, see

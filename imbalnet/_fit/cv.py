@@ -26,23 +26,35 @@ _IN_TRAIN, _IN_TEST = 1, 2
 
 def name_of_cv(cv: Any) -> str:
     """Return how messages name the parameter; a list of pairs would fill them."""
-    return f"cv={cv!r}" if hasattr(cv, "split") else f"cv (a {type(cv).__name__})"
+    has_repr = hasattr(cv, "split") or isinstance(cv, Integral)
+    return f"cv={cv!r}" if has_repr else f"cv (a {type(cv).__name__})"
 
 
-def read_splits(cv: Any, rows: Rows, classes: NDArray) -> Splits:
-    """Read which rows the user's splitter holds out.
+def check_cv_alone(cv: Any, early_stopping: Any, has_validation_rows: bool) -> None:
+    """Raise where something else says which rows are held out."""
+    reasons = {
+        "X_val brings validation rows": has_validation_rows,
+        "early_stopping=False holds out none": early_stopping is False,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise ValueError(
+                f"{name_of_cv(cv)} says which rows are held out, but {reason}; leave "
+                "one of them out."
+            )
+
+
+def read_splits(cv: Any, rows: Rows, classes: NDArray) -> Splits | None:
+    """Read which rows the user's splitter holds out; None for a number of folds.
 
     One split is for all members. Splits of later and later rows (``TimeSeriesSplit``)
     would leave most members with few rows, so that all have the last of them. Otherwise
     there is a member for each split, which must train on all rows that it does not hold
     out. Rows of weight 0 are in no split.
     """
-    name = name_of_cv(cv)
     if isinstance(cv, Integral):
-        raise ValueError(
-            f"{name} must be a splitter, or pairs (train, test) of row positions; for "
-            f"{cv} stratified folds set n_members={cv} instead."
-        )
+        return None
+    name = name_of_cv(cv)
     pairs = _pairs(cv, rows, classes)
     for j, (train, test) in enumerate(pairs):
         if not len(train) or not len(test):

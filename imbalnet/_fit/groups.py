@@ -14,6 +14,8 @@ from heapq import heapify, heapreplace
 import numpy as np
 from numpy.typing import NDArray
 
+from imbalnet._warn import warn
+
 
 @dataclass(frozen=True)
 class _Groups:
@@ -176,3 +178,18 @@ def classes_of_one_group(
     n_classes = codes.max() + 1
     pairs = np.unique(groups.astype(np.int64) * n_classes + codes)
     return np.flatnonzero(np.bincount(pairs % n_classes, minlength=n_classes) == 1)
+
+
+def warn_of_useless_groups(kind: str) -> None:
+    """Warn where no rows are split off; `kind` is that of the validation."""
+    if kind == "given":
+        warn(
+            "groups keeps rows together when validation rows are split off, but X_val "
+            "brings its own: leave groups out, and see that X_val has other groups than "
+            "X."
+        )
+    if kind == "none":
+        warn(
+            "groups keeps rows together when validation rows are split off, but none "
+            "are here: leave groups out, or set early_stopping=True or n_members."
+        )

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import nn
 
-from imbalnet._fit.cv import name_of_cv, read_splits
+from imbalnet._fit.cv import check_cv_alone, name_of_cv, read_splits
 from imbalnet._fit.fitted import Fitted
+from imbalnet._fit.groups import warn_of_useless_groups
 from imbalnet._fit.recipes import find_recipe
 from imbalnet._fit.specs import (
     Levers,
@@ -69,18 +70,6 @@ _WITH_NESTED = "iterator_train", "iterator_valid", "compile"
 
 _WEIGHT_PARAMETERS = {"power", "max_ratio", "start_epoch"}
 
-# Why groups have no effect, by what is held out.
-_USELESS_GROUPS = {
-    "given": (
-        "groups keeps rows together when validation rows are split off, but X_val "
-        "brings its own: leave groups out, and see that X_val has other groups than X."
-    ),
-    "none": (
-        "groups keeps rows together when validation rows are split off, but none are "
-        "here: leave groups out, or set early_stopping=True or n_members."
-    ),
-}
-
 # Parameters that presume calibrated probabilities.
 _NEED_POSTERIOR = ("target_prior", "cost_matrix")
 
@@ -102,7 +91,7 @@ def resolve_options(
     """
     splits = None
     if params["cv"] is not None and not is_partial:
-        _check_cv_is_used(params, has_validation_rows)
+        check_cv_alone(params["cv"], params["early_stopping"], has_validation_rows)
         splits = read_splits(params["cv"], rows, classes)
     resolver = _Resolver(params, rows, len(classes), is_partial, splits)
     resolver.check(classes)
@@ -112,8 +101,8 @@ def resolve_options(
         before.network.check_same(network, f"loss={params['loss']!r}")
     phases = resolver.phases()
     kind = "given" if has_validation_rows else resolver.kind_of_validation()
-    if rows.groups is not None and kind in ("given", "none"):
-        warn(_USELESS_GROUPS[kind])
+    if rows.groups is not None:
+        warn_of_useless_groups(kind)
     return Options(
         classes=classes,
         loss=loss,
@@ -131,20 +120,6 @@ def resolve_options(
         verbose=params["verbose"],
         is_partial=is_partial,
     )
-
-
-def _check_cv_is_used(params: Mapping[str, Any], has_validation_rows: bool) -> None:
-    """Raise where something else says which rows are held out."""
-    reasons = {
-        "X_val brings validation rows": has_validation_rows,
-        "early_stopping=False holds out none": params["early_stopping"] is False,
-    }
-    for reason, holds in reasons.items():
-        if holds:
-            raise ValueError(
-                f"{name_of_cv(params['cv'])} says which rows are held out, but "
-                f"{reason}; leave one of them out."
-            )
 
 
 def column_rules(params: Mapping[str, Any]) -> ColumnRules:
@@ -219,12 +194,14 @@ class _Resolver:
 
     def _n_members(self) -> int:
         """Return the number of members: one for each fold of the user's, if any."""
-        asked = self.params["n_members"]
+        asked, cv = self.params["n_members"], self.params["cv"]
         n_folds = None if self.splits is None else self.splits.n_members
+        if isinstance(cv, Integral) and not self.is_partial:
+            n_folds = int(cv)
         if n_folds is not None and asked not in ("auto", n_folds):
             raise ValueError(
-                f"{name_of_cv(self.params['cv'])} has {n_folds} folds, one for each "
-                f"member, but n_members={asked}; set n_members={n_folds} or 'auto'."
+                f"{name_of_cv(cv)} has {n_folds} folds, one for each member, but "
+                f"n_members={asked}; set n_members={n_folds} or 'auto'."
             )
         if asked == "auto":
             return self.recipe.n_members if n_folds is None else n_folds

@@ -59,7 +59,8 @@ class HeldOut:
         rows, folds = self.judged.rows, self.judged.folds
         assert folds is not None
         place = folds.astype(np.intp) * n_classes + rows.of(rows.codes)
-        found = np.bincount(place, minlength=n_members * n_classes)
+        weight = rows.of(rows.weights)
+        found = np.bincount(place, weight / weight.mean(), n_members * n_classes)
         found = found.reshape(n_members, n_classes)
         shares = found.sum(axis=0) / found.sum()
         expected = found.sum(axis=1, keepdims=True) * shares

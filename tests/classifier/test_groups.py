@@ -201,6 +201,16 @@ def test_ready_folds_are_those_of_the_members(patients):
     np.testing.assert_array_equal(again.oof_proba_, clf.oof_proba_)
 
 
+def test_a_number_of_folds_is_that_of_the_members(patients):
+    X, y, patient = patients
+    by_number = BalancedNeuralClassifier(cv=3, **SMALL).fit(X, y, groups=patient)
+    by_members = BalancedNeuralClassifier(n_members=3, **SMALL)
+    by_members.fit(X, y, groups=patient)
+    np.testing.assert_array_equal(by_number.oof_proba_, by_members.oof_proba_)
+    single = BalancedNeuralClassifier("mlp", cv=2, **SMALL).fit(X, y)
+    assert np.bincount(single.folds_).tolist() == [300, 300]
+
+
 def test_networks_of_one_member_have_one_for_each_fold(patients):
     X, y, patient = patients
     clf = BalancedNeuralClassifier("mlp", cv=GroupKFold(3), **SMALL)
@@ -284,7 +294,7 @@ def test_time_ordered_splits_validate_by_the_last_rows(patients, recorder):
         ({"n_members": 8}, r"cv=KFold.*has 3 folds.*n_members=8; set n_members=3"),
         ({"early_stopping": False}, r"cv=KFold.*early_stopping=False holds out none"),
         ({"module": "tabm"}, r"cv=KFold.*a single split.*by module__k"),
-        ({"cv": 4}, r"set n_members=4 instead"),
+        ({"cv": 4, "n_members": 2}, r"cv=4 has 4 folds.*n_members=2; set n_members=4"),
     ],
 )
 def test_splits_that_others_contradict_are_an_error(params, message, patients):

@@ -95,7 +95,6 @@ def test_the_last_split_of_a_time_series_counts(gap, ungrouped):
 @pytest.mark.parametrize(
     ("cv", "message"),
     [
-        (5, "cv=5|cv .a int.*set n_members=5 instead"),
         (GroupKFold(2), r"cv=GroupKFold.*'groups'.*needs fit\(groups=\)"),
         (KFold(80), r"cv=KFold.*cannot split the 60 rows.*80"),
         (ShuffleSplit(3, random_state=0), r"row \d+ out in the splits \d and \d"),
