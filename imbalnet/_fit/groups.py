@@ -185,8 +185,7 @@ def warn_of_useless_groups(kind: str) -> None:
     if kind == "given":
         warn(
             "groups keeps rows together when validation rows are split off, but X_val "
-            "brings its own: leave groups out, and see that X_val has other groups than "
-            "X."
+            "brings its own: leave groups out, and see that X_val has other groups."
         )
     if kind == "none":
         warn(
