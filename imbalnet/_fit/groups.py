@@ -94,7 +94,7 @@ def grouped_folds(
     >>> groups = np.array([7, 7, 8, 8, 8, 9, 9, 5])
     >>> folds = grouped_folds(codes, groups, 2, np.random.default_rng(0))
     >>> sorted(np.bincount(codes[folds == j]).tolist() for j in range(2))
-    [[2, 1], [3, 2]]
+    [[2, 2], [3, 1]]
     """
     dealt = _Groups.of(codes, groups)
     fold = np.full(len(dealt.size), -1, dtype=np.int16)
