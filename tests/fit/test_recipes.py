@@ -141,7 +141,7 @@ def test_grid_search_reaches_members_and_the_networks_arguments(rare):
     best = search.best_estimator_
     assert best.net_.n_members == search.best_params_["n_members"]
     n_bins = search.best_params_["module__n_bins"]
-    assert best.module_.encoding.start.shape == (10, n_bins)
+    assert best.module_.input.encoding.start.shape == (10, n_bins)
 
 
 def test_warm_start_under_another_preset_is_an_error(rare):

@@ -131,20 +131,31 @@ def test_one_column_a_level_is_what_an_encoder_does(raw):
 
 
 @pytest.mark.parametrize(
-    ("module", "average"),
+    ("params", "average"),
     [
-        ("auto", lambda values: values.quantile(0.5, interpolation="lower")),
-        ("mlp", pd.Series.mean),
+        (
+            {"module": "tabular", "module__gaps": False},
+            lambda values: values.quantile(0.5, interpolation="lower"),
+        ),
+        ({"module": "mlp"}, pd.Series.mean),
     ],
-    ids=["auto-median", "mlp-mean"],
+    ids=["tabular-median", "mlp-mean"],
 )
-def test_gaps_in_numbers_are_the_average(raw, module, average):
+def test_gaps_in_numbers_are_the_average(raw, params, average):
     frame, y = raw
-    clf = small(module=module).fit(frame, y)
+    clf = small(**params).fit(frame, y)
     filled = frame.fillna({"age": float(average(frame["age"]))})
     np.testing.assert_allclose(
         clf.predict_proba(filled), clf.predict_proba(frame), atol=1e-6
     )
+
+
+def test_default_network_tells_gaps_from_the_average(fitted, raw):
+    frame, _ = raw
+    median = frame["age"].quantile(0.5, interpolation="lower")
+    filled = frame.fillna({"age": float(median)})
+    differs = (fitted.predict_proba(filled) != fitted.predict_proba(frame)).any(axis=1)
+    np.testing.assert_array_equal(differs, frame["age"].isna())
 
 
 def test_a_column_without_values_is_without_effect(fitted, raw):
