@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
 from imbalnet.networks import RobustScale
-from imbalnet.networks.layers.categories import MixedInput
+from imbalnet.networks.layers.categories import MixedInput, dense
 from imbalnet.posterior import effective_weight
 
 __all__ = ["Neighbors", "fit_weight"]
@@ -112,7 +111,7 @@ class Neighbors:
         self.kept = sample_rows(X.shape[0], _MOST_KEPT, rng)
         self.n_neighbors = min(n_neighbors, len(self.kept) - 1)
         self.class_prior = class_prior
-        kept, weight = _dense(X[self.kept]), sample_weight[self.kept]
+        kept, weight = dense(X[self.kept]), sample_weight[self.kept]
         sizes = [0] * X.shape[1] if n_categories is None else n_categories
         self.coordinates = _Coordinates(kept, weight, sizes)
         self.points = self.coordinates.of(kept)
@@ -206,7 +205,7 @@ class Neighbors:
         search = self.search if voters is None else self._search_among(voters)
         parts = []
         for rows in gen_batches(X.shape[0], step):
-            points = self.coordinates.of(_dense(X[rows]))
+            points = self.coordinates.of(dense(X[rows]))
             if own is not None:
                 found = self._without_own(points, own[rows])
             elif search is None:
@@ -313,10 +312,6 @@ def _by_fold(
     """Yield the positions of each fold in `own`, and of rows outside it in `folds`."""
     for fold in np.unique(own[own >= 0]):
         yield np.flatnonzero(own == fold), np.flatnonzero(folds != fold)
-
-
-def _dense(X: Any) -> NDArray:
-    return X.toarray() if sparse.issparse(X) else X
 
 
 def sample_rows(n_rows: int, most: int, rng: np.random.Generator) -> NDArray[np.intp]:

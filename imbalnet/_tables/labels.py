@@ -10,6 +10,8 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight
 
+from imbalnet._tables.levels import is_missing
+
 
 def as_labels(y: Any, name: str = "y") -> NDArray:
     """Validate labels."""
@@ -121,11 +123,7 @@ def _is_missing(labels: NDArray) -> NDArray[np.bool_]:
     if labels.dtype.kind in "fcmM":
         return np.isnat(labels) if labels.dtype.kind in "mM" else np.isnan(labels)
     if labels.dtype == object:
-        return np.array([_is_gap(label) for label in labels], dtype=bool)
+        # NumPy's NaT, which is no level, differs from itself too
+        is_gap = [is_missing(label) or bool(label != label) for label in labels]
+        return np.array(is_gap, dtype=bool)
     return np.zeros(len(labels), dtype=bool)
-
-
-def _is_gap(label: Any) -> bool:
-    if label is None or type(label).__name__ == "NAType":
-        return True
-    return bool(label != label)  # NaN and NaT

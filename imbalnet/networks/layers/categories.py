@@ -20,7 +20,36 @@ _MOST_LEVELS = 40
 FEWEST_ROWS = 5
 
 
-class OneHot(nn.Module):
+class _CodePlaces(nn.Module):
+    """A place for each code of categorical columns, which subclasses choose."""
+
+    offset: Tensor
+    last: Tensor
+    place: Tensor
+
+    def __init__(self, n_categories: Sequence[int]) -> None:
+        super().__init__()
+        sizes = np.asarray(n_categories, dtype=np.int64)
+        if (sizes < 1).any():
+            raise ValueError(f"n_categories must be positive, however: {n_categories=}")
+        self.starts = [0, *np.cumsum(sizes).tolist()]
+        offset = torch.tensor(self.starts[:-1], dtype=torch.long)
+        self.register_buffer("offset", offset, persistent=False)
+        self.register_buffer("last", torch.from_numpy(sizes - 1), persistent=False)
+        self.register_buffer("place", torch.arange(self.starts[-1]))
+
+    def places(self, codes: Tensor) -> Tensor:
+        """Look up the places of codes; one beyond the last code counts as the last."""
+        known = torch.minimum(codes.long().clamp_(min=0), self.last)
+        return self.place[known.add_(self.offset)]
+
+    def extra_repr(self) -> str:
+        """Return the parameters for the representation."""
+        sizes = [stop - start for start, stop in pairwise(self.starts)]
+        return f"n_categories={sizes}"
+
+
+class OneHot(_CodePlaces):
     """One column for each frequent code of a categorical column, one for the others.
 
     :meth:`initialize_from` gives a column to each of the 40 most frequent codes
@@ -47,28 +76,16 @@ class OneHot(nn.Module):
             [0., 0., 1.]])
     """
 
-    offset: Tensor
-    last: Tensor
-    place: Tensor
     is_constant: Tensor
 
     def __init__(self, n_categories: Sequence[int]) -> None:
-        super().__init__()
-        sizes = np.asarray(n_categories, dtype=np.int64)
-        if (sizes < 1).any():
-            raise ValueError(f"n_categories must be positive, however: {n_categories=}")
+        super().__init__(n_categories)
+        sizes = np.diff(self.starts)
         widths = np.minimum(sizes, _MOST_LEVELS + 1)
         self.bounds = [0, *np.cumsum(widths).tolist()]
-        self.starts = [0, *np.cumsum(sizes).tolist()]
-        places = [
-            start + np.minimum(np.arange(size), width - 1)
-            for start, size, width in zip(self.bounds, sizes, widths, strict=False)
-        ]
-        offset = torch.tensor(self.starts[:-1], dtype=torch.long)
-        self.register_buffer("offset", offset, persistent=False)
-        self.register_buffer("last", torch.from_numpy(sizes - 1), persistent=False)
-        flat = np.concatenate([np.empty(0, dtype=np.int64), *places])
-        self.register_buffer("place", torch.from_numpy(flat))
+        for i, (start, stop) in enumerate(pairwise(self.starts)):
+            codes = torch.arange(stop - start).clamp_(max=int(widths[i]) - 1)
+            self.place[start:stop] = self.bounds[i] + codes
         is_constant = torch.zeros(self.out_features, dtype=torch.bool)
         self.register_buffer("is_constant", is_constant)
 
@@ -79,10 +96,8 @@ class OneHot(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Encode a batch."""
-        known = torch.minimum(codes.long().clamp_(min=0), self.last)
-        place = self.place[known.add_(self.offset)]
         encoded = codes.new_zeros((*codes.shape[:-1], self.out_features))
-        return encoded.scatter_(-1, place, 1.0)
+        return encoded.scatter_(-1, self.places(codes), 1.0)
 
     @torch.no_grad()
     def initialize_from(self, codes: NDArray, sample_weight: NDArray) -> None:
@@ -98,11 +113,6 @@ class OneHot(nn.Module):
             is_constant = (used == 0) | (used == len(column))
             self.is_constant[low:high] = torch.from_numpy(is_constant)
 
-    def extra_repr(self) -> str:
-        """Return the parameters for the representation."""
-        sizes = [stop - start for start, stop in pairwise(self.starts)]
-        return f"n_categories={sizes}"
-
 
 def _places(n_rows: NDArray, weight: NDArray, width: int) -> NDArray[np.int64]:
     """Return each code's column; rare codes share the last one."""
@@ -114,7 +124,7 @@ def _places(n_rows: NDArray, weight: NDArray, width: int) -> NDArray[np.int64]:
     return places
 
 
-class LevelPlaces(nn.Module):
+class LevelPlaces(_CodePlaces):
     """Number the frequent levels of categorical columns, for a table of embeddings.
 
     The levels with at least 5 rows have numbers of their own. All others of a column,
@@ -131,18 +141,8 @@ class LevelPlaces(nn.Module):
         Number of codes of each column.
     """
 
-    offset: Tensor
-    last: Tensor
-    place: Tensor
-
     def __init__(self, n_categories: Sequence[int]) -> None:
-        super().__init__()
-        sizes = np.asarray(n_categories, dtype=np.int64)
-        self.starts = [0, *np.cumsum(sizes).tolist()]
-        offset = torch.tensor(self.starts[:-1], dtype=torch.long)
-        self.register_buffer("offset", offset, persistent=False)
-        self.register_buffer("last", torch.from_numpy(sizes - 1), persistent=False)
-        self.register_buffer("place", torch.arange(self.starts[-1]))
+        super().__init__(n_categories)
         self.n_places = self.starts[-1]
 
     @staticmethod
@@ -153,8 +153,7 @@ class LevelPlaces(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the places of a batch."""
-        known = torch.minimum(codes.long().clamp_(min=0), self.last)
-        return self.place[known.add_(self.offset)]
+        return self.places(codes)
 
     @torch.no_grad()
     def initialize_from(self, codes: NDArray) -> None:
@@ -221,8 +220,7 @@ class MixedInput(nn.Module):
 
     def codes_in(self, X: Any) -> NDArray:
         """Select the columns of categories, as a dense array."""
-        codes = X[:, self.of_categories.cpu().numpy()]
-        return codes.toarray() if sparse.issparse(codes) else codes
+        return dense(X[:, self.of_categories.cpu().numpy()])
 
     @property
     def is_constant(self) -> Tensor:
@@ -272,3 +270,8 @@ def column_sizes(
             f"numbers, however: {in_features=}, {n_categories=}"
         )
     return sizes
+
+
+def dense(X: Any) -> NDArray:
+    """Return a sparse matrix as an array; an array is returned as it is."""
+    return X.toarray() if sparse.issparse(X) else X

@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 from torch import Tensor, nn
 
-from imbalnet.networks.layers.categories import FEWEST_ROWS, LevelPlaces, OneHot
+from imbalnet.networks.layers.categories import (
+    FEWEST_ROWS,
+    LevelPlaces,
+    OneHot,
+    dense,
+)
 from imbalnet.networks.layers.embeddings import (
     PiecewiseLinearEncoding,
     RobustScale,
@@ -161,22 +165,22 @@ class TableEncoding(nn.Module):
         numbers = self.numbers(x if is_all else x.index_select(-1, self.of_numbers))
         parts = [self.encoding(numbers).flatten(-2)]
         if self.n_indicators:
-            parts.append(self._indicators(x).mul_(_INDICATOR))
+            columns = self.of_categories, self.of_flags, self.of_gaps
+            some = [x.index_select(-1, of) for of in columns]
+            parts.append(self._indicators(*some).mul_(_INDICATOR))
         if len(self.of_embedded):
             places = self.levels(x.index_select(-1, self.of_embedded))
             parts.append(places.to(x.dtype))
         return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
-    def _indicators(self, x: Tensor) -> Tensor:
-        """Return indicators that are 0 or 1; a flag may lie between its values."""
-        parts = [self.one_hot(x.index_select(-1, self.of_categories))]
-        if len(self.of_flags):
-            flag = (x.index_select(-1, self.of_flags) - self.flag_zero).div_(
-                self.flag_range
-            )
-            parts.append(flag.nan_to_num_(0.0).clamp_(0.0, 1.0))
-        if len(self.of_gaps):
-            parts.append(x.index_select(-1, self.of_gaps).isnan().to(x.dtype))
+    def _indicators(self, codes: Tensor, flags: Tensor, gaps: Tensor) -> Tensor:
+        """Return the indicators of selected columns, from 0 to 1.
+
+        A flag may lie between its two values.
+        """
+        flags = (flags - self.flag_zero).div_(self.flag_range)
+        flags = flags.nan_to_num_(0.0).clamp_(0.0, 1.0)
+        parts = self.one_hot(codes), flags, gaps.isnan().to(gaps.dtype)
         return torch.cat(parts, dim=-1)
 
     @torch.no_grad()
@@ -191,10 +195,10 @@ class TableEncoding(nn.Module):
             Their weights.
         """
         categories = np.flatnonzero(self.sizes > 0)
-        codes = _dense(X[:, categories])
+        codes = dense(X[:, categories])
         self.one_hot.initialize_from(codes, sample_weight)
         self._lay_out(*self._kinds(X, codes))
-        self.levels.initialize_from(_dense(X[:, self.of_embedded.cpu().numpy()]))
+        self.levels.initialize_from(dense(X[:, self.of_embedded.cpu().numpy()]))
         numbers = X[:, self.of_numbers.cpu().numpy()]
         self.numbers.initialize_from(numbers, None, sample_weight)
         self.encoding.set_edges(self._scaled_edges(numbers, sample_weight))
@@ -238,17 +242,18 @@ class TableEncoding(nn.Module):
 
     def indicators_of(self, X: Any) -> NDArray[np.bool_]:
         """Return whether each row has each indicator."""
-        dense = torch.as_tensor(_dense(X)).to(self.numbers.center)
-        return self._indicators(dense).gt(0.5).cpu().numpy()
+        columns = self.of_categories, self.of_flags, self.of_gaps
+        some = [self._selected(X, of).to(self.numbers.center) for of in columns]
+        return self._indicators(*some).gt(0.5).cpu().numpy()
 
     def places_of(self, X: Any) -> NDArray[np.int64]:
         """Return the level numbers of columns of many levels."""
-        codes = _dense(X[:, self.of_embedded.cpu().numpy()])
-        return (
-            self.levels(torch.as_tensor(codes, device=self.of_embedded.device))
-            .cpu()
-            .numpy()
-        )
+        return self.levels(self._selected(X, self.of_embedded)).cpu().numpy()
+
+    @staticmethod
+    def _selected(X: Any, columns: Tensor) -> Tensor:
+        """Return some columns, dense: a sparse table may have too many for that."""
+        return torch.as_tensor(dense(X[:, columns.cpu().numpy()])).to(columns.device)
 
 
 def _is_frequent(n_with: int, n_rows: int) -> bool:
@@ -259,7 +264,3 @@ def _is_frequent(n_with: int, n_rows: int) -> bool:
 def _auto_bins(n_columns: int, n_rows: int) -> int:
     n_bins = int(np.clip(n_rows // _ROWS_OF_A_BIN, 16, 48))
     return max(min(n_bins, _AUTO_BINS // max(n_columns, 1)), 4)
-
-
-def _dense(X: Any) -> NDArray:
-    return X.toarray() if sparse.issparse(X) else X
