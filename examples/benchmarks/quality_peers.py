@@ -53,7 +53,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "no waves": {"module__n_waves": 0},
     "one bin": {"module__n_bins": 1},
     "gates at 1": {"module__gates": False},
-    "one learning rate": {"module__embedding_rate": 1.0},
+    "one learning rate": {"module__embedding_rate": 1.0, "module__gate_rate": 1.0},
     "no dropout": {"module__dropout": 0.0},
     "best epoch by AP alone": {"monitor": "average_precision"},
     "last epoch": {"early_stopping": False},
@@ -121,6 +121,17 @@ def scaled_one_hot(sparse_threshold: float = 0.3) -> ColumnTransformer:
     )
 
 
+def new_catboost(cat_features: list[str], seed: int) -> CatBoostClassifier:
+    """Return CatBoost at its defaults, on one thread and without files."""
+    return CatBoostClassifier(
+        cat_features=cat_features,
+        random_seed=seed,
+        thread_count=1,
+        verbose=0,
+        allow_writing_files=False,
+    )
+
+
 class BaggedCatBoost(ClassifierMixin, BaseEstimator):
     """The mean of CatBoosts that each leave out a fold, which chooses the iteration."""
 
@@ -136,13 +147,7 @@ class BaggedCatBoost(ClassifierMixin, BaseEstimator):
         folds = StratifiedKFold(self.n_folds, shuffle=True, random_state=0)
         self.models_ = []
         for train, held_out in folds.split(X, y):
-            model = CatBoostClassifier(
-                cat_features=self.cat_features,
-                random_seed=self.random_state,
-                thread_count=1,
-                verbose=0,
-                allow_writing_files=False,
-            )
+            model = new_catboost(self.cat_features, self.random_state)
             held = X.iloc[held_out], y[held_out]
             self.models_.append(model.fit(X.iloc[train], y[train], eval_set=held))
         return self
@@ -194,13 +199,8 @@ class WeightedNet(ClassifierMixin, BaseEstimator):
 
 
 def catboost(X: pd.DataFrame, seed: int) -> Any:
-    model = CatBoostClassifier(
-        cat_features=list(X.select_dtypes("category").columns),
-        random_seed=seed,
-        thread_count=1,
-        verbose=0,
-        allow_writing_files=False,
-    )
+    categories = list(X.select_dtypes("category").columns)
+    model = new_catboost(categories, seed)
     return make_pipeline(FunctionTransformer(with_strings), model)
 
 
