@@ -512,7 +512,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         with restored_on_failure(self):
             before = self._fitted if self.warm_start and self._is_fitted else None
             classes = self.classes_ if before else None
-            rows = self._read(X, y, sample_weight, classes, before)
+            rows = self._read(X, y, sample_weight, classes, before, is_partial=False)
             rows = replace(rows, groups=as_groups(groups, rows.X))
             given = self._read_validation(X_val, y_val, rows)
             self._train(rows, given, before, is_partial=False)
@@ -558,17 +558,25 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         with restored_on_failure(self):
             before = self._fitted if self._is_fitted else None
             classes = all_classes(classes, self.classes_ if before else None)
-            rows = self._read(X, y, sample_weight, classes, before)
+            rows = self._read(X, y, sample_weight, classes, before, is_partial=True)
             self._train(rows, None, before, is_partial=True)
         return self
 
     def _read(
-        self, X: Any, y: Any, sample_weight: Any, classes: Any, before: Fitted | None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        classes: Any,
+        before: Fitted | None,
+        *,
+        is_partial: bool,
     ) -> Rows:
         """Read training rows; those of a first call say what the columns hold."""
         if before is None:
             params = self.get_params(deep=False)
-            reading = self._reading(column_rules(params), feature_dtype(params))
+            rules = replace(column_rules(params), is_whole=not is_partial)
+            reading = self._reading(rules, feature_dtype(params))
         else:
             reading = self._reading(self._columns, before.net.feature_dtype)
         X = self._table(X, reading, reset=before is None)

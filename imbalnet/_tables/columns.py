@@ -7,8 +7,7 @@ returns read every further table.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import compress
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from imbalnet._tables.fill import filled
 from imbalnet._tables.levels import Levels
 from imbalnet._tables.readers import Reader
 from imbalnet._tables.shifts import Shift, map_columns
+from imbalnet._tables.unseen import Unseen
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,28 @@ class Columns:
         return self
 
     def read(
-        self, reader: Reader, dtype: type, used: NDArray | None = None
+        self,
+        reader: Reader,
+        dtype: type,
+        used: NDArray | None = None,
+        unseen: Unseen | None = None,
     ) -> tuple[NDArray, Columns]:
-        """Read a further table; raise if columns of numbers hold something else."""
+        """Read a further table; raise if columns of numbers hold something else.
+
+        Values that are no level are counted in `unseen`.
+        """
         del used
 
         def column(i: int) -> NDArray:
             known = self.levels[i] if self.levels else None
             if known is not None:
-                return known.codes(*reader.dictionary(i))
-            values = reader.numbers(i)
-            return self.shifts[i].apply(values) if i in self.shifts else values
+                positions, values = reader.dictionary(i)
+                places = known.places(values)
+                if unseen is not None:
+                    unseen.count(i, (reader.names[i], known), positions, values, places)
+                return known.codes(positions, places)
+            numbers = reader.numbers(i)
+            return self.shifts[i].apply(numbers) if i in self.shifts else numbers
 
         return filled(reader, dtype, column), self
 
@@ -100,20 +111,15 @@ class Columns:
             intercept -= coef[:, place] * center
         return coef, intercept
 
-    def used_by(self, X: NDArray, index: NDArray) -> Columns:
-        """Drop the levels that only rows outside `index` have; recode X in place."""
-        levels = list(self.levels)
-        for i, known in enumerate(self.levels):
-            if known is None:
-                continue
-            seen = np.zeros(known.n_codes, dtype=bool)
-            seen[X[index, i].astype(np.intp)] = True
-            levels[i] = fewer = Levels(tuple(compress(known.values, seen.tolist())))
-            positions = np.append(np.arange(len(known.values)), [-1, -1])
-            recode = fewer.codes(positions, list(known.values))
-            recode[-1] = fewer.n_codes - 1
-            X[:, i] = recode[X[:, i].astype(np.intp)]
-        return replace(self, levels=tuple(levels))
+    def value(self, i: int, number: float) -> Any:
+        """Return what a number of the matrix stands for in column i, None for a gap."""
+        known = self.levels[i] if self.levels else None
+        if known is not None:
+            return known.values[int(number)] if number < len(known.values) else None
+        if np.isnan(number):
+            return None
+        shift = self.shifts.get(i)
+        return number if shift is None else shift.undo(np.array(number)).item()
 
     def to_frame(self, X: NDArray, names: Sequence[Any], index: Any) -> Any:
         """Return a matrix as a pandas frame, with categories of dtype category.

@@ -28,6 +28,7 @@ from imbalnet._tables.readers import (
     reject_times,
 )
 from imbalnet._tables.rules import ColumnRules
+from imbalnet._tables.unseen import Unseen
 
 # Rows of a block in prediction.
 _BLOCK_ROWS = 2**16
@@ -85,12 +86,16 @@ def as_table(X: Any, reading: Reading) -> Any:
 
 
 def read_matrix(
-    X: Any, reading: Reading, used: NDArray | None = None
+    X: Any,
+    reading: Reading,
+    used: NDArray | None = None,
+    unseen: Unseen | None = None,
 ) -> tuple[Any, Columns]:
     """Read a table that `as_table` returned: its matrix, and what its columns hold.
 
     The matrix is X itself if dtype and layout fit. `used` are the rows that count
-    (None: all); the others may hold anything that can be read.
+    (None: all); the others may hold anything that can be read. Values that are no level
+    are counted in `unseen`.
     """
     columns, dtype = reading.columns, reading.dtype
     reader = reader_of(X, reading.title)
@@ -100,7 +105,7 @@ def read_matrix(
     if reader is None and (columns.names_categories or holds_words(X)):
         reader = _array_reader(X)
     if reader is not None and (columns.names_categories or not is_plain(reader)):
-        X, columns = columns.read(reader, dtype, used)
+        X, columns = columns.read(reader, dtype, used, unseen)
     else:
         columns = columns.of_numbers(X if reader is None else reader, dtype, used)
         if reader is None:
@@ -139,14 +144,19 @@ def _unmasked(X: Any) -> NDArray:
 
 
 def matrix_blocks(X: Any, reading: Reading) -> Iterator[Any]:
-    """Read a table in matrices of some rows each, so that the whole is not copied."""
+    """Read a table in matrices of some rows each, so that the whole is not copied.
+
+    Warn, behind the last one, about columns most of whose values `fit` did not see.
+    """
+    unseen = Unseen()
     is_cut = X.format == "csr" if sparse.issparse(X) else _is_sliced_by_rows(X)
     if not is_cut or X.shape[0] <= _BLOCK_ROWS:
-        yield read_matrix(X, reading)[0]
-        return
-    for rows in gen_batches(X.shape[0], _BLOCK_ROWS):
-        block = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
-        yield read_matrix(block, reading)[0]
+        yield read_matrix(X, reading, unseen=unseen)[0]
+    else:
+        for rows in gen_batches(X.shape[0], _BLOCK_ROWS):
+            block = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+            yield read_matrix(block, reading, unseen=unseen)[0]
+    unseen.warn(reading.title)
 
 
 def _is_sliced_by_rows(X: Any) -> bool:

@@ -21,6 +21,9 @@ _TIMES = (
     np.timedelta64,
 )
 
+# Share of the rows that have a level of their own, and how few may do so by chance.
+_OWN, _FEWEST_ROWS = 0.5, 20
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -34,9 +37,12 @@ class Levels:
     ----------
     values : tuple
         The levels: numbers, then strings, then other values sorted by their text.
+    are_own : bool
+        Whether most rows had a level of their own, so that new rows will have others.
     """
 
     values: tuple[Any, ...]
+    are_own: bool = False
 
     @classmethod
     def of(cls, values: Iterable[Any]) -> Levels:
@@ -58,18 +64,30 @@ class Levels:
     def _code_of(self) -> dict[Any, int]:
         return {value: code for code, value in enumerate(self.values)}
 
-    def codes(self, positions: NDArray[np.integer], values: list[Any]) -> NDArray:
-        """Return the code of every row in float32, which holds all codes exactly.
-
-        Row i has the value ``values[positions[i]]``; -1 is a missing value.
-        """
+    def places(self, values: Iterable[Any]) -> NDArray[np.intp]:
+        """Return the code of each value, also of missing and unknown ones."""
         missing, unknown = len(self.values), len(self.values) + 1
         codes = [
             missing if is_missing(value) else self._code_of.get(value, unknown)
             for value in values
         ]
-        table = np.array([*codes, missing], dtype=np.float32)
+        return np.array(codes, dtype=np.intp)
+
+    def codes(
+        self, positions: NDArray[np.integer], places: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """Return the code of every row in float32, which holds all codes exactly.
+
+        Row i has a value whose code is ``places[positions[i]]``; -1 is a missing value.
+        """
+        table = np.append(places, len(self.values)).astype(np.float32)
         return table.take(positions, mode="wrap")  # -1 is the last
+
+
+def hardly_repeat(n_rows: NDArray) -> bool:
+    """Whether most rows are the only ones of their level, given the rows of each."""
+    total = n_rows.sum()
+    return bool(total >= _FEWEST_ROWS and (n_rows == 1).sum() > _OWN * total)
 
 
 def is_missing(value: Any) -> bool:

@@ -11,9 +11,11 @@ from sklearn.utils import check_consistent_length
 
 from imbalnet._tables.features import Reading, read_matrix
 from imbalnet._tables.labels import as_codes, as_labels, as_weights, sorted_classes
+from imbalnet._tables.notes import find_constant, note_of_constant, warn_of
 from imbalnet._tables.readers import reader_of
 from imbalnet._tables.rows import Rows
 from imbalnet._tables.rules import ColumnRules
+from imbalnet._tables.unseen import Unseen
 
 
 def read_rows(
@@ -30,7 +32,8 @@ def read_rows(
     labels = as_labels(y)
     weight = as_weights(sample_weight, X)
     index = None if weight is None or weight.all() else np.flatnonzero(weight)
-    matrix, columns = read_matrix(X, reading, index)
+    unseen = Unseen()
+    matrix, columns = read_matrix(X, reading, index, unseen)
     check_consistent_length(matrix, labels)
     used = labels if index is None else labels[index]
     classes = sorted_classes(used) if classes is None else classes
@@ -43,8 +46,11 @@ def read_rows(
     if index is not None:
         codes = np.zeros(len(labels), dtype=of_used.dtype)
         codes[index] = of_used
-        if isinstance(reading.columns, ColumnRules):
-            columns = columns.used_by(matrix, index)
+    unseen.warn(reading.title)
+    if isinstance(reading.columns, ColumnRules) and reading.columns.is_whole:
+        names = reader.names if (reader := reader_of(X)) else range(matrix.shape[1])
+        constant = find_constant(matrix, index)
+        warn_of(note_of_constant(names[i], columns.value(i, v)) for i, v in constant)
     # a frame of sparse columns became a sparse matrix, which resamplers take as it is
     is_plain = reader_of(X) is None or sparse.issparse(matrix)
     return Rows(matrix, codes, weight, index, None if is_plain else X, columns), classes
@@ -59,6 +65,8 @@ def read_validation_rows(
     if X is None:
         return None
     labels = as_labels(y, "y_val")
-    matrix, _ = read_matrix(X, reading)
+    unseen = Unseen()
+    matrix, _ = read_matrix(X, reading, unseen=unseen)
     check_consistent_length(matrix, labels)
+    unseen.warn(reading.title)
     return Rows(matrix, as_codes(labels, classes, "y_val"))

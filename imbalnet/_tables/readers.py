@@ -20,6 +20,7 @@ _CATEGORIES = re.compile(
     r"(category|categorical|enum|dictionary|string|large_string|utf8|interval)|"
     r"(str|null)$"
 )
+_DECLARED = re.compile("category|categorical|enum|dictionary|interval")
 _TIMES = re.compile("date|time|duration|period")
 _PLAIN = re.compile(r"(u?int|float)\d+$|bool$|Sparse\[(u?int|float|bool)")
 
@@ -58,6 +59,10 @@ class Reader(ABC):
     def is_category(self, i: int) -> bool:
         """Whether a column holds categories by its dtype."""
         return _CATEGORIES.match(self.dtypes[i].lower()) is not None
+
+    def is_declared(self, i: int) -> bool:
+        """Whether the dtype is one of categories alone, not of words."""
+        return _DECLARED.match(self.dtypes[i].lower()) is not None
 
 
 def is_frame(X: Any) -> bool:

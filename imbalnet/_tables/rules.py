@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any
 
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from imbalnet._tables.columns import Columns
 from imbalnet._tables.fill import ENCODE_BEFORE, filled
-from imbalnet._tables.levels import Levels
+from imbalnet._tables.levels import Levels, hardly_repeat
+from imbalnet._tables.notes import Note, notes_of_words, warn_of
 from imbalnet._tables.readers import Reader, listed, reject_columns_of_times
 from imbalnet._tables.shifts import Shift, find_shifts, sample_rows
+from imbalnet._tables.unseen import Unseen
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class ColumnRules:
         Whether the network takes missing numbers, infinite numbers and categories.
     module : str
         The network's name, for error messages.
+    is_whole : bool
+        Whether the rows are all that will come, not the first of ``partial_fit``.
     """
 
     categorical_features: Any = "from_dtype"
@@ -35,6 +39,7 @@ class ColumnRules:
     infinite: bool = False
     categories: bool = True
     module: str = "the network"
+    is_whole: bool = True
 
     @property
     def names_categories(self) -> bool:
@@ -51,37 +56,60 @@ class ColumnRules:
         return Columns((), self.missing, self.infinite, shifts)
 
     def read(
-        self, reader: Reader, dtype: type, used: NDArray | None = None
+        self,
+        reader: Reader,
+        dtype: type,
+        used: NDArray | None = None,
+        unseen: Unseen | None = None,
     ) -> tuple[NDArray, Columns]:
         """Read a table and find what its columns hold; raise for unusable ones.
 
-        `used` are the rows that tell where columns of numbers lie (None: all).
+        `used` are the rows that count (None: all): they have the levels, and tell where
+        columns of numbers lie. No value is `unseen`.
         """
+        del unseen
         is_category = self.choose(reader)
         self._check_module(reader, is_category)
         levels: list[Levels | None] = [None] * len(reader.names)
         shifts: dict[int, Shift] = {}
+        notes: list[Note] = []
         some = sample_rows(reader, used)
 
         def column(i: int) -> NDArray:
-            if not is_category[i]:
-                values = reader.numbers(i)
-                shift = Shift.of(values[some], dtype)
-                if shift is None:
-                    return values
-                shifts[i] = shift
-                return shift.apply(values)
-            positions, words = reader.dictionary(i)
-            seen = np.zeros(len(words) + 1, dtype=bool)  # the last one for -1
-            seen[positions] = True
-            levels[i] = found = Levels.of(compress(words, seen.tolist()))
-            return found.codes(positions, words)
+            if is_category[i]:
+                levels[i], codes, found = self._categories(reader, i, used)
+                notes.extend(found)
+                return codes
+            values = reader.numbers(i)
+            shift = Shift.of(values[some], dtype)
+            if shift is None:
+                return values
+            shifts[i] = shift
+            return shift.apply(values)
 
         matrix = filled(reader, dtype, column)
         known = enumerate(levels)
         reject_columns_of_times(reader, (i for i, lv in known if lv and lv.hold_times))
+        warn_of(notes)
         found = tuple(levels) if is_category.any() else ()
         return matrix, Columns(found, self.missing, self.infinite, shifts)
+
+    def _categories(
+        self, reader: Reader, i: int, used: NDArray | None
+    ) -> tuple[Levels, NDArray, list[Note]]:
+        """Return the levels of a column, its codes, and what is noteworthy."""
+        positions, values = reader.dictionary(i)
+        rows = positions if used is None else positions[used]
+        n_rows = np.bincount(rows + 1, minlength=len(values) + 1)[1:]
+        levels = Levels.of(compress(values, (n_rows > 0).tolist()))
+        places = levels.places(values)
+        of_levels = np.bincount(places, n_rows, levels.n_codes)[: len(levels.values)]
+        if self.is_whole and hardly_repeat(of_levels):
+            levels = replace(levels, are_own=True)
+        notes = []
+        if not self.names_categories:
+            notes = notes_of_words(reader.names[i], levels, reader.is_declared(i))
+        return levels, levels.codes(positions, places), notes
 
     def choose(self, reader: Reader) -> NDArray[np.bool_]:
         """Return which columns hold categories; raise if X lacks some of them."""

@@ -64,13 +64,13 @@ def test_levels_are_sorted_numbers_before_words():
 def test_levels_compare_as_python_does():
     levels = Levels.of([1, "1"])
     positions = np.array([0, 1, 2, 3, 4, -1])
-    codes = levels.codes(positions, [1.0, "1", True, np.nan, 7])
+    codes = levels.codes(positions, levels.places([1.0, "1", True, np.nan, 7]))
     assert codes.tolist() == [0, 1, 0, 2, 3, 2]
 
 
 def test_levels_pickle():
     levels = Levels.of(["a", 1, Decimal("2.5")])
-    levels.codes(np.array([0]), ["a"])
+    levels.places(["a"])
     assert pickle.loads(pickle.dumps(levels)) == levels
 
 
@@ -343,20 +343,21 @@ def test_dates_as_categories_are_rejected(X):
 
 def test_high_cardinality_keeps_every_level_apart():
     words = [f"id {i}" for i in range(700)]
-    matrix, columns = fitted(pd.DataFrame({"id": words}))
+    with pytest.warns(UserWarning, match="most rows have a value of their own"):
+        matrix, columns = fitted(pd.DataFrame({"id": words}))
     assert columns.n_categories == (702,)
     assert len(np.unique(matrix)) == 700
 
 
-def test_levels_of_rows_that_do_not_count_are_forgotten():
+def test_rows_that_do_not_count_have_no_levels():
     X = pd.DataFrame({"n": [0, 1, 2, 3], "w": ["c", "a", None, "b"]})
-    matrix, columns = fitted(X)
-    fewer = columns.used_by(matrix, np.array([0, 2, 3]))
-    assert fewer.levels[1].values == ("b", "c")
+    used = np.array([0, 2, 3])
+    matrix, columns = ColumnRules().read(reader_of(X), np.float64, used)
+    assert columns.levels[1].values == ("b", "c")
     assert matrix[:, 1].tolist() == [1, 3, 2, 0]
-    expected, alone = fitted(X.iloc[[0, 2, 3]])
-    assert alone == fewer
-    np.testing.assert_array_equal(matrix[[0, 2, 3]], expected)
+    expected, alone = fitted(X.iloc[used])
+    assert alone == columns
+    np.testing.assert_array_equal(matrix[used], expected)
 
 
 def test_columns_go_into_a_frame_and_back():

@@ -1,0 +1,80 @@
+"""Counts of values that are no level of ``fit``, and the warning about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbalnet._tables.levels import Levels
+from imbalnet._warn import warn
+
+# A few new values are nothing to warn about: unseen levels are allowed.
+_FEWEST_VALUES, _FEWEST_IF_ALL = 20, 3
+_MOST_LEVELS = 5
+
+
+@dataclass
+class _Column:
+    name: Any
+    known: Levels
+    n_unseen: int = 0
+    n_present: int = 0
+    example: Any = None
+
+    @property
+    def is_mostly_unseen(self) -> bool:
+        """Whether so many values are unseen that something must be wrong."""
+        if self.known.are_own:  # ids: fit has warned
+            return False
+        if self.n_unseen == self.n_present:
+            return self.n_present >= _FEWEST_IF_ALL
+        return self.n_present >= _FEWEST_VALUES and 2 * self.n_unseen > self.n_present
+
+    def __str__(self) -> str:
+        known = [repr(value) for value in self.known.values[:_MOST_LEVELS]]
+        more = ", ..." if len(self.known.values) > _MOST_LEVELS else ""
+        return (
+            f"{self.name!r} ({self.n_unseen:,} of {self.n_present:,} values, such as "
+            f"{self.example!r}; fit saw {', '.join(known)}{more})"
+        )
+
+
+@dataclass
+class Unseen:
+    """Counts over all blocks of a table."""
+
+    columns: dict[int, _Column] = field(default_factory=dict)
+
+    def count(
+        self,
+        i: int,
+        column: tuple[Any, Levels],
+        positions: NDArray[np.integer],
+        values: list[Any],
+        places: NDArray[np.intp],
+    ) -> None:
+        """Count the values of a column: its name and levels, and what its rows hold."""
+        name, known = column
+        missing, unknown = len(known.values), len(known.values) + 1
+        n_rows = np.bincount(positions + 1, minlength=len(values) + 1)[1:]
+        tally = self.columns.setdefault(i, _Column(name, known))
+        tally.n_present += int(n_rows[places != missing].sum())
+        is_new = (places == unknown) & (n_rows > 0)
+        if is_new.any():
+            tally.n_unseen += int(n_rows[is_new].sum())
+            tally.example = values[int(np.flatnonzero(is_new)[0])]
+
+    def warn(self, title: str) -> None:
+        """Warn about columns most of whose values are no level."""
+        found = [
+            str(tally) for tally in self.columns.values() if tally.is_mostly_unseen
+        ]
+        if found:
+            warn(
+                f"{title} has columns of categories most of whose values fit did not "
+                f"see: {'; '.join(found)}. They count as unseen. Give the values as in "
+                "fit, or fit again with them."
+            )
