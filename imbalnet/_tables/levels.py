@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from imbalnet._tables.words import normal_forms
 
 _TIMES = (
     datetime.date,
@@ -31,7 +34,8 @@ class Levels:
 
     After the codes of the L levels, L is the code of a missing value and L + 1 that of
     an unknown one. Values are compared as in Python: 1, 1.0 and True are one level,
-    "1" is another.
+    "1" is another. A value that is no level is the one that is written alike, if there
+    is just one, see `normal_forms`: "1" is 1 if "1" is no level.
 
     Attributes
     ----------
@@ -64,14 +68,30 @@ class Levels:
     def _code_of(self) -> dict[Any, int]:
         return {value: code for code, value in enumerate(self.values)}
 
-    def places(self, values: Iterable[Any]) -> NDArray[np.intp]:
+    @cached_property
+    def _code_of_form(self) -> dict[Any, int]:
+        """The code of each normal form that only one level has."""
+        forms = [(f, c) for v, c in self._code_of.items() for f in normal_forms(v)]
+        counts = Counter(form for form, _ in forms)
+        return {form: code for form, code in forms if counts[form] == 1}
+
+    def places(self, values: Sequence[Any]) -> NDArray[np.intp]:
         """Return the code of each value, also of missing and unknown ones."""
-        missing, unknown = len(self.values), len(self.values) + 1
-        codes = [
-            missing if is_missing(value) else self._code_of.get(value, unknown)
+        missing = len(self.values)
+        codes = (
+            missing if is_missing(value) else self._code_of.get(value, -1)
             for value in values
-        ]
-        return np.array(codes, dtype=np.intp)
+        )
+        places = np.fromiter(codes, dtype=np.intp)
+        for i in np.flatnonzero(places < 0).tolist():
+            places[i] = self._similar(values[i])
+        return places
+
+    def _similar(self, value: Any) -> int:
+        """Return the code of the level that is written alike, or of unknown values."""
+        forms = normal_forms(value)
+        known = (self._code_of_form[f] for f in forms if f in self._code_of_form)
+        return next(known, len(self.values) + 1)
 
     def codes(
         self, positions: NDArray[np.integer], places: NDArray[np.intp]

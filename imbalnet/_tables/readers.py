@@ -192,6 +192,8 @@ class _PolarsReader(Reader):
         column = self.columns[i]
         if self.dtypes[i] == "Object":
             return dictionary_of(np.array(column.to_list(), dtype=object))
+        if self.dtypes[i] == "Boolean":
+            return column.cast(pl.Int64).fill_null(-1).to_numpy(), [False, True]
         if not _CATEGORIES.match(self.dtypes[i].lower()):
             return dictionary_of(self.numbers(i))
         column = column.cast(pl.String)
@@ -279,7 +281,9 @@ def dictionary_of(column: NDArray) -> Dictionary:
         place: dict[Any, int] = {}
         rows = [place.setdefault(value, len(place)) for value in column.tolist()]
         return np.array(rows, dtype=np.intp), list(place)
-    if column.dtype.kind not in "iufb":
+    if column.dtype.kind == "b":
+        return column.astype(np.intp), [False, True]
+    if column.dtype.kind not in "iuf":
         return _sorted_dictionary(column)
     gaps = np.isnan(column)
     positions, values = _numbers_dictionary(np.where(gaps, 0, column))

@@ -5,11 +5,14 @@ Rules on distinct values, so that they cost nothing by the row.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Any
+
+import numpy as np
 
 # What stands for a missing value.
 _GAPS = {"", "-", "--", "?", ".", "na", "n/a", "#n/a", "nan", "null", "none"}
@@ -78,6 +81,32 @@ def is_amount(word: str) -> bool:
 def is_date(word: str) -> bool:
     """Whether a word is a date or a time."""
     return _DATE.fullmatch(word) is not None
+
+
+def normal_forms(value: Any) -> list[Hashable]:
+    """Return what a value may be written as, the closest form first.
+
+    Numbers and words of numbers have the number as their form (1, 1.0, "1", " 1.00 ",
+    "01"), booleans "true" or "false" and then 1 or 0, other words their letters without
+    padding and case, and other objects their text.
+    """
+    if isinstance(value, bool | np.bool_):
+        return [str(value).casefold(), int(value)]
+    if isinstance(value, Real | Decimal):
+        return [_canonical(value)]
+    word = str(value).strip().casefold()
+    if _INTEGER.fullmatch(word):
+        return [int(word)]
+    return [_canonical(float(word)) if _PLAIN.fullmatch(word) else word]
+
+
+def _canonical(number: Any) -> Hashable:
+    """Return a whole number as int, which holds all its digits, others as float."""
+    return (
+        int(number)
+        if math.isfinite(number) and number == int(number)
+        else float(number)
+    )
 
 
 def to_numbers(column: str, words: Sequence[str]) -> str:

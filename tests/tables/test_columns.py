@@ -81,6 +81,69 @@ def test_missing_values_are_known(value):
     assert is_missing(value)
 
 
+FORMS = {
+    "int as words": ([1, 2, 30], ["1", " 2 ", "30.0", "3", "one"], [0, 1, 2, 4, 4]),
+    "words as int": (["1", "2", "30"], [1, 2.0, np.int8(30), True, 3], [0, 1, 2, 0, 4]),
+    "floats as words": ([0.5, 1.0], ["0.50", "1", "5e-1", ".5"], [0, 1, 0, 0]),
+    "words as floats": (["0.5", "1.0"], [0.5, Decimal("1.0"), 1, 0.25], [0, 1, 1, 3]),
+    "leading zeros": (["01", "02", "10"], [1, "2", 10.0, "010"], [0, 1, 2, 2]),
+    "long numbers": ([2**60, 2**60 + 1], [str(2**60 + 1), "7"], [1, 3]),
+    "bool as words": (
+        [False, True],
+        ["True", "false", "TRUE ", "1", "yes"],
+        [1, 0, 1, 1, 3],
+    ),
+    "words as bool": (
+        ["False", "True"],
+        [True, False, np.bool_(True), 1],
+        [1, 0, 1, 3],
+    ),
+    "codes as bool": (["0", "1"], [True, False], [1, 0]),
+    "padding and case": ([" A ", "b"], ["A", "a", "B", " b", "ab"], [0, 0, 1, 1, 3]),
+    "blanks": ([" ", "a"], ["", "  ", "A"], [0, 0, 1]),
+    "intervals": (list(pd.interval_range(0, 2)), ["(0, 1]", "(1, 2]"], [0, 1]),
+    "exact first": (["a", "A", 1, "1"], ["a", "A", 1, "1"], [3, 2, 0, 1]),
+    "in doubt unseen": (["a", "A", 1, "1"], [" a", "A ", "1.0", True], [5, 5, 5, 0]),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_values_are_levels_that_are_written_alike(name):
+    fitted_to, values, expected = FORMS[name]
+    levels = Levels.of(fitted_to)
+    sorted_to = [levels.values[code] for code in range(len(fitted_to))]
+    if name not in ("exact first", "in doubt unseen"):
+        assert sorted_to == fitted_to
+    assert levels.places(values).tolist() == expected
+
+
+def test_forms_are_compared_value_by_value_not_row_by_row(monkeypatch):
+    levels, asked = Levels.of(["1", "2"]), []
+    monkeypatch.setattr(
+        "imbalnet._tables.levels.normal_forms",
+        lambda value: asked.append(value) or [str(value)],
+    )
+    X = np.repeat([["1"], ["2"], ["3"], ["4"]], 1000, axis=0).astype(object)
+    _, values = dictionary_of(X[:, 0])
+    assert levels.places(values).tolist() == [0, 1, 3, 3]
+    assert len(asked) <= 4
+
+
+@pytest.mark.parametrize("fit_on", FRAMES.values(), ids=FRAMES)
+@pytest.mark.parametrize("build", FRAMES.values(), ids=FRAMES)
+def test_codes_in_another_dtype_are_the_same_levels(fit_on, build):
+    whole = [1, 2, 2, 1] * 3
+    words, floats = [str(v) for v in whole], [float(v) for v in whole]
+    _, columns = fitted(fit_on({"w": words}))
+    for later in (whole, floats):
+        X = build({"w": later})
+        assert encoded(columns, X).ravel().tolist() == [v - 1 for v in whole]
+    _, columns = fitted(fit_on({"w": ["True", "False"] * 6}))
+    assert (
+        encoded(columns, build({"w": [True, False] * 6})).ravel().tolist() == [1, 0] * 6
+    )
+
+
 def test_mixed_kinds_have_an_order():
     interval = pd.Interval(0, 1)
     levels = Levels.of([("x", 1), interval, "a", b"a", 3])
@@ -280,7 +343,7 @@ def test_numbers_as_categories_are_compared_by_value():
         np.array([[20], [None], [11]], dtype=object),
     ):
         assert encoded(columns, later).ravel().tolist() == [1, 3, 4]
-    assert encoded(columns, pd.DataFrame({"k": ["20"]})).ravel().tolist() == [4]
+    assert encoded(columns, pd.DataFrame({"k": ["20", "2"]})).ravel().tolist() == [1, 4]
 
 
 def test_mixed_columns_are_categories():
