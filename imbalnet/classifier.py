@@ -169,10 +169,11 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         Columns that hold categories: names, positions or a mask. "from_dtype" takes the
         columns of a data frame (pandas, polars, pyarrow.Table) whose dtype is category,
         enum, dictionary, interval, string, or object with other values than numbers,
-        and the columns of an array with words that are no numbers. None takes all
-        columns for numbers. Missing and unseen categories are categories too. A value
-        that ``fit`` did not see is the level that is written alike ("1" is 1, "true"
-        True, " A " "a"), if there is just one.
+        and the columns of an array with words that are no numbers. Categories of an
+        ordered dtype are numbers, their place in the order, unless they are named here.
+        None takes all columns for numbers. Missing and unseen categories are categories
+        too. A value that ``fit`` did not see is the level that is written alike ("1" is
+        1, "true" True, " A " "a"), if there is just one.
 
     n_members : int or "auto", default="auto"
         Networks that are trained side by side from different starts; their

@@ -25,7 +25,8 @@ class Columns:
     """What the columns of the training rows hold; further tables are read alike.
 
     Categories are codes: 0 to L - 1 for the L levels of a column, L for a missing value
-    and L + 1 for a value that is no level.
+    and L + 1 for a value that is no level. Those with an order are numbers: 0 to L - 1,
+    and NaN for missing values and for values that are no level.
 
     Attributes
     ----------
@@ -44,13 +45,19 @@ class Columns:
 
     @property
     def names_categories(self) -> bool:
-        """Whether there is a column of categories."""
+        """Whether there is a column of categories, with an order or without."""
         return bool(self.levels)
 
     @property
     def n_categories(self) -> tuple[int, ...]:
-        """Number of codes of each column, 0 for numbers; empty without categories."""
-        return tuple(0 if lv is None else lv.n_codes for lv in self.levels)
+        """Number of codes of each column, 0 for numbers and for ordered categories.
+
+        It is empty if all are 0.
+        """
+        sizes = tuple(
+            0 if lv is None or lv.are_ordered else lv.n_codes for lv in self.levels
+        )
+        return sizes if any(sizes) else ()
 
     def of_numbers(self, table: Any, dtype: type, used: NDArray | None) -> Columns:
         """Return itself, the columns of a table of numbers only."""
@@ -104,7 +111,7 @@ class Columns:
         `coef`, of shape (n_outputs, n_inputs), begins with the columns of numbers.
         """
         coef, intercept = coef.copy(), intercept.copy()
-        is_number = [levels is None for levels in self.levels]
+        is_number = [not _is_nominal(levels) for levels in self.levels]
         for i, (center, scale) in self.shifts.items():
             place = sum(is_number[:i]) if is_number else i
             coef[:, place] /= scale
@@ -136,7 +143,9 @@ class Columns:
                 n_levels = len(known.values)
                 codes = np.where(columns[name] < n_levels, columns[name], -1)
                 values = pd.Index(list(known.values), tupleize_cols=False)
-                columns[name] = pd.Categorical.from_codes(codes.astype(int), values)
+                columns[name] = pd.Categorical.from_codes(
+                    codes.astype(int), values, ordered=known.are_ordered
+                )
         return pd.DataFrame(columns, index=index)
 
     def check_codes(self, X: NDArray, maker: str) -> None:
@@ -144,11 +153,18 @@ class Columns:
         bad = [
             i
             for i, known in enumerate(self.levels)
-            if known is not None
-            and not np.isin(X[:, i], np.arange(known.n_codes, dtype=X.dtype)).all()
+            if _is_nominal(known)
+            and not np.isin(
+                X[:, i], np.arange(self.n_categories[i], dtype=X.dtype)
+            ).all()
         ]
         if bad:
             raise ValueError(
                 f"{maker} made values that are no category of the columns {bad}: it "
                 f"interpolates. Use SMOTENC(categorical_features={bad}) or SMOTEN()."
             )
+
+
+def _is_nominal(levels: Levels | None) -> bool:
+    """Whether a column holds categories without an order."""
+    return levels is not None and not levels.are_ordered

@@ -40,13 +40,18 @@ class Levels:
     Attributes
     ----------
     values : tuple
-        The levels: numbers, then strings, then other values sorted by their text.
+        The levels: numbers, strings, intervals, then other values sorted by their text.
+        Ordered ones are in their order.
     are_own : bool
         Whether most rows had a level of their own, so that new rows will have others.
+    are_ordered : bool
+        Whether codes are numbers, which tell of an order: then missing and unknown
+        values are NaN.
     """
 
     values: tuple[Any, ...]
     are_own: bool = False
+    are_ordered: bool = False
 
     @classmethod
     def of(cls, values: Iterable[Any]) -> Levels:
@@ -101,6 +106,8 @@ class Levels:
         Row i has a value whose code is ``places[positions[i]]``; -1 is a missing value.
         """
         table = np.append(places, len(self.values)).astype(np.float32)
+        if self.are_ordered:
+            table[table >= len(self.values)] = np.nan
         return table.take(positions, mode="wrap")  # -1 is the last
 
 
@@ -128,4 +135,6 @@ def _sort_key(value: Any) -> tuple[Any, ...]:
         return 0, value
     if isinstance(value, str):
         return 1, value
-    return 2, type(value).__name__, str(value)
+    if type(value).__name__ == "Interval":
+        return 2, value.left, value.right
+    return 3, type(value).__name__, str(value)

@@ -64,6 +64,15 @@ class Reader(ABC):
         """Whether the dtype is one of categories alone, not of words."""
         return _DECLARED.match(self.dtypes[i].lower()) is not None
 
+    def is_ordered(self, i: int) -> bool:
+        """Whether the dtype says that categories have an order."""
+        dtype = self.dtypes[i]
+        return dtype.startswith("interval") or "ordered=1" in dtype
+
+    def declared(self, i: int) -> list[Any] | None:
+        """Return the categories of an ordered dtype in order; None if they sort."""
+        return None if self.dtypes[i].startswith("interval") else self.dictionary(i)[1]
+
 
 def is_frame(X: Any) -> bool:
     """Whether a table is a data frame like pandas'."""
@@ -150,8 +159,17 @@ class _PandasReader(Reader):
         column = self.frame.iloc[:, i]
         if self.dtypes[i] == "category":
             return column.cat.codes.to_numpy(), column.cat.categories.tolist()
+        if self.dtypes[i].startswith("dictionary"):
+            import pyarrow as pa
+
+            return _arrow_dictionary(pa.array(column))
         positions, values = column.factorize()
         return positions, values.tolist()
+
+    def is_ordered(self, i: int) -> bool:
+        if self.dtypes[i] == "category":
+            return self.frame.iloc[:, i].cat.ordered
+        return super().is_ordered(i)
 
     def is_category(self, i: int) -> bool:
         if self.dtypes[i] != "object":
@@ -196,10 +214,14 @@ class _PolarsReader(Reader):
             return column.cast(pl.Int64).fill_null(-1).to_numpy(), [False, True]
         if not _CATEGORIES.match(self.dtypes[i].lower()):
             return dictionary_of(self.numbers(i))
-        column = column.cast(pl.String)
-        values = column.drop_nulls().unique()
-        positions = column.cast(pl.Enum(values)).to_physical().cast(pl.Int64)
-        return positions.fill_null(-1).to_numpy(), values.to_list()
+        if not self.is_ordered(i):
+            column = column.cast(pl.String)
+            column = column.cast(pl.Enum(column.drop_nulls().unique()))
+        positions = column.to_physical().cast(pl.Int64).fill_null(-1)
+        return positions.to_numpy(), column.dtype.categories.to_list()
+
+    def is_ordered(self, i: int) -> bool:
+        return self.dtypes[i].startswith("Enum")
 
     def is_category(self, i: int) -> bool:
         if self.dtypes[i] != "Object":
@@ -230,14 +252,18 @@ class _ArrowReader(Reader):
         return column.to_numpy()
 
     def dictionary(self, i: int) -> Dictionary:
-        import pyarrow as pa
+        return _arrow_dictionary(self.table.column(i))
 
-        column = pa.chunked_array(self.table.column(i))
-        if not pa.types.is_dictionary(column.type):
-            column = column.dictionary_encode()
-        column = column.unify_dictionaries().combine_chunks()
-        positions = column.indices.cast("int64").fill_null(-1)
-        return positions.to_numpy(), column.dictionary.to_pylist()
+
+def _arrow_dictionary(column: Any) -> Dictionary:
+    import pyarrow as pa
+
+    column = pa.chunked_array(column)
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    column = column.unify_dictionaries().combine_chunks()
+    positions = column.indices.cast("int64").fill_null(-1)
+    return positions.to_numpy(), column.dictionary.to_pylist()
 
 
 class ArrayReader(Reader):

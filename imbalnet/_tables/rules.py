@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from imbalnet._tables.columns import Columns
 from imbalnet._tables.fill import ENCODE_BEFORE, filled
-from imbalnet._tables.levels import Levels, hardly_repeat
-from imbalnet._tables.notes import Note, notes_of_words, warn_of
+from imbalnet._tables.find import CATEGORY, NUMBER, ORDERED, ColumnFinder
+from imbalnet._tables.levels import are_numbers
+from imbalnet._tables.notes import warn_of
 from imbalnet._tables.readers import Reader, listed, reject_columns_of_times
-from imbalnet._tables.shifts import Shift, find_shifts, sample_rows
+from imbalnet._tables.shifts import find_shifts
 from imbalnet._tables.unseen import Unseen
 
 
@@ -68,48 +69,40 @@ class ColumnRules:
         columns of numbers lie. No value is `unseen`.
         """
         del unseen
+        finder = ColumnFinder(
+            reader,
+            self.kinds(reader),
+            dtype,
+            used,
+            is_whole=self.is_whole,
+            are_meant=self.names_categories,
+        )
+        matrix = filled(reader, dtype, finder.column)
+        levels = finder.levels
+        reject_columns_of_times(reader, (i for i in levels if levels[i].hold_times))
+        warn_of(finder.notes)
+        of_columns = [levels.get(i) for i in range(len(reader.names))]
+        found = tuple(of_columns) if levels else ()
+        return matrix, Columns(found, self.missing, self.infinite, finder.shifts)
+
+    def kinds(self, reader: Reader) -> list[str]:
+        """Return what each column is to be read as; raise if X lacks named ones."""
         is_category = self.choose(reader)
+        columns = range(len(reader.names))
+        is_ordered = np.array([self._is_ordered(reader, i) for i in columns], bool)
+        if self.names_categories:
+            is_ordered &= ~is_category
+        is_category &= ~is_ordered
         self._check_module(reader, is_category)
-        levels: list[Levels | None] = [None] * len(reader.names)
-        shifts: dict[int, Shift] = {}
-        notes: list[Note] = []
-        some = sample_rows(reader, used)
+        kinds = np.where(is_category, CATEGORY, np.where(is_ordered, ORDERED, NUMBER))
+        return kinds.tolist()
 
-        def column(i: int) -> NDArray:
-            if is_category[i]:
-                levels[i], codes, found = self._categories(reader, i, used)
-                notes.extend(found)
-                return codes
-            values = reader.numbers(i)
-            shift = Shift.of(values[some], dtype)
-            if shift is None:
-                return values
-            shifts[i] = shift
-            return shift.apply(values)
-
-        matrix = filled(reader, dtype, column)
-        known = enumerate(levels)
-        reject_columns_of_times(reader, (i for i, lv in known if lv and lv.hold_times))
-        warn_of(notes)
-        found = tuple(levels) if is_category.any() else ()
-        return matrix, Columns(found, self.missing, self.infinite, shifts)
-
-    def _categories(
-        self, reader: Reader, i: int, used: NDArray | None
-    ) -> tuple[Levels, NDArray, list[Note]]:
-        """Return the levels of a column, its codes, and what is noteworthy."""
-        positions, values = reader.dictionary(i)
-        rows = positions if used is None else positions[used]
-        n_rows = np.bincount(rows + 1, minlength=len(values) + 1)[1:]
-        levels = Levels.of(compress(values, (n_rows > 0).tolist()))
-        places = levels.places(values)
-        of_levels = np.bincount(places, n_rows, levels.n_codes)[: len(levels.values)]
-        if self.is_whole and hardly_repeat(of_levels):
-            levels = replace(levels, are_own=True)
-        notes = []
-        if not self.names_categories:
-            notes = notes_of_words(reader.names[i], levels, reader.is_declared(i))
-        return levels, levels.codes(positions, places), notes
+    def _is_ordered(self, reader: Reader, i: int) -> bool:
+        """Whether categories have an order; numbers stand for themselves if asked."""
+        if not reader.is_ordered(i):
+            return False
+        has_rule = self.names_categories or isinstance(self.categorical_features, str)
+        return has_rule or not are_numbers(reader.dictionary(i)[1])
 
     def choose(self, reader: Reader) -> NDArray[np.bool_]:
         """Return which columns hold categories; raise if X lacks some of them."""
@@ -128,7 +121,7 @@ class ColumnRules:
                 "bool for each column"
             )
         if kind == "b":
-            return given
+            return given.copy()
         if kind in ("i", "u"):
             positions: Any = given
         elif kind and all(isinstance(name, str) for name in given):

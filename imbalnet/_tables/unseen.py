@@ -75,6 +75,6 @@ class Unseen:
         if found:
             warn(
                 f"{title} has columns of categories most of whose values fit did not "
-                f"see: {'; '.join(found)}. They count as unseen. Give the values as in "
-                "fit, or fit again with them."
+                f"see: {'; '.join(found)}. They count as unseen, or as missing if the "
+                "categories are ordered. Give the values as in fit, or fit again."
             )

@@ -202,9 +202,6 @@ def test_what_was_not_seen_has_a_code_of_its_own(fit_on, build):
 
 WORDS = {
     "category": lambda words: pd.DataFrame({"w": pd.Categorical(words)}),
-    "ordered, reversed": lambda words: pd.DataFrame(
-        {"w": pd.Categorical(words, ["z", "c", "b", "a"], ordered=True)}
-    ),
     "object": lambda words: pd.DataFrame({"w": words}, dtype=object),
     "str": lambda words: pd.DataFrame({"w": pd.Series(words, dtype="str")}),
     "string": lambda words: pd.DataFrame({"w": pd.array(words, dtype="string")}),
@@ -217,9 +214,6 @@ WORDS = {
     "polars String": lambda words: pl.DataFrame({"w": words}),
     "polars Categorical": lambda words: pl.DataFrame(
         {"w": pl.Series(words, dtype=pl.Categorical)}
-    ),
-    "polars Enum": lambda words: pl.DataFrame(
-        {"w": pl.Series(words, dtype=pl.Enum(["z", "c", "b", "a"]))}
     ),
     "polars Object": lambda words: pl.DataFrame(
         {"w": pl.Series(words, dtype=pl.Object)}
@@ -353,20 +347,118 @@ def test_mixed_columns_are_categories():
     assert matrix.ravel().tolist() == [0, 3, 1, 2, 4]
 
 
-def test_intervals_are_categories():
-    X = pd.DataFrame({"bin": pd.cut([1.0, 5.0, 9.0, 1.5], 3)})
-    matrix, columns = fitted(X)
+# -- ordered categories ----------------------------------------------------------------
+
+SIZES = ["tiny", "small", "large", "huge"]  # in another order than the alphabet
+SEEN = ["small", None, "huge", "tiny", "small"]
+
+
+def ordered_frame(words=SEEN):
+    return pd.DataFrame({"w": pd.Categorical(words, SIZES, ordered=True)})
+
+
+ORDERED = {
+    "pandas": lambda words: ordered_frame(words),
+    "pandas, Arrow": lambda words: pa.Table.from_pandas(ordered_frame(words)).to_pandas(
+        types_mapper=pd.ArrowDtype
+    ),
+    "Arrow": lambda words: pa.Table.from_pandas(ordered_frame(words)),
+    "Arrow in chunks": lambda words: pa.concat_tables(
+        [
+            pa.Table.from_pandas(ordered_frame(words[:2])),
+            pa.Table.from_pandas(ordered_frame(words[2:])),
+        ]
+    ),
+    "polars Enum": lambda words: pl.DataFrame(
+        {"w": pl.Series(words, dtype=pl.Enum(SIZES))}
+    ),
+}
+PLAIN = {
+    name: WORDS[name] for name in ("category", "object", "string", "polars String")
+}
+
+
+@pytest.mark.parametrize("build", ORDERED.values(), ids=ORDERED)
+def test_ordered_categories_are_their_place_in_the_order(build):
+    """Levels that no row has count too: the dtype declares them."""
+    matrix, columns = fitted(build(SEEN))
+    assert columns.n_categories == ()
+    assert columns.levels[0].values == tuple(SIZES)
+    np.testing.assert_array_equal(matrix.ravel(), [1, np.nan, 3, 0, 1])
+
+
+@pytest.mark.parametrize("later", (ORDERED | PLAIN).values(), ids=ORDERED | PLAIN)
+@pytest.mark.parametrize("build", ORDERED.values(), ids=ORDERED)
+def test_an_order_is_kept_by_label_whatever_comes(build, later):
+    _, columns = fitted(build(SEEN))
+    words = ["huge", "large", None, "tiny"]
+    np.testing.assert_array_equal(
+        encoded(columns, later(words)).ravel(), [3, 2, np.nan, 0]
+    )
+
+
+def test_an_order_of_its_own_does_not_matter_later():
+    _, columns = fitted(ordered_frame())
+    other = pd.Categorical(["huge", "vast", " Tiny"], ["vast", "huge", " Tiny"])
+    for X in (other, other.as_ordered()):
+        found = encoded(columns, pd.DataFrame({"w": X})).ravel()
+        np.testing.assert_array_equal(found, [3, np.nan, 0])
+
+
+@pytest.mark.parametrize("build", ORDERED.values(), ids=ORDERED)
+def test_what_is_named_a_category_has_no_order(build):
+    matrix, columns = fitted(build(SEEN), ["w"])
     assert columns.n_categories == (5,)
-    assert matrix[0] == matrix[3]
+    assert columns.levels[0].values == ("huge", "small", "tiny")
+    assert matrix.ravel().tolist() == [1, 3, 0, 2, 1]
 
 
-def test_columns_of_intervals_are_categories():
-    intervals = pd.arrays.IntervalArray.from_breaks([0, 2, 5, 9])
-    X = pd.DataFrame({"bin": intervals.take([2, 0, 1, 0])})
+def test_an_order_holds_beside_named_categories_and_where_there_are_none():
+    X = ordered_frame().assign(city=list("ababa"), n=range(5))
+    _, columns = fitted(X, ["city"])
+    assert columns.n_categories == (0, 4, 0)
+    for features in (None, []):
+        matrix, columns = fitted(X[["w", "n"]], features)
+        assert columns.n_categories == ()
+        np.testing.assert_array_equal(matrix[:, 0], [1, np.nan, 3, 0, 1])
+        numbers = pd.Categorical([10, 30, 20], [30, 20, 10], ordered=True)
+        matrix, columns = fitted(pd.DataFrame({"k": numbers}), features)
+        assert columns == Columns()
+        assert matrix.ravel().tolist() == [10, 30, 20]
+    matrix, _ = fitted(pd.DataFrame({"k": numbers}))
+    assert matrix.ravel().tolist() == [2, 0, 1]
+
+
+def test_a_network_of_numbers_takes_an_order():
+    X = ordered_frame(["small", "huge"])
+    matrix, _ = fitted(X, categories=False, module="Net")
+    assert matrix.ravel().tolist() == [1, 3]
+
+
+def test_intervals_are_ordered():
+    bins = pd.cut([1.0, 50.0, 9.0, 1.5], [0, 2, 10, 100])
+    for values in (bins, pd.arrays.IntervalArray(bins)):
+        X = pd.DataFrame({"bin": values})
+        matrix, columns = fitted(X)
+        assert columns.n_categories == ()
+        assert matrix.ravel().tolist() == [0, 2, 1, 0]
+        for later in (X, X.astype(str)):
+            assert encoded(columns, later[::-1]).ravel().tolist() == [0, 1, 2, 0]
+    assert fitted(X, [0])[1].n_categories == (5,)
+
+
+def test_rows_that_do_not_count_are_no_intervals():
+    X = pd.DataFrame({"bin": pd.arrays.IntervalArray.from_breaks([0, 2, 5, 9])})
+    matrix, _ = ColumnRules().read(reader_of(X), np.float64, np.array([0, 2]))
+    assert matrix[[0, 2], 0].tolist() == [0, 1]
+
+
+def test_ordered_categories_go_into_a_frame_and_back():
+    X = ordered_frame().assign(n=range(5))
     matrix, columns = fitted(X)
-    assert columns.levels[0].values == tuple(intervals)
-    assert matrix.ravel().tolist() == [2, 0, 1, 0]
-    assert encoded(columns, X[::-1]).ravel().tolist() == [0, 1, 0, 2]
+    frame = columns.to_frame(matrix, ["w", "n"], X.index)
+    pd.testing.assert_series_equal(frame["w"], X["w"])
+    np.testing.assert_array_equal(encoded(columns, frame), matrix)
 
 
 UNUSABLE = {

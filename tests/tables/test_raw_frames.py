@@ -305,6 +305,57 @@ def is_unseen(clf, frame, city):
     return np.array_equal(one, other)
 
 
+@pytest.fixture(scope="module")
+def ranks():
+    """A column of 150 ordered categories, and a target that rises with them."""
+    rng = np.random.default_rng(0)
+    rank = rng.integers(0, 150, 1200)
+    y = (rng.random(1200) < rank**4 / 150**4).astype(int)
+    names = [f"{word} {i}" for i, word in enumerate(rng.permutation(150))]
+    dtype = pd.CategoricalDtype(names, ordered=True)
+    return pd.Series(pd.Categorical.from_codes(rank, dtype=dtype)), rank, y
+
+
+def test_ordered_categories_are_worth_what_their_ranks_are(ranks):
+    words, rank, y = ranks
+    X, numbers = pd.DataFrame({"w": words}), pd.DataFrame({"w": rank})
+    clf, nominal = small(max_epochs=8), small(max_epochs=8, categorical_features=["w"])
+    found = clf.fit(X[:800], y[:800]).predict_proba(X[800:])
+    expected = clf.fit(numbers[:800], y[:800]).predict_proba(numbers[800:])
+    np.testing.assert_array_equal(found, expected)
+    lost = nominal.fit(X[:800], y[:800]).predict_proba(X[800:])
+    ranked, unranked = (roc_auc_score(y[800:], p[:, 1]) for p in (found, lost))
+    assert ranked > unranked + 0.1
+
+
+@pytest.mark.parametrize("sampler", [RandomOverSampler(), SMOTENC("auto")])
+def test_samplers_see_ordered_categories(sampler, ranks):
+    words, rank, y = ranks
+    seen = []
+
+    class Spy(type(sampler)):
+        def fit_resample(self, X, y):
+            seen.append(X)
+            return super().fit_resample(X, y)
+
+    X = pd.DataFrame({"w": words, "n": rank / 2})
+    small(module="mlp", sampler=Spy(**sampler.get_params())).fit(X, y)
+    assert seen[0]["w"].dtype == words.dtype
+    np.testing.assert_array_equal(seen[0]["w"], words)
+
+
+def test_labels_without_order_are_warned_about_and_missing(ranks):
+    words, _, y = ranks
+    clf = small(module="mlp").fit(pd.DataFrame({"w": words}), y)
+    as_words = pd.DataFrame({"w": words.astype(str)})
+    expected = clf.predict_proba(pd.DataFrame({"w": words}))
+    np.testing.assert_array_equal(clf.predict_proba(as_words), expected)
+    gaps = clf.predict_proba(pd.DataFrame({"w": [None] * 30}, dtype=object))
+    with pytest.warns(UserWarning, match="'w' .30 of 30 values, such as 'new'"):
+        new = clf.predict_proba(pd.DataFrame({"w": ["new"] * 30}))
+    np.testing.assert_array_equal(new, gaps)
+
+
 def test_parts_keep_the_categories_of_the_first(raw):
     frame, y = raw
     clf = small().partial_fit(frame[:150], y[:150], classes=[0, 1])

@@ -1,0 +1,94 @@
+"""What the columns of training rows hold, found as they are read one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import compress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbalnet._tables.levels import Levels, hardly_repeat, is_missing
+from imbalnet._tables.notes import Note, notes_of_words
+from imbalnet._tables.readers import Reader
+from imbalnet._tables.shifts import Shift, sample_rows
+
+NUMBER, CATEGORY, ORDERED = "number", "category", "ordered"
+
+
+@dataclass
+class ColumnFinder:
+    """Reads columns, and gathers their levels, their shifts and what is noteworthy.
+
+    Attributes
+    ----------
+    reader : Reader
+        The table.
+    kinds : sequence of {NUMBER, CATEGORY, ORDERED}
+        What each column is to be read as.
+    dtype : type
+        What numbers will be cast to.
+    used : ndarray of int or None
+        The rows that count (None: all).
+    is_whole : bool
+        Whether the rows are all that will come.
+    are_meant : bool
+        Whether the user has named the columns of categories.
+    """
+
+    reader: Reader
+    kinds: Sequence[str]
+    dtype: type
+    used: NDArray | None = None
+    is_whole: bool = True
+    are_meant: bool = False
+    levels: dict[int, Levels] = field(default_factory=dict)
+    shifts: dict[int, Shift] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+    @cached_property
+    def _sample(self) -> NDArray[np.intp] | slice:
+        return sample_rows(self.reader, self.used)
+
+    def column(self, i: int) -> NDArray:
+        """Read a column: its numbers, shifted, or its codes."""
+        if self.kinds[i] != NUMBER:
+            return self._codes(i)
+        values = self.reader.numbers(i)
+        shift = Shift.of(values[self._sample], self.dtype)
+        if shift is None:
+            return values
+        self.shifts[i] = shift
+        return shift.apply(values)
+
+    def _codes(self, i: int) -> NDArray:
+        positions, values = self.reader.dictionary(i)
+        rows = positions if self.used is None else positions[self.used]
+        n_rows = np.bincount(rows + 1, minlength=len(values) + 1)[1:]
+        levels = self._ordered(i) if self.kinds[i] == ORDERED else None
+        if levels is None:
+            levels = Levels.of(compress(values, (n_rows > 0).tolist()))
+            levels = replace(levels, are_ordered=self.kinds[i] == ORDERED)
+        places = levels.places(values)
+        self.levels[i] = levels
+        if not levels.are_ordered:
+            of_levels = np.bincount(places, n_rows, levels.n_codes)
+            self._note(i, of_levels[: len(levels.values)])
+        return levels.codes(positions, places)
+
+    def _ordered(self, i: int) -> Levels | None:
+        """Return the levels that a dtype declares, or None; sorted ones have others."""
+        declared = self.reader.declared(i)
+        if declared is None:
+            return None
+        return Levels(tuple(v for v in declared if not is_missing(v)), are_ordered=True)
+
+    def _note(self, i: int, n_rows: NDArray) -> None:
+        """Note what is remarkable about a column that nobody called categories."""
+        if self.is_whole and hardly_repeat(n_rows):
+            self.levels[i] = replace(self.levels[i], are_own=True)
+        if not self.are_meant:
+            name, is_declared = self.reader.names[i], self.reader.is_declared(i)
+            self.notes.extend(notes_of_words(name, self.levels[i], is_declared))
