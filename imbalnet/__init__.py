@@ -1,7 +1,8 @@
 """imbalnet: the neural classifier for imbalanced tabular data."""
 
 from imbalnet.classifier import BalancedNeuralClassifier
+from imbalnet.tables import check_table
 
-__all__ = ["BalancedNeuralClassifier", "__version__"]
+__all__ = ["BalancedNeuralClassifier", "__version__", "check_table"]
 
 __version__ = "0.1.0"

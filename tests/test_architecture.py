@@ -22,7 +22,7 @@ API = PACKAGE.parent / "docs" / "api" / "index.rst"
 LAYERS = [
     {"_warn", "_checks", "_nested", "_optimizers", "_runtime"},
     {"_tables", "posterior", "class_weights", "metrics"},
-    {"samplers", "losses", "networks"},
+    {"samplers", "losses", "networks", "tables"},
     {"neighbors", "_predict"},
     {"_calibration"},
     {"_fit"},
@@ -38,7 +38,7 @@ LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
 ROOMS = sorted(LAYER_OF)
 
 PUBLIC = ["class_weights", "losses", "metrics", "neighbors", "networks", "posterior"]
-PUBLIC += ["samplers"]
+PUBLIC += ["samplers", "tables"]
 REGISTRIES = {"LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
 
 MOST_LINES, MOST_ARGUMENTS = 40, 7
@@ -211,7 +211,7 @@ def test_a_name_of_the_estimator_is_found(source):
         ("sklearn.utils._param_validation", {"classifier"}),
         ("imblearn", set()),
         ("matplotlib", set()),
-        ("pandas", {"_tables"}),
+        ("pandas", {"_tables", "tables"}),
         ("polars", {"_tables"}),
         ("pyarrow", {"_tables"}),
     ],
@@ -226,7 +226,7 @@ def test_package_is_known_to_few_rooms(package, rooms):
 
 
 @pytest.mark.parametrize(
-    "room", ["_checks", "_tables", "class_weights", "metrics", "posterior"]
+    "room", ["_checks", "_tables", "class_weights", "metrics", "posterior", "tables"]
 )
 def test_numpy_rooms_know_no_torch(room):
     assert not any(name.startswith("torch") for name in imported_by(room))

@@ -6,7 +6,7 @@ function takes the estimator, which itself compares column names and the width o
 """
 
 from imbalnet._tables.columns import Columns
-from imbalnet._tables.features import Reading, as_table, matrix_blocks
+from imbalnet._tables.features import Reading, as_table, matrix_blocks, table_reader
 from imbalnet._tables.labels import all_classes, as_groups
 from imbalnet._tables.names import check_names, column_names
 from imbalnet._tables.read import read_rows, read_validation_rows
@@ -29,4 +29,5 @@ __all__ = [
     "read_rows",
     "read_validation_rows",
     "resampled_matrix",
+    "table_reader",
 ]

@@ -19,6 +19,8 @@ from sklearn.utils import check_array, gen_batches
 from imbalnet._tables.columns import Columns
 from imbalnet._tables.readers import (
     ArrayReader,
+    Reader,
+    SparseReader,
     holds_words,
     is_frame,
     is_plain,
@@ -74,8 +76,7 @@ def as_table(X: Any, reading: Reading) -> Any:
     That is X itself if it has a shape. A frame in which two columns share a name gets
     numbers as names, since scikit-learn from 1.9 on and resamplers refuse such frames.
     """
-    if is_frame(X) and not X.columns.is_unique:
-        X = X.set_axis(range(X.shape[1]), axis=1)
+    X = _with_unique_names(X)
     reject_times(X, reading.title)
     if len(getattr(X, "shape", ())) == 2:
         return X
@@ -83,6 +84,21 @@ def as_table(X: Any, reading: Reading) -> Any:
         with suppress(ValueError):  # words, or an error that comes again
             return reading.checked(X, np.float64, finite=False)
     return reading.checked(X, object, finite=False)
+
+
+def _with_unique_names(X: Any) -> Any:
+    if is_frame(X) and not X.columns.is_unique:
+        return X.set_axis(range(X.shape[1]), axis=1)
+    return X
+
+
+def table_reader(X: Any, reading: Reading) -> Reader:
+    """Return the reader of any table, also of one whose columns cannot all be read."""
+    reader = reader_of(_with_unique_names(X), reading.title)
+    if reader is not None:
+        return reader
+    X = _as_matrix(as_table(X, reading), reading)
+    return SparseReader(X) if sparse.issparse(X) else ArrayReader(X)
 
 
 def read_matrix(

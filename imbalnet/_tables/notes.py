@@ -27,13 +27,13 @@ _FEWEST_AMOUNTS, _FEWEST_INTEGERS, _FEWEST_DATES, _FEWEST_ROWS = 10, 21, 3, 20
 _MOST_COLUMNS = 5
 _BLOCK_ROWS = 2**12
 
-# The order of the warnings.
+# What is the matter with a column, in the order of the warnings.
 FAULTS = {
-    "numbers": "columns of numbers in words, which count as categories",
-    "dates": "columns of dates in words, which count as categories",
-    "unique": "columns of words in which most rows have a value of their own",
-    "constant": "columns of one value, which have no effect",
-    "empty": "columns without values, which have no effect",
+    "numbers": "numbers in words, which count as categories",
+    "dates": "dates in words, which count as categories",
+    "unique": "words in which most rows have a value of their own",
+    "constant": "one value, without effect",
+    "empty": "no values, without effect",
 }
 
 
@@ -49,10 +49,14 @@ class Note(NamedTuple):
     n_levels: int | None
     cure: str
 
-    def __str__(self) -> str:
+    @property
+    def values(self) -> str:
+        """How many values there are, and one of them."""
         levels = "" if self.n_levels is None else f"{self.n_levels:,} levels, "
-        example = "" if self.kind == "empty" else f" ({levels}such as {self.example!r})"
-        return f"{self.name!r}{example}"
+        return "" if self.kind == "empty" else f" ({levels}such as {self.example!r})"
+
+    def __str__(self) -> str:
+        return f"{FAULTS[self.kind]}{self.values}. {_advice([self])}"
 
 
 def notes_of_words(name: Any, levels: Levels, is_declared: bool) -> list[Note]:
@@ -125,7 +129,7 @@ def warn_of(notes: Iterable[Note]) -> None:
     for kind, fault in FAULTS.items():
         some = [note for note in found if note.kind == kind]
         if some:
-            warn(f"X has {fault}: {_listed(some)}. {_advice(some)}")
+            warn(f"X has columns of {fault}: {_listed(some)}. {_advice(some)}")
 
 
 def _advice(notes: Sequence[Note]) -> str:
@@ -143,12 +147,12 @@ def _advice(notes: Sequence[Note]) -> str:
             "such as a prefix or a length; name them in categorical_features to keep "
             "them as they are."
         )
-    return "Drop them, or look for what was lost on the way."
+    return "Drop such columns, or look for what was lost on the way."
 
 
 def _listed(notes: Sequence[Note]) -> str:
     more = len(notes) - _MOST_COLUMNS
-    text = ", ".join(str(note) for note in notes[:_MOST_COLUMNS])
+    text = ", ".join(f"{note.name!r}{note.values}" for note in notes[:_MOST_COLUMNS])
     return f"{text} and {more} more" if more > 0 else text
 
 

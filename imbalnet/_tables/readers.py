@@ -60,6 +60,10 @@ class Reader(ABC):
         """Whether a column holds categories by its dtype."""
         return _CATEGORIES.match(self.dtypes[i].lower()) is not None
 
+    def is_time(self, i: int) -> bool:
+        """Whether a column holds dates or durations by its dtype."""
+        return _TIMES.match(self.dtypes[i].lower()) is not None
+
     def is_declared(self, i: int) -> bool:
         """Whether the dtype is one of categories alone, not of words."""
         return _DECLARED.match(self.dtypes[i].lower()) is not None
@@ -112,10 +116,10 @@ def reject_times(X: Any, title: str = "X") -> None:
         dtype = getattr(X, "dtype", None)
         if _TIMES.match(str(dtype).lower()):
             fault = f"{title} holds dates or times, of dtype {dtype}."
-            raise ValueError(f"{fault} {_TIMES_CURE}")
+            raise ValueError(f"{fault} {TIMES_CURE}")
         return
-    columns = enumerate(reader.dtypes)
-    reject_columns_of_times(reader, (i for i, d in columns if _TIMES.match(d.lower())))
+    columns = range(len(reader.names))
+    reject_columns_of_times(reader, (i for i in columns if reader.is_time(i)))
 
 
 def reject_columns_of_times(reader: Reader, columns: Iterable[int]) -> None:
@@ -124,7 +128,7 @@ def reject_columns_of_times(reader: Reader, columns: Iterable[int]) -> None:
     if times:
         raise ValueError(
             f"{reader.title} has columns that hold dates or times: {listed(times)}. "
-            f"{_TIMES_CURE}"
+            f"{TIMES_CURE}"
         )
 
 
@@ -135,7 +139,7 @@ def listed(names: Sequence[Any]) -> str:
     return f"{text[:-1]}, ...] ({more} more)" if more > 0 else text
 
 
-_TIMES_CURE = (
+TIMES_CURE = (
     "Turn them into numbers before the classifier, such as days since a date, weekday "
     "or hour."
 )
@@ -299,6 +303,22 @@ def holds_words(X: Any) -> bool:
     if not isinstance(X, np.ndarray) or X.dtype.kind not in "OU":
         return False
     return X.dtype.kind == "U" or any(isinstance(value, str) for value in X.flat)
+
+
+class SparseReader(Reader):
+    """Columns of a sparse matrix, which are numbers."""
+
+    def __init__(self, X: Any) -> None:
+        self.X = X.tocsc()
+        self.n_rows, n_features = X.shape
+        self.names = list(range(n_features))
+        self.dtypes = [f"sparse {X.dtype}"] * n_features
+
+    def numbers(self, i: int) -> NDArray:
+        return self.X[:, [i]].toarray()[:, 0]
+
+    def dictionary(self, i: int) -> Dictionary:
+        return dictionary_of(self.numbers(i))
 
 
 def dictionary_of(column: NDArray) -> Dictionary:

@@ -160,8 +160,8 @@ def test_constant_and_empty_columns_are_named(build, fine):
     X = build(fine.assign(a=7.5, b=np.nan))
     one, none = warnings_of(X)
     a, b = (1, 2) if isinstance(X, np.ndarray) else ("'a'", "'b'")
-    assert f"columns of one value, which have no effect: {a} (such as 7.5)" in one
-    assert f"columns without values, which have no effect: {b}." in none
+    assert f"columns of one value, without effect: {a} (such as 7.5)" in one
+    assert f"columns of no values, without effect: {b}." in none
 
 
 def test_constant_words_and_shifted_constants_show_their_value(fine):

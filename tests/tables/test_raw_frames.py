@@ -24,7 +24,7 @@ from imbalnet import BalancedNeuralClassifier
 # What the frame below holds on purpose; test_notes.py tests the warnings.
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore:X has columns {fault}")
-    for fault in ("of words in which most", "without values", "of one value")
+    for fault in ("of words in which most", "of no values", "of one value")
 ] + [pytest.mark.filterwarnings("ignore:X.* most of whose values fit did not see")]
 
 N_ROWS = 300

@@ -1,0 +1,354 @@
+"""What a table will be taken for, before ``fit``: a report of its columns.
+
+:func:`check_table` reads a table as the estimator does, and tells what each column is
+to it, why, and what its owner may want to change. ``fit`` warns with the same notes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imbalnet._tables import ColumnRules, Reading, column_names, table_reader
+from imbalnet._tables.find import CATEGORY, ORDERED, ColumnFinder
+from imbalnet._tables.labels import as_labels
+from imbalnet._tables.notes import note_of_constant
+from imbalnet._tables.readers import TIMES_CURE, Reader
+
+__all__ = ["ColumnReport", "TableReport", "check_table"]
+
+_MOST_EXAMPLES = 3
+_MOST_CHARACTERS = 40
+# Fewer rows agree with the labels by chance.
+_FEWEST_ROWS = 20
+_LABEL = (
+    "as many values as there are classes, each with its own: the label itself? Drop it "
+    "unless it is known before the label is."
+)
+_HEADERS = "column", "taken for", "why", "missing", "values"
+
+
+@dataclass(frozen=True)
+class ColumnReport:
+    """What one column is taken for.
+
+    Attributes
+    ----------
+    name : object
+        Name of the column; its position if it has none.
+    kind : {"number", "two values", "category", "ordered", "constant", "empty", \
+            "unusable"}
+        What it is taken for. "two values" are numbers too. "ordered" are categories
+        whose place in their order is the number. "unusable" is an error in ``fit``.
+    why : str
+        What tells so: the dtype, the values, or the parameter.
+    n_values : int or None
+        Number of levels of a category; None for numbers.
+    n_missing : int
+        Number of missing values.
+    examples : tuple
+        The most frequent levels; the smallest number, the median and the largest one.
+    notes : tuple of str
+        What its owner may want to change, and how.
+    """
+
+    name: Any
+    kind: str
+    why: str
+    n_values: int | None
+    n_missing: int
+    examples: tuple[Any, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def taken_for(self) -> str:
+        """The kind in words, with the number of levels."""
+        if self.kind in ("category", "ordered"):
+            return f"{self.kind}, {self.n_values:,} levels"
+        return self.kind
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """What the columns of a table are taken for; see :func:`check_table`.
+
+    Printed, it is a line for each column, followed by the notes.
+
+    Attributes
+    ----------
+    n_rows : int
+        Number of rows.
+    columns : tuple of ColumnReport
+        The columns in their order.
+    classes : dict or None
+        Number of rows of each class; None without labels.
+    """
+
+    n_rows: int
+    columns: tuple[ColumnReport, ...]
+    classes: dict[Any, int] | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """What may be worth changing, each with its column and its cure."""
+        return [f"{c.name!r}: {note}" for c in self.columns for note in c.notes]
+
+    def to_frame(self) -> Any:
+        """Return the report as a pandas frame, with a row for each column.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by the names of the columns.
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "kind": column.kind,
+                "why": column.why,
+                "n_values": column.n_values,
+                "n_missing": column.n_missing,
+                "examples": column.examples,
+                "notes": " ".join(column.notes),
+            }
+            for column in self.columns
+        ]
+        index = pd.Index([column.name for column in self.columns], name="column")
+        frame = pd.DataFrame(rows, index=index, columns=[*rows[0]])
+        return frame.astype({"n_values": "Int64"})
+
+    def __str__(self) -> str:
+        cells = [_HEADERS, *(self._cells(column) for column in self.columns)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+        notes = [f"- {note}" for note in self.notes]
+        return "\n".join([self._headline, "", *lines, *([""] if notes else []), *notes])
+
+    def _repr_html_(self) -> str:
+        rows = [self._cells(column) for column in self.columns]
+        head = "".join(f"<th>{escape(name)}</th>" for name in _HEADERS)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
+            for row in rows
+        )
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        return (
+            f"<p>{escape(self._headline)}</p><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table><ul>{notes}</ul>"
+        )
+
+    @property
+    def _headline(self) -> str:
+        line = f"{self.n_rows:,} rows, {len(self.columns):,} columns"
+        if self.classes is None:
+            return line
+        classes = (
+            f"{label!r} in {n:,} rows ({n / self.n_rows:.2%})"
+            for label, n in self.classes.items()
+        )
+        return f"{line}; classes: {', '.join(classes)}"
+
+    def _cells(self, column: ColumnReport) -> tuple[str, ...]:
+        missing = _percent(column.n_missing, self.n_rows)
+        between = " .. " if column.kind == "number" else ", "
+        values = between.join(_short(value) for value in column.examples)
+        name, why = str(column.name), column.why
+        return _cut(name), column.taken_for, _cut(why), missing, values
+
+
+def check_table(
+    X: Any,
+    y: ArrayLike | None = None,
+    categorical_features: Any = "from_dtype",
+) -> TableReport:
+    """Tell what each column of a table will be taken for, and why.
+
+    Nothing is trained. The notes are those that ``fit`` warns with: numbers and dates
+    in words, words that hardly repeat, columns of one value or of none. What would be
+    an error in ``fit`` is a note too.
+
+    Parameters
+    ----------
+    X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+        The table, as given to ``fit``.
+    y : array-like of shape (n_rows,), default=None
+        Labels. With them, the report counts the classes, and notes columns that give
+        the label away: as many values as there are classes, each with its own.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        As the parameter of :class:`~imbalnet.BalancedNeuralClassifier`.
+
+    Returns
+    -------
+    TableReport
+        Print it, or take ``to_frame()``.
+
+    Raises
+    ------
+    ValueError
+        If X is no table, if `y` is not as long, or if `categorical_features` names
+        columns that X does not have.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from imbalnet.tables import check_table
+    >>> X = pd.DataFrame({"age": [31, None, 54], "city": ["Ulm", "Bonn", "Ulm"]})
+    >>> print(check_table(X, y=[0, 0, 1], categorical_features=["city"]))
+    3 rows, 2 columns; classes: 0 in 2 rows (66.67%), 1 in 1 rows (33.33%)
+    <BLANKLINE>
+    column  taken for           why                            missing  values
+    age     two values          dtype float64                  33.3%    31, 54
+    city    category, 2 levels  named in categorical_features           'Ulm', 'Bonn'
+    """
+    rules = ColumnRules(categorical_features, missing=True)
+    reader = table_reader(X, Reading(rules, np.float32, "check_table"))
+    classes, codes = _classes(y, reader.n_rows)
+    finder = ColumnFinder(
+        reader, rules.kinds(reader), np.float32, are_meant=rules.names_categories
+    )
+    names = column_names(X) or reader.names
+    columns = [_report(finder, i, names[i], codes) for i in range(len(names))]
+    return TableReport(reader.n_rows, tuple(columns), classes)
+
+
+def _classes(
+    y: ArrayLike | None, n_rows: int
+) -> tuple[dict[Any, int] | None, NDArray[np.intp] | None]:
+    """Return the rows of each class, and the class of each row."""
+    if y is None:
+        return None, None
+    labels = as_labels(y)
+    if len(labels) != n_rows:
+        raise ValueError(f"X has {n_rows} rows, but y has {len(labels)} labels.")
+    values, codes = np.unique(labels, return_inverse=True)
+    counts = np.bincount(codes).tolist()
+    return dict(zip(values.tolist(), counts, strict=True)), codes
+
+
+def _report(
+    finder: ColumnFinder, i: int, name: Any, codes: NDArray[np.intp] | None
+) -> ColumnReport:
+    """Read a column as ``fit`` does, and tell what came of it."""
+    reader, n_notes = finder.reader, len(finder.notes)
+    is_time = reader.is_time(i)
+    try:
+        values = np.empty(0) if is_time else finder.column(i).astype(np.float64)
+    except (TypeError, ValueError):
+        fault = "neither numbers nor categories: an error. Encode it, or drop it."
+        return _unusable(reader, i, name, fault)
+    levels = finder.levels.get(i)
+    if is_time or (levels is not None and levels.hold_times):
+        return _unusable(reader, i, name, f"dates or times: an error. {TIMES_CURE}")
+    if levels is None:
+        report = _of_numbers(finder, i, name, values)
+    else:
+        report = _of_levels(finder, i, name, values)
+    notes = [str(note) for note in finder.notes[n_notes:]]
+    if codes is not None and _is_label(values, codes):
+        notes.append(_LABEL)
+    return replace(report, notes=(*notes, *report.notes))
+
+
+def _unusable(reader: Reader, i: int, name: Any, fault: str) -> ColumnReport:
+    return ColumnReport(
+        name, "unusable", f"dtype {reader.dtypes[i]}", None, 0, (), (fault,)
+    )
+
+
+def _of_numbers(
+    finder: ColumnFinder, i: int, name: Any, values: NDArray[np.float64]
+) -> ColumnReport:
+    shift, dtype = finder.shifts.get(i), finder.reader.dtypes[i]
+    why = f"dtype {dtype}"
+    if shift is not None:
+        values = shift.undo(values)
+        why += f", centred at {shift.center:g}" if shift.center else ""
+        why += f", scaled by {1 / shift.scale:g}" if shift.scale != 1 else ""
+    present = values[~np.isnan(values)]
+    notes = []
+    if np.isinf(present).any():
+        notes.append("infinite values: an error, unless module__clip=True takes them.")
+    kind = _kind_of_numbers(present, len(values))
+    examples = _examples(present, kind)
+    # a sparse matrix may well have columns without entries
+    if kind in ("constant", "empty") and not dtype.startswith("sparse"):
+        notes.append(str(note_of_constant(name, examples[0] if examples else None)))
+    n_missing = len(values) - len(present)
+    return ColumnReport(name, kind, why, None, n_missing, examples, tuple(notes))
+
+
+def _kind_of_numbers(present: NDArray[np.float64], n_rows: int) -> str:
+    if not len(present):
+        return "empty"
+    others = present[present != present[0]]
+    if not len(others):
+        return "constant" if len(present) == n_rows else "number"
+    return "two values" if (others == others[0]).all() else "number"
+
+
+def _examples(present: NDArray[np.float64], kind: str) -> tuple[float, ...]:
+    if kind == "empty":
+        return ()
+    low, high = present.min().item(), present.max().item()
+    if kind == "number":
+        return low, np.quantile(present, 0.5, method="lower").item(), high
+    return (low,) if kind == "constant" else (low, high)
+
+
+def _of_levels(
+    finder: ColumnFinder, i: int, name: Any, values: NDArray[np.float64]
+) -> ColumnReport:
+    known = finder.levels[i].values
+    is_present = values < len(known)  # NaN is not
+    n_rows = np.bincount(values[is_present].astype(np.intp), minlength=len(known))
+    ranked = np.argsort(-n_rows, kind="stable")[: min(_MOST_EXAMPLES, len(known))]
+    n_missing = int((~is_present).sum())
+    kind, notes = finder.kinds[i], []
+    if not n_rows.any() or n_rows.max() == len(values):
+        kind = "constant" if n_rows.any() else "empty"
+        example = known[ranked[0]] if n_rows.any() else None
+        notes = [str(note_of_constant(name, example))]
+    why = f"dtype {finder.reader.dtypes[i]}"
+    if finder.are_meant and finder.kinds[i] == CATEGORY:
+        why = "named in categorical_features"
+    elif finder.kinds[i] == ORDERED:
+        why += ", which has an order"
+    examples = tuple(known[code] for code in ranked if n_rows[code])
+    n_values, as_tuple = len(known), tuple(notes)
+    return ColumnReport(name, kind, why, n_values, n_missing, examples, as_tuple)
+
+
+def _is_label(values: NDArray[np.float64], codes: NDArray[np.intp]) -> bool:
+    """Whether a column has as many values as there are classes, each with its own."""
+    is_present = np.isfinite(values)
+    if is_present.sum() < _FEWEST_ROWS:
+        return False
+    distinct, places = np.unique(values[is_present], return_inverse=True)
+    n_classes = codes.max() + 1
+    if len(distinct) != n_classes:
+        return False
+    return len(np.unique(places * n_classes + codes[is_present])) == n_classes
+
+
+def _percent(n: int, of: int) -> str:
+    """Return a share, and nothing for none of them."""
+    if not n:
+        return ""
+    return "<0.1%" if n / of < 5e-4 else f"{n / of:.1%}"
+
+
+def _short(value: Any) -> str:
+    """Return a value as text that fits into a cell."""
+    if not isinstance(value, float):
+        return _cut(repr(value))
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.12g}"  # timestamps
+
+
+def _cut(text: str) -> str:
+    is_long = len(text) > _MOST_CHARACTERS
+    return f"{text[: _MOST_CHARACTERS - 3]}..." if is_long else text
