@@ -54,10 +54,29 @@ def test_flag_takes_other_values_between_and_beyond():
 def test_columns_with_the_same_gaps_share_an_indicator(rng):
     X = rng.normal(size=(60, 4))
     X[:20, [0, 2]] = np.nan
-    X[10:50, 1] = np.nan
+    X[10:30, 1] = np.nan
     layer = encoding_of(X)
     assert layer.of_gaps.tolist() == [0, 1]
     np.testing.assert_array_equal(indicators(layer, X), np.isnan(X[:, :2]))
+
+
+def test_what_most_rows_have_is_zero(rng):
+    X = rng.normal(size=(60, 2))
+    X[:45, 0] = np.nan
+    levels = np.repeat([0.0, 1.0, 2.0], [10, 40, 10])
+    layer = encoding_of(np.column_stack([X, levels]), [0, 0, 3])
+    of_levels, of_gap = np.eye(3)[levels.astype(int)], np.isnan(X[:, :1])
+    of_levels[:, 1] = levels != 1
+    found = indicators(layer, np.column_stack([X, levels]))
+    np.testing.assert_array_equal(found, np.column_stack([of_levels, ~of_gap]))
+
+
+def test_weights_tell_what_most_rows_have():
+    levels = np.repeat([0.0, 1.0], [40, 20])
+    layer = TableEncoding(np.array([2]), clip=3.0, n_bins=4).double()
+    layer.initialize_from(levels[:, None], np.where(levels == 1, 3.0, 1.0))
+    assert layer.one_hot.places(torch.ones(1, 1)).item() == 0
+    assert layer.is_common.tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("n_rows", [4, 56])

@@ -41,10 +41,10 @@ class TableEncoding(nn.Module):
 
     - for each column of numbers, the scaled value and its place in each bin
       (:class:`RobustScale`, :class:`PiecewiseLinearEncoding`);
-    - indicators, which are 0 or 3: of frequent levels (:class:`OneHot`), of the rarer
-      value of columns of two values, and of gaps. Columns of numbers that lack the same
-      rows share the indicator of their gaps. An indicator needs five rows with it, and
-      five without;
+    - indicators, which are 0 or 3: of frequent levels (:class:`OneHot`), of one value
+      of columns of two values, and of gaps. Columns of numbers that lack the same rows
+      share the indicator of their gaps. An indicator needs five rows with it, and five
+      without. What most rows have is 0, also if it is the level or the gap itself;
     - for each column with more frequent levels than :class:`OneHot` takes, the place
       of the level among all frequent ones (:class:`LevelPlaces`).
 
@@ -75,6 +75,7 @@ class TableEncoding(nn.Module):
     of_embedded: Tensor
     flag_zero: Tensor
     flag_range: Tensor
+    is_common: Tensor
 
     def __init__(
         self,
@@ -121,6 +122,7 @@ class TableEncoding(nn.Module):
         self._set("of_flags", table[:, 0].astype(np.int64))
         self._set("flag_zero", table[:, 1])
         self._set("flag_range", table[:, 2] - table[:, 1])
+        self._set("is_common", np.zeros(self.n_indicators))
 
     def _set(self, name: str, values: NDArray) -> None:
         like = self.numbers.center
@@ -167,7 +169,8 @@ class TableEncoding(nn.Module):
         if self.n_indicators:
             columns = self.of_categories, self.of_flags, self.of_gaps
             some = [x.index_select(-1, of) for of in columns]
-            parts.append(self._indicators(*some).mul_(_INDICATOR))
+            indicators = self._indicators(*some).sub_(self.is_common).abs_()
+            parts.append(indicators.mul_(_INDICATOR))
         if len(self.of_embedded):
             places = self.levels(x.index_select(-1, self.of_embedded))
             parts.append(places.to(x.dtype))
@@ -176,7 +179,8 @@ class TableEncoding(nn.Module):
     def _indicators(self, codes: Tensor, flags: Tensor, gaps: Tensor) -> Tensor:
         """Return the indicators of selected columns, from 0 to 1.
 
-        A flag may lie between its two values.
+        A flag may lie between its two values. Those that most rows have are not yet
+        turned round.
         """
         flags = (flags - self.flag_zero).div_(self.flag_range)
         flags = flags.nan_to_num_(0.0).clamp_(0.0, 1.0)
@@ -199,6 +203,9 @@ class TableEncoding(nn.Module):
         self.one_hot.initialize_from(codes, sample_weight)
         self._lay_out(*self._kinds(X, codes))
         self.levels.initialize_from(dense(X[:, self.of_embedded.cpu().numpy()]))
+        if self.n_indicators:
+            share = np.average(self.indicators_of(X), axis=0, weights=sample_weight)
+            self._set("is_common", (share > 0.5).astype(np.float64))
         numbers = X[:, self.of_numbers.cpu().numpy()]
         self.numbers.initialize_from(numbers, None, sample_weight)
         self.encoding.set_edges(self._scaled_edges(numbers, sample_weight))
