@@ -77,6 +77,7 @@ class OneHot(_CodePlaces):
     """
 
     is_constant: Tensor
+    is_common: Tensor
 
     def __init__(self, n_categories: Sequence[int]) -> None:
         super().__init__(n_categories)
@@ -86,8 +87,10 @@ class OneHot(_CodePlaces):
         for i, (start, stop) in enumerate(pairwise(self.starts)):
             codes = torch.arange(stop - start).clamp_(max=int(widths[i]) - 1)
             self.place[start:stop] = self.bounds[i] + codes
-        is_constant = torch.zeros(self.out_features, dtype=torch.bool)
-        self.register_buffer("is_constant", is_constant)
+        of_none = torch.zeros(self.out_features, dtype=torch.bool)
+        self.register_buffer("is_constant", of_none)
+        # what more than half of the rows have, by weight
+        self.register_buffer("is_common", of_none.clone())
 
     @property
     def out_features(self) -> int:
@@ -112,6 +115,9 @@ class OneHot(_CodePlaces):
             used = np.bincount(place - low, n_rows, minlength=high - low)
             is_constant = (used == 0) | (used == len(column))
             self.is_constant[low:high] = torch.from_numpy(is_constant)
+            of_column = np.bincount(place - low, weight, minlength=high - low)
+            is_common = of_column > sample_weight.sum() / 2
+            self.is_common[low:high] = torch.from_numpy(is_common)
 
 
 def _places(n_rows: NDArray, weight: NDArray, width: int) -> NDArray[np.int64]:

@@ -182,10 +182,21 @@ class TableEncoding(nn.Module):
         A flag may lie between its two values. Those that most rows have are not yet
         turned round.
         """
+        return torch.cat([self.one_hot(codes), self._others(flags, gaps)], dim=-1)
+
+    def _others(self, flags: Tensor, gaps: Tensor) -> Tensor:
+        """Return the indicators of columns of two values, and of gaps."""
         flags = (flags - self.flag_zero).div_(self.flag_range)
         flags = flags.nan_to_num_(0.0).clamp_(0.0, 1.0)
-        parts = self.one_hot(codes), flags, gaps.isnan().to(gaps.dtype)
-        return torch.cat(parts, dim=-1)
+        return torch.cat([flags, gaps.isnan().to(gaps.dtype)], dim=-1)
+
+    def _common(self, X: Any, weight: NDArray) -> NDArray[np.bool_]:
+        """Return which indicators more than half of the rows have, by weight."""
+        of_others = self.of_flags, self.of_gaps
+        columns = [self._selected(X, of).to(self.numbers.center) for of in of_others]
+        share = weight @ self._others(*columns).cpu().numpy()
+        of_levels = self.one_hot.is_common.cpu().numpy()
+        return np.concatenate([of_levels, share > weight.sum() / 2])
 
     @torch.no_grad()
     def initialize_from(self, X: Any, sample_weight: NDArray) -> None:
@@ -203,9 +214,7 @@ class TableEncoding(nn.Module):
         self.one_hot.initialize_from(codes, sample_weight)
         self._lay_out(*self._kinds(X, codes))
         self.levels.initialize_from(dense(X[:, self.of_embedded.cpu().numpy()]))
-        if self.n_indicators:
-            share = np.average(self.indicators_of(X), axis=0, weights=sample_weight)
-            self._set("is_common", (share > 0.5).astype(np.float64))
+        self._set("is_common", self._common(X, sample_weight).astype(np.float64))
         numbers = X[:, self.of_numbers.cpu().numpy()]
         self.numbers.initialize_from(numbers, None, sample_weight)
         self.encoding.set_edges(self._scaled_edges(numbers, sample_weight))
