@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbalnet._tables.fill import filled
-from imbalnet._tables.levels import Levels
+from imbalnet._tables.levels import Levels, count_rows
 from imbalnet._tables.readers import Reader
 from imbalnet._tables.shifts import Shift, map_columns
 from imbalnet._tables.unseen import Unseen
@@ -83,7 +83,8 @@ class Columns:
                 positions, values = reader.dictionary(i)
                 places = known.places(values)
                 if unseen is not None:
-                    unseen.count(i, (reader.names[i], known), positions, values, places)
+                    name, n_rows = reader.names[i], count_rows(positions, len(values))
+                    unseen.count(i, name, known, values, places, n_rows)
                 return known.codes(positions, places)
             numbers = reader.numbers(i)
             return self.shifts[i].apply(numbers) if i in self.shifts else numbers
@@ -111,7 +112,7 @@ class Columns:
         `coef`, of shape (n_outputs, n_inputs), begins with the columns of numbers.
         """
         coef, intercept = coef.copy(), intercept.copy()
-        is_number = [not _is_nominal(levels) for levels in self.levels]
+        is_number = [not n_codes for n_codes in self.n_categories]
         for i, (center, scale) in self.shifts.items():
             place = sum(is_number[:i]) if is_number else i
             coef[:, place] /= scale
@@ -152,19 +153,11 @@ class Columns:
         """Raise if a resampler made values between the codes."""
         bad = [
             i
-            for i, known in enumerate(self.levels)
-            if _is_nominal(known)
-            and not np.isin(
-                X[:, i], np.arange(self.n_categories[i], dtype=X.dtype)
-            ).all()
+            for i, n_codes in enumerate(self.n_categories)
+            if n_codes and not np.isin(X[:, i], np.arange(n_codes, dtype=X.dtype)).all()
         ]
         if bad:
             raise ValueError(
                 f"{maker} made values that are no category of the columns {bad}: it "
                 f"interpolates. Use SMOTENC(categorical_features={bad}) or SMOTEN()."
             )
-
-
-def _is_nominal(levels: Levels | None) -> bool:
-    """Whether a column holds categories without an order."""
-    return levels is not None and not levels.are_ordered

@@ -10,7 +10,7 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from imbalnet._tables.levels import Levels, hardly_repeat, is_missing
+from imbalnet._tables.levels import Levels, count_rows, hardly_repeat, is_missing
 from imbalnet._tables.notes import Note, notes_of_words
 from imbalnet._tables.readers import Reader
 from imbalnet._tables.shifts import Shift, sample_rows
@@ -66,24 +66,19 @@ class ColumnFinder:
     def _codes(self, i: int) -> NDArray:
         positions, values = self.reader.dictionary(i)
         rows = positions if self.used is None else positions[self.used]
-        n_rows = np.bincount(rows + 1, minlength=len(values) + 1)[1:]
-        levels = self._ordered(i) if self.kinds[i] == ORDERED else None
-        if levels is None:
+        n_rows = count_rows(rows, len(values))
+        is_ordered = self.kinds[i] == ORDERED
+        if is_ordered and self.reader.declares_order(i):
+            levels = Levels(tuple(v for v in values if not is_missing(v)))
+        else:
             levels = Levels.of(compress(values, (n_rows > 0).tolist()))
-            levels = replace(levels, are_ordered=self.kinds[i] == ORDERED)
+        levels = replace(levels, are_ordered=is_ordered)
         places = levels.places(values)
         self.levels[i] = levels
-        if not levels.are_ordered:
+        if not is_ordered:
             of_levels = np.bincount(places, n_rows, levels.n_codes)
             self._note(i, of_levels[: len(levels.values)])
         return levels.codes(positions, places)
-
-    def _ordered(self, i: int) -> Levels | None:
-        """Return the levels that a dtype declares, or None; sorted ones have others."""
-        declared = self.reader.declared(i)
-        if declared is None:
-            return None
-        return Levels(tuple(v for v in declared if not is_missing(v)), are_ordered=True)
 
     def _note(self, i: int, n_rows: NDArray) -> None:
         """Note what is remarkable about a column that nobody called categories."""

@@ -111,6 +111,11 @@ class Levels:
         return table.take(positions, mode="wrap")  # -1 is the last
 
 
+def count_rows(positions: NDArray[np.integer], n_values: int) -> NDArray[np.integer]:
+    """Count the rows of each value, given each row's position, -1 for missing."""
+    return np.bincount(positions + 1, minlength=n_values + 1)[1:]
+
+
 def hardly_repeat(n_rows: NDArray) -> bool:
     """Whether most rows are the only ones of their level, given the rows of each."""
     total = n_rows.sum()

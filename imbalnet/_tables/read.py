@@ -47,12 +47,13 @@ def read_rows(
         codes = np.zeros(len(labels), dtype=of_used.dtype)
         codes[index] = of_used
     unseen.warn(reading.title)
+    reader = reader_of(X)
     if isinstance(reading.columns, ColumnRules) and reading.columns.is_whole:
-        names = reader.names if (reader := reader_of(X)) else range(matrix.shape[1])
+        names = range(matrix.shape[1]) if reader is None else reader.names
         constant = find_constant(matrix, index)
         warn_of(note_of_constant(names[i], columns.value(i, v)) for i, v in constant)
     # a frame of sparse columns became a sparse matrix, which resamplers take as it is
-    is_plain = reader_of(X) is None or sparse.issparse(matrix)
+    is_plain = reader is None or sparse.issparse(matrix)
     return Rows(matrix, codes, weight, index, None if is_plain else X, columns), classes
 
 

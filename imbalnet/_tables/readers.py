@@ -73,9 +73,9 @@ class Reader(ABC):
         dtype = self.dtypes[i]
         return dtype.startswith("interval") or "ordered=1" in dtype
 
-    def declared(self, i: int) -> list[Any] | None:
-        """Return the categories of an ordered dtype in order; None if they sort."""
-        return None if self.dtypes[i].startswith("interval") else self.dictionary(i)[1]
+    def declares_order(self, i: int) -> bool:
+        """Whether `dictionary` has all categories of an ordered dtype, in order."""
+        return not self.dtypes[i].startswith("interval")
 
 
 def is_frame(X: Any) -> bool:

@@ -92,7 +92,7 @@ class ColumnRules:
         is_ordered = np.array([self._is_ordered(reader, i) for i in columns], bool)
         if self.names_categories:
             is_ordered &= ~is_category
-        is_category &= ~is_ordered
+        is_category = is_category & ~is_ordered  # the user's own mask stays
         self._check_module(reader, is_category)
         kinds = np.where(is_category, CATEGORY, np.where(is_ordered, ORDERED, NUMBER))
         return kinds.tolist()
@@ -121,7 +121,7 @@ class ColumnRules:
                 "bool for each column"
             )
         if kind == "b":
-            return given.copy()
+            return given
         if kind in ("i", "u"):
             positions: Any = given
         elif kind and all(isinstance(name, str) for name in given):

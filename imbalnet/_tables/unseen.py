@@ -51,15 +51,14 @@ class Unseen:
     def count(
         self,
         i: int,
-        column: tuple[Any, Levels],
-        positions: NDArray[np.integer],
+        name: Any,
+        known: Levels,
         values: list[Any],
         places: NDArray[np.intp],
+        n_rows: NDArray[np.integer],
     ) -> None:
-        """Count the values of a column: its name and levels, and what its rows hold."""
-        name, known = column
+        """Count the values of a column, given their codes and rows."""
         missing, unknown = len(known.values), len(known.values) + 1
-        n_rows = np.bincount(positions + 1, minlength=len(values) + 1)[1:]
         tally = self.columns.setdefault(i, _Column(name, known))
         tally.n_present += int(n_rows[places != missing].sum())
         is_new = (places == unknown) & (n_rows > 0)
