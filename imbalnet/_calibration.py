@@ -25,7 +25,7 @@ class Calibration:
     Attributes
     ----------
     class_prior : ndarray of shape (n_classes,)
-        Class distribution of the training rows as they came.
+        Class distribution of the rows that ``fit`` was given, as they came.
     member_priors : ndarray of shape (members, n_classes)
         Class distribution that each member was trained under.
     member_offsets : ndarray of shape (members, n_classes)

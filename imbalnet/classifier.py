@@ -241,9 +241,10 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
     monitor : {"auto", "average_precision", "loss"}, default="auto"
         What makes an epoch better: average precision (with several classes the mean
         of one-vs-rest) or the validation loss. The loss decides ties, and where a class
-        has fewer than 5 validation rows. "auto" is average precision; with folds,
-        average precision minus the log-loss under the best temperature, in units of the
-        classes' entropy.
+        has fewer than 5 validation rows. Where fewer than 3 are of another class than
+        the most frequent one, the last epoch is kept, with a warning. "auto" is average
+        precision; with folds, average precision minus the log-loss under the best
+        temperature, in units of the classes' entropy.
 
     calibrate : bool, default=True
         Whether to fit ``offset_`` to the validation or out-of-fold rows, and
@@ -299,7 +300,8 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         Weights of the classes in the loss.
 
     class_prior_ : ndarray of shape (n_classes,)
-        Class frequencies in the training rows, weighted by `sample_weight`.
+        Class frequencies in the rows that ``fit`` was given (those of a validation
+        split included), weighted by `sample_weight`.
 
     effective_prior_ : ndarray of shape (n_classes,)
         Class distribution that the network learned under, the mean over members.

@@ -51,7 +51,7 @@ def calibrate_by_folds(
     class_prior, priors = unfitted.class_prior, unfitted.member_priors
     codes, weight = rows.of(rows.codes), rows.of(rows.weights)
     is_known = priors[folds, codes] > 0  # to the member
-    if not is_known.any():
+    if len(np.unique(codes[is_known])) < 2:  # which say nothing of the others
         return result, out_of_fold
     log_posterior = shift_prior(out_of_fold.log_posterior, priors[folds], class_prior)
     if validation.calibrate:

@@ -16,8 +16,22 @@ from torch.optim.lr_scheduler import LambdaLR
 from imbalnet._fit.specs import Options
 from imbalnet._warn import warn
 
-# Average precision over fewer positives than this jumps with single rows.
+# Average precision over fewer positives than this jumps with single rows, and of still
+# fewer the validation loss does.
 MIN_RANKED = 5
+MIN_JUDGED = 3
+
+_MORE_ROWS = {
+    "folds": (
+        "Get more rows of the rare classes, or set early_stopping=False, so that every "
+        "member trains on those that there are."
+    ),
+    "split": (
+        "Get more rows of the rare classes, raise validation_fraction, or set "
+        "early_stopping=False to train on all rows."
+    ),
+    "given": "Give more rows of the rare classes as X_val.",
+}
 
 
 def make_callbacks(options: Options, monitor: str | None) -> list[Any]:
@@ -59,18 +73,30 @@ def _half_cosine(n_epochs: int, epoch: int) -> float:
 
 
 def choose_monitor(
-    monitor: str | None, counts: NDArray[np.integer], *, has_folds: bool
+    monitor: str | None, counts: NDArray[np.integer], classes: NDArray, kind: str
 ) -> str | None:
-    """Fall back to the loss where a class has too few validation rows to rank.
+    """Fall back to the loss, or to the last epoch, where few rows can judge an epoch.
 
-    `counts` are the validation rows of each class. "combined" falls back silently, for
-    nobody asked for it by name.
+    `counts` are the rows of each class that can, `kind` is that of the validation.
+    "combined" falls back to the loss silently, for nobody asked for it by name.
     """
+    if monitor is None:
+        return None
+    n_others = counts.sum() - counts.max()
+    if n_others < (1 if monitor == "loss" else MIN_JUDGED):
+        seen = " that their member has seen" if kind == "folds" else ""
+        warn(
+            f"{n_others} held-out rows are of a class{seen} other than "
+            f"{classes.tolist()[counts.argmax()]!r}, too few to choose the best epoch "
+            f"by (fewer than {MIN_JUDGED}): all of max_epochs are trained, and the "
+            f"last one is kept. {_MORE_ROWS[kind]}"
+        )
+        return None
     fewest = counts.min()
-    if monitor in (None, "loss") or fewest >= MIN_RANKED:
+    if monitor == "loss" or fewest >= MIN_RANKED:
         return monitor
     if monitor == "average_precision":
-        cure = "Set" if has_folds else "Raise validation_fraction, or set"
+        cure = "Raise validation_fraction, or set" if kind == "split" else "Set"
         warn(
             f"A class has {fewest} validation rows, too few to rank by "
             f"average_precision (fewer than {MIN_RANKED}): the best epoch is the one "

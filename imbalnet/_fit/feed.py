@@ -20,7 +20,7 @@ from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor
 
 from imbalnet._fit.batches import Batch, Place, Table
-from imbalnet._fit.plan import TrainingPlan
+from imbalnet._fit.plan import TrainingPlan, loss_factors
 from imbalnet._fit.specs import Machine
 from imbalnet._fit.split import HeldOut
 from imbalnet._predict import as_tensor
@@ -93,8 +93,7 @@ def validation_feed(
     place = Place(train.dtype, train.device, train.is_resident)
     if held_out.folds is not None:
         return fold_feed(held_out, plans, place, phase_shifts, features)
-    loss_factor = np.mean([plan.loss_factor for plan in plans], axis=0)
-    weight = rows.weighted_by_class(loss_factor).weight
+    weight = rows.weighted_by_class(loss_factors(plans).mean(axis=0)).weight
     return Feed(
         rows,
         place,
@@ -112,8 +111,7 @@ def fold_feed(
     features: Any = None,
 ) -> FoldFeed:
     """Return the rows of all folds, weighed as each member weighs its training rows."""
-    factors = np.stack([plan.loss_factor for plan in plans])
-    return FoldFeed(held_out, place, factors, phase_shifts, features)
+    return FoldFeed(held_out, place, loss_factors(plans), phase_shifts, features)
 
 
 def in_one_table(
@@ -367,7 +365,8 @@ class FoldFeed(Feed):
     """Rows of which each is predicted by the member that did not train on it.
 
     `factors`, of shape (members, n_classes), are the weights of a row of each class in
-    a member's training. Two `phase_shifts` of that shape bring the members' log
+    a member's training; rows of a class that it did not train on (0) do not judge it.
+    Two `phase_shifts` of that shape bring the members' log
     posteriors under the data's class prior: before deferred class weights, and with
     them.
 
@@ -375,6 +374,8 @@ class FoldFeed(Feed):
     ----------
     loss_weight : Tensor of shape (n_rows,)
         Weights of the mean validation loss.
+    known : ndarray of shape (n_known_rows,) or slice
+        The rows of classes that their member knows.
     entropy : float
         Log loss of a prediction that knows the class shares alone.
     """
@@ -398,6 +399,9 @@ class FoldFeed(Feed):
         shares = np.bincount(own, weight, factors.shape[1]) / weight.sum()
         self.n_members, self.class_prior = len(factors), shares
         self.is_stratified = held_out.stratified(*factors.shape)
+        self.is_stratified &= (factors > 0).all(axis=1)  # or the member lacks a class
+        is_known = held_out.known(factors)
+        self.known = slice(None) if is_known.all() else np.flatnonzero(is_known)
         self.entropy = float(-xlogy(shares, shares).sum())
         loss_weight = weight / weight.max() * factors[folds, own]
         self.loss_weight = as_tensor(loss_weight, self.device, dtype=self.dtype)

@@ -20,7 +20,8 @@ class Fitted:
 
     net: ImbalanceNet
     network: NetworkSpec  # what the network was built from
-    class_counts: tuple[ClassCounts, ...]  # of each member, over all partial_fits
+    data_counts: NDArray[np.float64]  # of all rows given, over all partial_fits
+    class_counts: tuple[ClassCounts, ...]  # of each member's training rows, likewise
     class_weight: NDArray[np.float64]  # the mean of the members'
     calibration: Calibration
     out_of_fold: OutOfFold | None  # where members held out folds

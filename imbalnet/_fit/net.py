@@ -395,19 +395,28 @@ class ImbalanceNet(NeuralNetClassifier):
         loss = (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
         self._record_loss("valid_loss", loss.item())
         log_posterior = self.log_posterior(logits.cpu().double())
-        if isinstance(feed, FoldFeed):
-            log_posterior = feed.aligned(log_posterior[:, 0])[:, None]
         codes = y.cpu().numpy()
+        if isinstance(feed, FoldFeed):
+            self._record_scores_of_folds(log_posterior[:, 0], codes, feed)
+            return
         precision = macro_average_precision(
             codes, log_posterior.exp().mean(1).numpy(), feed.score_weight
         )
         self.history.record("valid_average_precision", precision)
-        if isinstance(feed, FoldFeed):
-            log_loss = least_log_loss(
-                log_posterior[:, 0].numpy(), codes, feed.score_weight
-            )
-            unit = feed.entropy or 1.0  # rows of one class have none
-            self.history.record("valid_score", precision - log_loss / unit)
+
+    def _record_scores_of_folds(
+        self, log_posterior: Tensor, codes: NDArray, feed: FoldFeed
+    ) -> None:
+        """Record the scores of the rows whose classes their members know."""
+        aligned = feed.aligned(log_posterior)[feed.known]
+        codes, weight = codes[feed.known], feed.score_weight[feed.known]
+        if not len(codes):
+            return
+        precision = macro_average_precision(codes, aligned.exp().numpy(), weight)
+        self.history.record("valid_average_precision", precision)
+        log_loss = least_log_loss(aligned.numpy(), codes, weight)
+        unit = feed.entropy or 1.0  # rows of one class have none
+        self.history.record("valid_score", precision - log_loss / unit)
 
     def _validation_of_folds(self, feed: FoldFeed) -> Batch:
         """Return out-of-fold logits, codes and weights, and notify the callbacks."""

@@ -35,15 +35,12 @@ class ClassCounts:
 
     Attributes
     ----------
-    seen : ndarray of shape (n_classes,)
-        In the training rows as they came.
     delivered : ndarray of shape (n_classes,)
         In an epoch, behind the sampler.
     drawn : ndarray of shape (n_classes,)
         Rows that an epoch draws, unweighted.
     """
 
-    seen: NDArray[np.float64]
     delivered: NDArray[np.float64]
     drawn: NDArray[np.float64]
 
@@ -51,11 +48,7 @@ class ClassCounts:
         """Add the counts of earlier rows."""
         if other is None:
             return self
-        return ClassCounts(
-            self.seen + other.seen,
-            self.delivered + other.delivered,
-            self.drawn + other.drawn,
-        )
+        return ClassCounts(self.delivered + other.delivered, self.drawn + other.drawn)
 
 
 @dataclass(frozen=True)
@@ -91,6 +84,11 @@ class TrainingPlan:
     early_factor: NDArray[np.float64] | None = None
 
 
+def loss_factors(plans: Sequence[TrainingPlan]) -> NDArray[np.float64]:
+    """Return the weights of held-out rows, of shape (members, n_classes)."""
+    return np.stack([plan.loss_factor for plan in plans])
+
+
 @dataclass(frozen=True)
 class Priors:
     """Class distributions that the members are trained under.
@@ -98,7 +96,7 @@ class Priors:
     Attributes
     ----------
     data : ndarray of shape (n_classes,)
-        Of the training rows as they came.
+        Of all rows that were given to train on, held-out ones included.
     sampled, weighted : ndarray of shape (members, n_classes)
         Behind the sampler, without class weights and with them.
     """
@@ -108,11 +106,13 @@ class Priors:
     weighted: NDArray[np.float64]
 
     @classmethod
-    def of(cls, plans: Sequence[TrainingPlan]) -> Priors:
-        """Compute the distributions that plans lead to."""
+    def of(
+        cls, plans: Sequence[TrainingPlan], data_counts: NDArray[np.float64]
+    ) -> Priors:
+        """Compute the distributions that plans for rows of these counts lead to."""
         delivered = [plan.class_counts.delivered for plan in plans]
         return cls(
-            effective_prior(sum(plan.class_counts.seen for plan in plans)),
+            effective_prior(data_counts),
             np.stack([effective_prior(counts) for counts in delivered]),
             np.stack(
                 [
@@ -194,7 +194,7 @@ def plan_training(
     # a draw goes by rows, a weight by weights
     rates = sampler_rates(order, counted if one_batch else n_rows, size)
     n_drawn = np.asarray(n_rows * (1.0 if one_batch else rates), dtype=np.float64)
-    counts = ClassCounts(seen, counted * rates, n_drawn).plus(earlier)
+    counts = ClassCounts(counted * rates, n_drawn).plus(earlier)
     weights = class_weights(
         counts.delivered, levers.class_weight, classes=classes, **levers.weight_params
     )
@@ -242,10 +242,29 @@ def _resampled(rows: Rows, resampler: Any, classes: NDArray, seed: int) -> Rows:
         rows.of(rows.weights),
         classes,
         seed,
+        _held_out(rows, classes),
     )
     maker = f"sampler={type(resampler).__name__}()"
     X = resampled_matrix(X, rows, maker)
     return Rows(X, codes, weight, columns=rows.columns)
+
+
+def _held_out(rows: Rows, classes: NDArray) -> str:
+    """Say how many rows of the smallest class are in the table but not to train on."""
+    own, given = (
+        np.bincount(codes, minlength=len(classes))
+        for codes in (rows.of(rows.codes), rows.codes[rows.weights > 0])
+    )
+    smallest = np.where(own > 0, own, len(rows) + 1).argmin()
+    n_missing = given[smallest] - own[smallest]
+    if not n_missing:
+        return ""
+    return (
+        f" {n_missing} of the {given[smallest]} rows of class "
+        f"{classes.tolist()[smallest]!r} are among those held out here: each member "
+        "holds out its own fold, and early stopping its validation rows. n_members=1 "
+        "with early_stopping=False holds out none."
+    )
 
 
 def _order(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from imbalnet._calibration import Calibration, OutOfFold
 from imbalnet._fit.build import build_net, resume
@@ -20,7 +21,7 @@ from imbalnet._fit.callbacks import choose_monitor
 from imbalnet._fit.feed import training_feed, validation_feed
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.net import ImbalanceNet, unchanged_on_failure
-from imbalnet._fit.plan import Priors, TrainingPlan, plan_members
+from imbalnet._fit.plan import Priors, TrainingPlan, loss_factors, plan_members
 from imbalnet._fit.specs import Options
 from imbalnet._fit.split import HeldOut, split_off
 from imbalnet._runtime import (
@@ -42,6 +43,7 @@ class _Run:
     options: Options
     rows: Rows
     held_out: HeldOut | None
+    data_counts: NDArray[np.float64]
     plans: tuple[TrainingPlan, ...]
     priors: Priors
     monitor: str | None
@@ -70,6 +72,7 @@ def train(
     return Fitted(
         net=net,
         network=options.network,
+        data_counts=run.data_counts,
         class_counts=tuple(plan.class_counts for plan in run.plans),
         class_weight=np.mean([plan.class_weight for plan in run.plans], axis=0),
         calibration=calibration,
@@ -82,22 +85,23 @@ def _settle(
     options: Options, rows: Rows, given: Rows | None, before: Fitted | None
 ) -> _Run:
     """Split off, plan what each member learns from, and bind the loss to that."""
-    seeds, classes = options.seeds, options.classes
+    seeds, classes, validation = options.seeds, options.classes, options.validation
     n_members = options.network.n_members
-    rows, held_out = split_off(
-        rows, given, options.validation, n_members, classes, seeds.split
-    )
-    monitor = options.validation.monitor
-    if held_out is not None:
-        counts, has_folds = held_out.counts(len(classes)), held_out.folds is not None
-        monitor = choose_monitor(monitor, counts, has_folds=has_folds)
-    earlier = before.class_counts if before and options.is_partial else None
+    data_counts, earlier = rows.counts(len(classes)), None
+    if before and options.is_partial:
+        data_counts += before.data_counts
+        earlier = before.class_counts
+    rows, held_out = split_off(rows, given, validation, n_members, classes, seeds.split)
     folds = None if held_out is None else held_out.folds
     plans = plan_members(rows, folds, options.levers, n_members, seeds.plan, earlier)
-    priors = Priors.of(plans)
+    monitor = validation.monitor
+    if held_out is not None:
+        counts = held_out.counts(loss_factors(plans))
+        monitor = choose_monitor(monitor, counts, classes, validation.kind)
+    priors = Priors.of(plans, data_counts)
     is_named = isinstance(options.levers.class_weight, str)
     options.loss.bind(priors.shares(is_named=is_named))
-    return _Run(options, rows, held_out, plans, priors, monitor, before)
+    return _Run(options, rows, held_out, data_counts, plans, priors, monitor, before)
 
 
 def _new_net(run: _Run) -> ImbalanceNet:

@@ -22,7 +22,7 @@ class ClassShares:
     Attributes
     ----------
     seen : Tensor
-        Class distribution of the training rows as they came.
+        Class distribution of the rows that ``fit`` was given, as they came.
     delivered : Tensor
         Class distribution of what the sampler delivers, without class weights.
     balanced : Tensor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,7 @@ def resample(
     sample_weight: NDArray,
     classes: NDArray,
     seed: int,
+    note: str = "",
 ) -> tuple[Any, NDArray, NDArray]:
     """Apply an imbalanced-learn sampler, or a pipeline of them, to the training rows.
 
@@ -61,12 +62,12 @@ def resample(
     follow the rows through every step; synthetic rows have the mean weight of their
     class. A ``sampling_strategy`` may name the labels of `classes`. `seed` sets each
     ``random_state`` that is None, also in samplers inside of others. Raise a ValueError
-    if a step fails, or makes values that are no category of their column.
+    if a step fails, with `note`, or makes values that are no category of their column.
     """
     _seed(resampler, seed)
     weight = sample_weight
     for step in _steps(resampler):
-        X_new, codes_new = _resampled(step, X, codes, classes)
+        X_new, codes_new = _resampled(step, X, codes, classes, note)
         weight = _weights_of_rows(step, X, X_new, codes, codes_new, weight)
         X, codes = X_new, codes_new
     return X, codes, weight
@@ -83,7 +84,7 @@ def _seed(resampler: Any, seed: int) -> None:
 
 
 def _resampled(
-    step: Any, X: Any, codes: NDArray, classes: NDArray
+    step: Any, X: Any, codes: NDArray, classes: NDArray, note: str
 ) -> tuple[Any, NDArray]:
     names = classes if _may_name_labels(step) else np.arange(len(classes))
     try:
@@ -92,11 +93,12 @@ def _resampled(
             warnings.filterwarnings("ignore", "Constructing a Categorical with")
             X_new, y_new = step.fit_resample(X, names[codes])
     except (ValueError, RuntimeError, TypeError, IndexError) as error:
-        counts = np.bincount(codes, minlength=len(classes)).tolist()
+        counts = np.bincount(codes, minlength=len(classes))
+        by_label = dict(zip(classes.tolist(), counts.tolist(), strict=True))
+        cure = _neighbors_cure(step, counts[counts > 0].min()) + _cure(step, X)
         raise ValueError(
             f"sampler={type(step).__name__}() failed on the training rows, whose "
-            f"class counts are {dict(zip(classes.tolist(), counts, strict=True))}: "
-            f"{str(error).rstrip(' .')}.{_cure(step, X)}"
+            f"class counts are {by_label}: {str(error).rstrip(' .')}.{note}{cure}"
         ) from error
     if is_frame(X_new):
         _check_categories(step, X, X_new)
@@ -116,6 +118,22 @@ def _may_name_labels(step: Any) -> bool:
         for name, value in step.get_params().items()
         if name.split("__")[-1] == "sampling_strategy"
     )
+
+
+def _neighbors_cure(step: Any, n_smallest: int) -> str:
+    """Name the numbers of neighbours that a class does not have, and the cure."""
+    too_many = {
+        name: value
+        for name, value in step.get_params().items()
+        if name.split("__")[-1] in ("k_neighbors", "n_neighbors", "m_neighbors")
+        and isinstance(value, Integral)
+        and int(value) >= n_smallest
+    }
+    if not too_many:
+        return ""
+    given = ", ".join(f"{name}={value}" for name, value in too_many.items())
+    lower = f"lower it to {n_smallest - 1}" if n_smallest > 1 else "it has none"
+    return f" {given} exceeds the neighbours that a row has in its class: {lower}."
 
 
 def _cure(step: Any, X: Any) -> str:

@@ -282,7 +282,8 @@ def test_time_ordered_splits_validate_by_the_last_rows(patients, recorder):
     )
     assert train.max() == 449
     assert set(valid) == set(range(450, 600))
-    np.testing.assert_allclose(clf.class_prior_, np.bincount(y[:450]) / 450)
+    np.testing.assert_allclose(clf.effective_prior_, np.bincount(y[:450]) / 450)
+    np.testing.assert_allclose(clf.class_prior_, np.bincount(y) / 600)
     assert clf.neighbor_weight_ == 0
     with pytest.raises(AttributeError, match="oof_proba_ needs members"):
         clf.oof_proba_  # noqa: B018

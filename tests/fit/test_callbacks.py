@@ -79,7 +79,7 @@ def test_patience_counts_epochs_without_a_better_one():
     assert (len(net.history), callback.best_epoch_) == (4, 2)
 
 
-@pytest.mark.parametrize("has_folds", [False, True])
+@pytest.mark.parametrize("kind", ["folds", "split", "given"])
 @pytest.mark.parametrize(
     ("monitor", "fewest", "chosen"),
     [
@@ -87,20 +87,54 @@ def test_patience_counts_epochs_without_a_better_one():
         ("average_precision", 4, "loss"),
         ("combined", 5, "combined"),
         ("combined", 4, "loss"),
-        ("loss", 0, "loss"),
+        ("combined", 3, "loss"),
+        ("loss", 1, "loss"),
         (None, 0, None),
     ],
 )
-def test_monitor_falls_back_to_the_loss(monitor, fewest, chosen, has_folds, recwarn):
+def test_monitor_falls_back_to_the_loss(monitor, fewest, chosen, kind, recwarn):
     """With a warning where ranking was asked for, and the cure that there is."""
     counts = np.array([90, fewest])
-    assert choose_monitor(monitor, counts, has_folds=has_folds) == chosen
+    assert choose_monitor(monitor, counts, np.array([0, 1]), kind) == chosen
     warned = [str(warning.message) for warning in recwarn]
     assert len(warned) == (monitor == "average_precision" and chosen == "loss")
     for message in warned:
         assert f"{fewest} validation rows" in message
         assert "monitor='loss'" in message
-        assert ("validation_fraction" in message) is not has_folds
+        assert ("validation_fraction" in message) == (kind == "split")
+
+
+@pytest.mark.parametrize(
+    ("kind", "cure"),
+    [
+        ("folds", "early_stopping=False, so that every member"),
+        ("split", "raise validation_fraction"),
+        ("given", "as X_val"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("monitor", "counts"),
+    [
+        ("average_precision", [90, 2]),
+        ("combined", [1, 90, 1]),
+        ("loss", [0, 90]),
+        ("combined", [0, 0]),
+    ],
+)
+def test_monitor_falls_back_to_the_last_epoch(monitor, counts, kind, cure):
+    classes = np.array(["ill", "well", "unknown"][: len(counts)])
+    with pytest.warns(UserWarning, match="too few to choose the best epoch") as caught:
+        assert choose_monitor(monitor, np.array(counts), classes, kind) is None
+    message = str(caught[0].message)
+    assert message.startswith(f"{sum(counts) - max(counts)} held-out rows")
+    assert f"than {classes[np.argmax(counts)].item()!r}" in message
+    assert cure in message
+
+
+def test_monitor_needs_no_rows_of_every_class():
+    """Three rows outside of the most frequent class judge by the loss."""
+    counts, classes = np.array([90, 2, 1, 0]), np.arange(4)
+    assert choose_monitor("combined", counts, classes, "folds") == "loss"
 
 
 def test_cosine_schedule_falls_to_zero(rare):

@@ -500,6 +500,7 @@ def test_tiny_classes_and_few_rows(n_members, rng):
     np.testing.assert_allclose(clf.predict_proba(X).sum(1), 1)
 
 
+@pytest.mark.filterwarnings("ignore:.*too few to choose the best epoch")
 def test_two_rows_are_enough():
     clf = ensemble().fit([[0.0], [1.0]], [0, 1])
     assert clf.oof_proba_.shape == (2, 2)

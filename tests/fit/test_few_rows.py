@@ -1,0 +1,161 @@
+"""Classes of so few rows that held-out rows cannot judge, or a sampler cannot work."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from imblearn.over_sampling import SMOTE
+from imblearn.pipeline import make_pipeline
+from imblearn.under_sampling import RandomUnderSampler
+from sklearn.metrics import average_precision_score, roc_auc_score
+from skorch.callbacks import Callback
+
+from imbalnet import BalancedNeuralClassifier
+
+SMALL = {"module__hidden_sizes": (16,), "max_epochs": 12, "random_state": 0}
+
+cannot_choose = pytest.mark.filterwarnings("ignore:.*too few to choose the best epoch")
+alone = pytest.mark.filterwarnings("ignore:The classes .* have a single row each")
+
+
+def table(n_positives, n_rows=240, seed=0):
+    """Positives lie apart from the others, which are normally distributed."""
+    rng = np.random.default_rng(seed)
+    y = (np.arange(n_rows) < n_positives).astype(int)
+    return rng.normal(size=(n_rows, 4)) + 3.0 * y[:, None], y
+
+
+def test_a_single_positive_does_not_choose_the_epoch():
+    X, y = table(1)
+    X_test, y_test = table(60, seed=1)
+    with pytest.warns(UserWarning, match="0 held-out rows are of a class that their"):
+        clf = BalancedNeuralClassifier(**SMALL).fit(X, y)
+    assert clf.best_iteration_ == clf.n_iter_ == 12
+    assert roc_auc_score(y_test, clf.predict_proba(X_test)[:, 1]) > 0.98
+    # rows of one class say nothing of the probabilities of the other
+    assert (clf.temperature_, clf.neighbor_weight_) == (1.0, 0.0)
+    assert not clf.offset_.any()
+
+
+class Watch(Callback):
+    """Out-of-fold probabilities of each epoch, as callbacks see them."""
+
+    def on_epoch_end(self, net, dataset_valid, **kwargs):
+        if not hasattr(self, "probabilities_"):
+            self.probabilities_ = []
+        self.probabilities_.append(net.predict_proba(dataset_valid))
+
+
+@cannot_choose
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_rows_of_a_class_that_their_member_lacks_count_in_no_score(n_classes):
+    """The row of the last class is left out; the scores are those of the others."""
+    X, y = table(60)
+    y = y if n_classes == 3 else np.zeros(240, dtype=int)
+    y[-1] = n_classes - 1
+    clf = BalancedNeuralClassifier(**SMALL, n_members=3, callbacks=[Watch()]).fit(X, y)
+    watch = next(cb for _, cb in clf.net_.callbacks_ if isinstance(cb, Watch))
+    found = clf.history_[:, "valid_average_precision"]
+    for score, probabilities in zip(found, watch.probabilities_, strict=True):
+        ranked = [
+            average_precision_score(y[:-1] == c, probabilities[:-1, c])
+            for c in range(n_classes - 1)
+        ]
+        expected = np.mean(ranked) if n_classes == 3 else 0.0
+        assert score == pytest.approx(expected, abs=1e-6)
+    assert clf.best_iteration_ == (
+        clf.n_iter_ if n_classes == 2 else 1 + np.argmin(clf.history_[:, "valid_loss"])
+    )
+
+
+@alone
+@cannot_choose
+@pytest.mark.parametrize("module", ["mlp", "linear"])
+@pytest.mark.parametrize("n_positives", [1, 2, 3])
+def test_prior_of_the_data_counts_validation_rows(n_positives, module):
+    X, y = table(n_positives)
+    clf = BalancedNeuralClassifier(
+        module, early_stopping=True, max_epochs=5, random_state=0
+    ).fit(X, y)
+    np.testing.assert_allclose(clf.class_prior_, np.bincount(y) / 240)
+    np.testing.assert_allclose(clf.calibration_.class_prior, clf.class_prior_)
+    # the rows of partial_fit add up with all of them
+    clf.partial_fit(X[:60], y[:60])
+    expected = np.bincount(y) + np.bincount(y[:60])
+    np.testing.assert_allclose(clf.class_prior_, expected / 300)
+
+
+@cannot_choose
+def test_promised_base_rate_does_not_hang_on_the_split():
+    """Two positives, of which one is held out: the odds are those of two."""
+    X, y = table(2)
+    clf = BalancedNeuralClassifier(
+        "mlp", early_stopping=True, calibrate=False, max_epochs=5, random_state=0
+    ).fit(X, y)
+    log_odds = clf.decision_function(X)  # under the training part's prior
+    clf.set_params(target_prior="train")
+    shift = clf.decision_function(X) - log_odds
+    trained_on = clf.effective_prior_
+    np.testing.assert_allclose(trained_on[1] * (240 - 25), 1.0, atol=0.02)
+    expected = np.log(2 / 238) - np.log(trained_on[1] / trained_on[0])
+    np.testing.assert_allclose(shift, expected, rtol=1e-5)
+
+
+def test_two_validation_rows_do_not_choose_the_epoch():
+    X, y = table(20)
+    with pytest.warns(UserWarning, match="2 held-out rows are of a class other than 0"):
+        clf = BalancedNeuralClassifier("mlp", early_stopping=True, **SMALL).fit(X, y)
+    assert clf.best_iteration_ == clf.n_iter_ == 12
+
+
+def test_few_given_rows_do_not_choose_the_epoch():
+    X, y = table(20)
+    with pytest.warns(UserWarning, match="Give more rows of the rare classes as X_val"):
+        clf = BalancedNeuralClassifier("mlp", **SMALL).fit(
+            X, y, X_val=X[18:], y_val=y[18:]
+        )
+    assert clf.best_iteration_ == clf.n_iter_ == 12
+
+
+def test_three_rows_do():
+    X, y = table(3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf = BalancedNeuralClassifier(**SMALL).fit(X, y)
+    assert clf.best_iteration_ == np.argmin(clf.history_[:, "valid_loss"]) + 1
+
+
+# -- samplers ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sampler", "name"),
+    [
+        (SMOTE(), "k_neighbors=5"),
+        (make_pipeline(SMOTE(), RandomUnderSampler()), "k_neighbors=5"),
+    ],
+)
+def test_sampler_that_lacks_neighbours_hears_of_the_rows_held_out(sampler, name):
+    X, y = table(6)
+    with pytest.raises(ValueError, match=r"SMOTE\(\) failed") as caught:
+        BalancedNeuralClassifier(sampler=sampler).fit(X, y)
+    message = str(caught.value)
+    assert "{0: 205, 1: 5}" in message
+    assert "1 of the 6 rows of class 1 are among those held out" in message
+    assert f"{name} exceeds" in message
+    assert "lower it to 4" in message
+    assert "n_members=1 with early_stopping=False" in message
+    cured = {"n_members": 1, "early_stopping": False, "max_epochs": 1}
+    BalancedNeuralClassifier(sampler=sampler, **cured).fit(X, y)
+    lower = SMOTE(k_neighbors=4)
+    BalancedNeuralClassifier(sampler=lower, max_epochs=1).fit(X, y)
+
+
+def test_sampler_that_lacks_neighbours_among_all_rows_hears_of_no_others():
+    X, y = table(4)
+    clf = BalancedNeuralClassifier("mlp", sampler=SMOTE(), early_stopping=False)
+    with pytest.raises(ValueError, match="lower it to 3") as caught:
+        clf.fit(X, y)
+    assert "held out" not in str(caught.value)
