@@ -24,6 +24,7 @@ from torch.utils.data import Sampler
 
 from imbalnet._calibration import OutOfFold
 from imbalnet._fit.fitted import Fitted
+from imbalnet._fit.gather import Part, next_part
 from imbalnet._fit.options import column_rules, feature_dtype, resolve_options
 from imbalnet._fit.recipes import PRESETS
 from imbalnet._fit.train import train
@@ -32,6 +33,7 @@ from imbalnet._optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet._runtime import restored_on_failure
 from imbalnet._tables import (
     Columns,
+    FurtherRules,
     Reading,
     Rows,
     all_classes,
@@ -520,7 +522,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             rows = self._read(X, y, sample_weight, classes, before, is_partial=False)
             rows = replace(rows, groups=as_groups(groups, rows.X))
             given = self._read_validation(X_val, y_val, rows)
-            self._train(rows, given, before, is_partial=False)
+            self._train(rows, given, before)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -534,14 +536,21 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         """Train for one epoch on some rows of a larger whole.
 
         Class counts, and so "balanced" weights and priors, add up over the calls; so do
-        the columns' means and scales. The medians, scales and bins of networks that
-        embed columns are those of the first call. There are no validation rows.
+        the means and scales of "mlp", "linear" and "resnet". There are no validation
+        rows. A call that fails, or is interrupted, leaves the estimator as it was.
+
+        What columns hold (levels, medians, scales, bins) comes from the first rows. The
+        estimator keeps these, with labels and weights, and trains anew on all of them
+        as they become more, so that it makes no difference how few a call brings. It
+        lets go of them when there are 512; if a class has no rows by then, or a column
+        fewer than five apart from its most frequent value, when that has changed, or
+        when there are 4,096. Until then they are part of copies and pickles.
 
         Parameters
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
-            As in ``fit``. The categories are those of the first call; others that come
-            later count as unseen.
+            As in ``fit``. The categories are those of the first rows, see above; others
+            that come later count as unseen.
         y : array-like of shape (n_rows,)
             Labels.
         classes : array-like of shape (n_classes,), default=None
@@ -564,7 +573,11 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             before = self._fitted if self._is_fitted else None
             classes = all_classes(classes, self.classes_ if before else None)
             rows = self._read(X, y, sample_weight, classes, before, is_partial=True)
-            self._train(rows, None, before, is_partial=True)
+            gathered = None if before is None else before.gathered
+            is_first = before is None
+            part = next_part(rows, gathered, len(classes), is_first=is_first)
+            self._columns = part.rows.columns
+            self._train(part.rows, None, before, part)
         return self
 
     def _read(
@@ -578,16 +591,26 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         is_partial: bool,
     ) -> Rows:
         """Read training rows; those of a first call say what the columns hold."""
-        if before is None:
-            params = self.get_params(deep=False)
-            rules = replace(column_rules(params), is_whole=not is_partial)
-            reading = self._reading(rules, feature_dtype(params))
-        else:
-            reading = self._reading(self._columns, before.net.feature_dtype)
+        reading = self._reading_of_rows(before, is_partial=is_partial)
         X = self._table(X, reading, reset=before is None)
         rows, self.classes_ = read_rows(X, y, sample_weight, reading, classes)
         self._columns = rows.columns
         return rows
+
+    def _reading_of_rows(self, before: Fitted | None, *, is_partial: bool) -> Reading:
+        """Return how training rows are read.
+
+        While ``partial_fit`` gathers rows, each call says anew what the columns hold.
+        """
+        gathered = before.gathered if before and is_partial else None
+        if before and gathered is None:
+            return self._reading(self._columns, before.net.feature_dtype)
+        params = self.get_params(deep=False)
+        rules = replace(column_rules(params), is_whole=not is_partial)
+        if before is None or gathered is None:
+            return self._reading(rules, feature_dtype(params))
+        further = FurtherRules.after(rules, gathered.rows)
+        return self._reading(further, before.net.feature_dtype)
 
     def _read_validation(self, X: Any, y: Any, rows: Rows) -> Rows | None:
         reading = self._reading(rows.columns, rows.X.dtype.type, "X_val")
@@ -615,7 +638,11 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         return X
 
     def _train(
-        self, rows: Rows, given: Rows | None, before: Fitted | None, *, is_partial: bool
+        self,
+        rows: Rows,
+        given: Rows | None,
+        before: Fitted | None,
+        part: Part | None = None,
     ) -> None:
         """Resolve the parameters, train, and keep what that leaves."""
         self._reject_unknown_parameters()
@@ -623,11 +650,15 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             self.get_params(deep=False),
             rows,
             self.classes_,
-            is_partial=is_partial,
+            is_partial=part is not None,
             has_validation_rows=given is not None,
             before=before,
+            starts_anew_for=None if part is None else part.starts_anew_for,
         )
-        self._fitted = fitted = train(options, rows, given, before)
+        fitted = train(options, rows, given, before)
+        if part is not None:
+            fitted = replace(fitted, gathered=part.gathered)
+        self._fitted = fitted
         self.net_ = fitted.net
         self.calibration_ = fitted.calibration
         self.class_weight_ = fitted.class_weight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -104,10 +105,24 @@ def _prepare_network(
     network.initialize_output(start)
 
 
+def replace_net(earlier: ImbalanceNet, net: ImbalanceNet) -> None:
+    """Let a new net go on with the history, callbacks and phases of an earlier one."""
+    net.history = copy.copy(earlier.history)
+    net.callbacks, net.callbacks_ = earlier.callbacks, earlier.callbacks_
+    net.epochs_behind_ = earlier.epochs_behind_
+
+
 def resume(
-    net: ImbalanceNet, options: Options, rows: Rows, *, monitor: str | None
+    net: ImbalanceNet,
+    options: Options,
+    rows: Rows,
+    *,
+    monitor: str | None,
+    shift: Tensor | None = None,
 ) -> None:
     """Prepare a trained net for more rows, under the options as they are now.
+
+    `shift`, of shape (n_classes,), is added to the logits.
 
     ``fit`` builds loss, optimiser and callbacks anew, as scikit-learn's networks do;
     ``partial_fit`` keeps optimiser and callbacks, but the statistics of the network
@@ -126,6 +141,8 @@ def resume(
     if options.is_partial:
         with seeded_torch(options.seeds.network, torch.device(net.device)):
             net.network_.update_from(*_columns(rows, _sample(len(rows))))
+        if shift is not None:
+            net.network_.shift_output(shift)
     else:
         net.callbacks = make_callbacks(options, monitor)
         net.initialize_callbacks()

@@ -20,7 +20,7 @@ from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor
 
 from imbalnet._fit.batches import Batch, Place, Table
-from imbalnet._fit.plan import TrainingPlan, loss_factors
+from imbalnet._fit.plan import TrainingPlan, loss_factors, seen_classes
 from imbalnet._fit.specs import Machine
 from imbalnet._fit.split import HeldOut
 from imbalnet._predict import as_tensor
@@ -111,7 +111,8 @@ def fold_feed(
     features: Any = None,
 ) -> FoldFeed:
     """Return the rows of all folds, weighed as each member weighs its training rows."""
-    return FoldFeed(held_out, place, loss_factors(plans), phase_shifts, features)
+    factors, seen = loss_factors(plans), seen_classes(plans)
+    return FoldFeed(held_out, place, factors, phase_shifts, features, seen)
 
 
 def in_one_table(
@@ -365,10 +366,10 @@ class FoldFeed(Feed):
     """Rows of which each is predicted by the member that did not train on it.
 
     `factors`, of shape (members, n_classes), are the weights of a row of each class in
-    a member's training; rows of a class that it did not train on (0) do not judge it.
-    Two `phase_shifts` of that shape bring the members' log
+    a member's training. Two `phase_shifts` of that shape bring the members' log
     posteriors under the data's class prior: before deferred class weights, and with
-    them.
+    them. Rows of a class that their member has not `seen`, of that shape too (None: all
+    have seen all), do not judge it.
 
     Attributes
     ----------
@@ -389,7 +390,9 @@ class FoldFeed(Feed):
         factors: NDArray[np.float64],
         phase_shifts: tuple[NDArray, NDArray] | None,
         features: Any = None,
+        seen: NDArray[np.bool_] | None = None,
     ) -> None:
+        seen = np.ones(factors.shape, dtype=bool) if seen is None else seen
         rows, folds = held_out.rows, held_out.folds
         assert folds is not None
         weight = rows.of(rows.weights)
@@ -399,8 +402,8 @@ class FoldFeed(Feed):
         shares = np.bincount(own, weight, factors.shape[1]) / weight.sum()
         self.n_members, self.class_prior = len(factors), shares
         self.is_stratified = held_out.stratified(*factors.shape)
-        self.is_stratified &= (factors > 0).all(axis=1)  # or the member lacks a class
-        is_known = held_out.known(factors)
+        self.is_stratified &= seen.all(axis=1)  # or the member lacks a class
+        is_known = held_out.known(seen)
         self.known = slice(None) if is_known.all() else np.flatnonzero(is_known)
         self.entropy = float(-xlogy(shares, shares).sum())
         loss_weight = weight / weight.max() * factors[folds, own]

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from imbalnet._calibration import Calibration, OutOfFold
+from imbalnet._fit.gather import Gathered
 from imbalnet._fit.net import ImbalanceNet
 from imbalnet._fit.plan import ClassCounts
 from imbalnet._fit.specs import Machine, NetworkSpec
@@ -26,6 +27,7 @@ class Fitted:
     calibration: Calibration
     out_of_fold: OutOfFold | None  # where members held out folds
     split_seed: int  # of the validation split, which warm_start repeats
+    gathered: Gathered | None = None  # rows that partial_fit trains on again
 
     @property
     def n_epochs(self) -> int:

@@ -21,6 +21,7 @@ from torch import nn
 from imbalnet._fit.cv import check_cv_alone, name_of_cv, read_splits
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.groups import warn_of_useless_groups
+from imbalnet._fit.plan import FULL_BATCH_ROWS, auto_batch_size
 from imbalnet._fit.recipes import find_recipe
 from imbalnet._fit.specs import (
     Levers,
@@ -82,18 +83,18 @@ def resolve_options(
     is_partial: bool = False,
     has_validation_rows: bool = False,
     before: Fitted | None = None,
+    starts_anew_for: int | None = None,
 ) -> Options:
     """Check all parameters, and resolve "auto" from the rows.
 
     `params` are the estimator's ``get_params(deep=False)``, `rows` all that ``fit`` was
-    given, and training goes on from `before`. Errors name the parameter, its value and
-    the cure.
+    given, and training goes on from `before`, or with a new network like that one:
+    `starts_anew_for` is then the number of rows that a call had at most. Errors name
+    the parameter, its value and the cure.
     """
-    splits = None
-    if params["cv"] is not None and not is_partial:
-        check_cv_alone(params["cv"], params["early_stopping"], has_validation_rows)
-        splits = read_splits(params["cv"], rows, classes)
+    splits = None if is_partial else _splits(params, rows, classes, has_validation_rows)
     resolver = _Resolver(params, rows, len(classes), is_partial, splits)
+    resolver.largest_call, starts_anew = starts_anew_for, starts_anew_for is not None
     resolver.check(classes)
     loss = resolver.loss = resolver.build_loss()
     network = resolver.network()
@@ -113,13 +114,24 @@ def resolve_options(
         levers=resolver.levers(classes, phases),
         validation=resolver.validation(kind, phases),
         phases=phases,
-        seeds=_seeds(params["random_state"], before),
+        seeds=_seeds(params["random_state"], None if starts_anew else before),
         callbacks=list(params["callbacks"] or []),
         net_params=nested(params, "net"),
         n_threads=params["n_threads"],
         verbose=params["verbose"],
         is_partial=is_partial,
+        starts_anew=starts_anew,
     )
+
+
+def _splits(
+    params: Mapping[str, Any], rows: Rows, classes: NDArray, has_validation_rows: bool
+) -> Splits | None:
+    """Return which rows are held out, where the user says so."""
+    if params["cv"] is None:
+        return None
+    check_cv_alone(params["cv"], params["early_stopping"], has_validation_rows)
+    return read_splits(params["cv"], rows, classes)
 
 
 def column_rules(params: Mapping[str, Any]) -> ColumnRules:
@@ -174,6 +186,7 @@ class _Resolver:
     """The parameters and what they are resolved from, for the functions below."""
 
     loss: Loss
+    largest_call: int | None = None
 
     def __init__(
         self,
@@ -411,16 +424,27 @@ class _Resolver:
             sampler = "stratified_batch"
         weight_params = nested(params, "class_weight")
         weight_params.pop("start_epoch", None)
-        size = params["batch_size"]
         return Levers(
             classes=classes,
             new_sampler=partial(build_sampler, sampler, nested(params, "sampler")),
             class_weight=params["class_weight"],
             weight_params=weight_params,
-            batch_size=None if size == "auto" else int(size),
+            batch_size=self._batch_size(),
             full_batch=self.solves,
             defers_weights=phases.unweighted > 0,
         )
+
+    def _batch_size(self) -> int | None:
+        """Return the rows of a batch; None chooses it from the rows of an epoch.
+
+        Rows of several calls take as many steps together as they took call by call.
+        """
+        size, is_whole = self.params["batch_size"], len(self.rows) <= FULL_BATCH_ROWS
+        if size != "auto":
+            return int(size)
+        if self.largest_call is None or self.solves or is_whole:
+            return None
+        return auto_batch_size(self.largest_call)
 
     def kind_of_validation(self) -> str:
         """Return which rows are held out of those that ``fit`` was given."""

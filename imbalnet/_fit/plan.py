@@ -84,6 +84,11 @@ class TrainingPlan:
     early_factor: NDArray[np.float64] | None = None
 
 
+def seen_classes(plans: Sequence[TrainingPlan]) -> NDArray[np.bool_]:
+    """Return which classes members train on, of shape (members, n_classes)."""
+    return np.stack([plan.class_counts.delivered > 0 for plan in plans])
+
+
 def loss_factors(plans: Sequence[TrainingPlan]) -> NDArray[np.float64]:
     """Return the weights of held-out rows, of shape (members, n_classes)."""
     return np.stack([plan.loss_factor for plan in plans])
@@ -223,7 +228,7 @@ def _batch_size(batch_size: int | None, epoch_rows: Any, one_batch: bool) -> int
     epoch_rows = int(epoch_rows)
     if one_batch:
         return epoch_rows
-    return _auto_batch_size(epoch_rows) if batch_size is None else batch_size
+    return auto_batch_size(epoch_rows) if batch_size is None else batch_size
 
 
 def _loss_factor(
@@ -276,7 +281,7 @@ def _order(
     return bind_sampler(sampler, codes.astype(np.intp), rng)
 
 
-def _auto_batch_size(epoch_rows: int) -> int:
+def auto_batch_size(epoch_rows: int) -> int:
     """Grow the batch with the epoch: noise for small data, throughput for large."""
     if epoch_rows >= 24_000:
         return 512

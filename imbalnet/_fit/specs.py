@@ -245,3 +245,4 @@ class Options:
     n_threads: int | None
     verbose: int
     is_partial: bool  # partial_fit: one epoch, and class counts that add up
+    starts_anew: bool = False  # with a new network, as the first call did

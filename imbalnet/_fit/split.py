@@ -67,23 +67,22 @@ class HeldOut:
         allowed = np.maximum(_MOST_UNEVEN * expected, 1)
         return (np.abs(found - expected) <= allowed).all(axis=1)
 
-    def known(self, loss_factors: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def known(self, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which of the rows that some member holds out can judge it.
 
-        A member says nothing of a class that it does not train on, where its
-        `loss_factors`, of shape (members, n_classes), are 0.
+        A member says nothing of a class that it has not `seen`, of shape (members,
+        n_classes).
         """
         judged = self.judged
         codes = judged.rows.of(judged.rows.codes).astype(np.intp)
         folds = judged.folds
-        trains: NDArray[np.bool_] = np.greater(loss_factors, 0)
-        return trains.max(axis=0)[codes] if folds is None else trains[folds, codes]
+        return seen.max(axis=0)[codes] if folds is None else seen[folds, codes]
 
-    def counts(self, loss_factors: NDArray[np.float64]) -> NDArray[np.integer]:
+    def counts(self, seen: NDArray[np.bool_]) -> NDArray[np.integer]:
         """Return the number of rows of each class that can judge."""
         rows = self.judged.rows
-        codes = rows.of(rows.codes)[self.known(loss_factors)]
-        return np.bincount(codes, minlength=loss_factors.shape[1])
+        codes = rows.of(rows.codes)[self.known(seen)]
+        return np.bincount(codes, minlength=seen.shape[1])
 
 
 def split_off(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from imbalnet._calibration import Calibration, OutOfFold
-from imbalnet._fit.build import build_net, resume
+from imbalnet._fit.build import build_net, replace_net, resume
 from imbalnet._fit.calibrate import (
     calibrate_by_folds,
     fit_validation_offset,
@@ -21,7 +23,7 @@ from imbalnet._fit.callbacks import choose_monitor
 from imbalnet._fit.feed import training_feed, validation_feed
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.net import ImbalanceNet, unchanged_on_failure
-from imbalnet._fit.plan import Priors, TrainingPlan, loss_factors, plan_members
+from imbalnet._fit.plan import Priors, TrainingPlan, plan_members, seen_classes
 from imbalnet._fit.specs import Options
 from imbalnet._fit.split import HeldOut, split_off
 from imbalnet._runtime import (
@@ -33,7 +35,7 @@ from imbalnet._runtime import (
 from imbalnet._tables import Rows
 from imbalnet.losses import constant_minimiser
 from imbalnet.networks import DETERMINISTIC
-from imbalnet.posterior import prior_shift
+from imbalnet.posterior import effective_prior, prior_shift
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,21 @@ def train(
     """Train a new net, or go on with the one that was left `before`.
 
     Validation rows are split off `rows` here, unless the user has `given` some. The net
-    of `before` is changed, and put back on failure.
+    of `before` is changed, and put back on failure; if training starts anew, it stays.
     """
+    earlier, before = before, None if options.starts_anew else before
     run = _settle(options, rows, given, before)
     with torch_threads(1), one_blas_thread():
         net = before.net if before else _new_net(run)
+    if earlier and options.starts_anew:
+        replace_net(earlier.net, net)
     n_products = run.plans[0].batch_size * net.n_parameters
     n_threads = training_threads(options.n_threads, n_products)
     keeping = unchanged_on_failure(net) if before else nullcontext()
     with torch_threads(n_threads), one_blas_thread(), keeping:
         if before:
-            resume(net, options, run.rows, monitor=run.monitor)
+            shift = _shift_of_new_classes(run) if options.is_partial else None
+            resume(net, options, run.rows, monitor=run.monitor, shift=shift)
         _run_epochs(net, run)
         calibration, out_of_fold = _calibrate(net, run)
     return Fitted(
@@ -96,7 +102,7 @@ def _settle(
     plans = plan_members(rows, folds, options.levers, n_members, seeds.plan, earlier)
     monitor = validation.monitor
     if held_out is not None:
-        counts = held_out.counts(loss_factors(plans))
+        counts = held_out.counts(seen_classes(plans))
         monitor = choose_monitor(monitor, counts, classes, validation.kind)
     priors = Priors.of(plans, data_counts)
     is_named = isinstance(options.levers.class_weight, str)
@@ -106,17 +112,40 @@ def _settle(
 
 def _new_net(run: _Run) -> ImbalanceNet:
     """Build a net whose first output is the best constant one."""
-    options, priors = run.options, run.priors
-    prior = priors.sampled if options.phases.unweighted else priors.weighted
-    start = constant_minimiser(options.loss, torch.from_numpy(prior.mean(axis=0)))
     return build_net(
-        options,
+        run.options,
         run.rows,
         run.held_out,
-        start,
+        _best_constant(run.options, run.priors),
         monitor=run.monitor,
         one_batch=run.plans[0].order is None,
     )
+
+
+def _best_constant(options: Options, priors: Priors) -> Tensor:
+    """Return the best logits that are the same for all rows."""
+    prior = priors.sampled if options.phases.unweighted else priors.weighted
+    return constant_minimiser(options.loss, torch.from_numpy(prior.mean(axis=0)))
+
+
+def _shift_of_new_classes(run: _Run) -> Tensor | None:
+    """Return what to add to the logits of classes whose first rows have come.
+
+    Their logits are far down, where the gradient of single rows is small: training
+    would need thousands of rows to bring them up.
+    """
+    before = run.before
+    assert before is not None
+    is_new = torch.from_numpy((before.data_counts == 0) & (run.data_counts > 0))
+    if not is_new.any() or is_new.all():
+        return None
+    loss = copy.deepcopy(before.net.criterion_).cpu()
+    counts = [count.delivered * before.class_weight for count in before.class_counts]
+    prior = np.mean([effective_prior(count) for count in counts], axis=0)
+    shift = _best_constant(run.options, run.priors)
+    shift -= constant_minimiser(loss, torch.from_numpy(prior))
+    shift -= shift[~is_new].mean()
+    return torch.where(is_new, shift, 0.0)
 
 
 def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
@@ -142,10 +171,12 @@ def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
         max_epochs=1 if is_partial else options.phases.planned,
         batch_size=run.plans[0].batch_size,
         phases=options.phases,
-        epochs_before=net.epochs_behind_ if run.before and is_partial else 0,
+        epochs_before=net.epochs_behind_ if is_partial else 0,
     )
     with _generator_context(net, options.seeds.draws):
         net.partial_fit((train_feed, valid_feed))
+    if is_partial and net.was_interrupted:
+        raise KeyboardInterrupt("the estimator is as it was before partial_fit")
 
 
 def _generator_context(net: ImbalanceNet, seed: int) -> AbstractContextManager[None]:

@@ -7,6 +7,7 @@ function takes the estimator, which itself compares column names and the width o
 
 from imbalnet._tables.columns import Columns
 from imbalnet._tables.features import Reading, as_table, matrix_blocks, table_reader
+from imbalnet._tables.join import FurtherRules, apart, join, recoded
 from imbalnet._tables.labels import all_classes, as_groups
 from imbalnet._tables.names import check_names, column_names
 from imbalnet._tables.read import read_rows, read_validation_rows
@@ -17,17 +18,21 @@ from imbalnet._tables.rules import ColumnRules
 __all__ = [
     "ColumnRules",
     "Columns",
+    "FurtherRules",
     "Reading",
     "Rows",
     "all_classes",
+    "apart",
     "as_groups",
     "as_table",
     "check_names",
     "column_names",
     "is_frame",
+    "join",
     "matrix_blocks",
     "read_rows",
     "read_validation_rows",
+    "recoded",
     "resampled_matrix",
     "table_reader",
 ]

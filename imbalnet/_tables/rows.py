@@ -36,7 +36,7 @@ class Rows:
     index : ndarray of int or None
         Positions of the rows in the table; None is all.
     frame : data frame or None
-        The data frame that X was read from.
+        The data frame that X was read from, or one of its columns without rows.
     columns : Columns
         What the columns of X hold.
     groups : ndarray of shape (n_table_rows,) or None
@@ -105,7 +105,10 @@ class Rows:
         if reader is None or find_spec("pandas") is None:
             return self.columns.restored(X)
         index = getattr(self.frame, "index", None)
-        index = index if index is None or self.index is None else index[self.index]
+        if index is None or len(index) != len(self.codes):
+            index = None
+        elif self.index is not None:
+            index = index[self.index]
         return self.columns.to_frame(X, reader.names, index)
 
 

@@ -45,6 +45,10 @@ class ColumnRules:
     @property
     def names_categories(self) -> bool:
         """Whether the parameter, not the dtypes, says which columns hold categories."""
+        return self._are_named
+
+    @property
+    def _are_named(self) -> bool:
         return not (
             self.categorical_features is None
             or isinstance(self.categorical_features, str)
@@ -75,7 +79,7 @@ class ColumnRules:
             dtype,
             used,
             is_whole=self.is_whole,
-            are_meant=self.names_categories,
+            are_meant=self._are_named,
         )
         matrix = filled(reader, dtype, finder.column)
         levels = finder.levels
@@ -90,7 +94,7 @@ class ColumnRules:
         is_category = self.choose(reader)
         columns = range(len(reader.names))
         is_ordered = np.array([self._is_ordered(reader, i) for i in columns], bool)
-        if self.names_categories:
+        if self._are_named:
             is_ordered &= ~is_category
         is_category = is_category & ~is_ordered  # the user's own mask stays
         self._check_module(reader, is_category)
@@ -101,13 +105,13 @@ class ColumnRules:
         """Whether categories have an order; numbers stand for themselves if asked."""
         if not reader.is_ordered(i):
             return False
-        has_rule = self.names_categories or isinstance(self.categorical_features, str)
+        has_rule = self._are_named or isinstance(self.categorical_features, str)
         return has_rule or not are_numbers(reader.dictionary(i)[1])
 
     def choose(self, reader: Reader) -> NDArray[np.bool_]:
         """Return which columns hold categories; raise if X lacks some of them."""
         n_features = len(reader.names)
-        if not self.names_categories:
+        if not self._are_named:
             is_automatic = isinstance(self.categorical_features, str)
             return np.array(
                 [is_automatic and reader.is_category(i) for i in range(n_features)],

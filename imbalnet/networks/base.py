@@ -120,6 +120,15 @@ class Network(nn.Module):
             The constant logits that minimise the loss.
         """
 
+    def shift_output(self, logits: Tensor) -> None:
+        """Add to the last layer's bias, in a ``partial_fit`` that meets a new class.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n_classes,)
+            What the best constant logits have changed by; 0 for classes that had rows.
+        """
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Group the parameters by learning rate and weight decay.
 
@@ -182,7 +191,7 @@ class PlainNetwork:
 _DEFAULTS = Network()
 _OPTIONAL = {
     *("accepts_missing", "shares_batches", "members_share_rows", "prepared_width"),
-    *("update_from", "initialize_output"),
+    *("update_from", "initialize_output", "shift_output"),
 }
 
 

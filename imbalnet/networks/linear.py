@@ -76,8 +76,15 @@ class LinearModel(MLP):
 
     def initialize_output(self, logits: Tensor) -> None:
         """Set the bias to `logits`, of shape (out_features,)."""
-        single = len(self.output.bias) == 1
-        super().initialize_output(logits[1:] - logits[:1] if single else logits)
+        super().initialize_output(self._own(logits))
+
+    def shift_output(self, logits: Tensor) -> None:
+        """Add `logits`, of shape (out_features,), to the bias."""
+        super().shift_output(self._own(logits))
+
+    def _own(self, logits: Tensor) -> Tensor:
+        """Return the logits that have an output of their own."""
+        return logits[1:] - logits[:1] if len(self.output.bias) == 1 else logits
 
     @torch.no_grad()
     def coefficients(self) -> tuple[NDArray, NDArray]:

@@ -107,6 +107,11 @@ class Members(Network):
         for member in self.members:
             network_of(member).initialize_output(logits)
 
+    def shift_output(self, logits: Tensor) -> None:
+        """Add to the bias of each member's last layer."""
+        for member in self.members:
+            network_of(member).shift_output(logits)
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Join the members' groups of equal learning rate and weight decay."""
         joined: dict[tuple[float, bool], list[nn.Parameter]] = {}

@@ -130,3 +130,9 @@ class MLP(Network):
         """Set the bias to `logits`, of shape (out_features,); cosines have none."""
         if isinstance(self.output, nn.Linear):
             self.output.bias.copy_(logits)
+
+    @torch.no_grad()
+    def shift_output(self, logits: Tensor) -> None:
+        """Add `logits`, of shape (out_features,), to the bias; cosines have none."""
+        if isinstance(self.output, nn.Linear):
+            self.output.bias.add_(logits)

@@ -22,7 +22,7 @@ from imbalnet.networks._information import (
     weight_of_a_row,
 )
 from imbalnet.networks.base import Network
-from imbalnet.networks.layers.categories import column_sizes
+from imbalnet.networks.layers.categories import FEWEST_ROWS, column_sizes
 from imbalnet.networks.layers.dropout import ByteDropout
 from imbalnet.networks.layers.embeddings import bin_edges, present_values
 from imbalnet.networks.layers.member_linear import MemberCosineLinear, MemberLinear
@@ -38,6 +38,7 @@ _FIRST_BIAS = 0.3
 # few rows have is chance.
 _FIRST_LEVEL = 0.05
 _MANY_PARAMETERS = 10_000_000
+_MOST_NAMES = 10
 
 
 class TabularMLP(Network):
@@ -296,6 +297,27 @@ class TabularMLP(Network):
             self._take_bins()
         self._initialize_gates(table, y, sample_weight, folds)
 
+    @torch.no_grad()
+    def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
+        """Take in columns of numbers that held one value, or none, until now.
+
+        Scale and bins of a column come from the first call in which at least five rows
+        have other values. All other statistics stay.
+        """
+        del y
+        if not bool(self.input.numbers.is_constant.any()):
+            return
+        table = sparse.csc_matrix(X) if sparse.issparse(X) else X
+        woken, asleep = self.input.update_from(table, sample_weight)
+        self.number_gate[:, woken] = 1.0  # the gates' mean square at the start
+        if asleep:
+            warn(
+                f"The columns {asleep[:_MOST_NAMES]} (counted from 0) held one value, "
+                "or none, in the rows that the network was built for. Other values of "
+                f"theirs have no effect until a call of partial_fit has {FEWEST_ROWS} "
+                "rows with them: pass more rows in a call."
+            )
+
     def _take_bins(self) -> None:
         """Change the number of bins before training."""
         n_columns, n_bins = self.input.encoding.start.shape
@@ -343,6 +365,12 @@ class TabularMLP(Network):
         """Set the biases to `logits`, of shape (out_features,); cosines have none."""
         if isinstance(self._last_layer, MemberLinear):
             self._last_layer.bias.copy_(logits.expand_as(self._last_layer.bias))
+
+    @torch.no_grad()
+    def shift_output(self, logits: Tensor) -> None:
+        """Add `logits`, of shape (out_features,), to the biases; cosines have none."""
+        if isinstance(self._last_layer, MemberLinear):
+            self._last_layer.bias.add_(logits)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Group the parameters; embedding and gates have their own learning rate.

@@ -340,7 +340,8 @@ def test_deferred_weights_do_not_count_where_an_earlier_epoch_is_kept(rare):
     X, y = rare
     clf = spoiled(class_weight__start_epoch=2, max_epochs=5).fit(X, y)
     assert clf.best_iteration_ == 1
-    np.testing.assert_allclose(clf.effective_prior_, clf.class_prior_)
+    # that of the training part, in which a class is rounded to whole rows
+    np.testing.assert_allclose(clf.effective_prior_, clf.class_prior_, atol=1e-3)
 
 
 def test_patience_waits_for_deferred_weights(rare):
@@ -397,7 +398,7 @@ def test_partial_fit_counts_from_the_epoch_that_was_kept(rare):
     clf = spoiled(class_weight__start_epoch=4).fit(X, y)
     assert clf.best_iteration_ == 1
     clf.set_params(callbacks=None).partial_fit(X, y)  # the second epoch: unweighted
-    np.testing.assert_allclose(clf.effective_prior_, clf.class_prior_)
+    np.testing.assert_allclose(clf.effective_prior_, clf.class_prior_, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -437,7 +438,7 @@ def test_interrupted_run_knows_what_it_trained_under(
     if stops_early:
         weighted = clf.best_iteration_ > start or start == 0
     expected = [0.5, 0.5] if weighted else clf.class_prior_
-    np.testing.assert_allclose(clf.effective_prior_, expected)
+    np.testing.assert_allclose(clf.effective_prior_, expected, atol=1e-3)
 
 
 def test_weights_without_deferral_are_known_behind_skorchs_early_stopping(rare):

@@ -58,7 +58,7 @@ def test_more_folds_than_rows_leave_some_empty(rng):
 # -- what leaves before training -----------------------------------------------------
 
 CLASSES = np.array(["a", "b"])
-EQUAL = np.ones((4, 2))  # loss factors of members that train on both classes
+ALL = np.ones((4, 2), dtype=bool)  # members that have seen both classes
 
 
 @pytest.fixture
@@ -82,24 +82,24 @@ def test_split_parts_share_the_table_and_no_row(rows):
     together = [*train.index, *held_out.rows.index]
     np.testing.assert_array_equal(np.sort(together), np.sort(rows.index))
     n_rows = np.bincount(rows.of(rows.codes))
-    assert held_out.counts(EQUAL).tolist() == [round(n * 0.2) for n in n_rows]
+    assert held_out.counts(ALL).tolist() == [round(n * 0.2) for n in n_rows]
 
 
 def test_folds_hold_out_every_row_once(rows):
     train, held_out = held_out_of(rows, "folds", n_members=4)
     assert train is held_out.rows is rows
     assert sorted(np.bincount(held_out.folds)) == [22, 22, 23, 23]
-    assert held_out.counts(EQUAL).tolist() == np.bincount(rows.of(rows.codes)).tolist()
+    assert held_out.counts(ALL).tolist() == np.bincount(rows.of(rows.codes)).tolist()
 
 
 def test_rows_judge_only_members_that_know_their_class(rows):
     _, held_out = held_out_of(rows, "folds", n_members=4)
     codes = rows.of(rows.codes)
-    factors = np.array([[1.0, 2.0], [1.0, 0.0], [0.5, 2.0], [1.0, 1.0]])
-    is_known = held_out.known(factors)
+    seen = np.array([[True, True], [True, False], [True, True], [True, True]])
+    is_known = held_out.known(seen)
     np.testing.assert_array_equal(is_known, (held_out.folds != 1) | ~codes)
     expected = np.bincount(codes[is_known])
-    np.testing.assert_array_equal(held_out.counts(factors), expected)
+    np.testing.assert_array_equal(held_out.counts(seen), expected)
 
 
 def test_given_rows_are_held_out_and_all_others_trained_on(rows):
@@ -131,7 +131,7 @@ def test_classes_of_one_row_are_named_and_stay(rows):
     with pytest.warns(UserWarning, match=r"classes \['b'\] have a single row each"):
         train, held_out = held_out_of(alone, "split")
     assert 7 in train.index
-    assert held_out.counts(EQUAL).tolist() == [20, 0]
+    assert held_out.counts(ALL).tolist() == [20, 0]
 
 
 def test_split_of_single_rows_is_an_error(rows):

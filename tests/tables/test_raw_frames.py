@@ -358,7 +358,9 @@ def test_labels_without_order_are_warned_about_and_missing(ranks):
 
 def test_parts_keep_the_categories_of_the_first(raw):
     frame, y = raw
-    clf = small().partial_fit(frame[:150], y[:150], classes=[0, 1])
+    """That is, of the first 4,096 rows at most."""
+    first = pd.concat([frame[:150]] * 28, ignore_index=True)
+    clf = small().partial_fit(first, np.tile(y[:150], 28), classes=[0, 1])
     clf.partial_fit(frame[150:].assign(city="Rom"), y[150:])
     assert is_unseen(clf, frame, "Rom")
     for city in frame["city"][:150].dropna().unique():

@@ -75,13 +75,16 @@ class RobustScale(nn.Module):
         self.center.zero_()
         self.inverse_scale.zero_()
         for j, (values, is_there) in enumerate(present_values(X)):
-            if not len(values):
-                continue
-            weight = sample_weight[is_there]
-            low, middle, high = quantiles(values, weight, _QUARTILES)
-            scale = (high - low) or (values.max() - values.min()) / 2
-            self.center[j] = float(middle)
-            self.inverse_scale[j] = float(1 / scale) if scale > 0 else 0.0
+            if len(values):
+                self.initialize_column(j, values, sample_weight[is_there])
+
+    @torch.no_grad()
+    def initialize_column(self, j: int, values: NDArray, weight: NDArray) -> None:
+        """Compute median and interquartile range of the values of one column."""
+        low, middle, high = quantiles(values, weight, _QUARTILES)
+        scale = (high - low) or (values.max() - values.min()) / 2
+        self.center[j] = float(middle)
+        self.inverse_scale[j] = float(1 / scale) if scale > 0 else 0.0
 
     @property
     def is_constant(self) -> Tensor:
@@ -171,11 +174,16 @@ class PiecewiseLinearEncoding(nn.Module):
         self.start.zero_()
         self.inverse_width.zero_()
         for j, column in enumerate(edges):
-            width = column.diff()
-            is_bin = width > torch.finfo(width.dtype).tiny
-            n_bins = int(is_bin.sum())
-            self.start[j, :n_bins] = column[:-1][is_bin]
-            self.inverse_width[j, :n_bins] = 1 / width[is_bin]
+            self.set_column(j, column)
+
+    @torch.no_grad()
+    def set_column(self, j: int, edges: Tensor) -> None:
+        """Set the edges of the bins of a column that has none."""
+        width = edges.diff()
+        is_bin = width > torch.finfo(width.dtype).tiny
+        n_bins = int(is_bin.sum())
+        self.start[j, :n_bins] = edges[:-1][is_bin]
+        self.inverse_width[j, :n_bins] = 1 / width[is_bin]
 
     def extra_repr(self) -> str:
         """Return the parameters for the representation."""

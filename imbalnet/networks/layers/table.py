@@ -256,6 +256,40 @@ class TableEncoding(nn.Module):
         scaled = self.numbers(table).unbind(1)
         return [column[:size] for column, size in zip(scaled, sizes, strict=True)]
 
+    @torch.no_grad()
+    def update_from(
+        self, X: Any, sample_weight: NDArray
+    ) -> tuple[list[int], list[int]]:
+        """Take in columns of numbers that held one value, or none, until now.
+
+        Five rows with other values tell scale and bins. Return the places of these
+        columns among the numbers, and the positions of those with fewer such rows.
+        """
+        places = np.flatnonzero(self.numbers.is_constant.cpu().numpy())
+        columns = self.of_numbers.cpu().numpy()[places]
+        woken, asleep = [], []
+        of_columns = zip(places.tolist(), present_values(X[:, columns]), strict=True)
+        for j, (values, is_there) in of_columns:
+            n_others = np.count_nonzero(values != float(self.numbers.center[j]))
+            if n_others >= FEWEST_ROWS:
+                self._wake(j, values, sample_weight[is_there])
+                woken.append(j)
+            elif n_others:
+                asleep.append(int(self.of_numbers[j]))
+        return woken, asleep
+
+    def _wake(self, j: int, values: NDArray, weight: NDArray) -> None:
+        """Take scale and bins of one column of numbers from its values."""
+        if np.ptp(values) == 0:  # the earlier value tells the scale
+            values = np.append(values, float(self.numbers.center[j]))
+            weight = np.append(weight, weight[0])
+        self.numbers.initialize_column(j, values, weight)
+        start = self.encoding.start
+        edges = bin_edges(values, weight, start.shape[1])
+        table = start.new_zeros(len(edges), len(self.of_numbers))
+        table[:, j] = torch.from_numpy(edges)
+        self.encoding.set_column(j, self.numbers(table)[:, j])
+
     def indicators_of(self, X: Any) -> NDArray[np.bool_]:
         """Return whether each row has each indicator."""
         columns = self.of_categories, self.of_flags, self.of_gaps
