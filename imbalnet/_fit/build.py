@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from imbalnet._fit.callbacks import make_callbacks
 from imbalnet._fit.net import ImbalanceNet
+from imbalnet._fit.outliers import warn_of_outliers
 from imbalnet._fit.specs import NetworkSpec, OptimizerSpec, Options
 from imbalnet._fit.split import HeldOut
 from imbalnet._nested import accepted_names
 from imbalnet._runtime import seeded_torch
 from imbalnet._tables import Rows
-from imbalnet.networks import CosineLinear
+from imbalnet.networks import CosineLinear, LinearModel, Members
 
 # Rows in the sample that a network takes its statistics from.
 _STATISTICS_ROWS = 2**16
@@ -99,6 +100,9 @@ def _prepare_network(
             folds = {"folds": held_out.folds[some]}
     network.initialize_from(*_columns(rows, some), **folds)
     module: Any = getattr(net.module_, "_orig_mod", net.module_)  # not compiled yet
+    one = module.members[0] if isinstance(module, Members) else module
+    if isinstance(one, LinearModel) and spec.params.get("standardize", True):
+        warn_of_outliers(rows, some)
     _check_output(module, spec, len(options.classes), rows.X[:2])
     if options.loss.takes_cosines:
         _check_cosines(module, options)

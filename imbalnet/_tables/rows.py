@@ -5,6 +5,7 @@ A split is an index: training and validation rows share one table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
@@ -63,6 +64,12 @@ class Rows:
         index = positions if self.index is None else self.index[positions]
         small: type = np.int32 if len(self.codes) < 2**31 else np.int64
         return replace(self, index=index.astype(small, copy=False))
+
+    @property
+    def names(self) -> Sequence[Any]:
+        """Names of the columns, or their positions."""
+        reader = reader_of(self.frame)
+        return range(self.X.shape[1]) if reader is None else reader.names
 
     @property
     def weights(self) -> NDArray[np.floating]:

@@ -13,10 +13,21 @@ from scipy import sparse
 from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
+from imbalnet.networks.layers.embeddings import present_values, quantiles
+
 _CHUNK_ELEMENTS = 2**18
 _DEFAULT_CLIP = 3.0
 _FAR = 1e15
 _EPS = np.finfo(np.float64).eps
+
+# A column is scaled by its quartiles if some value is so many standard deviations away,
+# and the deviation so many times what the quartiles tell. A normal distribution has 1,
+# a log-normal one of sigma 1 has 2.
+_DISTANT, _HEAVY = 4.0, 8.0
+_QUARTILES = np.array([0.25, 0.5, 0.75])
+_NORMAL_RANGE = 1.349  # interquartile range of a standard normal distribution
+# Then the bulk of further rows may lie elsewhere without being the bulk of all.
+_MOST_OF_THE_ROWS = 0.95
 
 
 class Standardize(nn.Module):
@@ -26,6 +37,11 @@ class Standardize(nn.Module):
     identity near 0, bounded by ±c, and monotone, so that outliers keep their order.
     Infinite values become ±c. NaN becomes 0, the mean, and so do constant columns.
     Before :meth:`initialize_from` the layer only bends.
+
+    A few outliers may make the deviation so large that all other values are the same.
+    With `clip`, columns whose deviation is more than 8 times what their quartiles tell
+    are therefore brought to median 0 and the deviation of a normal distribution with
+    these quartiles, and z beyond ±c becomes ``±(c + log(abs(z) / c))``.
 
     **Shape**
 
@@ -52,6 +68,7 @@ class Standardize(nn.Module):
     deviation: Tensor
     scale: Tensor
     weight_sum: Tensor
+    is_heavy: Tensor
     one: Tensor
 
     def __init__(self, in_features: int, clip: float | bool | None = None) -> None:
@@ -63,7 +80,9 @@ class Standardize(nn.Module):
         self.register_buffer("deviation", torch.ones(in_features))
         self.register_buffer("scale", torch.ones(in_features))  # 1 where it is 0
         self.register_buffer("weight_sum", torch.zeros(in_features))
+        self.register_buffer("is_heavy", torch.zeros(in_features, dtype=torch.bool))
         self.register_buffer("one", torch.ones(()), persistent=False)
+        self.may_be_heavy = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardise a batch."""
@@ -73,8 +92,11 @@ class Standardize(nn.Module):
         # so that the square has a float32
         z.nan_to_num_(0.0, _FAR, -_FAR).clamp_(-_FAR, _FAR)
         bend = torch.addcmul(self.one, z, z, value=self.clip**-2).rsqrt_()
+        if self.may_be_heavy:
+            return torch.where(self.is_heavy, _log_bend(z, self.clip), z * bend)
         return z * bend if z.requires_grad else z.mul_(bend)
 
+    @torch.no_grad()
     def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
         """Compute mean and deviation of the finite values of each column.
 
@@ -82,23 +104,63 @@ class Standardize(nn.Module):
         a weight of 2 counts as two rows.
         """
         self.weight_sum.zero_()
+        self.is_heavy.zero_()
+        self.may_be_heavy = False
         self.update_from(X, y, sample_weight)
+        if self.clip is None:
+            return
+        mean, deviation = _as_numpy(self.mean), _as_numpy(self.deviation)
+        for j, center, scale in heavy_columns(X, sample_weight, mean, deviation):
+            self.mean[j], self.scale[j], self.is_heavy[j] = center, scale, True
+            self.may_be_heavy = True
 
     @torch.no_grad()
     def update_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
-        """Merge further rows into mean and deviation."""
+        """Merge further rows into mean and deviation.
+
+        A column that is scaled by its quartiles stays as it is. With `clip`, so does
+        one of whose further rows a few are so far away that they would hide the others.
+        """
         del y
-        variance = _as_numpy(self.deviation) ** 2
-        moments = _as_numpy(self.weight_sum), _as_numpy(self.mean), variance
+        before = _as_numpy(self.weight_sum), _as_numpy(self.mean)
+        moments = *before, _as_numpy(self.deviation) ** 2
         for rows, weight in _dense_chunks(X, sample_weight):
             moments = _merge(moments, _moments(rows, weight))
         total, mean, variance = moments
         # the variance of a constant column is rounding error
         variance[variance <= (len(sample_weight) * _EPS * np.abs(mean)) ** 2] = 0.0
+        deviation = np.sqrt(variance)
+        if self.clip is not None:
+            self._keep_from_outliers(
+                X, before[0] / np.maximum(total, 1e-300), deviation
+            )
+        kept = self.is_heavy.cpu().numpy()
         self.weight_sum.copy_(torch.from_numpy(total))
+        if kept.any():
+            mean = np.where(kept, before[1], mean)
+            deviation = np.where(kept, _as_numpy(self.deviation), deviation)
         self.mean.copy_(torch.from_numpy(mean))
-        self.deviation.copy_(torch.from_numpy(np.sqrt(variance)))
-        self.scale.copy_(torch.where(self.deviation > 0, self.deviation, 1.0))
+        self.deviation.copy_(torch.from_numpy(deviation))
+        scale = torch.where(self.deviation > 0, self.deviation, 1.0)
+        self.scale.copy_(torch.where(self.is_heavy, self.scale, scale))
+
+    def _keep_from_outliers(self, X: Any, share: NDArray, deviation: NDArray) -> None:
+        """Mark columns whose `deviation` a few further rows have raised out of measure.
+
+        `share` is that of the rows before. Where the bulk of many further rows has
+        moved, they are not outliers.
+        """
+        mean, old = _as_numpy(self.mean), _as_numpy(self.deviation)
+        is_raised = (share > 0) & (old > 0) & (deviation > _HEAVY * old)
+        for j in np.flatnonzero(is_raised & ~self.is_heavy.cpu().numpy()).tolist():
+            values, _ = next(present_values(X[:, [j]]))
+            distance = np.median(np.abs(values - mean[j]))
+            if share[j] > _MOST_OF_THE_ROWS or distance < _DISTANT * old[j]:
+                self.is_heavy[j] = self.may_be_heavy = True
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.may_be_heavy = bool(self.is_heavy.any())
 
     @property
     def is_constant(self) -> Tensor:
@@ -141,6 +203,49 @@ class FillMissing(Standardize):
 
     def update_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
         """Do nothing: mean and deviation stay 0 and 1."""
+
+
+def heavy_columns(
+    X: Any,
+    weight: NDArray,
+    mean: NDArray,
+    deviation: NDArray,
+    factor: float = _HEAVY,
+) -> Iterator[tuple[int, float, float]]:
+    """Yield the columns whose deviation comes from a few values far away.
+
+    These are their positions, their medians, and the deviations that their quartiles
+    tell: less than a `factor` of the deviation. If the quartiles are equal, the median
+    distance of the other values stands in for them.
+    """
+    low, high = _range_of(X)
+    with np.errstate(invalid="ignore"):
+        is_distant = np.maximum(high - mean, mean - low) > _DISTANT * deviation
+    X = X.tocsc() if sparse.issparse(X) else X
+    for j in np.flatnonzero(is_distant & (deviation > 0)).tolist():
+        values, is_there = next(present_values(X[:, [j]]))
+        lower, middle, upper = quantiles(values, weight[is_there], _QUARTILES)
+        spread = (upper - lower) / _NORMAL_RANGE
+        if spread == 0:
+            spread = np.median(np.abs(values[values != middle] - middle))
+        if deviation[j] > factor * spread:
+            yield j, float(middle), float(spread)
+
+
+def _range_of(X: Any) -> tuple[NDArray, NDArray]:
+    """Return the least and the greatest finite value of each column."""
+    low, high = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
+    for rows, _ in _dense_chunks(X, np.empty(X.shape[0])):
+        is_finite = np.isfinite(rows)
+        low = np.minimum(low, rows.min(axis=0, where=is_finite, initial=np.inf))
+        high = np.maximum(high, rows.max(axis=0, where=is_finite, initial=-np.inf))
+    return low, high
+
+
+def _log_bend(z: Tensor, clip: float) -> Tensor:
+    """Let values beyond ±clip grow like their logarithm."""
+    beyond = z.abs().div_(clip).clamp_(min=1.0).log_()
+    return beyond.copysign_(z).add_(z.clamp(-clip, clip))
 
 
 # Sum of the weights, mean and variance of each column. scikit-learn's StandardScaler

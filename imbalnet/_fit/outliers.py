@@ -1,0 +1,60 @@
+"""A warning where outliers hide all else from a linear model.
+
+Other networks bend outliers in (:class:`~imbalnet.networks.Standardize`). A linear
+model, which must agree with a logistic regression, cannot.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbalnet._tables import Rows
+from imbalnet._warn import warn
+from imbalnet.networks import Standardize
+from imbalnet.networks.layers.standardize import heavy_columns
+
+# How many times the deviation must be what the quartiles tell. Skewed columns have some
+# 10 times, and are the user's affair.
+_HIDES = 100.0
+_MOST_COLUMNS = 5
+
+
+def warn_of_outliers(rows: Rows, some: NDArray[np.intp] | slice) -> None:
+    """Warn about columns of numbers in which a few values hide the others.
+
+    `some` are the positions of the rows that are looked at.
+    """
+    sizes = np.asarray(rows.columns.n_categories or [0] * rows.X.shape[1])
+    numbers = np.flatnonzero(sizes == 0)
+    part = rows if isinstance(some, slice) else rows.subset(some)
+    X, weight = part.of(part.X), part.of(part.weights)
+    X = X if len(numbers) == len(sizes) else X[:, numbers]
+    layer = Standardize(len(numbers)).double()
+    layer.initialize_from(X, None, weight)
+    moments = layer.mean.numpy(), layer.deviation.numpy()
+    found = [
+        _described(rows, int(numbers[j]), X[:, [j]])
+        for j, _, _ in heavy_columns(X, weight, *moments, factor=_HIDES)
+    ]
+    if not found:
+        return
+    more = len(found) - _MOST_COLUMNS
+    listed = ", ".join(found[:_MOST_COLUMNS]) + (
+        f" and {more} more" if more > 0 else ""
+    )
+    warn(
+        "X has columns in which values far away hide all others from a linear model: "
+        f"{listed}. Mend such values, take a logarithm (np.arcsinh has one for every "
+        "number), or use module='mlp', which bends them in."
+    )
+
+
+def _described(rows: Rows, i: int, column: Any) -> str:
+    """Return the name of a column and its value farthest from 0, as it came."""
+    values = np.asarray(column.toarray() if hasattr(column, "toarray") else column)
+    values = values[np.isfinite(values)].astype(np.float64)
+    value = rows.columns.value(i, float(values[np.abs(values).argmax()]))
+    return f"{rows.names[i]!r} (such as {value:g})"
