@@ -21,6 +21,7 @@ from imbalnet.networks._information import (
     mutual_information,
     weight_of_a_row,
 )
+from imbalnet.networks._wide import deviations, first_rate, functions_of_a_column
 from imbalnet.networks.base import Network
 from imbalnet.networks.layers.categories import FEWEST_ROWS, column_sizes
 from imbalnet.networks.layers.dropout import ByteDropout
@@ -55,6 +56,11 @@ class TabularMLP(Network):
     largest one and at least a tenth. Hidden layers and logits follow. Members share no
     parameters, so that none learns from a fold that it holds out.
 
+    More than 128 columns of numbers share 1,024 functions and cosines. Of more than
+    512, such as the counts of words, the scaled numbers themselves are inputs, which
+    are gated by their information over their standard deviation, and the first layer
+    learns more slowly.
+
     **Shape**
 
     - input: ``(batch, in_features)``, or ``(batch, n_members, in_features)`` where each
@@ -79,10 +85,13 @@ class TabularMLP(Network):
     n_bins : int or "auto", default="auto"
         Bins of a column of numbers. "auto" is one for each 100 training rows, from 16
         to 48, and at most 4,096 for all columns together.
-    n_channels : int, default=4
-        Piecewise linear functions of each column of numbers.
-    n_waves : int, default=4
-        Cosines of each column of numbers.
+    n_channels : int or "auto", default="auto"
+        Piecewise linear functions of each column of numbers; with 0 the scaled number
+        takes their place. "auto" is 4 for up to 128 columns of numbers (1 for 400), and
+        0 for more than 512.
+    n_waves : int or "auto", default="auto"
+        Cosines of each column of numbers. "auto" is 4 for up to 128 columns of numbers
+        (1 for 400), and 0 for more than 512.
     frequency : float, default=0.5
         Standard deviation of the cosines' frequencies at the start, in waves per
         interquartile range.
@@ -126,8 +135,8 @@ class TabularMLP(Network):
         activation: str = "relu",
         dropout: float = 0.2,
         n_bins: int | str = "auto",
-        n_channels: int = 4,
-        n_waves: int = 4,
+        n_channels: int | str = "auto",
+        n_waves: int | str = "auto",
         frequency: float = 0.5,
         level_channels: int = 4,
         gaps: bool = True,
@@ -140,16 +149,17 @@ class TabularMLP(Network):
         _check(hidden_sizes, activation, n_bins, n_channels, n_waves, level_channels)
         super().__init__()
         sizes = column_sizes(in_features, n_categories)
+        functions = functions_of_a_column((sizes == 0).sum(), n_channels, n_waves)
+        self.n_channels, self.n_waves = functions
         self.input = TableEncoding(
             sizes,
             3.0 if clip is True else clip,
-            n_bins,
+            n_bins if self.n_channels else 0,
             gaps=gaps,
             embeds=level_channels > 0,
         )
         self.out_features, self.n_members = out_features, n_members
         self.hidden_sizes = tuple(hidden_sizes)
-        self.n_channels, self.n_waves = n_channels, n_waves
         self.level_channels, self.frequency_scale = level_channels, frequency
         self.gates, self.gate_rate = gates, gate_rate
         self.embedding_rate = embedding_rate
@@ -186,7 +196,7 @@ class TabularMLP(Network):
     @property
     def _embedded_width(self) -> int:
         """Width of the embedded row, which hidden layers follow."""
-        n_numbers = len(self.input.of_numbers) * (self.n_channels + self.n_waves)
+        n_numbers = len(self.input.of_numbers) * ((self.n_channels or 1) + self.n_waves)
         n_embedded = len(self.input.of_embedded) * self.level_channels
         return n_numbers + self.input.n_indicators + n_embedded
 
@@ -201,8 +211,9 @@ class TabularMLP(Network):
         if n_parameters > _MANY_PARAMETERS:
             warn(
                 f"For {in_features} columns, this network has {n_parameters:,} "
-                "parameters; module='mlp' is much smaller, and takes sparse tables of "
-                "thousands of columns."
+                "parameters. Fewer members (n_members=4) or a narrower first layer "
+                "(module__hidden_sizes=(32, 64)) make it smaller in proportion; "
+                "module='linear' has one weight a column."
             )
 
     def prepare(self, x: Tensor) -> Tensor:
@@ -247,6 +258,8 @@ class TabularMLP(Network):
 
         (members or 1, batch, columns, bins) -> (members, batch, columns * channels)
         """
+        if not self.n_channels:
+            return encoded[..., 0] * self.number_gate.unsqueeze(1)
         n_columns, _, n_members, n_channels = self.embedding.shape
         batch = encoded.shape[1]  # len() would fix it in an exported graph
         gate = self.number_gate.t()[:, None, :, None]
@@ -351,6 +364,10 @@ class TabularMLP(Network):
             information = np.ones_like(information)
         is_constant = encoding.is_constant.cpu().numpy()
         gates = torch.from_numpy(gates_from(information, is_constant))
+        if not self.n_channels:
+            width = encoding.n_encoded + encoding.n_indicators
+            scale = deviations(lambda x: self.input(x)[:, :width], X, weight, gates)
+            gates[:, :width] /= scale
         widths = [len(gate.T) for gate in self._gates]
         for gate, start in zip(self._gates, gates.split(widths, dim=1), strict=True):
             gate.copy_(start)
@@ -384,11 +401,17 @@ class TabularMLP(Network):
             decaying = [*decaying, self.level_embedding]
         taken = {id(p) for p in (*embeds, *self._gates, *decaying)}
         others = [p for p in self.parameters() if id(p) not in taken]
+        rate = 1.0 if self.n_channels else first_rate(self._embedded_width)
+        first = []
+        if rate < 1:
+            first = [{"params": decaying[:1], "rate": rate, "decays": True}]
+            decaying = decaying[1:]
         return [
+            *first,
             {"params": decaying, "rate": 1.0, "decays": True},
             {"params": others, "rate": 1.0, "decays": False},
             {"params": embeds, "rate": self.embedding_rate, "decays": False},
-            {"params": self._gates, "rate": self.gate_rate, "decays": False},
+            {"params": self._gates, "rate": self.gate_rate * rate, "decays": False},
         ]
 
     @property
@@ -438,8 +461,8 @@ def _check(
     hidden_sizes: Sequence[int],
     activation: str,
     n_bins: int | str,
-    n_channels: int,
-    n_waves: int,
+    n_channels: int | str,
+    n_waves: int | str,
     level_channels: int,
 ) -> None:
     check_layers(hidden_sizes, activation, list(ACTIVATIONS))
@@ -447,9 +470,12 @@ def _check(
         raise ValueError(
             f"module__n_bins must be 'auto' or a positive integer, however: {n_bins=}"
         )
-    if n_channels < 1 or n_waves < 0 or level_channels < 0:
+    if n_bins != "auto" and int(n_bins) < 1:
+        raise ValueError(f"module__n_bins must be at least 1, however: {n_bins=}")
+    counts = [n for n in (n_channels, n_waves) if n != "auto"] + [level_channels]
+    if any(not isinstance(n, Integral) or n < 0 for n in counts):
         raise ValueError(
-            "module__n_channels must be at least 1, module__n_waves and "
+            "module__n_channels and module__n_waves must be 'auto' or at least 0, "
             "module__level_channels at least 0, however: "
             f"{n_channels=}, {n_waves=}, {level_channels=}"
         )

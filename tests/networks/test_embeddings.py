@@ -262,8 +262,8 @@ def test_encoding_works_on_the_last_axis(shape):
 
 
 def test_encoding_rejects_bins():
-    with pytest.raises(ValueError, match="module__n_bins must be at least 1, however"):
-        PiecewiseLinearEncoding(3, n_bins=0)
+    with pytest.raises(ValueError, match="module__n_bins must be at least 0, however"):
+        PiecewiseLinearEncoding(3, n_bins=-1)
 
 
 # -- information -----------------------------------------------------------------------

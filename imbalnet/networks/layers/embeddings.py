@@ -125,7 +125,7 @@ class PiecewiseLinearEncoding(nn.Module):
     in_features : int
         Number of columns.
     n_bins : int, default=32
-        Largest number of bins of a column.
+        Largest number of bins of a column; 0 leaves the number alone.
 
     References
     ----------
@@ -146,8 +146,8 @@ class PiecewiseLinearEncoding(nn.Module):
     inverse_width: Tensor
 
     def __init__(self, in_features: int, n_bins: int = 32) -> None:
-        if n_bins < 1:
-            raise ValueError(f"module__n_bins must be at least 1, however: {n_bins=}")
+        if n_bins < 0:
+            raise ValueError(f"module__n_bins must be at least 0, however: {n_bins=}")
         super().__init__()
         self.register_buffer("start", torch.zeros(in_features, n_bins))
         self.register_buffer("inverse_width", torch.zeros(in_features, n_bins))

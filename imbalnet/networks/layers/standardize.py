@@ -124,7 +124,7 @@ class Standardize(nn.Module):
         del y
         before = _as_numpy(self.weight_sum), _as_numpy(self.mean)
         moments = *before, _as_numpy(self.deviation) ** 2
-        for rows, weight in _dense_chunks(X, sample_weight):
+        for rows, weight in dense_chunks(X, sample_weight):
             moments = _merge(moments, _moments(rows, weight))
         total, mean, variance = moments
         # the variance of a constant column is rounding error
@@ -235,7 +235,7 @@ def heavy_columns(
 def _range_of(X: Any) -> tuple[NDArray, NDArray]:
     """Return the least and the greatest finite value of each column."""
     low, high = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
-    for rows, _ in _dense_chunks(X, np.empty(X.shape[0])):
+    for rows, _ in dense_chunks(X, np.empty(X.shape[0])):
         is_finite = np.isfinite(rows)
         low = np.minimum(low, rows.min(axis=0, where=is_finite, initial=np.inf))
         high = np.maximum(high, rows.max(axis=0, where=is_finite, initial=-np.inf))
@@ -277,7 +277,7 @@ def _merge(a: _Moments, b: _Moments) -> _Moments:
     return total, a[1] + share * delta, variance
 
 
-def _dense_chunks(X: Any, weight: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
+def dense_chunks(X: Any, weight: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
     """Yield float64 chunks of rows, so that X is not copied as a whole."""
     step = max(1, _CHUNK_ELEMENTS // max(1, X.shape[1]))
     for part in gen_batches(X.shape[0], step):

@@ -62,7 +62,7 @@ class TableEncoding(nn.Module):
     clip : float
         Bound of :class:`RobustScale`.
     n_bins : int or "auto"
-        Largest number of bins of a column.
+        Largest number of bins of a column; with 0 a number is only scaled.
     gaps, flags, embeds : bool
         Whether gaps, columns of two values, and columns of many levels are encoded
         apart from numbers, or from frequent levels.
@@ -247,6 +247,8 @@ class TableEncoding(nn.Module):
 
     def _scaled_edges(self, numbers: Any, weight: NDArray) -> list[Tensor]:
         n_columns, n_bins = self.encoding.start.shape
+        if not n_bins:
+            return []
         table = self.encoding.start.new_full((n_bins + 1, n_columns), torch.nan)
         sizes = []
         for j, (values, is_there) in enumerate(present_values(numbers)):

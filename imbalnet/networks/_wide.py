@@ -1,0 +1,69 @@
+"""What :class:`TabularMLP` does with many columns: how many inputs one of them has.
+
+Up to 128 columns of numbers have four piecewise linear functions and four waves each.
+More columns share 1,024 inputs, and beyond 512 columns, such as the counts of words, an
+input is the number itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+
+from imbalnet.networks.layers.standardize import Standardize, dense_chunks
+
+_MOST_FUNCTIONS = 8
+_ALL_FUNCTIONS = 1024
+# Inputs up to which the first layer learns as fast as the others. A step of Adam moves
+# a hidden unit by the learning rate times the number of its inputs.
+_INPUTS_AT_FULL_RATE = 256
+
+
+def functions_of_a_column(
+    n_columns: int, n_channels: int | str, n_waves: int | str
+) -> tuple[int, int]:
+    """Return how many piecewise linear functions and waves a column has.
+
+    No function means that the number itself is the input.
+
+    Examples
+    --------
+    >>> [functions_of_a_column(n, "auto", "auto") for n in (128, 250, 400, 2_500)]
+    [(4, 4), (2, 2), (1, 1), (0, 0)]
+    """
+    n_functions = _ALL_FUNCTIONS // max(n_columns, 1)
+    n_functions = min(n_functions, _MOST_FUNCTIONS)
+    if n_channels == "auto":
+        n_channels = (n_functions + 1) // 2 if n_functions > 1 else 0
+    if n_waves == "auto":
+        n_waves = n_functions // 2
+    return int(n_channels), int(n_waves)
+
+
+def first_rate(n_inputs: int) -> float:
+    """Return the factor of the first layer's learning rate for many inputs."""
+    return min(1.0, _INPUTS_AT_FULL_RATE / max(n_inputs, 1))
+
+
+def deviations(
+    inputs_of: Callable[[Tensor], Tensor], X: Any, weight: NDArray, like: Tensor
+) -> Tensor:
+    """Compute the standard deviation of each input over the rows; 1 for constants.
+
+    Sparse tables become dense in parts.
+    """
+    layer = None
+    rows_of = sparse.csr_matrix(X) if sparse.issparse(X) else X
+    for rows, share in dense_chunks(rows_of, weight):
+        part = torch.from_numpy(rows).to(like)
+        z = inputs_of(part).cpu().double().numpy()
+        layer = layer or Standardize(z.shape[1]).double()
+        layer.update_from(z, None, np.asarray(share))
+    assert layer is not None  # there are rows
+    return layer.scale.to(like)
