@@ -66,7 +66,8 @@ class Table(Dataset):
     A dense table is on the device as a whole, where it fits. A sparse one, and one that
     is not resident, stay in main memory and follow block by block.
 
-    Nothing is copied where dtype and device fit. `weight` are the loss weights of the
+    With `keeps_sparse` the batches of a sparse table are sparse tensors. Nothing is
+    copied where dtype and device fit. `weight` are the loss weights of the
     table's rows (None: the sample weights), `order` draws the rows of an epoch (None:
     as they are), and `features` are those of the table, if they are on the device
     already.
@@ -80,10 +81,12 @@ class Table(Dataset):
         weight: NDArray | None = None,
         order: Shuffle | IndexSampler | None = None,
         features: Any = None,
+        keeps_sparse: bool = False,
     ) -> None:
         self.dtype, self.device = place.dtype, place.device
         self.table: Any = rows.X if features is None else features
         is_dense = not sparse.issparse(self.table)
+        self.keeps_sparse = keeps_sparse and not is_dense
         self.is_resident = is_dense and place.is_resident
         home = self.device if self.is_resident else torch.device("cpu")
         if is_dense:
@@ -112,8 +115,9 @@ class Table(Dataset):
         no copy.
         """
         rows = self._table_rows(positions)
+        features = self._sparse if self.keeps_sparse else self._features
         return (
-            self._features(rows),
+            features(rows),
             self._to_device(_at(self.codes, rows)).long(),
             self._to_device(_at(self.weight, rows)),
         )
@@ -150,6 +154,15 @@ class Table(Dataset):
             dense = torch.from_numpy(self.table[chosen].toarray())
             return self._to_device(dense.to(self.dtype))
         return self._to_device(_at(self.table, rows))
+
+    def _sparse(self, rows: Tensor | slice) -> Tensor:
+        """Gather rows of a sparse table as a sparse tensor."""
+        part = self.table[rows.numpy() if isinstance(rows, Tensor) else rows].tocoo()
+        place = torch.from_numpy(np.stack([part.row, part.col]).astype(np.int64))
+        values = torch.from_numpy(part.data).to(self.dtype)
+        shape = torch.Size(part.shape)
+        rows = torch.sparse_coo_tensor(place, values, shape, check_invariants=False)
+        return rows.to(self.device).coalesce()
 
     def _to_device(self, values: Tensor) -> Tensor:
         """Bring a block over; from pinned memory, while the device goes on working."""
@@ -229,6 +242,8 @@ class TensorBatches:
 
 
 def _cut(block: tuple[Tensor, ...], sizes: list[int]) -> Iterator[Any]:
+    if len(sizes) == 1:  # sparse rows cannot be split
+        return iter([block])
     return zip(*(column.split(sizes) for column in block), strict=True)
 
 

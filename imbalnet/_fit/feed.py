@@ -44,20 +44,27 @@ def training_feed(
     machine: Machine,
     *,
     shares_batches: bool,
+    keeps_sparse: bool = False,
 ) -> Feed:
     """Return the training rows of a network, or of all its members.
 
-    `shares_batches` tells whether the network can prepare a batch once for all members.
+    `shares_batches` tells whether the network can prepare a batch once for all members,
+    `keeps_sparse` whether the one batch of a sparse table stays sparse; members share
+    it then.
     """
     first = plans[0]
+    is_one_batch = all(plan.order is None for plan in plans)
+    keeps_sparse = keeps_sparse and is_one_batch and sparse.issparse(first.rows.X)
     if len(plans) == 1:
         weight, early = (
             None if factor is None else first.rows.weighted_by_class(factor).weight
             for factor in (first.factor, first.early_factor)
         )
         place = _place(first.rows, machine)
+        weights = {"weight": weight, "early_weight": early}
+        order = first.order
         return Feed(
-            first.rows, place, weight=weight, early_weight=early, order=first.order
+            first.rows, place, **weights, order=order, keeps_sparse=keeps_sparse
         )
     early_factors = [p.early_factor for p in plans if p.early_factor is not None]
     factors = [np.stack([plan.factor for plan in plans])]
@@ -65,13 +72,16 @@ def training_feed(
         factors.insert(0, np.stack(early_factors))
     is_one_table = all(plan.rows.X is first.rows.X for plan in plans)
     is_shuffled = all(isinstance(plan.order, Shuffle) for plan in plans)
-    if shares_batches and is_one_table and is_shuffled:
+    if is_one_table and (keeps_sparse or (shares_batches and is_shuffled)):
         folds = None if held_out is None else held_out.folds
         rows = first.rows
         if held_out is not None and folds is not None:
             rows = held_out.rows
-        order = Shuffle(len(rows), first.order.rng)  # type: ignore[union-attr]
-        return SharedFeed(rows, _place(rows, machine), factors, folds, order)
+        order = None
+        if isinstance(first.order, Shuffle):
+            order = Shuffle(len(rows), first.order.rng)
+        place = _place(rows, machine)
+        return SharedFeed(rows, place, factors, folds, order, keeps_sparse)
     rows, positions = in_one_table([plan.rows for plan in plans])
     orders = [plan.order for plan in plans if plan.order is not None] or None
     return MemberFeed(rows, _place(rows, machine), factors, positions, orders)
@@ -178,13 +188,17 @@ class _EnsembleFeed(Feed):
     """
 
     def __init__(
-        self, rows: Rows, place: Place, factors: list[NDArray[np.float64]]
+        self,
+        rows: Rows,
+        place: Place,
+        factors: list[NDArray[np.float64]],
+        keeps_sparse: bool = False,
     ) -> None:
         self.is_weighted = rows.weight is not None
         unit = rows.weight.max() if rows.weight is not None else 1.0
         # float32 does not hold every scale
         weight = rows.weight / unit if rows.weight is not None else None
-        super().__init__(rows, place, weight=weight)
+        super().__init__(rows, place, weight=weight, keeps_sparse=keeps_sparse)
         home = self.codes.device
         self.factors_by_phase = [
             as_tensor(phase * unit, home, dtype=self.dtype) for phase in factors
@@ -337,17 +351,22 @@ class SharedFeed(_EnsembleFeed):
         factors: list[NDArray[np.float64]],
         folds: NDArray[np.integer] | None,
         order: Shuffle | None = None,
+        keeps_sparse: bool = False,
     ) -> None:
         if folds is not None:
             is_held = folds >= 0
             held_out = np.bincount(folds[is_held], minlength=len(factors[-1]))[:, None]
             scale = len(folds) / np.maximum(len(folds) - held_out, 1)
             factors = [phase * scale for phase in factors]
-        super().__init__(rows, place, factors)
+        super().__init__(rows, place, factors, keeps_sparse)
         home = self.codes.device
         self.order = order
         self.members = torch.arange(self.n_members, device=home)
         self.folds = None if folds is None else as_tensor(folds, home)
+
+    def epoch(self, batch_size: int) -> tuple[Tensor | None, list[int]]:
+        """Return an epoch's rows; sparse ones are one batch, of all members' rows."""
+        return (None, [len(self)]) if self.keeps_sparse else super().epoch(batch_size)
 
     def take(self, positions: Tensor | slice) -> Batch:
         """Gather rows, and their class and weight for each member (two axes)."""

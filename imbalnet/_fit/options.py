@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 from torch import nn
 
 from imbalnet._fit.cv import check_cv_alone, name_of_cv, read_splits
@@ -164,8 +163,8 @@ def _optimizer_of(params: Mapping[str, Any], in_parts: bool) -> Any:
     """Return the optimiser's name or class.
 
     L-BFGS solves the convex problem of a linear model. It needs all rows in one batch,
-    which ``partial_fit`` and sparse tables do not have (``in_parts``), and in which a
-    ranking loss would compare all pairs.
+    which ``partial_fit`` does not have (``in_parts``), and in which a ranking loss
+    would compare all pairs.
     """
     if params["optimizer"] != "auto":
         return params["optimizer"]
@@ -200,8 +199,7 @@ class _Resolver:
         self.is_partial, self.splits = is_partial, splits
         self.recipe = find_recipe(params["module"], params["preset"])
         self.module = _module_of(params)
-        in_parts = is_partial or sparse.issparse(rows.X)
-        self.optimizer_name = _optimizer_of(params, in_parts)
+        self.optimizer_name = _optimizer_of(params, is_partial)
         self.solves = self.optimizer_name == "lbfgs"
         self.n_members = self._n_members()
 

@@ -156,6 +156,7 @@ def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
         run.held_out,
         options.machine,
         shares_batches=net.network_.shares_batches,
+        keeps_sparse=net.network_.multiplies_sparse and not options.machine.compile,
     )
     valid_feed = None
     if run.held_out is not None:

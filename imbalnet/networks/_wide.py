@@ -20,8 +20,8 @@ from imbalnet.networks.layers.standardize import Standardize, dense_chunks
 
 _MOST_FUNCTIONS = 8
 _ALL_FUNCTIONS = 1024
-# Inputs up to which the first layer learns as fast as the others. A step of Adam moves
-# a hidden unit by the learning rate times the number of its inputs.
+# Inputs up to which the learning rate stays. A step of Adam moves a hidden unit by the
+# rate times the number of its inputs.
 _INPUTS_AT_FULL_RATE = 256
 
 
@@ -46,8 +46,8 @@ def functions_of_a_column(
     return int(n_channels), int(n_waves)
 
 
-def first_rate(n_inputs: int) -> float:
-    """Return the factor of the first layer's learning rate for many inputs."""
+def wide_rate(n_inputs: int) -> float:
+    """Return the factor of the learning rate for many inputs."""
     return min(1.0, _INPUTS_AT_FULL_RATE / max(n_inputs, 1))
 
 

@@ -40,6 +40,9 @@ class Network(nn.Module):
     members_share_rows : bool
         Whether members share weights, so that none can hold out rows. Read from the
         class; False by default.
+    multiplies_sparse : bool
+        Whether ``forward`` takes rows as a sparse (COO) tensor, so that a batch of a
+        sparse table need not become dense. False by default.
     prepared_width : int
         Number of values of a prepared row, by which memory is planned; 0, the default,
         stands for no more than there are features.
@@ -66,6 +69,7 @@ class Network(nn.Module):
     accepts_missing: bool = False
     shares_batches: bool = False
     members_share_rows: bool = False
+    multiplies_sparse: bool = False
     prepared_width: int = 0
 
     def forward(self, x: Tensor) -> Tensor:
@@ -191,7 +195,7 @@ class PlainNetwork:
 _DEFAULTS = Network()
 _OPTIONAL = {
     *("accepts_missing", "shares_batches", "members_share_rows", "prepared_width"),
-    *("update_from", "initialize_output", "shift_output"),
+    *("multiplies_sparse", "update_from", "initialize_output", "shift_output"),
 }
 
 

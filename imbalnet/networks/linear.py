@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imbalnet.networks.base import as_logits
+from imbalnet.networks.layers.standardize import Standardize
 from imbalnet.networks.mlp import MLP
 
 
@@ -66,13 +67,27 @@ class LinearModel(MLP):
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
+    @property
+    def multiplies_sparse(self) -> bool:  # type: ignore[override]
+        """Whether all columns are numbers: rows may then be a sparse tensor."""
+        return isinstance(self.input, Standardize)
+
     def forward(self, x: Tensor) -> Tensor:
         """Compute the logits of a batch.
 
-        It is a forward of its own so that training does not standardise whole blocks:
-        the bits would depend on where in a block a batch begins.
+        Those of a sparse tensor come from the coefficients for raw columns. It is a
+        forward of its own so that training does not standardise whole blocks: the bits
+        would depend on where in a block a batch begins.
         """
+        if x.is_sparse:
+            weight, bias = self._raw_coefficients()
+            return as_logits(x @ weight.t() + bias)
         return as_logits(self.body(self.prepare(x)))
+
+    def _raw_coefficients(self) -> tuple[Tensor, Tensor]:
+        shift, scale = self.input.shift_and_scale()
+        weight = (self.output.weight / scale).masked_fill(self.input.is_constant, 0.0)
+        return weight, self.output.bias - weight @ shift
 
     def initialize_output(self, logits: Tensor) -> None:
         """Set the bias to `logits`, of shape (out_features,)."""

@@ -66,6 +66,11 @@ class Members(Network):
         )
         self.is_split = is_split(self.members[0])
 
+    @property
+    def multiplies_sparse(self) -> bool:  # type: ignore[override]
+        """Whether the members take rows as a sparse tensor."""
+        return all(network_of(member).multiplies_sparse for member in self.members)
+
     def forward(self, x: Tensor) -> Tensor:
         """Compute the logits of a batch by whole members, so that their hooks run."""
         return _logits(self.members, self._rows_of_each(x))

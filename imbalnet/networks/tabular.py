@@ -21,7 +21,7 @@ from imbalnet.networks._information import (
     mutual_information,
     weight_of_a_row,
 )
-from imbalnet.networks._wide import deviations, first_rate, functions_of_a_column
+from imbalnet.networks._wide import deviations, functions_of_a_column, wide_rate
 from imbalnet.networks.base import Network
 from imbalnet.networks.layers.categories import FEWEST_ROWS, column_sizes
 from imbalnet.networks.layers.dropout import ByteDropout
@@ -58,7 +58,7 @@ class TabularMLP(Network):
 
     More than 128 columns of numbers share 1,024 functions and cosines. Of more than
     512, such as the counts of words, the scaled numbers themselves are inputs, which
-    are gated by their information over their standard deviation, and the first layer
+    are gated by their information over their standard deviation, and the network
     learns more slowly.
 
     **Shape**
@@ -401,17 +401,13 @@ class TabularMLP(Network):
             decaying = [*decaying, self.level_embedding]
         taken = {id(p) for p in (*embeds, *self._gates, *decaying)}
         others = [p for p in self.parameters() if id(p) not in taken]
-        rate = 1.0 if self.n_channels else first_rate(self._embedded_width)
-        first = []
-        if rate < 1:
-            first = [{"params": decaying[:1], "rate": rate, "decays": True}]
-            decaying = decaying[1:]
+        rate = 1.0 if self.n_channels else wide_rate(self._embedded_width)
+        embedding_rate, gate_rate = self.embedding_rate * rate, self.gate_rate * rate
         return [
-            *first,
-            {"params": decaying, "rate": 1.0, "decays": True},
-            {"params": others, "rate": 1.0, "decays": False},
-            {"params": embeds, "rate": self.embedding_rate, "decays": False},
-            {"params": self._gates, "rate": self.gate_rate * rate, "decays": False},
+            {"params": decaying, "rate": rate, "decays": True},
+            {"params": others, "rate": rate, "decays": False},
+            {"params": embeds, "rate": embedding_rate, "decays": False},
+            {"params": self._gates, "rate": gate_rate, "decays": False},
         ]
 
     @property

@@ -144,6 +144,40 @@ def test_linear_is_logistic_regression_on_many_rows_too(rng):
     np.testing.assert_allclose(clf.fit(X, y).coef_, reference.coef_, rtol=1e-4)
 
 
+@pytest.mark.parametrize("module__standardize", [True, False])
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("optimizer", ["auto", "adamw"])
+def test_linear_is_the_same_on_sparse_and_dense_rows(
+    rare, optimizer, n_members, module__standardize
+):
+    X, y = rare
+    X = np.column_stack([X * (X > 0.5), np.full(len(y), 3.0)])
+    params = {"n_members": n_members, "optimizer": optimizer, "random_state": 0}
+    params |= {"class_weight": "balanced", "max_epochs": 10}
+    params |= {"module__standardize": module__standardize}
+    weight = np.random.default_rng(0).integers(0, 3, len(y))
+    of_sparse, of_dense = (
+        BalancedNeuralClassifier("linear", **params)
+        .fit(table, y, sample_weight=weight)
+        .predict_proba(X)
+        for table in (sparse.csr_matrix(X), X)
+    )
+    np.testing.assert_allclose(of_sparse, of_dense, atol=1e-5)
+
+
+def test_linear_on_sparse_rows_is_logistic_regression(rng):
+    """Three classes, and more columns than rows."""
+    X = sparse.random(400, 600, 0.05, "csr", random_state=0)
+    y = (np.asarray(X[:, :50].sum(axis=1)).ravel() > 1.5).astype(int)
+    y[np.asarray(X[:, 50:100].sum(axis=1)).ravel() > 1.8] = 2
+    clf = BalancedNeuralClassifier("linear", random_state=0).fit(X, y)
+    scaled = StandardScaler().fit_transform(X.toarray())
+    reference = LogisticRegression(tol=1e-9, max_iter=10_000).fit(scaled, y)
+    np.testing.assert_allclose(
+        clf.predict_proba(X), reference.predict_proba(scaled), atol=1e-4
+    )
+
+
 def test_linear_on_a_sparse_table_works_block_by_block(rare, monkeypatch):
     X, y = rare
     X = X * (X > 0.5)
@@ -158,7 +192,5 @@ def test_linear_on_a_sparse_table_works_block_by_block(rare, monkeypatch):
     clf = BalancedNeuralClassifier(module="linear", random_state=0)
     clf.fit(sparse.csr_matrix(X), y)
     monkeypatch.undo()
-    assert sorted(sizes)[-2] <= 75  # the standardising layer takes chunks of its own
-    dense = BalancedNeuralClassifier(module="linear").fit(X, y)
-    agreement = np.corrcoef(clf.decision_function(X), dense.decision_function(X))
-    assert agreement[0, 1] > 0.99
+    # all but the chunks of the standardising layer: products take sparse rows
+    assert sorted(sizes)[-2] <= 75

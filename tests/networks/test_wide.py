@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score
 from imbalnet import BalancedNeuralClassifier
 from imbalnet.networks import TabularMLP
 from imbalnet.networks import tabular as module_of_tabular
-from imbalnet.networks._wide import first_rate, functions_of_a_column
+from imbalnet.networks._wide import functions_of_a_column, wide_rate
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +76,9 @@ def test_functions_fall_with_the_number_of_columns():
     assert functions_of_a_column(2_000, "auto", 2) == (0, 2)
 
 
-def test_first_rate_falls_with_the_number_of_inputs():
-    assert first_rate(0) == first_rate(256) == 1.0
-    assert first_rate(2_560) == pytest.approx(0.1)
+def test_wide_rate_falls_with_the_number_of_inputs():
+    assert wide_rate(0) == wide_rate(256) == 1.0
+    assert wide_rate(2_560) == pytest.approx(0.1)
 
 
 def wide_network(X, y, **params):
@@ -99,7 +99,7 @@ def test_wide_inputs_are_scaled_numbers_over_their_deviation(few_documents):
     torch.testing.assert_close(deviation, deviation[:1].expand_as(deviation))
 
 
-def test_wide_network_is_small_and_its_first_layer_slow(few_documents):
+def test_wide_network_is_small_and_learns_slowly(few_documents):
     X, y = few_documents
     network = wide_network(X, y)
     width = network.hidden[0].weight.shape[1]
@@ -110,8 +110,8 @@ def test_wide_network_is_small_and_its_first_layer_slow(few_documents):
         for group in network.parameter_groups()
         for p in group["params"]
     }
-    assert rates[id(network.hidden[0].weight)] == first_rate(width) < 1
-    assert rates[id(network.output.weight)] == 1.0
+    assert rates[id(network.hidden[0].weight)] == wide_rate(width) < 1
+    assert rates[id(network.number_gate)] == network.gate_rate * wide_rate(width)
 
 
 @pytest.mark.parametrize("n_channels", [0, "auto"])
