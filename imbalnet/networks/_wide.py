@@ -7,14 +7,12 @@ input is the number itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from torch import Tensor
+from torch import nn
 
 from imbalnet.networks.layers.standardize import Standardize, dense_chunks
 
@@ -51,19 +49,16 @@ def wide_rate(n_inputs: int) -> float:
     return min(1.0, _INPUTS_AT_FULL_RATE / max(n_inputs, 1))
 
 
-def deviations(
-    inputs_of: Callable[[Tensor], Tensor], X: Any, weight: NDArray, like: Tensor
-) -> Tensor:
-    """Compute the standard deviation of each input over the rows; 1 for constants.
+def standardize_from(
+    layer: Standardize, encoding: nn.Module, X: Any, weight: NDArray
+) -> None:
+    """Take mean and deviation of the first encoded inputs from the rows.
 
     Sparse tables become dense in parts.
     """
-    layer = None
-    rows_of = sparse.csr_matrix(X) if sparse.issparse(X) else X
-    for rows, share in dense_chunks(rows_of, weight):
-        part = torch.from_numpy(rows).to(like)
-        z = inputs_of(part).cpu().double().numpy()
-        layer = layer or Standardize(z.shape[1]).double()
-        layer.update_from(z, None, np.asarray(share))
-    assert layer is not None  # there are rows
-    return layer.scale.to(like)
+    layer.weight_sum.zero_()
+    width, like = layer.out_features, layer.mean
+    table = sparse.csr_matrix(X) if sparse.issparse(X) else X
+    for rows, share in dense_chunks(table, weight):
+        z = encoding(torch.from_numpy(rows).to(like))[:, :width]
+        layer.update_from(z.cpu().numpy(), None, share)

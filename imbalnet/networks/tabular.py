@@ -21,12 +21,13 @@ from imbalnet.networks._information import (
     mutual_information,
     weight_of_a_row,
 )
-from imbalnet.networks._wide import deviations, functions_of_a_column, wide_rate
+from imbalnet.networks._wide import functions_of_a_column, standardize_from, wide_rate
 from imbalnet.networks.base import Network
 from imbalnet.networks.layers.categories import FEWEST_ROWS, column_sizes
 from imbalnet.networks.layers.dropout import ByteDropout
 from imbalnet.networks.layers.embeddings import bin_edges, present_values
 from imbalnet.networks.layers.member_linear import MemberCosineLinear, MemberLinear
+from imbalnet.networks.layers.standardize import Standardize
 from imbalnet.networks.layers.table import TableEncoding
 from imbalnet.networks.mlp import ACTIVATIONS
 
@@ -57,9 +58,8 @@ class TabularMLP(Network):
     parameters, so that none learns from a fold that it holds out.
 
     More than 128 columns of numbers share 1,024 functions and cosines. Of more than
-    512, such as the counts of words, the scaled numbers themselves are inputs, which
-    are gated by their information over their standard deviation, and the network
-    learns more slowly.
+    512, such as the counts of words, the scaled numbers themselves are inputs,
+    which are standardised, and the network learns more slowly.
 
     **Shape**
 
@@ -177,6 +177,9 @@ class TabularMLP(Network):
     def _build_embedding(self) -> None:
         encoding, n_members = self.input, self.n_members
         n_numbers, n_bins = encoding.encoding.start.shape
+        self.standardize: Standardize | None = None
+        if not self.n_channels:
+            self.standardize = Standardize(encoding.n_encoded + encoding.n_indicators)
         embedding = torch.zeros(n_numbers, 1 + n_bins, n_members, self.n_channels)
         nn.init.normal_(embedding[:, 0])  # linear at first; the bins come in later
         self.embedding = nn.Parameter(embedding)
@@ -217,8 +220,12 @@ class TabularMLP(Network):
             )
 
     def prepare(self, x: Tensor) -> Tensor:
-        """Encode the columns."""
-        return self.input(x)
+        """Encode the columns; many are standardised too."""
+        z = self.input(x)
+        if self.standardize is None:
+            return z
+        width = self.standardize.out_features
+        return torch.cat([self.standardize(z[..., :width]), z[..., width:]], dim=-1)
 
     @property
     def prepared_width(self) -> int:  # type: ignore[override]
@@ -308,6 +315,8 @@ class TabularMLP(Network):
             self.to(like).train(self.training)
         elif self.input.encoding.start.shape != before[1]:
             self._take_bins()
+        if self.standardize is not None:
+            standardize_from(self.standardize, self.input, X, sample_weight)
         self._initialize_gates(table, y, sample_weight, folds)
 
     @torch.no_grad()
@@ -364,10 +373,6 @@ class TabularMLP(Network):
             information = np.ones_like(information)
         is_constant = encoding.is_constant.cpu().numpy()
         gates = torch.from_numpy(gates_from(information, is_constant))
-        if not self.n_channels:
-            width = encoding.n_encoded + encoding.n_indicators
-            scale = deviations(lambda x: self.input(x)[:, :width], X, weight, gates)
-            gates[:, :width] /= scale
         widths = [len(gate.T) for gate in self._gates]
         for gate, start in zip(self._gates, gates.split(widths, dim=1), strict=True):
             gate.copy_(start)

@@ -88,14 +88,17 @@ def wide_network(X, y, **params):
     return network
 
 
-def test_wide_inputs_are_scaled_numbers_over_their_deviation(few_documents):
+def test_wide_inputs_are_standardised(few_documents):
     X, y = few_documents
     network = wide_network(X, y, gates=False)
     network.eval()
     h = network._embedded(network.prepare(torch.tensor(X.toarray()).float())[None])
     deviation = h.std((0, 1), correction=0)
-    # gates that start equal have mean square 1
+    # with gates that start equal
     assert h.shape == (2, 400, network.hidden[0].weight.shape[1])
+    torch.testing.assert_close(
+        h.mean((0, 1)), torch.zeros_like(deviation), atol=1e-4, rtol=0
+    )
     torch.testing.assert_close(deviation, deviation[:1].expand_as(deviation))
 
 
