@@ -56,16 +56,7 @@ def training_feed(
     is_one_batch = all(plan.order is None for plan in plans)
     keeps_sparse = keeps_sparse and is_one_batch and sparse.issparse(first.rows.X)
     if len(plans) == 1:
-        weight, early = (
-            None if factor is None else first.rows.weighted_by_class(factor).weight
-            for factor in (first.factor, first.early_factor)
-        )
-        place = _place(first.rows, machine)
-        weights = {"weight": weight, "early_weight": early}
-        order = first.order
-        return Feed(
-            first.rows, place, **weights, order=order, keeps_sparse=keeps_sparse
-        )
+        return _feed_of_one(first, machine, keeps_sparse)
     early_factors = [p.early_factor for p in plans if p.early_factor is not None]
     factors = [np.stack([plan.factor for plan in plans])]
     if early_factors:
@@ -85,6 +76,22 @@ def training_feed(
     rows, positions = in_one_table([plan.rows for plan in plans])
     orders = [plan.order for plan in plans if plan.order is not None] or None
     return MemberFeed(rows, _place(rows, machine), factors, positions, orders)
+
+
+def _feed_of_one(plan: TrainingPlan, machine: Machine, keeps_sparse: bool) -> Feed:
+    """Return the training rows of a network without members."""
+    weight, early = (
+        None if factor is None else plan.rows.weighted_by_class(factor).weight
+        for factor in (plan.factor, plan.early_factor)
+    )
+    return Feed(
+        plan.rows,
+        _place(plan.rows, machine),
+        weight=weight,
+        early_weight=early,
+        order=plan.order,
+        keeps_sparse=keeps_sparse,
+    )
 
 
 def validation_feed(
