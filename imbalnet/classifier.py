@@ -352,8 +352,9 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         Device of the network.
 
     coef_ : ndarray of shape (1, n_features_in_) or (n_classes, n_features_in_)
-        Coefficients for the raw features (with categories: for the numbers, then for
-        the levels of each category); ``module="linear"`` only. They are log odds where
+        Coefficients for the raw features (with categories and gaps: for the numbers,
+        then for the levels of each category, then for indicators of gaps);
+        ``module="linear"`` only. They are log odds where
         the loss is linear in them (cross entropy, logit adjustment, vector scaling),
         otherwise logits.
 

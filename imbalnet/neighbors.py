@@ -19,7 +19,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
 from imbalnet.networks import RobustScale
-from imbalnet.networks.layers.categories import MixedInput, dense
+from imbalnet.networks.layers.categories import dense
+from imbalnet.networks.layers.mixed import MixedInput
 from imbalnet.posterior import effective_weight
 
 __all__ = ["Neighbors", "fit_weight"]

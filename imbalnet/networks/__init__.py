@@ -9,10 +9,11 @@ from collections.abc import Callable
 from torch import nn
 
 from imbalnet.networks.base import Network, as_logits, is_split, network_of
-from imbalnet.networks.layers.categories import MixedInput, OneHot
+from imbalnet.networks.layers.categories import OneHot
 from imbalnet.networks.layers.cosine import CosineLinear
 from imbalnet.networks.layers.dropout import ByteDropout
 from imbalnet.networks.layers.embeddings import PiecewiseLinearEncoding, RobustScale
+from imbalnet.networks.layers.mixed import MixedInput
 from imbalnet.networks.layers.standardize import FillMissing, Standardize
 from imbalnet.networks.linear import LinearModel
 from imbalnet.networks.members import Members

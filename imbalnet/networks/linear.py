@@ -17,8 +17,7 @@ class LinearModel(MLP):
     """Logits that are linear in the features.
 
     Two classes have one set of coefficients, as in scikit-learn; the logit of the
-    negative class is 0. Missing numbers count as the column's mean. A categorical
-    column becomes one column for each frequent level, see :class:`OneHot`.
+    negative class is 0. Gaps and categories become columns as in :class:`MLP`.
 
     **Shape**
 
@@ -67,6 +66,10 @@ class LinearModel(MLP):
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
+    def _widen_first(self, width: int) -> None:
+        super()._widen_first(width)
+        self.reset_parameters()
+
     @property
     def multiplies_sparse(self) -> bool:  # type: ignore[override]
         """Whether all columns are numbers: rows may then be a sparse tensor."""
@@ -105,13 +108,14 @@ class LinearModel(MLP):
     def coefficients(self) -> tuple[NDArray, NDArray]:
         """Return coefficients and intercepts for raw columns.
 
-        With categories the columns are those behind the first layer: the numbers in
-        their order, then one column for each frequent level.
+        With categories or gaps the columns are those behind the first layer: the
+        numbers in their order, one column for each frequent level, and the indicators
+        of gaps.
 
         Returns
         -------
         coef : ndarray of shape (1, n_encoded) or (n_classes, n_encoded)
-            Without categories ``n_encoded`` is ``in_features``.
+            Without categories and gaps ``n_encoded`` is ``in_features``.
         intercept : ndarray of shape (1,) or (n_classes,)
             The logits at raw columns of 0.
         """

@@ -67,6 +67,11 @@ class Members(Network):
         self.is_split = is_split(self.members[0])
 
     @property
+    def prepared_width(self) -> int:  # type: ignore[override]
+        """Number of values of a prepared row, of all members together."""
+        return sum(network_of(member).prepared_width for member in self.members)
+
+    @property
     def multiplies_sparse(self) -> bool:  # type: ignore[override]
         """Whether the members take rows as a sparse tensor."""
         return all(network_of(member).multiplies_sparse for member in self.members)

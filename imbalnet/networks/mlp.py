@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from imbalnet.networks._checks import check_layers
 from imbalnet.networks.base import Network
-from imbalnet.networks.layers.categories import InputLayer, input_layer
 from imbalnet.networks.layers.cosine import CosineLinear
+from imbalnet.networks.layers.mixed import InputLayer, input_layer, with_gaps
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -25,8 +25,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class MLP(Network):
     """Standardised columns, hidden layers, logits.
 
-    Missing numbers count as the column's mean. A categorical column becomes one column
-    for each frequent level, see :class:`OneHot`.
+    Missing numbers count as the column's mean, and where at least five rows lack a
+    column, an indicator of its gaps is a column too. A categorical column becomes one
+    column for each level with at least five rows, see :class:`OneHot`; the levels of
+    all columns have up to 4,096 columns.
 
     **Shape**
 
@@ -100,6 +102,11 @@ class MLP(Network):
         """Standardise numbers and encode categories."""
         return self.input(x)
 
+    @property
+    def prepared_width(self) -> int:  # type: ignore[override]
+        """Number of values of a prepared row."""
+        return getattr(self.input, "out_features", 0)
+
     def body(self, z: Tensor) -> Tensor:
         """Compute the logits of prepared rows."""
         return self.output(self.hidden(z))
@@ -116,9 +123,24 @@ class MLP(Network):
         del folds  # a single member holds out nothing
         if not isinstance(self.input, InputLayer):
             return
+        self.input = with_gaps(self.input, X)
         self.input.initialize_from(X, y, sample_weight)
-        first: Any = self.hidden[0] if len(self.hidden) else self.output
-        first.weight[:, self.input.is_constant] = 0.0
+        if self.input.out_features != self._first.weight.shape[1]:
+            self._widen_first(self.input.out_features)
+        self._first.weight[:, self.input.is_constant] = 0.0
+
+    @property
+    def _first(self) -> Any:
+        return self.hidden[0] if len(self.hidden) else self.output
+
+    def _widen_first(self, width: int) -> None:
+        """Draw the first layer anew, for the columns that the rows ask for."""
+        old = self._first
+        new = type(old)(width, old.weight.shape[0]).to(old.weight)
+        if len(self.hidden):
+            self.hidden[0] = new
+        else:
+            self.output = new
 
     def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
         """Merge further rows into the columns' mean and scale."""

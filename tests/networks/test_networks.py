@@ -24,7 +24,7 @@ from imbalnet.networks import (
     Standardize,
 )
 from imbalnet.networks.layers import standardize as preprocessing
-from imbalnet.networks.layers.categories import input_layer
+from imbalnet.networks.layers.mixed import input_layer
 
 needs_tabm = pytest.mark.skipif(find_spec("tabm") is None, reason="needs tabm")
 all_networks = pytest.mark.parametrize(
@@ -464,11 +464,12 @@ def test_mixed_input_puts_numbers_first(mixed):
     layer.initialize_from(X, y, np.ones(80))
     x = torch.tensor(X)
     encoded = layer(x)
-    assert encoded.shape == (80, layer.out_features) == (80, 11)
+    assert encoded.shape == (80, layer.out_features) == (80, 12)
     assert torch.equal(encoded[:, :2], layer.numbers(x[:, [0, 2]]))
-    assert torch.equal(encoded[:, 2:], layer.one_hot(x[:, [1, 3]]))
+    assert torch.equal(encoded[:, 2:11], layer.one_hot(x[:, [1, 3]]))
+    assert torch.equal(encoded[:, 11], x[:, 2].isnan().to(x.dtype))
     stacked = x.reshape(20, 4, 4)
-    assert torch.equal(layer(stacked).reshape(80, 11), encoded)
+    assert torch.equal(layer(stacked).reshape(80, 12), encoded)
 
 
 @pytest.mark.parametrize("standardize", [True, False])

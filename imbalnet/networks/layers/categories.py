@@ -1,4 +1,4 @@
-"""First layers of networks for tables with numbers and categories."""
+"""Layers that encode categories: a column for each frequent level, or its number."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
 
-from imbalnet.networks.layers.embeddings import RobustScale
-from imbalnet.networks.layers.standardize import FillMissing, Standardize
-
-# Most levels with their own column, and the rows that such a level needs.
+# Most levels with their own column by default, and the rows that such a level needs.
 _MOST_LEVELS = 40
 FEWEST_ROWS = 5
 
@@ -53,19 +50,25 @@ class OneHot(_CodePlaces):
     """One column for each frequent code of a categorical column, one for the others.
 
     :meth:`initialize_from` gives a column to each of the 40 most frequent codes
-    (weighted) with at least 5 rows. All others, unseen ones included, share the last
-    column, so that levels of single rows do not widen the network. If all rows fall
-    into one column, every code does, and has no effect.
+    (weighted) with at least 5 rows, or to more of them if `most_columns` allows it. All
+    others, unseen ones included, share the last column, so that levels of single rows
+    do not widen the network. If all rows fall into one column, every code does, and has
+    no effect.
 
     **Shape**
 
     - input: ``(..., n_columns)``, codes as whole numbers
-    - output: ``(..., out_features)``, 0 and 1, with ``min(n, 41)`` columns for n codes
+    - output: ``(..., out_features)``, 0 and 1, with ``min(n, 41)`` columns for n codes,
+      or more after :meth:`initialize_from`
 
     Parameters
     ----------
     n_categories : sequence of int
         Number of codes of each column.
+    most_columns : int, default=0
+        The output's width up to which :meth:`initialize_from` gives each code with at
+        least 5 rows its own column; beyond it, columns of many such codes share the
+        width evenly, and have 40 of their own at least.
 
     Examples
     --------
@@ -79,15 +82,20 @@ class OneHot(_CodePlaces):
     is_constant: Tensor
     is_common: Tensor
 
-    def __init__(self, n_categories: Sequence[int]) -> None:
+    def __init__(self, n_categories: Sequence[int], most_columns: int = 0) -> None:
         super().__init__(n_categories)
-        sizes = np.diff(self.starts)
-        widths = np.minimum(sizes, _MOST_LEVELS + 1)
-        self.bounds = [0, *np.cumsum(widths).tolist()]
+        self.most_columns = most_columns
+        self._lay_out(np.minimum(np.diff(self.starts), _MOST_LEVELS + 1))
         for i, (start, stop) in enumerate(pairwise(self.starts)):
-            codes = torch.arange(stop - start).clamp_(max=int(widths[i]) - 1)
+            width = self.bounds[i + 1] - self.bounds[i]
+            codes = torch.arange(stop - start).clamp_(max=width - 1)
             self.place[start:stop] = self.bounds[i] + codes
-        of_none = torch.zeros(self.out_features, dtype=torch.bool)
+
+    def _lay_out(self, widths: NDArray[np.int64]) -> None:
+        self.bounds = [0, *np.cumsum(widths).tolist()]
+        of_none = torch.zeros(
+            self.out_features, dtype=torch.bool, device=self.place.device
+        )
         self.register_buffer("is_constant", of_none)
         # what more than half of the rows have, by weight
         self.register_buffer("is_common", of_none.clone())
@@ -105,6 +113,7 @@ class OneHot(_CodePlaces):
     @torch.no_grad()
     def initialize_from(self, codes: NDArray, sample_weight: NDArray) -> None:
         """Choose the codes with their own column, from (n_rows, n_columns) codes."""
+        self._lay_out(self._widths(codes))
         for i, (start, stop) in enumerate(pairwise(self.starts)):
             low, high = self.bounds[i], self.bounds[i + 1]
             column = codes[:, i].astype(np.int64)
@@ -118,6 +127,22 @@ class OneHot(_CodePlaces):
             of_column = np.bincount(place - low, weight, minlength=high - low)
             is_common = of_column > sample_weight.sum() / 2
             self.is_common[low:high] = torch.from_numpy(is_common)
+
+    def _widths(self, codes: NDArray) -> NDArray[np.int64]:
+        """Return how many columns the codes of each column get."""
+        sizes = np.diff(self.starts)
+        widths = np.minimum(sizes, _MOST_LEVELS + 1)
+        wanted = np.array([n_frequent(column) for column in codes.T], dtype=np.int64)
+        has_many = wanted > _MOST_LEVELS
+        n_left = self.most_columns - widths[~has_many].sum()
+        if (wanted[has_many] + 1).sum() > n_left:
+            wanted = np.minimum(wanted, n_left // max(has_many.sum(), 1) - 1)
+        return np.where(has_many, np.maximum(widths, wanted + 1), widths)
+
+
+def n_frequent(codes: NDArray) -> int:
+    """Count the codes with at least 5 rows."""
+    return int((np.bincount(codes.astype(np.int64)) >= FEWEST_ROWS).sum())
 
 
 def _places(n_rows: NDArray, weight: NDArray, width: int) -> NDArray[np.int64]:
@@ -154,8 +179,7 @@ class LevelPlaces(_CodePlaces):
     @staticmethod
     def has_many(codes: NDArray) -> bool:
         """Whether a column has more frequent levels than :class:`OneHot` takes."""
-        n_rows = np.bincount(codes.astype(np.int64))
-        return int((n_rows >= FEWEST_ROWS).sum()) > _MOST_LEVELS
+        return n_frequent(codes) > _MOST_LEVELS
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the places of a batch."""
@@ -171,97 +195,6 @@ class LevelPlaces(_CodePlaces):
             place = np.where(is_own, np.cumsum(is_own), 0)  # 0 is that of the others
             self.place[start:stop] = torch.from_numpy(self.n_places + place)
             self.n_places += int(is_own.sum()) + 1
-
-
-class MixedInput(nn.Module):
-    """Apply one layer to columns of numbers, and :class:`OneHot` to categories.
-
-    **Shape**
-
-    - input: ``(..., in_features)``
-    - output: ``(..., out_features)``: the numbers in their order, then the columns of
-      the first categorical column, of the second, and so on
-    """
-
-    of_numbers: Tensor
-    of_categories: Tensor
-
-    def __init__(
-        self, n_categories: Sequence[int], numbers: Standardize | RobustScale
-    ) -> None:
-        super().__init__()
-        sizes = np.asarray(n_categories)
-        self.numbers = numbers
-        self.one_hot = OneHot(sizes[sizes > 0].tolist())
-        for name, where in (("of_numbers", sizes == 0), ("of_categories", sizes > 0)):
-            places = torch.from_numpy(np.flatnonzero(where))
-            self.register_buffer(name, places, persistent=False)
-
-    @property
-    def out_features(self) -> int:
-        """Width of the output."""
-        return len(self.of_numbers) + self.one_hot.out_features
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scale and encode a batch."""
-        if not len(self.of_categories):
-            return self.numbers(x)
-        numbers = self.numbers(x.index_select(-1, self.of_numbers))
-        codes = x.index_select(-1, self.of_categories)
-        return torch.cat([numbers, self.one_hot(codes)], dim=-1)
-
-    def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
-        """Take statistics and frequent levels from the training rows."""
-        self.one_hot.initialize_from(self.codes_in(X), sample_weight)
-        self.numbers.initialize_from(self.numbers_in(X), y, sample_weight)
-
-    def update_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
-        """Merge further rows into the statistics; the frequent levels stay."""
-        if not isinstance(self.numbers, RobustScale):  # quantiles cannot be merged
-            self.numbers.update_from(self.numbers_in(X), y, sample_weight)
-
-    def numbers_in(self, X: Any) -> Any:
-        """Select the columns of numbers."""
-        return X[:, self.of_numbers.cpu().numpy()]
-
-    def codes_in(self, X: Any) -> NDArray:
-        """Select the columns of categories, as a dense array."""
-        return dense(X[:, self.of_categories.cpu().numpy()])
-
-    @property
-    def is_constant(self) -> Tensor:
-        """Whether an output was constant, of shape ``(out_features,)``."""
-        return torch.cat([self.numbers.is_constant, self.one_hot.is_constant])
-
-    def shift_and_scale(self) -> tuple[Tensor, Tensor]:
-        """Return shift and scale: numbers are ``(x - shift) / scale``."""
-        assert not isinstance(self.numbers, RobustScale)  # which is not linear
-        shift, scale = self.numbers.shift_and_scale()
-        n_encoded = self.one_hot.out_features
-        zeros, ones = shift.new_zeros(n_encoded), scale.new_ones(n_encoded)
-        return torch.cat([shift, zeros]), torch.cat([scale, ones])
-
-
-InputLayer = Standardize | MixedInput
-
-
-def input_layer(
-    in_features: int,
-    n_categories: Sequence[int] | None = None,
-    *,
-    standardize: bool = True,
-    clip: float | bool | None = None,
-) -> InputLayer:
-    """Build the first layer of a network; the arguments are those of :class:`MLP`."""
-    if clip is True and not standardize:
-        raise ValueError(
-            "module__clip=True accepts infinite values, which needs standardised "
-            f"columns, however: {standardize=}"
-        )
-    sizes = column_sizes(in_features, n_categories)
-    n_numbers = int((sizes == 0).sum())
-    numbers = Standardize(n_numbers, clip) if standardize else FillMissing(n_numbers)
-    return numbers if n_numbers == in_features else MixedInput(sizes.tolist(), numbers)
 
 
 def column_sizes(
