@@ -200,17 +200,14 @@ def test_optimizer_follows_module_and_name(params, rates, decay, options_of):
     assert spec.has_schedule is not spec.solves
 
 
-@pytest.mark.parametrize("params", [{"is_partial": True}, {"container": "sparse"}])
-def test_linear_models_in_parts_are_not_solved(params, options_of):
-    """L-BFGS needs all rows in one batch."""
+def test_linear_models_are_solved_but_not_in_parts(options_of):
+    """L-BFGS needs all rows in one batch, dense or sparse."""
     clf = classifier({"module": "linear"})
-    if params.pop("container", None) is None:
-        options = options_of(clf, **params)
-    else:
-        rows = Rows(sparse.csr_array((50, 3), dtype=np.float32), np.zeros(50, int))
-        options = resolve_options(clf.get_params(deep=False), rows, np.arange(2))
-    assert not options.optimizer.solves
-    assert not options.levers.full_batch
+    assert not options_of(clf, is_partial=True).optimizer.solves
+    rows = Rows(sparse.csr_array((50, 3), dtype=np.float32), np.zeros(50, int))
+    options = resolve_options(clf.get_params(deep=False), rows, np.arange(2))
+    assert options.optimizer.solves
+    assert options.levers.full_batch
 
 
 def test_ranking_losses_draw_every_class_unless_told_otherwise(options_of):

@@ -144,6 +144,7 @@ def test_linear_is_logistic_regression_on_many_rows_too(rng):
     np.testing.assert_allclose(clf.fit(X, y).coef_, reference.coef_, rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:X has columns of one value")
 @pytest.mark.parametrize("module__standardize", [True, False])
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("optimizer", ["auto", "adamw"])
