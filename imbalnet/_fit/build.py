@@ -102,7 +102,7 @@ def _prepare_network(
     module: Any = getattr(net.module_, "_orig_mod", net.module_)  # not compiled yet
     one = module.members[0] if isinstance(module, Members) else module
     if isinstance(one, LinearModel) and spec.params.get("standardize", True):
-        warn_of_outliers(rows, some)
+        warn_of_outliers(rows, some, getattr(one.input, "numbers", one.input))
     _check_output(module, spec, len(options.classes), rows.X[:2])
     if options.loss.takes_cosines:
         _check_cosines(module, options)

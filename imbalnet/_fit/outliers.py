@@ -22,22 +22,22 @@ _HIDES = 100.0
 _MOST_COLUMNS = 5
 
 
-def warn_of_outliers(rows: Rows, some: NDArray[np.intp] | slice) -> None:
+def warn_of_outliers(
+    rows: Rows, some: NDArray[np.intp] | slice, layer: Standardize
+) -> None:
     """Warn about columns of numbers in which a few values hide the others.
 
-    `some` are the positions of the rows that are looked at.
+    `some` are the positions of the rows that the `layer` of the numbers comes from.
     """
     sizes = np.asarray(rows.columns.n_categories or [0] * rows.X.shape[1])
     numbers = np.flatnonzero(sizes == 0)
     part = rows if isinstance(some, slice) else rows.subset(some)
     X, weight = part.of(part.X), part.of(part.weights)
     X = X if len(numbers) == len(sizes) else X[:, numbers]
-    layer = Standardize(len(numbers)).double()
-    layer.initialize_from(X, None, weight)
-    moments = layer.mean.numpy(), layer.deviation.numpy()
+    mean, deviation = (part.cpu().numpy() for part in (layer.mean, layer.deviation))
     found = [
         _described(rows, int(numbers[j]), X[:, [j]])
-        for j, _, _ in heavy_columns(X, weight, *moments, factor=_HIDES)
+        for j, _, _ in heavy_columns(X, weight, mean, deviation, _HIDES)
     ]
     if not found:
         return

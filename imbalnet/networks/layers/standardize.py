@@ -234,6 +234,8 @@ def heavy_columns(
 
 def _range_of(X: Any) -> tuple[NDArray, NDArray]:
     """Return the least and the greatest finite value of each column."""
+    if sparse.issparse(X):  # which has no gaps
+        return X.min(axis=0).toarray().ravel(), X.max(axis=0).toarray().ravel()
     low, high = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
     for rows, _ in dense_chunks(X, np.empty(X.shape[0])):
         is_finite = np.isfinite(rows)
