@@ -110,27 +110,41 @@ def _with_neighbors(
         asked = asked[sample_rows(len(asked), _MOST_ASKED, rng)]
         at = held_out.held[asked]
         some = rows.subset(at)
+        found = neighbors.evidence_within(some.of(some.X), at, folds)
         factor = fit_weight(
-            log_posterior[asked],
-            neighbors.evidence_within(some.of(some.X), at, folds),
-            some.of(some.codes),
-            some.of(some.weights),
+            log_posterior[asked], found, some.of(some.codes), some.of(some.weights)
         )
         if factor <= 0:
             return calibration, None
-        evidence = _evidence_of_table(neighbors, rows, folds)
+        evidence = _evidence_of_table(neighbors, rows, folds, at, found)
     kept = replace(calibration, neighbors=neighbors, neighbor_weight=factor)
     return kept, factor * evidence.astype(np.float32)
 
 
 def _evidence_of_table(
-    neighbors: Neighbors, rows: Rows, folds: NDArray[np.integer] | None
+    neighbors: Neighbors,
+    rows: Rows,
+    folds: NDArray[np.integer] | None,
+    at: NDArray[np.intp],
+    found: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the evidence for training rows, and for others that the table has."""
+    """Return the evidence for training rows, and for others that the table has.
+
+    `found` is that of the training rows `at`.
+    """
+    within = np.empty((len(rows), found.shape[1]))
+    within[at] = found
+    rest = np.setdiff1d(np.arange(len(rows)), at)
+    if len(rest):
+        others = rows.subset(rest)
+        within[rest] = neighbors.evidence_within(others.of(others.X), rest, folds)
     if rows.index is None:
-        return neighbors.evidence_within(rows.X, folds=folds)
-    evidence = neighbors.evidence(rows.X)
-    evidence[rows.index] = neighbors.evidence_within(rows.X[rows.index], folds=folds)
+        return within
+    evidence = np.empty((len(rows.codes), found.shape[1]))
+    evidence[rows.index] = within
+    unused = np.setdiff1d(np.arange(len(rows.codes)), rows.index)
+    if len(unused):
+        evidence[unused] = neighbors.evidence(rows.X[unused])
     return evidence
 
 
