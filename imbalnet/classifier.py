@@ -89,7 +89,7 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "max_epochs": [_COUNT, _AUTO],
     "early_stopping": ["boolean", _AUTO],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "patience": [_COUNT],
+    "patience": [_COUNT, _AUTO],
     "monitor": [StrOptions({"auto", "average_precision", "loss"})],
     "calibrate": ["boolean"],
     "device": [str, torch.device],
@@ -237,8 +237,9 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
     validation_fraction : float, default=0.1
         Share of each class that a single network holds out.
 
-    patience : int, default=10
-        Epochs without a better one after which training stops.
+    patience : int or "auto", default="auto"
+        Epochs without a better one after which training stops. "auto" is 6 for the
+        default network, and 10 for others.
 
     monitor : {"auto", "average_precision", "loss"}, default="auto"
         What makes an epoch better: average precision (with several classes the mean
@@ -422,7 +423,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         max_epochs: int | str = "auto",
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
-        patience: int = 10,
+        patience: int | str = "auto",
         monitor: str = "auto",
         calibrate: bool = True,
         device: str | torch.device = "auto",

@@ -428,6 +428,7 @@ class _Resolver:
             class_weight=params["class_weight"],
             weight_params=weight_params,
             batch_size=self._batch_size(),
+            batch_factor=self.recipe.batch_factor,
             full_batch=self.solves,
             defers_weights=phases.unweighted > 0,
         )
@@ -442,7 +443,7 @@ class _Resolver:
             return int(size)
         if self.largest_call is None or self.solves or is_whole:
             return None
-        return auto_batch_size(self.largest_call)
+        return self.recipe.batch_factor * auto_batch_size(self.largest_call)
 
     def kind_of_validation(self) -> str:
         """Return which rows are held out of those that ``fit`` was given."""
@@ -458,14 +459,14 @@ class _Resolver:
 
     def validation(self, kind: str, phases: Phases) -> Validation:
         """Return which rows are held out, and what for."""
-        params = self.params
+        params, patience = self.params, self.params["patience"]
         monitor = self._monitor(kind)
         self._reject_restoring_callbacks(monitor, phases.unweighted)
         return Validation(
             kind=kind,
             fraction=params["validation_fraction"],
             monitor=monitor,
-            patience=params["patience"],
+            patience=self.recipe.patience if patience == "auto" else int(patience),
             calibrate=params["calibrate"],
             n_neighbors=0 if self.is_partial else self._n_neighbors(kind == "folds"),
             splits=self.splits,

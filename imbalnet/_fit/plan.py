@@ -195,7 +195,7 @@ def plan_training(
     one_batch = levers.batch_size is None and is_small
     order = _order(sampler, codes, seed)
     counted, n_rows = rows.counts(n_classes), np.bincount(codes, minlength=n_classes)
-    size = _batch_size(levers.batch_size, order.epoch_rows(n_rows), one_batch)
+    size = _batch_size(levers, order.epoch_rows(n_rows), one_batch)
     # a draw goes by rows, a weight by weights
     rates = sampler_rates(order, counted if one_batch else n_rows, size)
     n_drawn = np.asarray(n_rows * (1.0 if one_batch else rates), dtype=np.float64)
@@ -219,7 +219,7 @@ def plan_training(
     )
 
 
-def _batch_size(batch_size: int | None, epoch_rows: Any, one_batch: bool) -> int:
+def _batch_size(levers: Levers, epoch_rows: Any, one_batch: bool) -> int:
     if not isinstance(epoch_rows, Integral) or epoch_rows < 1:
         raise ValueError(
             f"sampler: epoch_rows must give the number of rows that an epoch draws, an "
@@ -228,7 +228,9 @@ def _batch_size(batch_size: int | None, epoch_rows: Any, one_batch: bool) -> int
     epoch_rows = int(epoch_rows)
     if one_batch:
         return epoch_rows
-    return auto_batch_size(epoch_rows) if batch_size is None else batch_size
+    if levers.batch_size is not None:
+        return levers.batch_size
+    return levers.batch_factor * auto_batch_size(epoch_rows)
 
 
 def _loss_factor(

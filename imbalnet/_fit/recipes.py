@@ -29,10 +29,14 @@ class Recipe:
         Rows times epochs that training may go through.
     least_epochs : int
         For the largest tables.
+    patience : int
+        Epochs without a better one after which training stops.
     learning_rate, full_batch_learning_rate : float
         For Adam and its kin; the second where an epoch is one step.
     weight_decay : float
         Decoupled, for AdamW.
+    batch_factor : int
+        How many times the usual size an automatic batch has.
     params : dict
         Arguments of the network, unless users give others.
     """
@@ -43,9 +47,11 @@ class Recipe:
     max_epochs: int = 30
     row_visits: int | None = None
     least_epochs: int = 8
+    patience: int = 10
     learning_rate: float = 7e-4
     full_batch_learning_rate: float = 2e-3
     weight_decay: float = 0.1
+    batch_factor: int = 1
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def epochs(self, n_rows: int) -> int:
@@ -71,6 +77,7 @@ _TABULAR = Recipe(
     max_epochs=28,
     row_visits=900_000,
     least_epochs=4,
+    patience=6,
     learning_rate=3e-3,
     full_batch_learning_rate=3e-3,
 )
@@ -81,11 +88,12 @@ PRESETS: dict[str | None, Recipe] = {
         "tabular",
         n_members=4,
         n_neighbors=4,
-        max_epochs=10,
-        row_visits=400_000,
+        max_epochs=4,
+        row_visits=200_000,
         least_epochs=3,
-        learning_rate=4e-3,
-        full_batch_learning_rate=4e-3,
+        learning_rate=1e-2,
+        full_batch_learning_rate=1e-2,
+        batch_factor=2,
         params={"hidden_sizes": (64, 64), "n_bins": 16, "n_waves": 0},
     ),
     "best": Recipe(

@@ -124,6 +124,8 @@ class Levers:
         See :func:`imbalnet.class_weights.class_weights`.
     batch_size : int or None
         None chooses it from the rows that an epoch draws.
+    batch_factor : int
+        How many times the usual batch size such a choice is.
     full_batch : bool
         Whether None means one batch, however many rows there are.
     defers_weights : bool
@@ -135,6 +137,7 @@ class Levers:
     class_weight: ClassWeight = None
     weight_params: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int | None = None
+    batch_factor: int = 1
     full_batch: bool = False
     defers_weights: bool = False
 
