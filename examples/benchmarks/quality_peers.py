@@ -83,6 +83,16 @@ def with_plain_names(X: pd.DataFrame) -> pd.DataFrame:
     return X.set_axis([f"x{i}" for i in range(X.shape[1])], axis=1)
 
 
+def with_filled_numbers() -> ColumnTransformer:
+    """Replace missing numbers by the median of the column."""
+    filled = SimpleImputer(strategy="median", keep_empty_features=True)
+    return ColumnTransformer(
+        [("numbers", filled, make_column_selector(dtype_exclude="category"))],
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+
+
 def with_frequent_levels(X: pd.DataFrame) -> pd.DataFrame:
     """Keep the 254 most frequent levels of a column."""
     frequent = {
@@ -254,6 +264,27 @@ def logistic_regression(X: pd.DataFrame, seed: int) -> Any:
     return make_pipeline(scaled_one_hot(), LogisticRegression(max_iter=2000))
 
 
+def pytabkit(name: str, X: pd.DataFrame, seed: int, **params: Any) -> Any:
+    """Return a network of pytabkit with eight folds, like our members.
+
+    It chooses the epoch by log loss, for the default, accuracy, hardly sees a rare
+    class, and takes no gaps in numbers.
+    """
+    import pytabkit as library
+
+    shared = {"n_cv": 8, "n_threads": 1, "val_metric_name": "cross_entropy"}
+    model = getattr(library, name)(random_state=seed, **shared, **params)
+    return make_pipeline(with_filled_numbers(), model)
+
+
+def realmlp(X: pd.DataFrame, seed: int) -> Any:
+    return pytabkit("RealMLP_TD_Classifier", X, seed, use_ls=False)
+
+
+def tabm(X: pd.DataFrame, seed: int) -> Any:
+    return pytabkit("TabM_D_Classifier", X, seed)
+
+
 PEERS: dict[str, Callable[[pd.DataFrame, int], Any]] = {
     REFERENCE: catboost,
     "CatBoost, 8 folds": bagged_catboost,
@@ -268,6 +299,13 @@ PEERS: dict[str, Callable[[pd.DataFrame, int], Any]] = {
     "LogisticRegression": logistic_regression,
 }
 
+# Networks of pytabkit, which needs an environment of its own. A fit takes minutes on a
+# CPU, so that only ``--models`` runs them; they use a GPU if there is one.
+NETWORKS: dict[str, Callable[[pd.DataFrame, int], Any]] = {
+    "RealMLP-TD, 8 folds": realmlp,
+    "TabM-D, 8 folds": tabm,
+}
+
 # Three peers would take minutes for each fit on a large table. The small tables already
 # rank them.
 LARGE_PEERS = [
@@ -279,7 +317,8 @@ LARGE_PEERS = [
 
 def build(name: str, X: pd.DataFrame, seed: int) -> Any:
     """Build the unfitted model of this name for a frame with these columns."""
-    if name in PEERS:
-        return PEERS[name](X, seed)
+    peers = {**PEERS, **NETWORKS}
+    if name in peers:
+        return peers[name](X, seed)
     params = {} if name == OURS else ABLATIONS[name]
     return BalancedNeuralClassifier(random_state=seed, **params)

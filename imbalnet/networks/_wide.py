@@ -1,8 +1,9 @@
 """What :class:`TabularMLP` does with many columns: how many inputs one of them has.
 
-Up to 128 columns of numbers have four piecewise linear functions and four waves each.
-More columns share 1,024 inputs, and beyond 512 columns, such as the counts of words, an
-input is the number itself.
+Up to 32 columns of numbers have four piecewise linear functions and four waves each.
+More columns share 256 inputs, but have three at least. From 342 columns on they share
+1,024, and beyond 512 columns, such as the counts of words, an input is the number
+itself.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from torch import nn
 
 from imbalnet.networks.layers.standardize import Standardize, dense_chunks
 
-_MOST_FUNCTIONS = 8
-_ALL_FUNCTIONS = 1024
+_MOST_FUNCTIONS, _FEWEST_FUNCTIONS = 8, 3
+_SHARED, _SHARED_BY_MANY = 256, 1024
 # Inputs up to which the learning rate stays. A step of Adam moves a hidden unit by the
 # rate times the number of its inputs.
 _INPUTS_AT_FULL_RATE = 256
@@ -32,11 +33,12 @@ def functions_of_a_column(
 
     Examples
     --------
-    >>> [functions_of_a_column(n, "auto", "auto") for n in (128, 250, 400, 2_500)]
-    [(4, 4), (2, 2), (1, 1), (0, 0)]
+    >>> [functions_of_a_column(n, "auto", "auto") for n in (32, 64, 128, 400, 2_500)]
+    [(4, 4), (2, 2), (2, 1), (1, 1), (0, 0)]
     """
-    n_functions = _ALL_FUNCTIONS // max(n_columns, 1)
-    n_functions = min(n_functions, _MOST_FUNCTIONS)
+    fewest = min(_SHARED_BY_MANY // max(n_columns, 1), _FEWEST_FUNCTIONS)
+    shared = min(_SHARED // max(n_columns, 1), _MOST_FUNCTIONS)
+    n_functions = max(shared, fewest)
     if n_channels == "auto":
         n_channels = (n_functions + 1) // 2 if n_functions > 1 else 0
     if n_waves == "auto":

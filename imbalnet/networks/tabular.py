@@ -57,9 +57,10 @@ class TabularMLP(Network):
     largest one and at least a tenth. Hidden layers and logits follow. Members share no
     parameters, so that none learns from a fold that it holds out.
 
-    More than 128 columns of numbers share 1,024 functions and cosines. Of more than
-    512, such as the counts of words, the scaled numbers themselves are inputs,
-    which are standardised, and the network learns more slowly.
+    More than 32 columns of numbers share 256 functions and cosines, but have three at
+    least; more than 341 share 1,024. Of more than 512, such as the counts of words, the
+    scaled numbers themselves are inputs, which are standardised, and the network learns
+    more slowly.
 
     **Shape**
 
@@ -87,11 +88,11 @@ class TabularMLP(Network):
         to 48, and at most 4,096 for all columns together.
     n_channels : int or "auto", default="auto"
         Piecewise linear functions of each column of numbers; with 0 the scaled number
-        takes their place. "auto" is 4 for up to 128 columns of numbers (1 for 400), and
-        0 for more than 512.
+        takes their place. "auto" is 4 for up to 32 columns of numbers (2 for 64), and 0
+        for more than 512.
     n_waves : int or "auto", default="auto"
-        Cosines of each column of numbers. "auto" is 4 for up to 128 columns of numbers
-        (1 for 400), and 0 for more than 512.
+        Cosines of each column of numbers. "auto" is 4 for up to 32 columns of numbers
+        (2 for 64), and 0 for more than 512.
     frequency : float, default=0.5
         Standard deviation of the cosines' frequencies at the start, in waves per
         interquartile range.

@@ -66,9 +66,10 @@ def test_wide_table_is_the_same_sparse_and_dense(few_documents):
 
 
 def test_functions_fall_with_the_number_of_columns():
-    """Up to 128 columns they are four and four; then there is no cliff."""
+    """Up to 32 columns they are four and four; then there is no cliff."""
     inputs = [sum(functions_of_a_column(n, "auto", "auto")) for n in range(1, 2_000)]
-    assert set(inputs[:128]) == {8}
+    assert set(inputs[:32]) == {8}
+    assert set(inputs[85:341]) == {3}
     assert set(np.diff(inputs)) <= {0, -1, -2}
     assert inputs[511] == 2
     assert set(inputs[512:]) == {0}
