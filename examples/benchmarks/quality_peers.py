@@ -230,7 +230,8 @@ def lightgbm_balanced(X: pd.DataFrame, seed: int) -> Any:
 
 
 def xgboost(X: pd.DataFrame, seed: int) -> Any:
-    return XGBClassifier(enable_categorical=True, random_state=seed, n_jobs=1)
+    model = XGBClassifier(enable_categorical=True, random_state=seed, n_jobs=1)
+    return make_pipeline(FunctionTransformer(with_plain_names), model)
 
 
 def hist_gradient_boosting(X: pd.DataFrame, seed: int) -> Any:
