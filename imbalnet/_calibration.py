@@ -155,6 +155,10 @@ class OutOfFold:
     unheld : ndarray of shape (n_unheld_rows,) or None, default=None
         Positions of the rows that every member trained on. They have no out-of-fold
         prediction.
+    codes : ndarray of shape (n_rows,) or None, default=None
+        Class codes of all rows, by which thresholds are chosen.
+    weight : ndarray of shape (n_rows,) or None, default=None
+        Their sample weights, of any scale; None is equal weights.
     """
 
     log_posterior: NDArray[np.floating]
@@ -163,6 +167,8 @@ class OutOfFold:
     others: NDArray[np.floating]
     evidence: NDArray[np.floating] | None = None
     unheld: NDArray[np.integer] | None = None
+    codes: NDArray[np.integer] | None = None
+    weight: NDArray[np.floating] | None = None
 
     def log_proba(
         self, calibration: Calibration, target_prior: NDArray | None
@@ -184,6 +190,21 @@ class OutOfFold:
             log_p = formula.apply(scores, evidence=evidence, members=members)
             result[rows] = log_p.numpy()
         return result
+
+    @property
+    def judged(self) -> NDArray[np.intp]:
+        """Positions of the rows with an out-of-fold prediction of their own."""
+        return np.flatnonzero(self.member_of_rows >= 0)
+
+    @property
+    def labels_and_weights(self) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
+        """Class codes and weights of the rows at `judged`."""
+        assert self.codes is not None
+        rows = self.judged
+        weight = np.ones(len(rows))
+        if self.weight is not None:
+            weight = self.weight[rows].astype(np.float64)
+        return self.codes[rows], weight
 
     @property
     def member_of_rows(self) -> NDArray[np.integer]:

@@ -46,6 +46,8 @@ from imbalnet._tables import (
     read_validation_rows,
 )
 from imbalnet._warn import warn
+from imbalnet.decisions.criteria import check_threshold
+from imbalnet.decisions.threshold import best_threshold
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS, LinearModel, Members
 from imbalnet.posterior import cheapest_class, resolve_costs, resolve_prior
@@ -77,6 +79,7 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     ],
     "target_prior": [StrOptions({"train", "uniform"}), dict, "array-like", None],
     "cost_matrix": ["array-like", dict, None],
+    "threshold": [Real, str, callable, None],
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     "n_members": [_COUNT, _AUTO],
     "cv": ["cv_object"],
@@ -166,6 +169,15 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         its index and predicted ones in its columns. Probabilities are those under
         `target_prior`, or under the training data's prior where that is None. Read at
         prediction time.
+
+    threshold : float, str, criterion, callable or None, default=None
+        The probability from which on ``predict`` calls ``classes_[1]``; None calls the
+        more likely class. Or what it is to be best for, by out-of-fold rows: "f1",
+        "f2", "mcc", "g_mean", "balanced_accuracy", a criterion such as
+        ``PrecisionAtLeast(0.9)``, or a function of true and predicted labels, see
+        :func:`imbalnet.decisions.choose_threshold`. Read at prediction time, without a
+        refit; the rows count as often as `target_prior` says. For two classes, and, if
+        it is no number, with `n_members` above 1.
 
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Columns that hold categories: names, positions or a mask. "from_dtype" takes the
@@ -330,6 +342,10 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         the member that did not train on the row. Rows of weight 0 have the mean of all
         members, rows that `cv` never holds out NaN. With `n_members` above 1 only.
 
+    threshold_ : float
+        The probability from which on ``predict`` calls ``classes_[1]``, under
+        `target_prior`. With `threshold` only.
+
     folds_ : ndarray of shape (n_rows,)
         The member that held out each row given to ``fit``; -1 for rows of weight 0, and
         for those that `cv` never holds out. With `n_members` above 1 only.
@@ -411,6 +427,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         sampler: Any = None,
         target_prior: Any = None,
         cost_matrix: Any = None,
+        threshold: Any = None,
         categorical_features: Any = "from_dtype",
         n_members: int | str = "auto",
         cv: Any = None,
@@ -443,6 +460,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         self.sampler = sampler
         self.target_prior = target_prior
         self.cost_matrix = cost_matrix
+        self.threshold = threshold
         self.categorical_features = categorical_features
         self.n_members = n_members
         self.cv = cv
@@ -676,11 +694,16 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
                 f"Training was interrupted in epoch {self.n_iter_}; the best weights "
                 "so far are kept (without validation rows, the last ones)."
             )
+        if self.threshold is not None:
+            self._chosen_threshold()  # so that fit says what is wrong with it
 
     # -- prediction --------------------------------------------------------------
 
     def predict(self, X: Any) -> NDArray:
         """Predict the most likely class under the target prior, or the cheapest.
+
+        With `threshold`, the second class where its probability is at least
+        ``threshold_``.
 
         Parameters
         ----------
@@ -694,6 +717,9 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             lowest expected cost.
         """
         check_is_fitted(self)
+        if self.threshold is not None:
+            least = self.threshold_
+            return self.classes_[(self.predict_proba(X)[:, 1] >= least).astype(np.intp)]
         if self.cost_matrix is None:
             return self.classes_[self._log_proba(X, self.target_prior).argmax(axis=1)]
         costs: Any = resolve_costs(self.cost_matrix, self.classes_)
@@ -784,6 +810,48 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
     def folds_(self) -> NDArray[np.integer]:
         """The member that held out each training row, with ``n_members`` > 1."""
         return self._out_of_fold("folds_").member_of_rows
+
+    @property
+    def threshold_(self) -> float:
+        """The probability from which on the second class is called."""
+        if self.threshold is None:
+            raise AttributeError("threshold_ is there with threshold= only.")
+        return self._chosen_threshold()
+
+    def _chosen_threshold(self) -> float:
+        """Return the threshold, chosen at its first use under a target prior."""
+        threshold = self.threshold
+        check_threshold(threshold, len(self.classes_))
+        if isinstance(threshold, Real):
+            return float(threshold)
+        target = self._resolved(self.target_prior)
+        key = threshold, None if target is None else tuple(target)
+        known = self._fitted.thresholds
+        if key not in known:
+            known[key] = self._best_threshold(threshold, target)
+        return known[key]
+
+    def _best_threshold(self, criterion: Any, target: NDArray | None) -> float:
+        """Choose a threshold by the out-of-fold rows, weighted to the target prior."""
+        out_of_fold = self._out_of_fold(f"threshold={criterion!r}")
+        codes, weight = out_of_fold.labels_and_weights
+        rows, prior = out_of_fold.judged, self.class_prior_
+        if target is not None:
+            factor = np.divide(target, prior, out=np.zeros_like(prior), where=prior > 0)
+            weight = weight * factor[codes]
+        scores, honest = (
+            np.exp(out_of_fold.log_proba(self.calibration_, of_rows)[rows, 1])
+            for of_rows in (target, prior if target is None else target)
+        )
+        return best_threshold(
+            scores,
+            codes == 1,
+            weight,
+            criterion,
+            honest=honest,
+            labels=self.classes_,
+            passes_weight=out_of_fold.weight is not None or target is not None,
+        )
 
     def _out_of_fold(self, name: str) -> OutOfFold:
         out_of_fold = self._fitted.out_of_fold if self._is_fitted else None

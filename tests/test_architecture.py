@@ -22,7 +22,7 @@ API = PACKAGE.parent / "docs" / "api" / "index.rst"
 LAYERS = [
     {"_warn", "_checks", "_nested", "_optimizers", "_runtime"},
     {"_tables", "posterior", "class_weights", "metrics"},
-    {"samplers", "losses", "networks", "tables"},
+    {"samplers", "losses", "networks", "tables", "decisions"},
     {"neighbors", "_predict"},
     {"_calibration"},
     {"_fit"},
@@ -38,8 +38,8 @@ LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
 ROOMS = sorted(LAYER_OF)
 
 PUBLIC = ["class_weights", "losses", "metrics", "neighbors", "networks", "posterior"]
-PUBLIC += ["samplers", "tables"]
-REGISTRIES = {"LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
+PUBLIC += ["decisions", "samplers", "tables"]
+REGISTRIES = {"CRITERIA", "LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
 
 MOST_LINES, MOST_ARGUMENTS = 40, 7
 

@@ -184,8 +184,19 @@ def predict_out_of_fold(
     if judged is not held_out:
         unheld = rows.subset(np.flatnonzero(held_out.folds < 0)).index
     return OutOfFold(
-        log_posterior, judged.folds, judged.rows.index, others, unheld=unheld
+        log_posterior,
+        judged.folds,
+        judged.rows.index,
+        others,
+        unheld=unheld,
+        codes=rows.codes.astype(np.min_scalar_type(n_classes - 1)),
+        weight=None if rows.weight is None else _in_their_own_unit(rows.weight),
     )
+
+
+def _in_their_own_unit(weight: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Divide weights by the largest one: float32 does not hold every scale."""
+    return (weight / weight.max()).astype(np.float32)
 
 
 def _streaming(net: ImbalanceNet) -> Place:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import UserDict
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,6 +14,14 @@ from imbalnet._fit.gather import Gathered
 from imbalnet._fit.net import ImbalanceNet
 from imbalnet._fit.plan import ClassCounts
 from imbalnet._fit.specs import Machine, NetworkSpec
+
+
+class Memory(UserDict):
+    """What was computed before; copies and pickles are without it."""
+
+    def __reduce__(self) -> tuple:
+        """Return an empty one."""
+        return Memory, ()
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,7 @@ class Fitted:
     out_of_fold: OutOfFold | None  # where members held out folds
     split_seed: int  # of the validation split, which warm_start repeats
     gathered: Gathered | None = None  # rows that partial_fit trains on again
+    thresholds: Memory = field(default_factory=lambda: Memory())
 
     @property
     def n_epochs(self) -> int:

@@ -44,6 +44,7 @@ from imbalnet._optimizers import optimizer_factory
 from imbalnet._runtime import check_bfloat16, resolve_device, spawn_seeds
 from imbalnet._tables import ColumnRules, Rows
 from imbalnet._warn import warn
+from imbalnet.decisions.criteria import check_threshold
 from imbalnet.losses import LOSSES, Loss
 from imbalnet.losses._build import build_loss
 from imbalnet.networks import NETWORKS, LinearModel, Members, OneHot
@@ -226,6 +227,7 @@ class _Resolver:
         uniform = np.ones(self.n_classes) / self.n_classes
         resolve_prior(params["target_prior"], classes, uniform)
         resolve_costs(params["cost_matrix"], classes)
+        self._check_threshold()
         self._check_module()
         reject_unknown(
             "class_weight",
@@ -242,6 +244,24 @@ class _Resolver:
             None if known is None else {*known, "param_groups"},
         )
         self._check_net_parameters()
+
+    def _check_threshold(self) -> None:
+        threshold = self.params["threshold"]
+        if threshold is None:
+            return
+        check_threshold(threshold, self.n_classes)
+        if self.params["cost_matrix"] is not None:
+            raise ValueError(
+                "threshold and cost_matrix both decide what predict calls positive: "
+                "leave out one of them."
+            )
+        needs_rows = not isinstance(threshold, Real)
+        if needs_rows and (self.is_partial or self.n_members == 1):
+            raise ValueError(
+                f"threshold={threshold!r} is chosen by out-of-fold rows, which there "
+                "are with n_members of at least 2 and in fit. Give a number, or see "
+                "imbalnet.decisions.choose_threshold for other held-out rows."
+            )
 
     def _is_weight(self, name: str) -> bool:
         weight = self.params["class_weight"]

@@ -162,11 +162,11 @@ def test_copy_predicts_and_trains_the_same(rare, copier, tmp_path):
 
 @pytest.mark.parametrize(
     ("params", "bytes_per_row"),
-    [({"module": "mlp"}, 0), ({"module__n_bins": 4}, 2 * 4 + 2)],
+    [({"module": "mlp"}, 0), ({"module__n_bins": 4}, 2 * 4 + 3)],
     ids=["mlp", "default"],
 )
 def test_pickle_holds_no_training_rows(rng, params, bytes_per_row):
-    """Of members, it holds the out-of-fold posteriors and folds of the rows."""
+    """Of members, it holds the rows' out-of-fold posteriors, folds and labels."""
     sizes = []
     for n_rows in (2_000, 20_000):
         X, y = rng.normal(size=(n_rows, 20)), np.arange(n_rows) % 5 == 0

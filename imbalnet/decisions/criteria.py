@@ -1,0 +1,278 @@
+"""What makes a decision threshold better, from the counts of the confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbalnet._checks import checked_share
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Weighted counts of the confusion matrix, at each of several thresholds.
+
+    Attributes
+    ----------
+    true_positives : ndarray of shape (n_thresholds,)
+        Positive rows that are called positive.
+    false_positives : ndarray of shape (n_thresholds,)
+        Negative rows that are called positive.
+    false_negatives : ndarray of shape (n_thresholds,)
+        Positive rows that are not.
+    true_negatives : ndarray of shape (n_thresholds,)
+        Negative rows that are not.
+    """
+
+    true_positives: NDArray[np.float64]
+    false_positives: NDArray[np.float64]
+    false_negatives: NDArray[np.float64]
+    true_negatives: NDArray[np.float64]
+
+    @property
+    def called(self) -> NDArray[np.float64]:
+        """Rows that are called positive."""
+        return self.true_positives + self.false_positives
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """Share of the called rows that are positive; 0 where none is called."""
+        return _ratio(self.true_positives, self.called)
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """Share of the positive rows that are called; 0 without positive rows."""
+        return _ratio(self.true_positives, self.true_positives + self.false_negatives)
+
+    @property
+    def specificity(self) -> NDArray[np.float64]:
+        """Share of the negative rows that are not called."""
+        return _ratio(self.true_negatives, self.true_negatives + self.false_positives)
+
+    @property
+    def total(self) -> NDArray[np.float64]:
+        """All rows."""
+        return self.called + self.false_negatives + self.true_negatives
+
+
+Criterion = Callable[[Counts], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class FBeta:
+    """The F score, in which recall counts `beta` times as much as precision.
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+        Positive; above 1 recall counts more.
+
+    See Also
+    --------
+    sklearn.metrics.fbeta_score : The same of predictions.
+    """
+
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.beta) or self.beta <= 0:
+            raise ValueError(f"beta must be positive, however: beta={self.beta!r}")
+
+    def __call__(self, counts: Counts) -> NDArray[np.float64]:
+        """Return the score at each threshold."""
+        square = self.beta**2
+        hits = (1 + square) * counts.true_positives
+        errors = square * counts.false_negatives + counts.false_positives
+        return _ratio(hits, hits + errors)
+
+
+@dataclass(frozen=True)
+class PrecisionAtLeast:
+    """The highest recall at which precision reaches a floor.
+
+    Parameters
+    ----------
+    precision : float
+        Share of the called rows that must be positive, above 0 and at most 1.
+    """
+
+    precision: float
+
+    def __post_init__(self) -> None:
+        checked_share("precision", self.precision)
+
+    def __call__(self, counts: Counts) -> NDArray[np.float64]:
+        """Return the recall; below the floor, by how much it is missed."""
+        return _above(counts.precision, self.precision, counts.recall)
+
+
+@dataclass(frozen=True)
+class RecallAtLeast:
+    """The highest precision at which recall reaches a floor.
+
+    Parameters
+    ----------
+    recall : float
+        Share of the positive rows that must be called, above 0 and at most 1.
+    """
+
+    recall: float
+
+    def __post_init__(self) -> None:
+        checked_share("recall", self.recall)
+
+    def __call__(self, counts: Counts) -> NDArray[np.float64]:
+        """Return the precision; below the floor, by how much it is missed."""
+        return _above(counts.recall, self.recall, counts.precision)
+
+
+@dataclass(frozen=True)
+class AlertShare:
+    """As many calls as a budget allows.
+
+    Parameters
+    ----------
+    share : float
+        Share of all rows that may be called at most, above 0 and at most 1; for 20
+        alerts a day of 4,000 payments it is 0.005.
+    """
+
+    share: float
+
+    def __post_init__(self) -> None:
+        checked_share("share", self.share)
+
+    def __call__(self, counts: Counts) -> NDArray[np.float64]:
+        """Return the share that is called; beyond the budget, by how much."""
+        share = _ratio(counts.called, counts.total)
+        rounding = 1e-12
+        return np.where(share <= self.share + rounding, share, self.share - share)
+
+
+@dataclass(frozen=True)
+class LeastCost:
+    """The lowest cost of all decisions.
+
+    With honest probabilities :func:`~imbalnet.posterior.bayes_threshold` gives the same
+    without any rows; this one does not rely on them.
+
+    Parameters
+    ----------
+    false_positive : float
+        Cost of calling a negative row positive.
+    false_negative : float
+        Cost of not calling a positive row.
+    true_positive : float, default=0.0
+        Cost of calling a positive row; gains are negative.
+    true_negative : float, default=0.0
+        Cost of not calling a negative row.
+    """
+
+    false_positive: float
+    false_negative: float
+    true_positive: float = 0.0
+    true_negative: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, cost in vars(self).items():
+            if not np.isfinite(cost):
+                raise ValueError(f"{name} must be a finite cost, however: {cost!r}")
+
+    def __call__(self, counts: Counts) -> NDArray[np.float64]:
+        """Return the mean gain of a row, the cost with a minus sign."""
+        cost = (
+            self.false_positive * counts.false_positives
+            + self.false_negative * counts.false_negatives
+            + self.true_positive * counts.true_positives
+            + self.true_negative * counts.true_negatives
+        )
+        return -_ratio(cost, counts.total)
+
+
+def balanced_accuracy(counts: Counts) -> NDArray[np.float64]:
+    """Return the mean of recall and specificity, as scikit-learn has it."""
+    return (counts.recall + counts.specificity) / 2
+
+
+def g_mean(counts: Counts) -> NDArray[np.float64]:
+    """Return the geometric mean of recall and specificity, as imblearn has it."""
+    return np.sqrt(counts.recall * counts.specificity)
+
+
+def matthews(counts: Counts) -> NDArray[np.float64]:
+    """Return Matthews' correlation coefficient, as scikit-learn has it."""
+    tp, fp = counts.true_positives, counts.false_positives
+    fn, tn = counts.false_negatives, counts.true_negatives
+    scale = np.sqrt(tp + fp) * np.sqrt(tp + fn) * np.sqrt(tn + fp) * np.sqrt(tn + fn)
+    return _ratio(tp * tn - fp * fn, scale)
+
+
+CRITERIA: dict[str, Criterion] = {
+    "balanced_accuracy": balanced_accuracy,
+    "f1": FBeta(1.0),
+    "f2": FBeta(2.0),
+    "g_mean": g_mean,
+    "mcc": matthews,
+}
+_OF_COUNTS = (FBeta, PrecisionAtLeast, RecallAtLeast, AlertShare, LeastCost)
+
+
+def as_criterion(criterion: Any) -> Criterion | None:
+    """Return a criterion of counts; None for a callable of labels and predictions.
+
+    Raises
+    ------
+    ValueError
+        If `criterion` is no known name and nothing that can be called.
+    """
+    if isinstance(criterion, str):
+        if criterion not in CRITERIA:
+            raise ValueError(
+                f"threshold={criterion!r} is unknown: give one of {sorted(CRITERIA)}, "
+                "a criterion of imbalnet.decisions, or a function of true and "
+                "predicted labels."
+            )
+        return CRITERIA[criterion]
+    if isinstance(criterion, _OF_COUNTS) or criterion in CRITERIA.values():
+        of_counts: Criterion = criterion
+        return of_counts
+    if callable(criterion) and not isinstance(criterion, type):
+        return None
+    raise ValueError(
+        f"threshold={criterion!r} must be a number from 0 to 1, one of "
+        f"{sorted(CRITERIA)}, a criterion such as PrecisionAtLeast(0.9), or a function "
+        "of true and predicted labels."
+    )
+
+
+def check_threshold(threshold: Any, n_classes: int) -> None:
+    """Raise if a threshold is neither a probability nor a criterion.
+
+    Raises
+    ------
+    ValueError
+        Also if there are more than two classes, of which no threshold decides.
+    """
+    if isinstance(threshold, Real):
+        checked_share("threshold", threshold)
+    else:
+        as_criterion(threshold)
+    if n_classes > 2:
+        raise ValueError(
+            f"threshold={threshold!r} decides between two classes, but y holds "
+            f"{n_classes}. For more, change target_prior, or give a cost_matrix."
+        )
+
+
+def _ratio(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole != 0)
+
+
+def _above(value: NDArray, floor: float, reward: NDArray) -> NDArray[np.float64]:
+    rounding = 1e-12
+    return np.where(value >= floor - rounding, reward, value - floor)

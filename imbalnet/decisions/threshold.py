@@ -1,0 +1,269 @@
+"""The threshold that serves a purpose best on held-out rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from imbalnet._warn import warn
+from imbalnet.decisions.criteria import (
+    Counts,
+    PrecisionAtLeast,
+    RecallAtLeast,
+    as_criterion,
+)
+from imbalnet.posterior import effective_weight
+from imbalnet.posterior._checks import checked_probabilities
+
+# Positive rows that a threshold needs: with fewer, the best one is chance.
+FEWEST_POSITIVES = 20
+# Thresholds that a function of labels and predictions is asked for.
+_MOST_CALLS = 256
+
+
+def choose_threshold(
+    y_true: ArrayLike,
+    probabilities: ArrayLike,
+    criterion: Any = "f1",
+    *,
+    sample_weight: ArrayLike | None = None,
+    pos_label: Any = None,
+) -> float:
+    """Choose the probability from which on a row is called positive.
+
+    The rows must be held out: those of a validation set, or out-of-fold ones such as
+    ``oof_proba_`` or those of :func:`~sklearn.model_selection.cross_val_predict`. With
+    training rows the threshold is too high.
+
+    With fewer than 20 positive rows (by the effective number of rows, if there are
+    weights), the counts of the confusion matrix are not those of the labels, which
+    would be chance, but the ones that the probabilities lead to expect [1]_. These must
+    be honest then.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_rows,)
+        Labels of two classes.
+    probabilities : array-like of shape (n_rows,) or (n_rows, 2)
+        Held-out probabilities of the positive class, or of both.
+    criterion : str, criterion or callable, default="f1"
+        "f1", "f2", "mcc", "g_mean" or "balanced_accuracy"; one of
+        :class:`PrecisionAtLeast`, :class:`RecallAtLeast`, :class:`AlertShare`,
+        :class:`LeastCost` and :class:`FBeta`; or a function of true and predicted
+        labels (and ``sample_weight``, if given), of which more is better, such as
+        those of :mod:`sklearn.metrics`.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows; None means equal weights.
+    pos_label : object, default=None
+        Label of the positive class; None is the second of the two sorted labels.
+
+    Returns
+    -------
+    float
+        A row is called positive if its probability is at least this. It lies halfway
+        between the probabilities of two rows; of equally good ones, it is the highest.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit together, if the labels are not of two classes, if a
+        probability is not from 0 to 1, or if `criterion` is unknown.
+
+    Warns
+    -----
+    UserWarning
+        If there are few positive rows, or if no threshold reaches the floor that
+        `criterion` asks for; the nearest one is returned.
+
+    See Also
+    --------
+    sklearn.model_selection.FixedThresholdClassifier : Predicts at such a threshold.
+    imbalnet.posterior.bayes_threshold : That of given costs, from no rows at all.
+
+    References
+    ----------
+    .. [1] Lipton, Elkan, Naryanaswamy, "Optimal thresholding of classifiers to maximize
+       F1 measure", ECML PKDD 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.decisions import PrecisionAtLeast, choose_threshold
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.2, 2.0, size=5_000)
+    >>> y = (rng.random(5_000) < p).astype(int)
+    >>> round(choose_threshold(y, p), 2), round(choose_threshold(y, p, "g_mean"), 2)
+    (0.27, 0.08)
+    >>> threshold = choose_threshold(y, p, PrecisionAtLeast(0.9))
+    >>> bool(y[p >= threshold].mean() >= 0.9)
+    True
+    """
+    labels, is_positive = _of_two_classes(column_or_1d(y_true), pos_label)
+    scores = _checked_scores(probabilities)
+    check_consistent_length(is_positive, scores, sample_weight)
+    weight = np.ones(len(scores))
+    if sample_weight is not None:
+        weight = column_or_1d(sample_weight, dtype=np.float64)
+    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+        raise ValueError("sample_weight must be finite, not negative, and not all 0.")
+    return best_threshold(
+        scores,
+        is_positive,
+        weight,
+        criterion,
+        labels=labels,
+        passes_weight=sample_weight is not None,
+    )
+
+
+def best_threshold(
+    scores: NDArray[np.float64],
+    is_positive: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    criterion: Any,
+    *,
+    honest: NDArray[np.float64] | None = None,
+    labels: NDArray | None = None,
+    passes_weight: bool = True,
+) -> float:
+    """Choose a threshold of `scores`, see :func:`choose_threshold`.
+
+    `honest` are the rows' probabilities under the class shares that `weight` leads to,
+    if these are not the scores. A function of labels gets `labels` of the negative and
+    the positive class (0 and 1), and weights if `passes_weight`.
+    """
+    of_counts = as_criterion(criterion)
+    share = is_positive.astype(np.float64)
+    if _has_few(weight[is_positive], is_chance=of_counts is None):
+        share = scores if honest is None else honest
+    thresholds, counts = threshold_counts(scores, weight * share, weight * (1 - share))
+    if of_counts is not None:
+        values = of_counts(counts)
+    else:
+        kept = np.geomspace(1, len(thresholds), _MOST_CALLS).astype(np.intp) - 1
+        thresholds = thresholds[np.unique(kept)]
+        labels = np.array([0, 1]) if labels is None else labels
+        extra = {"sample_weight": weight} if passes_weight else {}
+        judge = partial(_judged, criterion, labels, extra, is_positive)
+        values = np.array([judge(scores >= threshold) for threshold in thresholds])
+    best = int(np.argmax(values))
+    if values[best] < 0 and isinstance(criterion, PrecisionAtLeast | RecallAtLeast):
+        warn(
+            f"No threshold reaches {criterion} on held-out rows. The one that is used "
+            f"misses it by {-values[best]:.2g}."
+        )
+    return float(thresholds[best])
+
+
+def _has_few(weight_of_positives: NDArray[np.float64], *, is_chance: bool) -> bool:
+    """Warn, and return True, if there are too few positive rows to choose by."""
+    n_rows = 0.0
+    if weight_of_positives.any():
+        n_rows = float(effective_weight(weight_of_positives).sum())
+    if n_rows >= FEWEST_POSITIVES:
+        return False
+    meaning = (
+        "it is chance; give a number instead."
+        if is_chance
+        else "not by their labels, which would be chance, but by what the "
+        "probabilities lead to expect."
+    )
+    warn(
+        f"The threshold is chosen by {n_rows:.0f} positive rows (fewer than "
+        f"{FEWEST_POSITIVES}): {meaning}"
+    )
+    return True
+
+
+def threshold_counts(
+    scores: NDArray[np.float64],
+    positive: NDArray[np.float64],
+    negative: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], Counts]:
+    """Count what is called at each threshold that tells rows apart.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows,)
+        Scores of the positive class, from 0 to 1.
+    positive, negative : ndarray of shape (n_rows,)
+        Weights of the rows as positive and as negative ones.
+
+    Returns
+    -------
+    thresholds : ndarray of shape (n_thresholds,)
+        Descending; the first calls no row, the last one all.
+    counts : Counts
+        The confusion matrix at each of them.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    is_last = np.append(np.diff(ordered) != 0, True)  # of the rows of its score
+    distinct = ordered[is_last]
+    below = np.append(distinct[1:], 0.0)
+    middle = (distinct + below) / 2
+    middle = np.where(middle > below, middle, distinct)  # of neighbouring floats
+    middle[-1] = 0.0
+    top = (distinct[0] + 1) / 2
+    above = top if top > distinct[0] else np.nextafter(distinct[0], np.inf)
+    hits, alarms = (
+        np.append(0.0, np.cumsum(of_rows[order])[is_last])
+        for of_rows in (positive, negative)
+    )
+    counts = Counts(hits, alarms, hits[-1] - hits, alarms[-1] - alarms)
+    return np.append(above, middle), counts
+
+
+def _judged(
+    figure: Callable[..., float],
+    labels: NDArray,
+    extra: dict[str, NDArray],
+    is_positive: NDArray[np.bool_],
+    is_called: NDArray[np.bool_],
+) -> float:
+    """Return a figure of labels and predictions."""
+    true, called = (labels[of.astype(np.intp)] for of in (is_positive, is_called))
+    value = figure(true, called, **extra)
+    if not np.isfinite(value):
+        raise ValueError(
+            f"The criterion {figure!r} gave {value!r} for true and predicted labels; "
+            "it must give a finite number, of which more is better."
+        )
+    return float(value)
+
+
+def _of_two_classes(
+    y_true: NDArray, pos_label: Any
+) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Return the negative and the positive label, and which rows are positive."""
+    classes = np.unique(y_true)
+    if len(classes) != 2:
+        raise ValueError(
+            f"A threshold separates two classes, but y_true holds {len(classes)}: "
+            f"{classes[:6].tolist()}. For more classes, give y_true == label and the "
+            "probabilities of that label."
+        )
+    if pos_label is None:
+        pos_label = classes[1]
+    elif pos_label not in classes.tolist():
+        raise ValueError(
+            f"pos_label={pos_label!r} is none of the labels {classes.tolist()}."
+        )
+    is_positive = y_true == pos_label
+    return np.array([*classes[classes != pos_label], pos_label]), is_positive
+
+
+def _checked_scores(probabilities: ArrayLike) -> NDArray[np.float64]:
+    """Return the probabilities of the positive class."""
+    rows = checked_probabilities(probabilities)
+    if rows.shape[-1] != 2 or rows.ndim != 2:
+        raise ValueError(
+            "probabilities must have shape (n_rows,) or (n_rows, 2), but have shape "
+            f"{np.shape(probabilities)}."
+        )
+    return rows[:, 1]

@@ -1,0 +1,271 @@
+"""Thresholds that serve a purpose best on held-out rows."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from imblearn.metrics import geometric_mean_score
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    confusion_matrix,
+    f1_score,
+    fbeta_score,
+    make_scorer,
+    matthews_corrcoef,
+    precision_score,
+    recall_score,
+)
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+
+from imbalnet.decisions import (
+    CRITERIA,
+    AlertShare,
+    FBeta,
+    LeastCost,
+    PrecisionAtLeast,
+    RecallAtLeast,
+    choose_threshold,
+    threshold_counts,
+)
+from imbalnet.posterior import bayes_threshold
+
+FIGURES = {
+    "f1": f1_score,
+    "f2": lambda *args, **kwargs: fbeta_score(*args, beta=2, **kwargs),
+    "mcc": matthews_corrcoef,
+    "g_mean": geometric_mean_score,
+    "balanced_accuracy": balanced_accuracy_score,
+}
+
+
+def rows(n_rows=600, seed=0, decimals=8):
+    """Labels, and honest probabilities, some of which repeat with few `decimals`."""
+    rng = np.random.default_rng(seed)
+    p = rng.beta(0.5, 3.0, n_rows)
+    return (rng.random(n_rows) < p).astype(int), np.round(p, decimals)
+
+
+@pytest.fixture(params=[8, 2], ids=["distinct", "repeated"])
+def held_out(request):
+    return rows(250, decimals=request.param)
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_criteria_are_the_figures_of_others(name, is_weighted, held_out, rng):
+    y, p = held_out
+    weight = rng.uniform(0.5, 2.0, len(y)) if is_weighted else np.ones(len(y))
+    thresholds, counts = threshold_counts(p, weight * y, weight * (1 - y))
+    expected = [
+        FIGURES[name](y, (p >= t).astype(int), sample_weight=weight)
+        for t in thresholds[1:]  # the first calls none
+    ]
+    np.testing.assert_allclose(CRITERIA[name](counts)[1:], expected, atol=1e-12)
+
+
+def test_counts_are_the_confusion_matrices(held_out):
+    y, p = held_out
+    thresholds, counts = threshold_counts(p, y.astype(float), 1.0 - y)
+    assert (np.diff(thresholds) < 0).all()
+    assert len(thresholds) == len(np.unique(p)) + 1
+    found = np.stack([vars(counts)[name] for name in vars(counts)])
+    for threshold, (tp, fp, fn, tn) in zip(thresholds, found.T, strict=True):
+        matrix = confusion_matrix(y, p >= threshold)
+        np.testing.assert_array_equal(matrix, [[tn, fp], [fn, tp]])
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_no_other_threshold_is_better(name, held_out):
+    y, p = held_out
+    chosen = choose_threshold(y, p, name)
+    best = max(FIGURES[name](y, (p >= t).astype(int)) for t in np.unique(p))
+    assert FIGURES[name](y, (p >= chosen).astype(int)) == pytest.approx(best, abs=1e-12)
+
+
+def test_threshold_is_halfway_between_rows():
+    y = np.repeat([0, 1], 30)
+    p = np.repeat([0.2, 0.6], 30)
+    assert choose_threshold(y, p, "f1") == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("top", [1.0, 0.6])
+def test_where_all_calls_lose_none_is_made(top):
+    y, p = (
+        np.repeat([0, 1, 0], [900, 50, 50]),
+        np.repeat([0.1, 0.3, top], [900, 50, 50]),
+    )
+    assert choose_threshold(y, p, LeastCost(100.0, 1.0)) > top
+
+
+def test_neighbouring_floats_are_told_apart():
+    low = np.nextafter(0.5, 0)
+    y, p = np.repeat([0, 1], 40), np.repeat([low, 0.5], 40)
+    assert choose_threshold(y, p) == 0.5
+
+
+def test_weights_count_as_repeated_rows(held_out, rng):
+    y, p = held_out
+    n_times = rng.integers(0, 4, len(y))
+    repeated = choose_threshold(np.repeat(y, n_times), np.repeat(p, n_times), "mcc")
+    weighted = choose_threshold(y, p, "mcc", sample_weight=n_times)
+    used = n_times > 0
+    np.testing.assert_array_equal((p >= weighted)[used], (p >= repeated)[used])
+
+
+@pytest.mark.parametrize(
+    ("figure", "name"), [(f1_score, "f1"), (matthews_corrcoef, "mcc")]
+)
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_functions_of_labels_are_asked(figure, name, is_weighted, rng):
+    y, p = rows(200)
+    weight = rng.uniform(0.5, 2.0, len(y)) if is_weighted else None
+    words = np.where(y == 1, "fraud", "fine")
+    labels = {} if name == "mcc" else {"pos_label": "fraud"}
+    chosen = choose_threshold(
+        words,
+        p,
+        lambda *args, **kw: figure(*args, **labels, **kw),
+        sample_weight=weight,
+    )
+    expected = choose_threshold(y, p, name, sample_weight=weight)
+    assert chosen == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("floor", [0.3, 0.6])
+def test_floors_of_precision_and_recall(floor, held_out):
+    y, p = held_out
+    called = p >= choose_threshold(y, p, PrecisionAtLeast(floor))
+    assert precision_score(y, called) >= floor
+    reached = [t for t in np.unique(p) if precision_score(y, p >= t) >= floor]
+    assert recall_score(y, called) == max(recall_score(y, p >= t) for t in reached)
+    called = p >= choose_threshold(y, p, RecallAtLeast(floor))
+    assert recall_score(y, called) >= floor
+    reached = [t for t in np.unique(p) if recall_score(y, p >= t) >= floor]
+    assert precision_score(y, called) == max(
+        precision_score(y, p >= t) for t in reached
+    )
+
+
+def test_a_floor_that_is_out_of_reach_is_named(rng):
+    y, p = (rng.random(900) < 0.1).astype(int), rng.random(900)
+    with pytest.warns(
+        UserWarning, match=r"No threshold reaches PrecisionAtLeast\(.*0.9"
+    ):
+        choose_threshold(y, p, PrecisionAtLeast(0.999))
+
+
+@pytest.mark.parametrize("share", [0.001, 0.05, 1.0])
+def test_alerts_stay_within_their_budget(share, held_out):
+    y, p = held_out
+    n_called = (p >= choose_threshold(y, p, AlertShare(share))).sum()
+    assert n_called <= share * len(y)
+    ordered = np.sort(p)[::-1]
+    following = ordered[n_called] if n_called < len(p) else -1.0
+    assert (p >= following).sum() > share * len(y) or n_called == len(p)
+
+
+def test_least_cost_is_near_the_closed_form():
+    y, p = rows(60_000)
+    chosen = choose_threshold(y, p, LeastCost(1.0, 9.0))
+    assert chosen == pytest.approx(bayes_threshold(1.0, 9.0), abs=0.02)
+
+
+def test_few_positives_leave_it_to_the_probabilities():
+    """Which lose less than the best threshold of the labels, on further rows."""
+    y_test, p_test = rows(40_000, seed=99)
+    gains = []
+    for seed in range(40):
+        y, p = rows(60, seed=seed)
+        if not 2 <= y.sum() < 20:
+            continue
+        with pytest.warns(UserWarning, match="positive rows .fewer than 20.: not by"):
+            expected = choose_threshold(y, p)
+        thresholds, counts = threshold_counts(p, y.astype(float), 1.0 - y)
+        of_labels = thresholds[np.argmax(CRITERIA["f1"](counts))]
+        gains.append(
+            f1_score(y_test, p_test >= expected) - f1_score(y_test, p_test >= of_labels)
+        )
+    assert len(gains) > 20
+    assert np.mean(gains) > 0.02
+
+
+def test_functions_of_labels_and_few_positives():
+    y, p = rows(60)
+    with pytest.warns(UserWarning, match="it is chance; give a number"):
+        choose_threshold(y, p, f1_score)
+
+
+def test_threshold_serves_a_fixed_threshold_classifier(rare):
+    """It is what TunedThresholdClassifierCV finds on the same rows, which tries 100."""
+    from sklearn.linear_model import LogisticRegression
+
+    X, y = rare
+    model = LogisticRegression().fit(X, y)
+    p = model.predict_proba(X)
+    ours = FixedThresholdClassifier(
+        model, threshold=choose_threshold(y, p), response_method="predict_proba"
+    ).fit(X, y)
+    theirs = TunedThresholdClassifierCV(
+        model, scoring=make_scorer(f1_score), cv="prefit", refit=False
+    ).fit(X, y)
+    assert f1_score(y, ours.predict(X)) >= f1_score(y, theirs.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0, 1, 2], [0.1, 0.2, 0.3]), "separates two classes, but y_true holds 3"),
+        (([0, 0], [0.1, 0.2]), "y_true holds 1"),
+        (([0, 1], [0.1, 1.2]), "must lie between 0 and 1"),
+        (([0, 1], [0.1, np.nan]), "must lie between 0 and 1"),
+        (([0, 1], [0.1, 0.2, 0.3]), "inconsistent numbers of samples"),
+        (([0, 1], np.full((2, 3), 1 / 3)), r"shape \(n_rows,\) or \(n_rows, 2\)"),
+        (([0, 1], [0.1, 0.2], "F1"), "threshold='F1' is unknown"),
+        (([0, 1], [0.1, 0.2], 3.5), "must be a number from 0 to 1, one of"),
+        (([0, 1], [0.1, 0.2], FBeta), "a criterion such as"),
+    ],
+)
+def test_what_is_wrong_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        choose_threshold(*arguments)
+
+
+@pytest.mark.parametrize("weight", [[1.0, -1.0], [0.0, 0.0], [np.nan, 1.0]])
+def test_wrong_weights_are_named(weight):
+    with pytest.raises(ValueError, match="sample_weight must be finite"):
+        choose_threshold([0, 1], [0.1, 0.2], sample_weight=weight)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: FBeta(0.0),
+        lambda: PrecisionAtLeast(1.5),
+        lambda: RecallAtLeast("a"),
+        lambda: AlertShare(-0.1),
+        lambda: LeastCost(np.nan, 1.0),
+    ],
+)
+def test_criteria_check_their_parameters(make):
+    with pytest.raises(ValueError, match=r"beta|precision|recall|share|false_positive"):
+        make()
+
+
+def test_a_criterion_without_a_figure_is_named():
+    y, p = rows(200)
+    with pytest.raises(ValueError, match="gave nan for true and predicted labels"):
+        choose_threshold(y, p, lambda true, called: np.nan)
+
+
+def test_positive_label_and_columns_of_probabilities():
+    y, p = rows()
+    words = np.where(y == 1, "a", "b")  # the positive class sorts first
+    both = np.stack([1 - p, p], axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        chosen = choose_threshold(words, both, pos_label="a")
+    assert chosen == choose_threshold(y, p)
+    with pytest.raises(ValueError, match="pos_label='c' is none of the labels"):
+        choose_threshold(words, p, pos_label="c")
