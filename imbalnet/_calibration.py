@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imbalnet._runtime import one_openmp_thread
+from imbalnet.decisions.threshold import best_threshold
 from imbalnet.neighbors import Neighbors
 from imbalnet.posterior import prior_shift
 
@@ -191,20 +193,38 @@ class OutOfFold:
             result[rows] = log_p.numpy()
         return result
 
-    @property
-    def judged(self) -> NDArray[np.intp]:
-        """Positions of the rows with an out-of-fold prediction of their own."""
-        return np.flatnonzero(self.member_of_rows >= 0)
+    def best_threshold(
+        self,
+        calibration: Calibration,
+        target_prior: NDArray | None,
+        criterion: Any,
+        classes: NDArray,
+    ) -> float:
+        """Choose a threshold by the rows that a member held out.
 
-    @property
-    def labels_and_weights(self) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
-        """Class codes and weights of the rows at `judged`."""
+        Rows of a class count as often as the target prior says.
+        """
         assert self.codes is not None
-        rows = self.judged
-        weight = np.ones(len(rows))
+        rows, class_prior = self.member_of_rows >= 0, calibration.class_prior
+        codes, weight = self.codes[rows], np.ones(rows.sum())
         if self.weight is not None:
             weight = self.weight[rows].astype(np.float64)
-        return self.codes[rows], weight
+        scores = honest = np.exp(self.log_proba(calibration, target_prior)[rows, 1])
+        if target_prior is None:
+            honest = np.exp(self.log_proba(calibration, class_prior)[rows, 1])
+        else:
+            weight *= (target_prior / np.where(class_prior > 0, class_prior, 1.0))[
+                codes
+            ]
+        return best_threshold(
+            scores,
+            codes == 1,
+            weight,
+            criterion,
+            honest=honest,
+            labels=classes,
+            passes_weight=self.weight is not None or target_prior is not None,
+        )
 
     @property
     def member_of_rows(self) -> NDArray[np.integer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -31,6 +32,12 @@ def checked_share(name: str, value: Any) -> float:
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def and_more(texts: Sequence[str], most: int) -> str:
+    """List the first texts, and how many more there are."""
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def values_by_label(name: str, value: Any) -> dict[Any, Any] | None:

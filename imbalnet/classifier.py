@@ -47,7 +47,6 @@ from imbalnet._tables import (
 )
 from imbalnet._warn import warn
 from imbalnet.decisions.criteria import check_threshold
-from imbalnet.decisions.threshold import best_threshold
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS, LinearModel, Members
 from imbalnet.posterior import cheapest_class, resolve_costs, resolve_prior
@@ -828,30 +827,11 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         key = threshold, None if target is None else tuple(target)
         known = self._fitted.thresholds
         if key not in known:
-            known[key] = self._best_threshold(threshold, target)
+            rows = self._out_of_fold(f"threshold={threshold!r}")
+            known[key] = rows.best_threshold(
+                self.calibration_, target, threshold, self.classes_
+            )
         return known[key]
-
-    def _best_threshold(self, criterion: Any, target: NDArray | None) -> float:
-        """Choose a threshold by the out-of-fold rows, weighted to the target prior."""
-        out_of_fold = self._out_of_fold(f"threshold={criterion!r}")
-        codes, weight = out_of_fold.labels_and_weights
-        rows, prior = out_of_fold.judged, self.class_prior_
-        if target is not None:
-            factor = np.divide(target, prior, out=np.zeros_like(prior), where=prior > 0)
-            weight = weight * factor[codes]
-        scores, honest = (
-            np.exp(out_of_fold.log_proba(self.calibration_, of_rows)[rows, 1])
-            for of_rows in (target, prior if target is None else target)
-        )
-        return best_threshold(
-            scores,
-            codes == 1,
-            weight,
-            criterion,
-            honest=honest,
-            labels=self.classes_,
-            passes_weight=out_of_fold.weight is not None or target is not None,
-        )
 
     def _out_of_fold(self, name: str) -> OutOfFold:
         out_of_fold = self._fitted.out_of_fold if self._is_fitted else None

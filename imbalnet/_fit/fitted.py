@@ -37,7 +37,7 @@ class Fitted:
     out_of_fold: OutOfFold | None  # where members held out folds
     split_seed: int  # of the validation split, which warm_start repeats
     gathered: Gathered | None = None  # rows that partial_fit trains on again
-    thresholds: Memory = field(default_factory=lambda: Memory())
+    thresholds: Memory = field(default_factory=Memory)
 
     @property
     def n_epochs(self) -> int:

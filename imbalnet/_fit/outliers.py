@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imbalnet._checks import and_more
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
 from imbalnet.networks import Standardize
@@ -34,21 +35,18 @@ def warn_of_outliers(
     part = rows if isinstance(some, slice) else rows.subset(some)
     X, weight = part.of(part.X), part.of(part.weights)
     X = X if len(numbers) == len(sizes) else X[:, numbers]
-    mean, deviation = (part.cpu().numpy() for part in (layer.mean, layer.deviation))
+    mean, deviation = (of.cpu().numpy() for of in (layer.mean, layer.deviation))
     found = [
         _described(rows, int(numbers[j]), X[:, [j]])
         for j, _, _ in heavy_columns(X, weight, mean, deviation, _HIDES)
     ]
     if not found:
         return
-    more = len(found) - _MOST_COLUMNS
-    listed = ", ".join(found[:_MOST_COLUMNS]) + (
-        f" and {more} more" if more > 0 else ""
-    )
     warn(
         "X has columns in which values far away hide all others from a linear model: "
-        f"{listed}. Mend such values, take a logarithm (np.arcsinh has one for every "
-        "number), or use module='mlp', which bends them in."
+        f"{and_more(found, _MOST_COLUMNS)}. Mend such values, take a logarithm "
+        "(np.arcsinh has one for every number), or use module='mlp', which bends "
+        "them in."
     )
 
 

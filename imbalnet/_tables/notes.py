@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils import gen_batches
 
+from imbalnet._checks import and_more
 from imbalnet._tables.levels import Levels
 from imbalnet._tables.words import is_amount, is_date, is_number, some_words, to_numbers
 from imbalnet._warn import warn
@@ -151,9 +152,7 @@ def _advice(notes: Sequence[Note]) -> str:
 
 
 def _listed(notes: Sequence[Note]) -> str:
-    more = len(notes) - _MOST_COLUMNS
-    text = ", ".join(f"{note.name!r}{note.values}" for note in notes[:_MOST_COLUMNS])
-    return f"{text} and {more} more" if more > 0 else text
+    return and_more([f"{note.name!r}{note.values}" for note in notes], _MOST_COLUMNS)
 
 
 def _share(found: Iterable[bool]) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbalnet._checks import checked_share
+from imbalnet._checks import checked_number, checked_share
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,7 @@ class FBeta:
     beta: float = 1.0
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.beta) or self.beta <= 0:
-            raise ValueError(f"beta must be positive, however: beta={self.beta!r}")
+        checked_number("beta", self.beta, 0.0, open_low=True)
 
     def __call__(self, counts: Counts) -> NDArray[np.float64]:
         """Return the score at each threshold."""
@@ -98,7 +97,7 @@ class PrecisionAtLeast:
     Parameters
     ----------
     precision : float
-        Share of the called rows that must be positive, above 0 and at most 1.
+        Share of the called rows that must be positive, from 0 to 1.
     """
 
     precision: float
@@ -118,7 +117,7 @@ class RecallAtLeast:
     Parameters
     ----------
     recall : float
-        Share of the positive rows that must be called, above 0 and at most 1.
+        Share of the positive rows that must be called, from 0 to 1.
     """
 
     recall: float
@@ -138,8 +137,8 @@ class AlertShare:
     Parameters
     ----------
     share : float
-        Share of all rows that may be called at most, above 0 and at most 1; for 20
-        alerts a day of 4,000 payments it is 0.005.
+        Share of all rows that may be called at most, from 0 to 1; for 20 alerts a day
+        of 4,000 payments it is 0.005.
     """
 
     share: float
@@ -150,8 +149,7 @@ class AlertShare:
     def __call__(self, counts: Counts) -> NDArray[np.float64]:
         """Return the share that is called; beyond the budget, by how much."""
         share = _ratio(counts.called, counts.total)
-        rounding = 1e-12
-        return np.where(share <= self.share + rounding, share, self.share - share)
+        return _above(-share, -self.share, share)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imbalnet._checks import values_by_label
+from imbalnet._checks import and_more, values_by_label
 from imbalnet.posterior._checks import checked_probabilities
 
 
@@ -220,8 +220,7 @@ def _from_mapping(costs: Mapping[Any, float], labels: list) -> list[list[float]]
 
 
 def _listed(items: list, most: int = 6) -> str:
-    shown = ", ".join(repr(item) for item in items[:most])
-    return shown + (f" and {len(items) - most} more" if len(items) > most else "")
+    return and_more([repr(item) for item in items], most)
 
 
 def _checked_costs(cost_matrix: ArrayLike, n_classes: int) -> NDArray[np.float64]:

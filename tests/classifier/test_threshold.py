@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score, matthews_corrcoef
 from sklearn.model_selection import GridSearchCV
 
 from imbalnet import BalancedNeuralClassifier
+from imbalnet._calibration import OutOfFold
 from imbalnet.decisions import CRITERIA, AlertShare, PrecisionAtLeast, choose_threshold
 
 
@@ -101,10 +102,10 @@ def test_threshold_is_chosen_once(fitted, table, monkeypatch):
     X, _ = table
     clf = pickle.loads(pickle.dumps(fitted))
     calls = []
-    original = type(clf)._best_threshold
+    original = OutOfFold.best_threshold
     monkeypatch.setattr(
-        type(clf),
-        "_best_threshold",
+        OutOfFold,
+        "best_threshold",
         lambda self, *args: calls.append(args) or original(self, *args),
     )
     for _ in range(3):

@@ -140,6 +140,11 @@ class OneHot(_CodePlaces):
         return np.where(has_many, np.maximum(widths, wanted + 1), widths)
 
 
+def is_frequent(n_with: int, n_rows: int) -> bool:
+    """Whether an indicator has enough rows to be learned from."""
+    return FEWEST_ROWS <= n_with <= n_rows - FEWEST_ROWS
+
+
 def n_frequent(codes: NDArray) -> int:
     """Count the codes with at least 5 rows."""
     return int((np.bincount(codes.astype(np.int64)) >= FEWEST_ROWS).sum())

@@ -17,6 +17,7 @@ from imbalnet.networks.layers.categories import (
     OneHot,
     column_sizes,
     dense,
+    is_frequent,
     n_frequent,
 )
 from imbalnet.networks.layers.embeddings import RobustScale
@@ -171,7 +172,6 @@ def columns_with_gaps(X: Any, columns: NDArray[np.intp]) -> NDArray[np.int64]:
     found: dict[bytes, int] = {}
     for j in columns:
         is_gap = np.isnan(X[:, j])
-        n_gaps = np.count_nonzero(is_gap)
-        if FEWEST_ROWS <= n_gaps <= len(is_gap) - FEWEST_ROWS:
+        if is_frequent(int(is_gap.sum()), len(is_gap)):
             found.setdefault(np.packbits(is_gap).tobytes(), int(j))
     return np.array(list(found.values()), dtype=np.int64)

@@ -18,6 +18,7 @@ from imbalnet.networks.layers.categories import (
     LevelPlaces,
     OneHot,
     dense,
+    is_frequent,
 )
 from imbalnet.networks.layers.embeddings import (
     PiecewiseLinearEncoding,
@@ -228,14 +229,14 @@ class TableEncoding(nn.Module):
         for j, (values, is_there) in zip(
             of_numbers, present_values(X[:, of_numbers]), strict=True
         ):
-            if self.gaps and _is_frequent(n_rows - len(values), n_rows):
+            if self.gaps and is_frequent(n_rows - len(values), n_rows):
                 gaps.setdefault(is_there.tobytes(), j)
             low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
             n_high = np.count_nonzero(values == high)
             n_low = np.count_nonzero(values == low)
             if not self.flags or n_high + n_low != len(values) or low == high:
                 numbers.append(j)
-            elif _is_frequent(int(min(n_low, n_high)), n_rows):
+            elif is_frequent(int(min(n_low, n_high)), n_rows):
                 flags.append((j, low, high) if n_high <= n_low else (j, high, low))
         embedded = [
             j
@@ -306,11 +307,6 @@ class TableEncoding(nn.Module):
     def _selected(X: Any, columns: Tensor) -> Tensor:
         """Return some columns, dense: a sparse table may have too many for that."""
         return torch.as_tensor(dense(X[:, columns.cpu().numpy()])).to(columns.device)
-
-
-def _is_frequent(n_with: int, n_rows: int) -> bool:
-    """Whether an indicator has enough rows to be learned from."""
-    return FEWEST_ROWS <= n_with <= n_rows - FEWEST_ROWS
 
 
 def _auto_bins(n_columns: int, n_rows: int) -> int:
