@@ -341,6 +341,14 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         the member that did not train on the row. Rows of weight 0 have the mean of all
         members, rows that `cv` never holds out NaN. With `n_members` above 1 only.
 
+    oof_labels_ : ndarray of shape (n_rows,)
+        True labels of the rows of ``oof_proba_``.
+
+    oof_weight_ : ndarray of shape (n_rows,)
+        How much each row of ``oof_proba_`` counts: its sample weight, in units of its
+        own, times its class' share under `target_prior` relative to that of the
+        training data; 0 for rows that no member held out.
+
     threshold_ : float
         The probability from which on ``predict`` calls ``classes_[1]``, under
         `target_prior`. With `threshold` only.
@@ -809,6 +817,18 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
     def folds_(self) -> NDArray[np.integer]:
         """The member that held out each training row, with ``n_members`` > 1."""
         return self._out_of_fold("folds_").member_of_rows
+
+    @property
+    def oof_labels_(self) -> NDArray:
+        """True labels of the rows of ``oof_proba_``."""
+        return self.classes_[self._out_of_fold("oof_labels_").codes]
+
+    @property
+    def oof_weight_(self) -> NDArray[np.float64]:
+        """How much each row of ``oof_proba_`` counts under `target_prior`."""
+        return self._out_of_fold("oof_weight_").weight_under(
+            self.calibration_, self._resolved(self.target_prior)
+        )
 
     @property
     def threshold_(self) -> float:
