@@ -50,6 +50,7 @@ from imbalnet.decisions.criteria import check_threshold
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS, LinearModel, Members
 from imbalnet.posterior import cheapest_class, resolve_costs, resolve_prior
+from imbalnet.report import HeldOut, ImbalanceReport
 from imbalnet.samplers import SAMPLERS, IndexSampler
 
 _AUTO = StrOptions({"auto"})
@@ -348,6 +349,10 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         How much each row of ``oof_proba_`` counts: its sample weight, in units of its
         own, times its class' share under `target_prior` relative to that of the
         training data; 0 for rows that no member held out.
+
+    report_ : ImbalanceReport
+        Figures, decisions and classes of the out-of-fold rows, under `target_prior`;
+        print it. See :func:`imbalnet.report.imbalance_report`.
 
     threshold_ : float
         The probability from which on ``predict`` calls ``classes_[1]``, under
@@ -829,6 +834,14 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         return self._out_of_fold("oof_weight_").weight_under(
             self.calibration_, self._resolved(self.target_prior)
         )
+
+    @property
+    def report_(self) -> ImbalanceReport:
+        """What the out-of-fold rows say of the model, see :mod:`imbalnet.report`."""
+        rows = HeldOut.read(
+            self.oof_labels_, self.oof_proba_, self.classes_, self.oof_weight_
+        )
+        return ImbalanceReport.of_rows(rows, cost_matrix=self.cost_matrix)
 
     @property
     def threshold_(self) -> float:
