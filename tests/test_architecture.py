@@ -217,7 +217,7 @@ def test_a_name_of_the_estimator_is_found(source):
         ("sklearn.utils._param_validation", {"classifier"}),
         ("imblearn", {"metrics"}),
         ("matplotlib", set()),
-        ("pandas", {"_tables", "tables"}),
+        ("pandas", {"_tables", "report", "tables"}),
         ("polars", {"_tables"}),
         ("pyarrow", {"_tables"}),
     ],

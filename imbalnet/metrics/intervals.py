@@ -227,10 +227,9 @@ class _Draws:
         sample_weight: ArrayLike | None,
         *,
         level: float = 0.95,
-        n_resamples: int = 400,
-        groups: ArrayLike | None = None,
-        random_state: Any = None,
+        **bootstrap: Any,
     ) -> None:
+        groups = bootstrap.get("groups")
         labels = column_or_1d(y_true)
         arrays = [np.asarray(score) for score in scores]
         weight = None if sample_weight is None else column_or_1d(sample_weight)
@@ -241,9 +240,7 @@ class _Draws:
             return [figure(labels[rows], score[rows], **extra) for score in arrays]
 
         everything = np.arange(len(labels))
-        drawn = bootstrap_weights(
-            labels, n_resamples, groups=groups, random_state=random_state
-        )
+        drawn = bootstrap_weights(labels, **bootstrap)
         self.value = judge(everything)
         self.resamples = np.array([judge(everything.repeat(n)) for n in drawn])
         self.quantile = student_quantile(
@@ -282,7 +279,8 @@ def logit_interval(value: float, resamples: NDArray, quantile: float) -> Interva
         )
     slope = value * (1 - value)  # of the logistic function
     if slope <= 0:
-        return Interval(*np.clip(normal_interval(value, resamples, quantile), 0, 1))
+        cut = np.clip(normal_interval(value, resamples, quantile), 0, 1)
+        return Interval(*cut.tolist())
     reach = quantile * np.std(resamples, ddof=1) / slope
     low, high = special.expit(special.logit(value) + np.array([-reach, reach]))
     return Interval(float(value), float(low), float(high))

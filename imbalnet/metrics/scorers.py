@@ -203,6 +203,12 @@ def _g_mean(codes: NDArray, called: NDArray, **params: Any) -> float:
     return geometric_mean_score(codes, called, labels=np.unique(codes), **params)
 
 
+def _mcc(codes: NDArray, called: NDArray, **params: Any) -> float:
+    if np.array_equal(codes, called) and len(np.unique(codes)) < 2:
+        return 0.0  # as scikit-learn has it, but without its warning
+    return matthews_corrcoef(codes, called, **params)
+
+
 # -- the registry --------------------------------------------------------------------
 
 
@@ -253,7 +259,7 @@ SCORERS: dict[str, ClassifierScorer] = {
     "recall": _decisions(recall_score),
     "balanced_accuracy": _all_decisions(_balanced_accuracy),
     "g_mean": _all_decisions(_g_mean),
-    "mcc": _all_decisions(matthews_corrcoef),
+    "mcc": _all_decisions(_mcc),
 }
 
 

@@ -64,7 +64,7 @@ def test_perfect_figures_have_an_interval():
 
 @pytest.mark.parametrize(("n_positive", "distance"), [(40, 2.0), (15, 2.0)])
 def test_interval_of_average_precision_covers(n_positive, distance):
-    """In 95 % of 250 samples, up to four standard errors of that share."""
+    """In 95 % of 150 samples, up to four standard errors of that share."""
     rng = np.random.default_rng(0)
 
     def draw(n_rows, n_positive):
@@ -78,13 +78,13 @@ def test_interval_of_average_precision_covers(n_positive, distance):
 
     truth = figure(*draw(400_000, 1_000 * n_positive))
     covered = []
-    for _ in range(250):
+    for _ in range(150):
         y, scores = draw(400, n_positive)
         interval = bootstrap_interval(
-            figure, y, scores, n_resamples=60, random_state=rng.integers(2**31)
+            figure, y, scores, n_resamples=50, random_state=rng.integers(2**31)
         )
         covered.append(interval.low <= truth <= interval.high)
-    assert abs(np.mean(covered) - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 250)
+    assert abs(np.mean(covered) - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 150)
 
 
 def test_difference_of_equal_scores_is_zero(rng):
