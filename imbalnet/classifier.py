@@ -168,7 +168,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         maps (true label, predicted label) to the cost; a data frame has true labels in
         its index and predicted ones in its columns. Probabilities are those under
         `target_prior`, or under the training data's prior where that is None. Read at
-        prediction time.
+        prediction time. Costs of each row are an argument of ``predict``.
 
     threshold : float, str, criterion, callable or None, default=None
         The probability from which on ``predict`` calls ``classes_[1]``; None calls the
@@ -711,7 +711,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
 
     # -- prediction --------------------------------------------------------------
 
-    def predict(self, X: Any) -> NDArray:
+    def predict(self, X: Any, *, cost_matrix: Any = None) -> NDArray:
         """Predict the most likely class under the target prior, or the cheapest.
 
         With `threshold`, the second class where its probability is at least
@@ -721,22 +721,36 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
             Rows with the columns of ``fit``.
+        cost_matrix : array-like of shape (n_rows, n_classes, n_classes) or \
+                (n_classes, n_classes), dict, data frame or None, default=None
+            Costs for these rows, instead of the estimator's `cost_matrix` and
+            `threshold`. ``cost_matrix[row, i, j]`` is the cost of predicting class j
+            where i is true. A dict maps (true label, predicted label) to a number, or
+            to an array of shape (n_rows,), such as the amounts of payments; a right
+            prediction that it leaves out costs 0.
 
         Returns
         -------
         ndarray of shape (n_rows,)
             Labels, in the dtype of ``classes_``. With `cost_matrix` those of the
             lowest expected cost.
+
+        Raises
+        ------
+        ValueError
+            If `cost_matrix` has another shape, leaves out an error, names a label that
+            is not in ``classes_``, or holds a cost that is not finite.
         """
         check_is_fitted(self)
-        if self.threshold is not None:
+        if self.threshold is not None and cost_matrix is None:
             least = self.threshold_
             return self.classes_[(self.predict_proba(X)[:, 1] >= least).astype(np.intp)]
-        if self.cost_matrix is None:
+        cost_matrix = self.cost_matrix if cost_matrix is None else cost_matrix
+        if cost_matrix is None:
             return self.classes_[self._log_proba(X, self.target_prior).argmax(axis=1)]
-        costs: Any = resolve_costs(self.cost_matrix, self.classes_)
         target = "train" if self.target_prior is None else self.target_prior
         probabilities = np.exp(self._log_proba(X, target))
+        costs: Any = resolve_costs(cost_matrix, self.classes_, len(probabilities))
         return self.classes_[cheapest_class(probabilities, costs)]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

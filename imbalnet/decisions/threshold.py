@@ -13,9 +13,11 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from imbalnet._warn import warn
 from imbalnet.decisions.criteria import (
     Counts,
+    LeastCost,
     PrecisionAtLeast,
     RecallAtLeast,
     as_criterion,
+    fewest_errors,
 )
 from imbalnet.posterior import effective_weight
 from imbalnet.posterior._checks import checked_probabilities
@@ -141,7 +143,12 @@ def best_threshold(
     share = is_positive.astype(np.float64)
     if _has_few(weight[is_positive], is_chance=of_counts is None):
         share = scores if honest is None else honest
-    thresholds, counts = threshold_counts(scores, weight * share, weight * (1 - share))
+    positive, negative = weight * share, weight * (1 - share)
+    if isinstance(of_counts, LeastCost) and of_counts.is_of_rows:
+        of_positives, of_negatives = of_counts.excess(len(scores))
+        positive, negative = positive * of_positives, negative * of_negatives
+        of_counts = fewest_errors
+    thresholds, counts = threshold_counts(scores, positive, negative)
     if of_counts is not None:
         values = of_counts(counts)
     else:
