@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -742,16 +743,22 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             is not in ``classes_``, or holds a cost that is not finite.
         """
         check_is_fitted(self)
+        return self.classes_[self._decide(partial(self._log_proba, X), cost_matrix)]
+
+    def _decide(
+        self, log_proba_under: Callable[[Any], NDArray], cost_matrix: Any = None
+    ) -> NDArray[np.intp]:
+        """Return codes of classes, by log probabilities under a target prior."""
         if self.threshold is not None and cost_matrix is None:
-            least = self.threshold_
-            return self.classes_[(self.predict_proba(X)[:, 1] >= least).astype(np.intp)]
+            of_positive = np.exp(log_proba_under(self.target_prior)[:, 1])
+            return (of_positive >= self.threshold_).astype(np.intp)
         cost_matrix = self.cost_matrix if cost_matrix is None else cost_matrix
         if cost_matrix is None:
-            return self.classes_[self._log_proba(X, self.target_prior).argmax(axis=1)]
+            return log_proba_under(self.target_prior).argmax(axis=1)
         target = "train" if self.target_prior is None else self.target_prior
-        probabilities = np.exp(self._log_proba(X, target))
+        probabilities = np.exp(log_proba_under(target))
         costs: Any = resolve_costs(cost_matrix, self.classes_, len(probabilities))
-        return self.classes_[cheapest_class(probabilities, costs)]
+        return cheapest_class(probabilities, costs)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict class probabilities under the target prior.
@@ -852,10 +859,22 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
     @property
     def report_(self) -> ImbalanceReport:
         """What the out-of-fold rows say of the model, see :mod:`imbalnet.report`."""
+        out_of_fold, weight = self._out_of_fold("report_"), self.oof_weight_
+        held = weight > 0
+
+        def log_proba_under(target_prior: Any) -> NDArray[np.float64]:
+            target = self._resolved(target_prior)
+            return out_of_fold.log_proba(self.calibration_, target)[held]
+
         rows = HeldOut.read(
-            self.oof_labels_, self.oof_proba_, self.classes_, self.oof_weight_
+            self.oof_labels_[held],
+            np.exp(log_proba_under(self.target_prior)),
+            self.classes_,
+            weight[held],
+            self.classes_[self._decide(log_proba_under)],
+            self.cost_matrix,
         )
-        return ImbalanceReport.of_rows(rows, cost_matrix=self.cost_matrix)
+        return ImbalanceReport.of_rows(rows)
 
     @property
     def threshold_(self) -> float:

@@ -5,6 +5,7 @@ parameters.
 """
 
 from imbalnet.metrics.average_precision import macro_average_precision
+from imbalnet.metrics.costs import mean_cost
 from imbalnet.metrics.intervals import (
     Interval,
     bootstrap_interval,
@@ -39,6 +40,7 @@ __all__ = [
     "get_scorer",
     "lift_at_k",
     "macro_average_precision",
+    "mean_cost",
     "paired_interval",
     "precision_at_k",
     "recall_at_fpr",

@@ -45,3 +45,21 @@ def two_labels(labels: NDArray, pos_label: Any = None) -> NDArray:
             f"pos_label={pos_label!r} is none of the labels {classes.tolist()}."
         )
     return np.array([*classes[classes != pos_label], pos_label], dtype=classes.dtype)
+
+
+def positions(labels: NDArray, classes: NDArray) -> NDArray[np.intp]:
+    """Return the place of each label among the classes.
+
+    Raises
+    ------
+    ValueError
+        If a label is none of them.
+    """
+    position_of: dict[Any, int] = {c: i for i, c in enumerate(classes.tolist())}
+    distinct, of_rows = np.unique(labels, return_inverse=True)
+    unknown = [label for label in distinct.tolist() if label not in position_of]
+    if unknown:
+        raise ValueError(
+            f"The labels {unknown[:6]} are none of the classes {classes[:6].tolist()}."
+        )
+    return np.array([position_of[label] for label in distinct.tolist()])[of_rows]

@@ -7,7 +7,7 @@ probabilities for folds that lack a class. These read the labels by the estimato
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from inspect import signature
 from typing import Any
@@ -26,6 +26,7 @@ from sklearn.metrics import (
 )
 from sklearn.metrics._scorer import _BaseScorer
 
+from imbalnet.metrics.costs import least_cost, mean_cost
 from imbalnet.metrics.probabilities import brier_skill_score, calibration_error
 from imbalnet.metrics.ranking import (
     average_precision_lift,
@@ -48,8 +49,8 @@ class ClassifierScorer(_BaseScorer):
     Parameters
     ----------
     score_func : callable
-        Called as ``score_func(codes, response, n_classes, **kwargs)``: codes of the
-        classes, and what the estimator responds: scores of shape (n_rows,) for the
+        Called as ``score_func(codes, response, classes, **kwargs)``: codes of the
+        classes, what the estimator responds: scores of shape (n_rows,) for the
         second of two classes, otherwise (n_rows, n_classes); or codes of predicted
         classes.
     sign : {1, -1}
@@ -79,7 +80,7 @@ class ClassifierScorer(_BaseScorer):
             self._reject_unseen(classes[len(estimator.classes_) :])
             response = _one_column_each(np.asarray(response), len(classes))
         arguments = {**self._kwargs, **kwargs}
-        score = self._score_func(codes, response, len(classes), **arguments)
+        score = self._score_func(codes, response, classes, **arguments)
         return float(self._sign * score)
 
     def _reject_unseen(self, labels: list) -> None:
@@ -91,11 +92,11 @@ class ClassifierScorer(_BaseScorer):
             )
 
     def figure(
-        self, codes: NDArray, response: NDArray, n_classes: int, **kwargs: Any
+        self, codes: NDArray, response: NDArray, classes: NDArray, **kwargs: Any
     ) -> float:
         """Return the figure of codes and a response, without the sign of a score."""
         return float(
-            self._score_func(codes, response, n_classes, **self._kwargs, **kwargs)
+            self._score_func(codes, response, classes, **self._kwargs, **kwargs)
         )
 
     def _accept_sample_weight(self) -> bool:
@@ -126,7 +127,7 @@ def _one_column_each(scores: NDArray, n_classes: int) -> NDArray:
 def _of_scores(
     codes: NDArray[np.intp],
     scores: NDArray,
-    n_classes: int,
+    classes: Sequence,
     *,
     figure: Callable[..., float],
     chance: float | None = None,
@@ -141,7 +142,7 @@ def _of_scores(
     present, counts = np.unique(codes, return_counts=True)
     if len(present) < 2 and chance is not None:
         return chance
-    if n_classes == 2:
+    if len(classes) == 2:
         return figure(codes == 1, scores, **params)
     values = [figure(codes == code, scores[:, code], **params) for code in present]
     return float(np.average(values, weights=counts if average == "weighted" else None))
@@ -150,7 +151,7 @@ def _of_scores(
 def _of_distribution(
     codes: NDArray[np.intp],
     probabilities: NDArray,
-    n_classes: int,
+    classes: Sequence,
     *,
     figure: Callable[..., float],
     chance: float | None = None,
@@ -159,13 +160,13 @@ def _of_distribution(
     """Return a figure of the probabilities of all classes."""
     if chance is not None and len(np.unique(codes)) < 2:
         return chance
-    return figure(codes, probabilities, labels=np.arange(n_classes), **params)
+    return figure(codes, probabilities, labels=np.arange(len(classes)), **params)
 
 
 def _of_decisions(
     codes: NDArray[np.intp],
     called: NDArray[np.intp],
-    n_classes: int,
+    classes: Sequence,
     *,
     figure: Callable[..., float],
     average: str = "macro",
@@ -173,7 +174,7 @@ def _of_decisions(
 ) -> float:
     """Return a figure of the second of two classes, or the mean of those that occur."""
     params["average"] = "binary"
-    if n_classes > 2 or average == "weighted":
+    if len(classes) > 2 or average == "weighted":
         params |= {"average": average, "labels": np.unique(codes)}
     return figure(codes, called, zero_division=0.0, **params)
 
@@ -181,7 +182,7 @@ def _of_decisions(
 def _of_all_decisions(
     codes: NDArray[np.intp],
     called: NDArray[np.intp],
-    n_classes: int,
+    classes: Sequence,
     *,
     figure: Callable[..., float],
     **params: Any,
@@ -207,6 +208,24 @@ def _mcc(codes: NDArray, called: NDArray, **params: Any) -> float:
     if np.array_equal(codes, called) and len(np.unique(codes)) < 2:
         return 0.0  # as scikit-learn has it, but without its warning
     return matthews_corrcoef(codes, called, **params)
+
+
+def _cost(
+    codes: NDArray[np.intp],
+    response: NDArray,
+    classes: Sequence,
+    *,
+    figure: Callable[..., float],
+    cost_matrix: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Return what decisions, or those that probabilities lead to, cost."""
+    labels = np.asarray(classes)
+    if figure is mean_cost:
+        codes, response = labels[codes], labels[response]
+    return figure(
+        codes, response, cost_matrix, labels=labels, sample_weight=sample_weight
+    )
 
 
 # -- the registry --------------------------------------------------------------------
@@ -259,6 +278,10 @@ SCORERS: dict[str, ClassifierScorer] = {
     "recall": _decisions(recall_score),
     "balanced_accuracy": _all_decisions(_balanced_accuracy),
     "g_mean": _all_decisions(_g_mean),
+    "neg_mean_cost": ClassifierScorer(partial(_cost, figure=mean_cost), -1, {}),
+    "neg_least_cost": ClassifierScorer(
+        partial(_cost, figure=least_cost), -1, {}, "predict_proba"
+    ),
     "mcc": _all_decisions(_mcc),
 }
 
@@ -277,8 +300,9 @@ def get_scorer(name: str, **params: Any) -> ClassifierScorer:
         A key of ``SCORERS``.
     **params
         Parameters of the figure, such as ``k=100`` of "precision_at_k",
-        ``precision=0.8`` of "recall_at_precision" or ``n_bins=20`` of
-        "neg_calibration_error", and ``average="weighted"`` for several classes.
+        ``precision=0.8`` of "recall_at_precision", ``n_bins=20`` of
+        "neg_calibration_error" or ``cost_matrix=`` of "neg_mean_cost", and
+        ``average="weighted"`` for several classes.
 
     Returns
     -------

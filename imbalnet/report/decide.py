@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from imbalnet._checks import checked_number
 from imbalnet.decisions import AlertShare, FBeta, threshold_counts
 from imbalnet.metrics import SCORERS
+from imbalnet.metrics.costs import costs_of_rows
 from imbalnet.posterior import cheapest_class
 from imbalnet.report.held_out import HeldOut
 
@@ -61,17 +62,16 @@ class Decision(NamedTuple):
     threshold: float | None = None
 
 
-def decide(
-    rows: HeldOut, costs: NDArray[np.float64] | None, alerts: float | None
-) -> list[Decision]:
+def decide(rows: HeldOut, alerts: float | None) -> list[Decision]:
     """Decide in each way; the first is the model's own, the last the majority guess."""
     found = [] if rows.called is None else [Decision("predict", rows.called)]
     if rows.is_binary:
         found += _by_threshold(rows, alerts)
     else:
         found.append(Decision("most likely", rows.probabilities.argmax(axis=1)))
-    if costs is not None:
-        found.append(Decision("least cost", cheapest_class(rows.probabilities, costs)))
+    if rows.costs is not None:
+        cheapest = cheapest_class(rows.probabilities, rows.costs)
+        found.append(Decision("least cost", cheapest))
     majority = np.full(len(rows.codes), rows.prior.argmax())
     return [*found, Decision("majority guess", majority)]
 
@@ -92,21 +92,20 @@ def _by_threshold(rows: HeldOut, alerts: float | None) -> Iterator[Decision]:
         yield Decision(name, (scores >= threshold).astype(np.intp), float(threshold))
 
 
-def decision_row(
-    rows: HeldOut, decision: Decision, costs: NDArray[np.float64] | None
-) -> DecisionRow:
+def decision_row(rows: HeldOut, decision: Decision) -> DecisionRow:
     """Compute what a decision gives."""
     called, weight = decision.called, rows.weight
     figures = {
         name: SCORERS[name].figure(
-            rows.codes, called, rows.n_classes, sample_weight=weight
+            rows.codes, called, rows.classes, sample_weight=weight
         )
         for name in ("precision", "recall", "f1", "mcc", "g_mean", "balanced_accuracy")
     }
     share = np.average(called == 1, weights=weight) if rows.is_binary else None
     accuracy = np.average(called == rows.codes, weights=weight)
     cost = None
-    if costs is not None:
-        cost = np.average(costs[rows.codes, called], weights=weight)
+    if rows.costs is not None:
+        of_rows = costs_of_rows(rows.costs, rows.codes, called)
+        cost = np.average(of_rows, weights=weight)
     of_row = {**figures, "accuracy": accuracy, "cost": cost}
     return DecisionRow(decision.name, decision.threshold, share, **of_row)

@@ -119,7 +119,7 @@ def class_rows(rows: HeldOut, called: NDArray[np.intp]) -> list[ClassRow]:
 
 def _figure(scorer: str, rows: HeldOut) -> float:
     return SCORERS[scorer].figure(
-        rows.codes, rows.scores, rows.n_classes, sample_weight=rows.weight
+        rows.codes, rows.scores, rows.classes, sample_weight=rows.weight
     )
 
 

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from imbalnet._checks import checked_weights
+from imbalnet.metrics._rows import positions
+from imbalnet.posterior import resolve_costs
 from imbalnet.posterior._checks import checked_probabilities
 
 
@@ -30,6 +32,9 @@ class HeldOut:
     called : ndarray of shape (n_rows,) or None
         The predicted class of each row, where a model decided otherwise than by the
         highest probability.
+    costs : ndarray of shape (n_classes, n_classes) or (n_rows, n_classes, n_classes), \
+            or None
+        Cost of each true and predicted class, of all rows or of each.
     """
 
     codes: NDArray[np.intp]
@@ -37,6 +42,7 @@ class HeldOut:
     weight: NDArray[np.float64]
     classes: NDArray
     called: NDArray[np.intp] | None = None
+    costs: NDArray[np.float64] | None = None
 
     @classmethod
     def read(
@@ -46,6 +52,7 @@ class HeldOut:
         classes: ArrayLike,
         sample_weight: ArrayLike | None = None,
         called: ArrayLike | None = None,
+        cost_matrix: Any = None,
     ) -> HeldOut:
         """Validate rows; those of weight 0 are left out.
 
@@ -67,12 +74,16 @@ class HeldOut:
                 "the probabilities of the second."
             )
         predicted = None if called is None else np.asarray(called)[kept]
+        costs = resolve_costs(cost_matrix, known, len(labels))
+        if costs is not None and costs.ndim == 3:
+            costs = costs[kept]
         return cls(
-            _positions(labels[kept], known),
+            positions(labels[kept], known),
             rows,
             weight[kept],
             known,
-            None if predicted is None else _positions(predicted, known),
+            None if predicted is None else positions(predicted, known),
+            costs,
         )
 
     @property
@@ -100,15 +111,3 @@ class HeldOut:
     def scores(self) -> NDArray[np.float64]:
         """Probabilities as scorers take them: of two classes the second alone."""
         return self.probabilities[:, 1] if self.is_binary else self.probabilities
-
-
-def _positions(labels: NDArray, classes: NDArray) -> NDArray[np.intp]:
-    position_of: dict[Any, int] = {c: i for i, c in enumerate(classes.tolist())}
-    distinct, of_rows = np.unique(labels, return_inverse=True)
-    unknown = [label for label in distinct.tolist() if label not in position_of]
-    if unknown:
-        raise ValueError(
-            f"The labels {unknown[:6]} are none of the classes "
-            f"{classes[:6].tolist()}, which the probabilities are given for."
-        )
-    return np.array([position_of[label] for label in distinct.tolist()])[of_rows]

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imbalnet._text import html_list, html_table, text_table
-from imbalnet.posterior import resolve_costs
 from imbalnet.report.cautions import cautions
 from imbalnet.report.decide import DecisionRow, decide, decision_row
 from imbalnet.report.figures import ClassRow, FigureRow, class_rows, figure_rows
@@ -97,7 +96,8 @@ class ImbalanceReport:
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows; those of weight 0 are left out.
         cost_matrix : array-like, dict or data frame, default=None
-            As the estimator's parameter: adds the cheapest decision, and mean costs.
+            As in ``predict`` of :class:`~imbalnet.BalancedNeuralClassifier`, also of
+            each row: adds the cheapest decision, and mean costs.
         alerts : float, default=None
             Number of rows, or if below 1 their share, that can be looked at: adds the
             decision that calls as many.
@@ -111,9 +111,14 @@ class ImbalanceReport:
         """
         probabilities = estimator.predict_proba(X)
         rows = HeldOut.read(
-            y, probabilities, estimator.classes_, sample_weight, estimator.predict(X)
+            y,
+            probabilities,
+            estimator.classes_,
+            sample_weight,
+            estimator.predict(X),
+            cost_matrix,
         )
-        return cls.of_rows(rows, cost_matrix=cost_matrix, alerts=alerts, level=level)
+        return cls.of_rows(rows, alerts=alerts, level=level)
 
     @classmethod
     def from_predictions(
@@ -153,15 +158,16 @@ class ImbalanceReport:
             The report.
         """
         known = np.unique(np.asarray(y_true)) if classes is None else classes
-        rows = HeldOut.read(y_true, probabilities, known, sample_weight)
-        return cls.of_rows(rows, cost_matrix=cost_matrix, alerts=alerts, level=level)
+        rows = HeldOut.read(
+            y_true, probabilities, known, sample_weight, cost_matrix=cost_matrix
+        )
+        return cls.of_rows(rows, alerts=alerts, level=level)
 
     @classmethod
     def of_rows(
         cls,
         rows: HeldOut,
         *,
-        cost_matrix: Any = None,
         alerts: float | None = None,
         level: float = 0.95,
     ) -> ImbalanceReport:
@@ -170,9 +176,7 @@ class ImbalanceReport:
         Parameters
         ----------
         rows : HeldOut
-            Labels, probabilities and predictions.
-        cost_matrix : array-like, dict or data frame, default=None
-            As in :meth:`from_estimator`.
+            Labels, probabilities, predictions and costs.
         alerts : float, default=None
             As in :meth:`from_estimator`.
         level : float, default=0.95
@@ -183,10 +187,9 @@ class ImbalanceReport:
         ImbalanceReport
             The report.
         """
-        costs = resolve_costs(cost_matrix, rows.classes)
         figures = figure_rows(rows, level)
-        decided = decide(rows, costs, alerts)
-        decisions = [decision_row(rows, decision, costs) for decision in decided]
+        decided = decide(rows, alerts)
+        decisions = [decision_row(rows, decision) for decision in decided]
         classes = class_rows(rows, decided[0].called)
         warnings = cautions(rows, figures, decisions[0], classes)
         return cls(
@@ -310,8 +313,8 @@ def imbalance_report(
     sample_weight : array-like of shape (n_rows,), default=None
         Weights of the rows; those of weight 0 are left out.
     cost_matrix : array-like, dict or data frame, default=None
-        As the parameter of :class:`~imbalnet.BalancedNeuralClassifier`: adds the
-        cheapest decision, and mean costs.
+        As in ``predict`` of :class:`~imbalnet.BalancedNeuralClassifier`, also of each
+        row: adds the cheapest decision, and mean costs.
     alerts : float, default=None
         Number of rows, or if below 1 their share, that can be looked at: adds the
         decision that calls as many.

@@ -137,6 +137,17 @@ def test_costs_choose_and_count(two):
     assert found["least cost"].cost < found["at 0.5"].cost
 
 
+def test_costs_may_differ_from_row_to_row(two, rng):
+    y, p = two
+    amounts = rng.lognormal(3, 1, len(y))
+    costs = {(0, 1): 5.0, (1, 0): amounts}
+    w = (np.arange(len(y)) % 3 > 0).astype(float)
+    found = decisions_of(imbalance_report(y, p, cost_matrix=costs, sample_weight=w))
+    called = p * amounts > (1 - p) * 5.0
+    of_rows = np.where(called, 5.0 * (y == 0), amounts * (y == 1))
+    assert found["least cost"].cost == pytest.approx(np.average(of_rows, weights=w))
+
+
 def test_accuracy_stands_beside_that_of_the_majority(two):
     y, p = two
     found = decisions_of(imbalance_report(y, p))
@@ -217,6 +228,11 @@ def fitted():
 
 def test_report_of_an_estimator_is_that_of_its_out_of_fold_rows(fitted):
     expected = imbalance_report(fitted.oof_labels_, fitted.oof_proba_)
+    assert [row.decision for row in fitted.report_.decisions][:2] == [
+        "predict",
+        "at 0.5",
+    ]
+    assert fitted.report_.decisions[0].f1 == expected.decisions[0].f1
     assert fitted.report_.figures[0] == expected.figures[0]
     expected = expected.to_frame("by_class")
     pd.testing.assert_frame_equal(fitted.report_.to_frame("by_class"), expected)
@@ -228,6 +244,15 @@ def test_report_follows_the_target_prior(fitted):
     assert share == pytest.approx({"fine": 0.5, "fraud": 0.5})
     of_even, of_plain = (figures_of(r)["ROC-AUC"].value for r in (even, fitted.report_))
     assert of_even == pytest.approx(of_plain, abs=1e-12)
+
+
+def test_report_shows_the_decision_of_the_estimator(fitted):
+    tuned = copy(fitted).set_params(threshold="f1").report_
+    own, _, best, *_ = tuned.decisions
+    assert own[2:] == best[2:]
+    costs = {("fraud", "fine"): 50, ("fine", "fraud"): 1}
+    cheap = decisions_of(copy(fitted).set_params(cost_matrix=costs).report_)
+    assert cheap["predict"][2:] == cheap["least cost"][2:]
 
 
 def test_report_needs_out_of_fold_rows():
