@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from imbalnet._callbacks import callback_of
 from imbalnet._fit.cv import check_cv_alone, name_of_cv, read_splits
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.groups import warn_of_useless_groups
@@ -505,8 +506,7 @@ class _Resolver:
 
     def _reject_restoring_callbacks(self, monitor: str | None, unweighted: int) -> None:
         """Raise where a callback restores an epoch that must be known."""
-        given = self.params["callbacks"] or []  # some come with a name
-        callbacks = [item[1] if isinstance(item, tuple) else item for item in given]
+        callbacks = map(callback_of, self.params["callbacks"] or [])
         names = [
             type(cb).__name__ for cb in callbacks if getattr(cb, "load_best", False)
         ]
