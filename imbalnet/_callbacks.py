@@ -27,7 +27,7 @@ def uncopyable(items: Iterable[Any]) -> list[Any]:
 def _is_copyable(callback: Any) -> bool:
     try:
         copy.deepcopy(callback)
-    except Exception:  # each class has its own
+    except Exception:
         return False
     return True
 
@@ -44,9 +44,11 @@ def copy_callbacks(items: Iterable[Any]) -> list[Any]:
     >>> one is plain, two[1] is locked
     (False, True)
     """
-    items = list(items)
-    # copied together, because callbacks may share an object
-    return copy.deepcopy(items, {id(cb): cb for cb in uncopyable(items)})
+    items = list(items)  # copied together, because callbacks may share an object
+    try:
+        return copy.deepcopy(items)
+    except Exception:  # each class that cannot be copied has its own
+        return copy.deepcopy(items, {id(cb): cb for cb in uncopyable(items)})
 
 
 def without_uncopyable(items: Iterable[Any]) -> list[Any]:
@@ -85,7 +87,7 @@ class CallbacksMixin:
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without callbacks that cannot be pickled."""
         state = super().__getstate__()
-        if not self.callbacks:
+        if not isinstance(self.callbacks, list | tuple):
             return state  # type: ignore[return-value]
         kept = type(self.callbacks)(without_uncopyable(self.callbacks))
         return {**state, "callbacks": kept}  # type: ignore[dict-item]

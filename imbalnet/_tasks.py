@@ -34,7 +34,7 @@ class FitTasks:
         self, owner: Any, attributes_of: Callable[[Any], dict], data: dict[str, Any]
     ) -> None:
         self.owner, self.attributes_of = owner, attributes_of
-        self.data = {"estimator": owner, **data}
+        self.data = data
         self.fit = owner._init_callback_context(max_subtasks=None)
 
     @classmethod
@@ -55,12 +55,12 @@ class FitTasks:
     def begin_training(self, max_epochs: int) -> None:
         """Tell that the fit begins, and how many epochs it has at most."""
         self.fit.max_subtasks = max_epochs
-        self.fit.call_on_fit_task_begin(**self.data)
+        self.fit.call_on_fit_task_begin(estimator=self.owner, **self.data)
 
     def begin_epoch(self) -> None:
         """Tell that an epoch begins."""
         self.epoch = self.fit.subcontext(task_name="epoch")
-        self.epoch.call_on_fit_task_begin(**self.data)
+        self.epoch.call_on_fit_task_begin(estimator=self.owner, **self.data)
 
     def end_epoch(self, fitted_now: Callable[[], Any]) -> bool:
         """Tell that the epoch ended; return whether a callback wants training to stop.
@@ -68,10 +68,13 @@ class FitTasks:
         Those that ask for a fitted estimator get one with the weights of this epoch.
         """
         return self.epoch.call_on_fit_task_end(
-            **self.data,
+            estimator=self.owner,
             reconstruction_attributes=lambda: self.attributes_of(fitted_now()),
+            **self.data,
         )
 
     def end_training(self) -> None:
         """Tell that the fit ended."""
-        self.fit.call_on_fit_task_end(**self.data, reconstruction_attributes={})
+        self.fit.call_on_fit_task_end(
+            estimator=self.owner, reconstruction_attributes={}, **self.data
+        )

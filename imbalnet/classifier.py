@@ -29,6 +29,7 @@ from imbalnet._fit.gather import Part, next_part
 from imbalnet._fit.options import column_rules, feature_dtype, resolve_options
 from imbalnet._fit.recipes import PRESETS
 from imbalnet._fit.train import train
+from imbalnet._html import ResolvedRowsMixin
 from imbalnet._nested import NestedParametersMixin
 from imbalnet._optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet._runtime import restored_on_failure
@@ -109,6 +110,7 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 
 class BalancedNeuralClassifier(
     CallbacksMixin,
+    ResolvedRowsMixin,
     NestedParametersMixin,
     CallbackSupportMixin,
     ClassifierMixin,
@@ -298,10 +300,12 @@ class BalancedNeuralClassifier(
         generators stay as they are; None takes fresh entropy.
 
     verbose : int, default=0
-        1 prints a line for each epoch.
+        1 shows the epoch, its score and the time left (as a bar in terminals and
+        notebooks), and at the end one line that says why training ended. 2 prints the
+        table of ``history_``, then that line.
 
     callbacks : list of skorch callbacks or None, default=None
-        Copied, then passed to skorch.
+        Copied where that can be, then passed to skorch.
 
     **nested
         ``module__*``, ``loss__*``, ``class_weight__*``, ``sampler__*`` and
@@ -371,6 +375,11 @@ class BalancedNeuralClassifier(
 
     best_iteration_ : int
         The epoch, counted from 1, whose weights were kept.
+
+    resolved_ : dict
+        What training used for the parameters that may be "auto": parameter names mapped
+        to values. ``monitor`` is "combined" where "auto" with folds is, and None where
+        the last epoch is kept.
 
     device_ : torch.device
         Device of the network.
@@ -711,6 +720,7 @@ class BalancedNeuralClassifier(
         self.neighbor_weight_ = fitted.calibration.neighbor_weight
         self.n_iter_ = fitted.n_epochs
         self.best_iteration_ = fitted.net.best_epoch() or self.n_iter_
+        self.resolved_ = dict(fitted.resolved)
 
     def _attributes_of(self, fitted: Fitted) -> dict[str, Any]:
         """Return the attributes of an estimator that training has left so far.

@@ -20,7 +20,16 @@ API = PACKAGE.parent / "docs" / "api" / "index.rst"
 
 # From below: a room may import those of the layers before its own.
 LAYERS = [
-    {"_warn", "_checks", "_nested", "_optimizers", "_runtime"},
+    {
+        "_warn",
+        "_checks",
+        "_nested",
+        "_optimizers",
+        "_runtime",
+        "_callbacks",
+        "_tasks",
+        "_html",
+    },
     {"_tables", "posterior", "class_weights", "metrics"},
     {"samplers", "losses", "networks", "tables", "decisions"},
     {"neighbors", "_predict"},
@@ -30,6 +39,7 @@ LAYERS = [
 ]
 # Rooms of one layer that another one of it builds on.
 WITHIN = {
+    "_callbacks": {"_warn"},
     "_nested": {"_checks"},
     "_runtime": {"_checks"},
     "metrics": {"posterior"},
@@ -209,6 +219,8 @@ def test_a_name_of_the_estimator_is_found(source):
         ("skorch", {"_fit"}),
         ("sklearn.utils.validation", {"classifier", "_tables"}),
         ("sklearn.utils._param_validation", {"classifier"}),
+        ("sklearn.callback", {"_tasks"}),
+        ("tqdm", {"_fit"}),
         ("imblearn", set()),
         ("matplotlib", set()),
         ("pandas", {"_tables", "tables"}),

@@ -378,7 +378,8 @@ class _Resolver:
             params = {"module": self.module, "n_members": n_members, **params}
             factory = Members
         name = name_of(self.params["module"])
-        return NetworkSpec(name, factory, params, n_members, is_native)
+        resolved = self.recipe.module or name
+        return NetworkSpec(name, factory, params, n_members, is_native, resolved)
 
     def optimizer(self) -> OptimizerSpec:
         """Return how the weights are updated."""
@@ -396,6 +397,7 @@ class _Resolver:
             is_adamw = name in ("adamw", torch.optim.AdamW)
             decay = recipe.weight_decay if is_adamw else 1e-4
         return OptimizerSpec(
+            name=name_of(name) if callable(name) else name,
             factory=optimizer_factory(name),
             params=nested(params, "optimizer"),
             is_auto=params["optimizer"] == "auto",

@@ -44,7 +44,7 @@ class Score(NamedTuple):
     def text(self, record: dict[str, Any]) -> str:
         """Return name and value; an epoch that was interrupted may have none."""
         value = record.get(self.key)
-        return f"no {self.name}" if value is None else f"{self.name} {value:.3g}"
+        return f"no {self.name}" if value is None else f"{self.name} {value:#.3g}"
 
 
 class Tasks(Protocol):
@@ -118,7 +118,7 @@ class Progress(Callback):
         if not self.shows_epochs_:
             return
         text, best = self.score.text(net.history[-1]), net.best_epoch()
-        if best:
+        if best is not None:
             text += f" (best epoch {best})"
         if self.bar_ is not None:
             self.bar_.set_postfix_str(text, refresh=False)
@@ -127,7 +127,8 @@ class Progress(Callback):
         n_done = len(net.history) - self.n_before_
         seconds = (time.perf_counter() - self.start_) / n_done
         left = duration(seconds * (net.max_epochs - n_done))
-        _print(f"{self._epoch_of(net)}: {text}, at most {left} left")
+        at_most = "" if best is None else "at most "
+        _print(f"{self._epoch_of(net)}: {text}, {at_most}{left} left")
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Say why training ended, and which epoch is kept."""

@@ -70,6 +70,7 @@ class _Run:
             calibration=calibration,
             out_of_fold=out_of_fold,
             split_seed=self.options.seeds.split,
+            resolved=self.options.resolved(self.monitor, net),
         )
 
 
