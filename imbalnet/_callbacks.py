@@ -2,7 +2,7 @@
 
 A fit copies the callbacks of its user, so that training changes none of them. Loggers
 such as ``TensorBoard(SummaryWriter())`` cannot be copied. They are used as they are,
-and copies and pickles of a classifier are without them.
+and deep copies and pickles of a classifier are without them.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def without_uncopyable(items: Iterable[Any]) -> list[Any]:
     names = ", ".join(dict.fromkeys(type(callback).__name__ for callback in lost))
     warn(
         f"callbacks has {names}, which cannot be copied or pickled (it may hold a "
-        "lock or an open file): copies and pickles of the classifier, and worker "
+        "lock or an open file): deep copies and pickles of the classifier, and worker "
         "processes, are without it."
     )
     found = {id(callback) for callback in lost}
@@ -78,11 +78,17 @@ class CallbacksMixin:
         scikit-learn would take each for an estimator and build it anew from its
         attributes. A fit copies them before it uses them.
         """
-        bare = object.__new__(type(self))
-        bare.__dict__.update(vars(self), callbacks=None)
+        bare = copy.copy(self)
+        bare.callbacks = None
         clone = super(CallbacksMixin, bare).__sklearn_clone__()  # type: ignore[misc]
         clone.callbacks = copy.copy(self.callbacks)
         return clone
+
+    def __copy__(self) -> Any:
+        """Return a shallow copy, with the same callbacks."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(vars(self))
+        return twin
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without callbacks that cannot be pickled."""

@@ -6,6 +6,7 @@ into values, and hands these to :func:`imbalnet._fit.train.train`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -727,8 +728,7 @@ class BalancedNeuralClassifier(
 
         It has no out-of-fold rows yet that could choose a threshold.
         """
-        twin = object.__new__(type(self))
-        twin.__dict__.update(vars(self))
+        twin = copy.copy(self)
         twin._keep(fitted)
         if not isinstance(self.threshold, Real):
             twin.threshold = None

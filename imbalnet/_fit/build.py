@@ -58,7 +58,7 @@ def build_net(
             lr=_learning_rate(optimizer, one_batch),
             weight_decay=_weight_decay(options, rows),
             callbacks=make_callbacks(options, monitor),
-            verbose=0,  # what skorch would say of its own parameters
+            verbose=options.verbose,
             device=machine.device,
             dtype=machine.dtype,
             is_mixed=machine.is_mixed,

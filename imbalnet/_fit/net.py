@@ -610,6 +610,7 @@ _KEPT = (
     "optimizer",
     "optimizer_",
     "phases",
+    "verbose",
     "weight_decay",
 )
 

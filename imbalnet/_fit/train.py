@@ -194,6 +194,7 @@ def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
         batch_size=run.plans[0].batch_size,
         phases=options.phases,
         epochs_before=net.epochs_behind_ if is_partial else 0,
+        verbose=options.verbose,  # for callbacks of users such as PrintLog
     )
     with _generator_context(net, options.seeds.draws):
         net.partial_fit((train_feed, valid_feed))

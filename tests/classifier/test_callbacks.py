@@ -124,7 +124,7 @@ def test_fit_in_another_process_goes_without_them(rare, counter):
 
 
 @pytest.mark.parametrize(
-    "twin_of", [lambda c: pickle.loads(pickle.dumps(c)), copy.copy]
+    "twin_of", [lambda clf: pickle.loads(pickle.dumps(clf)), copy.deepcopy]
 )
 def test_pickle_goes_without_them(rare, counter, twin_of):
     X, y = rare
@@ -136,6 +136,14 @@ def test_pickle_goes_without_them(rare, counter, twin_of):
     assert twin.fit(X, y).partial_fit(X, y).n_iter_ == 2 + 2 + 1
     assert counter.n_epochs == 2
     assert clf.callbacks == (counter,)
+
+
+def test_shallow_copy_shares_callbacks_and_fit(rare, counter):
+    clf = small(callbacks=[counter]).fit(*rare)
+    twin = copy.copy(clf)
+    assert twin.net_ is clf.net_
+    twin.set_params(callbacks=None)
+    assert clf.callbacks == [counter]
 
 
 def test_pickle_of_the_net_goes_without_them(rare, counter):
@@ -244,7 +252,8 @@ def test_callbacks_get_an_estimator_of_each_epoch(rare, events):
 def test_callbacks_do_not_change_training(rare, events):
     X, y = rare
     plain = small(n_members=3).fit(X, y)
-    watched = small(n_members=3).set_callbacks(events()).fit(X, y)
+    watched = small(n_members=3, callbacks=[Counter()]).set_callbacks(events())
+    watched.fit(X, y)
     np.testing.assert_array_equal(watched.predict_proba(X), plain.predict_proba(X))
 
 

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 
 import pytest
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, PrintLog
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet._fit.progress import Progress, Score, duration
@@ -177,6 +177,16 @@ def test_verbose_may_change_between_fits(rare, capsys):
     assert last.startswith("trained all 2 epochs")
     clf.set_params(verbose=0).fit(*rare)
     assert printed(capsys) == []
+
+
+def test_a_table_of_the_users_own_is_printed(rare, capsys):
+    table = PrintLog(keys_ignored="dur")
+    clf = mlp(max_epochs=2, warm_start=True, callbacks=[table]).fit(*rare)
+    assert printed(capsys) == []
+    clf.set_params(verbose=1).fit(*rare)
+    heads = [line for line in printed(capsys) if "train_loss" in line]
+    assert len(heads) == 1
+    assert "dur" not in heads[0].split()
 
 
 def test_net_keeps_no_callback_for_progress(rare):
