@@ -20,6 +20,9 @@ from imbalnet._fit.specs import Options
 
 _print = partial(print, flush=True)
 
+# Of tqdm; the score follows behind a comma.
+_BAR = "epoch {n} of {total} |{bar}| {remaining} left{postfix}"
+
 
 class Score(NamedTuple):
     """What is shown of an epoch."""
@@ -114,20 +117,20 @@ class Progress(Callback):
         self.bar_ = _new_bar(net.max_epochs) if self.shows_epochs_ else None
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Show the epoch, its score and the best one so far."""
+        """Show the epoch, its score and the time left."""
         if not self.shows_epochs_:
             return
-        text, best = self.score.text(net.history[-1]), net.best_epoch()
-        if best is not None:
-            text += f" (best epoch {best})"
+        text = self.score.text(net.history[-1])
         if self.bar_ is not None:
             self.bar_.set_postfix_str(text, refresh=False)
             self.bar_.update()
             return
+        best, at_most = net.best_epoch(), ""
+        if best is not None:
+            text, at_most = f"{text} (best epoch {best})", "at most "
         n_done = len(net.history) - self.n_before_
         seconds = (time.perf_counter() - self.start_) / n_done
         left = duration(seconds * (net.max_epochs - n_done))
-        at_most = "" if best is None else "at most "
         _print(f"{self._epoch_of(net)}: {text}, {at_most}{left} left")
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
@@ -157,10 +160,10 @@ class Progress(Callback):
         n_epochs, best = len(net.history), net.best_epoch()
         n_done = n_epochs - self.n_before_
         if n_done == net.max_epochs:
-            return f"trained all {n_done} epochs" if n_done > 1 else "trained 1 epoch"
+            return f"trained {'all ' if n_done > 1 else ''}{_epochs(n_done)}"
         stopped = f"stopped after {self._epoch_of(net)}"
         if best is not None and n_epochs - best >= self.patience:
-            return f"{stopped}: no better one for {n_epochs - best} epochs"
+            return f"{stopped}: no better one for {_epochs(n_epochs - best)}"
         return f"{stopped} by a callback"
 
     def _advice(self, net: Any) -> str:
@@ -173,13 +176,17 @@ class Progress(Callback):
         return "; the best epoch is among the last: more max_epochs may help"
 
 
+def _epochs(n: int) -> str:
+    return "1 epoch" if n == 1 else f"{n} epochs"
+
+
 def _new_bar(n_epochs: int) -> Any:
     """Return a bar of tqdm; None where it is missing, or would not be drawn."""
     try:
         from tqdm.auto import tqdm
     except ImportError:
         return None
-    bar = tqdm(total=n_epochs, desc="Training", unit="epoch", leave=False, disable=None)
+    bar = tqdm(total=n_epochs, bar_format=_BAR, leave=False, disable=None)
     return None if bar.disable else bar
 
 
