@@ -6,6 +6,7 @@ into values, and hands these to :func:`imbalnet._fit.train.train`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -24,11 +25,13 @@ from torch import Tensor, nn
 from torch.utils.data import Sampler
 
 from imbalnet._calibration import OutOfFold
+from imbalnet._callbacks import CallbacksMixin
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.gather import Part, next_part
 from imbalnet._fit.options import column_rules, feature_dtype, resolve_options
 from imbalnet._fit.recipes import PRESETS
 from imbalnet._fit.train import train
+from imbalnet._html import ResolvedRowsMixin
 from imbalnet._nested import NestedParametersMixin
 from imbalnet._optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet._runtime import restored_on_failure
@@ -46,6 +49,7 @@ from imbalnet._tables import (
     read_rows,
     read_validation_rows,
 )
+from imbalnet._tasks import CallbackSupportMixin, FitTasks
 from imbalnet._warn import warn
 from imbalnet.decisions.criteria import check_threshold
 from imbalnet.losses import LOSSES
@@ -107,7 +111,14 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
+class BalancedNeuralClassifier(
+    CallbacksMixin,
+    ResolvedRowsMixin,
+    NestedParametersMixin,
+    CallbackSupportMixin,
+    ClassifierMixin,
+    BaseEstimator,
+):
     """Neural network classifier for imbalanced tabular data.
 
     A scikit-learn classifier that trains a torch network f through skorch. It minimises
@@ -292,10 +303,12 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         generators stay as they are; None takes fresh entropy.
 
     verbose : int, default=0
-        1 prints a line for each epoch.
+        1 shows the epoch, its score and the time left (as a bar in terminals and
+        notebooks), and at the end one line that says why training ended. 2 prints the
+        table of ``history_``, then that line.
 
     callbacks : list of skorch callbacks or None, default=None
-        Copied, then passed to skorch.
+        Copied where that can be, then passed to skorch.
 
     **nested
         ``module__*``, ``loss__*``, ``class_weight__*``, ``sampler__*`` and
@@ -377,6 +390,11 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
 
     best_iteration_ : int
         The epoch, counted from 1, whose weights were kept.
+
+    resolved_ : dict
+        What training used for the parameters that may be "auto": parameter names mapped
+        to values. ``monitor`` is "combined" where "auto" with folds is, and None where
+        the last epoch is kept.
 
     device_ : torch.device
         Device of the network.
@@ -549,13 +567,14 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             If the loss becomes NaN or infinite. Whenever fitting fails, the estimator
             stays as it was.
         """
+        tasks = FitTasks.of(self, self._attributes_of, X, y, sample_weight)
         with restored_on_failure(self):
             before = self._fitted if self.warm_start and self._is_fitted else None
             classes = self.classes_ if before else None
             rows = self._read(X, y, sample_weight, classes, before, is_partial=False)
             rows = replace(rows, groups=as_groups(groups, rows.X))
             given = self._read_validation(X_val, y_val, rows)
-            self._train(rows, given, before)
+            self._train(rows, given, before, tasks=tasks)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -676,6 +695,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         given: Rows | None,
         before: Fitted | None,
         part: Part | None = None,
+        tasks: FitTasks | None = None,
     ) -> None:
         """Resolve the parameters, train, and keep what that leaves."""
         self._reject_unknown_parameters()
@@ -688,9 +708,22 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             before=before,
             starts_anew_for=None if part is None else part.starts_anew_for,
         )
-        fitted = train(options, rows, given, before)
+        fitted = train(options, rows, given, before, tasks)
         if part is not None:
             fitted = replace(fitted, gathered=part.gathered)
+        self._keep(fitted)
+        if fitted.net.was_interrupted:
+            warn(
+                f"Training was interrupted in epoch {self.n_iter_}; the best weights "
+                "so far are kept (without validation rows, the last ones)."
+            )
+        if self.threshold is not None:
+            self._chosen_threshold()  # so that fit says what is wrong with it
+        if tasks is not None:
+            tasks.end_training()
+
+    def _keep(self, fitted: Fitted) -> None:
+        """Set the fitted attributes."""
         self._fitted = fitted
         self.net_ = fitted.net
         self.calibration_ = fitted.calibration
@@ -702,13 +735,18 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         self.neighbor_weight_ = fitted.calibration.neighbor_weight
         self.n_iter_ = fitted.n_epochs
         self.best_iteration_ = fitted.net.best_epoch() or self.n_iter_
-        if fitted.net.was_interrupted:
-            warn(
-                f"Training was interrupted in epoch {self.n_iter_}; the best weights "
-                "so far are kept (without validation rows, the last ones)."
-            )
-        if self.threshold is not None:
-            self._chosen_threshold()  # so that fit says what is wrong with it
+        self.resolved_ = dict(fitted.resolved)
+
+    def _attributes_of(self, fitted: Fitted) -> dict[str, Any]:
+        """Return the attributes of an estimator that training has left so far.
+
+        It has no out-of-fold rows yet that could choose a threshold.
+        """
+        twin = copy.copy(self)
+        twin._keep(fitted)
+        if not isinstance(self.threshold, Real):
+            twin.threshold = None
+        return dict(vars(twin))
 
     # -- prediction --------------------------------------------------------------
 

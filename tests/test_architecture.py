@@ -20,7 +20,17 @@ API = PACKAGE.parent / "docs" / "api" / "index.rst"
 
 # From below: a room may import those of the layers before its own.
 LAYERS = [
-    {"_warn", "_checks", "_nested", "_optimizers", "_runtime", "_text"},
+    {
+        "_warn",
+        "_checks",
+        "_nested",
+        "_optimizers",
+        "_runtime",
+        "_callbacks",
+        "_tasks",
+        "_html",
+        "_text",
+    },
     {"_tables", "posterior", "class_weights", "metrics"},
     {"samplers", "losses", "networks", "tables", "decisions"},
     {"neighbors", "_predict", "report"},
@@ -30,6 +40,7 @@ LAYERS = [
 ]
 # Rooms of one layer that another one of it builds on.
 WITHIN = {
+    "_callbacks": {"_warn"},
     "_nested": {"_checks"},
     "_runtime": {"_checks"},
     "metrics": {"posterior"},
@@ -215,6 +226,8 @@ def test_a_name_of_the_estimator_is_found(source):
         ("skorch", {"_fit"}),
         ("sklearn.utils.validation", {"classifier", "_tables"}),
         ("sklearn.utils._param_validation", {"classifier"}),
+        ("sklearn.callback", {"_tasks"}),
+        ("tqdm", {"_fit"}),
         ("imblearn", {"metrics"}),
         ("matplotlib", set()),
         ("pandas", {"_tables", "report", "tables"}),
