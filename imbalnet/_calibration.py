@@ -205,26 +205,36 @@ class OutOfFold:
         Rows of a class count as often as the target prior says.
         """
         assert self.codes is not None
-        rows, class_prior = self.member_of_rows >= 0, calibration.class_prior
-        codes, weight = self.codes[rows], np.ones(rows.sum())
-        if self.weight is not None:
-            weight = self.weight[rows].astype(np.float64)
+        rows = self.member_of_rows >= 0
         scores = honest = np.exp(self.log_proba(calibration, target_prior)[rows, 1])
         if target_prior is None:
-            honest = np.exp(self.log_proba(calibration, class_prior)[rows, 1])
-        else:
-            weight *= (target_prior / np.where(class_prior > 0, class_prior, 1.0))[
-                codes
-            ]
+            of_data = self.log_proba(calibration, calibration.class_prior)
+            honest = np.exp(of_data[rows, 1])
         return best_threshold(
             scores,
-            codes == 1,
-            weight,
+            self.codes[rows] == 1,
+            self.weight_under(calibration, target_prior)[rows],
             criterion,
             honest=honest,
             labels=classes,
             passes_weight=self.weight is not None or target_prior is not None,
         )
+
+    def weight_under(
+        self, calibration: Calibration, target_prior: NDArray | None
+    ) -> NDArray[np.float64]:
+        """Return how much each row counts, so that classes have the target prior.
+
+        Rows that no member held out have the weight 0.
+        """
+        assert self.codes is not None
+        weight = (self.member_of_rows >= 0).astype(np.float64)
+        if self.weight is not None:
+            weight *= self.weight
+        if target_prior is not None:
+            prior = calibration.class_prior
+            weight *= (target_prior / np.where(prior > 0, prior, 1.0))[self.codes]
+        return weight
 
     @property
     def member_of_rows(self) -> NDArray[np.integer]:

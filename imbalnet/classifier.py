@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -54,6 +55,7 @@ from imbalnet.decisions.criteria import check_threshold
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS, LinearModel, Members
 from imbalnet.posterior import cheapest_class, resolve_costs, resolve_prior
+from imbalnet.report import HeldOut, ImbalanceReport
 from imbalnet.samplers import SAMPLERS, IndexSampler
 
 _AUTO = StrOptions({"auto"})
@@ -178,7 +180,7 @@ class BalancedNeuralClassifier(
         maps (true label, predicted label) to the cost; a data frame has true labels in
         its index and predicted ones in its columns. Probabilities are those under
         `target_prior`, or under the training data's prior where that is None. Read at
-        prediction time.
+        prediction time. Costs of each row are an argument of ``predict``.
 
     threshold : float, str, criterion, callable or None, default=None
         The probability from which on ``predict`` calls ``classes_[1]``; None calls the
@@ -353,6 +355,18 @@ class BalancedNeuralClassifier(
         Out-of-fold probabilities of the rows given to ``fit``, under `target_prior`, by
         the member that did not train on the row. Rows of weight 0 have the mean of all
         members, rows that `cv` never holds out NaN. With `n_members` above 1 only.
+
+    oof_labels_ : ndarray of shape (n_rows,)
+        True labels of the rows of ``oof_proba_``.
+
+    oof_weight_ : ndarray of shape (n_rows,)
+        How much each row of ``oof_proba_`` counts: its sample weight, in units of its
+        own, times its class' share under `target_prior` relative to that of the
+        training data; 0 for rows that no member held out.
+
+    report_ : ImbalanceReport
+        Figures, decisions and classes of the out-of-fold rows, under `target_prior`;
+        print it. See :func:`imbalnet.report.imbalance_report`.
 
     threshold_ : float
         The probability from which on ``predict`` calls ``classes_[1]``, under
@@ -736,7 +750,7 @@ class BalancedNeuralClassifier(
 
     # -- prediction --------------------------------------------------------------
 
-    def predict(self, X: Any) -> NDArray:
+    def predict(self, X: Any, *, cost_matrix: Any = None) -> NDArray:
         """Predict the most likely class under the target prior, or the cheapest.
 
         With `threshold`, the second class where its probability is at least
@@ -746,23 +760,43 @@ class BalancedNeuralClassifier(
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
             Rows with the columns of ``fit``.
+        cost_matrix : array-like of shape (n_rows, n_classes, n_classes) or \
+                (n_classes, n_classes), dict, data frame or None, default=None
+            Costs for these rows, instead of the estimator's `cost_matrix` and
+            `threshold`. ``cost_matrix[row, i, j]`` is the cost of predicting class j
+            where i is true. A dict maps (true label, predicted label) to a number, or
+            to an array of shape (n_rows,), such as the amounts of payments; a right
+            prediction that it leaves out costs 0.
 
         Returns
         -------
         ndarray of shape (n_rows,)
             Labels, in the dtype of ``classes_``. With `cost_matrix` those of the
             lowest expected cost.
+
+        Raises
+        ------
+        ValueError
+            If `cost_matrix` has another shape, leaves out an error, names a label that
+            is not in ``classes_``, or holds a cost that is not finite.
         """
         check_is_fitted(self)
-        if self.threshold is not None:
-            least = self.threshold_
-            return self.classes_[(self.predict_proba(X)[:, 1] >= least).astype(np.intp)]
-        if self.cost_matrix is None:
-            return self.classes_[self._log_proba(X, self.target_prior).argmax(axis=1)]
-        costs: Any = resolve_costs(self.cost_matrix, self.classes_)
+        return self.classes_[self._decide(partial(self._log_proba, X), cost_matrix)]
+
+    def _decide(
+        self, log_proba_under: Callable[[Any], NDArray], cost_matrix: Any = None
+    ) -> NDArray[np.intp]:
+        """Return codes of classes, by log probabilities under a target prior."""
+        if self.threshold is not None and cost_matrix is None:
+            of_positive = np.exp(log_proba_under(self.target_prior)[:, 1])
+            return (of_positive >= self.threshold_).astype(np.intp)
+        cost_matrix = self.cost_matrix if cost_matrix is None else cost_matrix
+        if cost_matrix is None:
+            return log_proba_under(self.target_prior).argmax(axis=1)
         target = "train" if self.target_prior is None else self.target_prior
-        probabilities = np.exp(self._log_proba(X, target))
-        return self.classes_[cheapest_class(probabilities, costs)]
+        probabilities = np.exp(log_proba_under(target))
+        costs: Any = resolve_costs(cost_matrix, self.classes_, len(probabilities))
+        return cheapest_class(probabilities, costs)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict class probabilities under the target prior.
@@ -847,6 +881,38 @@ class BalancedNeuralClassifier(
     def folds_(self) -> NDArray[np.integer]:
         """The member that held out each training row, with ``n_members`` > 1."""
         return self._out_of_fold("folds_").member_of_rows
+
+    @property
+    def oof_labels_(self) -> NDArray:
+        """True labels of the rows of ``oof_proba_``."""
+        return self.classes_[self._out_of_fold("oof_labels_").codes]
+
+    @property
+    def oof_weight_(self) -> NDArray[np.float64]:
+        """How much each row of ``oof_proba_`` counts under `target_prior`."""
+        return self._out_of_fold("oof_weight_").weight_under(
+            self.calibration_, self._resolved(self.target_prior)
+        )
+
+    @property
+    def report_(self) -> ImbalanceReport:
+        """What the out-of-fold rows say of the model, see :mod:`imbalnet.report`."""
+        out_of_fold, weight = self._out_of_fold("report_"), self.oof_weight_
+        held = weight > 0
+
+        def log_proba_under(target_prior: Any) -> NDArray[np.float64]:
+            target = self._resolved(target_prior)
+            return out_of_fold.log_proba(self.calibration_, target)[held]
+
+        rows = HeldOut.read(
+            self.oof_labels_[held],
+            np.exp(log_proba_under(self.target_prior)),
+            self.classes_,
+            weight[held],
+            self.classes_[self._decide(log_proba_under)],
+            self.cost_matrix,
+        )
+        return ImbalanceReport.of_rows(rows)
 
     @property
     def threshold_(self) -> float:
