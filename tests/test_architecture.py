@@ -22,7 +22,7 @@ API = PACKAGE.parent / "docs" / "api" / "index.rst"
 LAYERS = [
     {"_warn", "_checks", "_nested", "_optimizers", "_runtime"},
     {"_tables", "posterior", "class_weights", "metrics"},
-    {"samplers", "losses", "networks", "tables", "decisions"},
+    {"samplers", "losses", "networks", "tables", "decisions", "strategies"},
     {"neighbors", "_predict"},
     {"_calibration"},
     {"_fit"},
@@ -33,12 +33,13 @@ WITHIN = {
     "_nested": {"_checks"},
     "_runtime": {"_checks"},
     "metrics": {"posterior"},
+    "strategies": {"tables"},
 }
 LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
 ROOMS = sorted(LAYER_OF)
 
 PUBLIC = ["class_weights", "losses", "metrics", "neighbors", "networks", "posterior"]
-PUBLIC += ["decisions", "samplers", "tables"]
+PUBLIC += ["decisions", "samplers", "strategies", "tables"]
 REGISTRIES = {"CRITERIA", "LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
 
 MOST_LINES, MOST_ARGUMENTS = 40, 7
@@ -180,7 +181,9 @@ def test_modules_import_in_no_circle():
         pytest.fail(" -> ".join(error.args[1]))
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if room != "classifier"])
+@pytest.mark.parametrize(
+    "room", [room for room in ROOMS if room not in ("classifier", "comparison")]
+)
 def test_no_room_below_names_the_estimator(room):
     named = {
         file.name: found
@@ -209,9 +212,9 @@ def test_a_name_of_the_estimator_is_found(source):
         ("skorch", {"_fit"}),
         ("sklearn.utils.validation", {"classifier", "_tables"}),
         ("sklearn.utils._param_validation", {"classifier"}),
-        ("imblearn", set()),
-        ("matplotlib", set()),
-        ("pandas", {"_tables", "tables"}),
+        ("imblearn", {"strategies"}),
+        ("matplotlib", {"strategies"}),
+        ("pandas", {"_tables", "comparison", "strategies", "tables"}),
         ("polars", {"_tables"}),
         ("pyarrow", {"_tables"}),
     ],
@@ -225,9 +228,23 @@ def test_package_is_known_to_few_rooms(package, rooms):
     assert users <= rooms
 
 
-@pytest.mark.parametrize(
-    "room", ["_checks", "_tables", "class_weights", "metrics", "posterior", "tables"]
-)
+@pytest.mark.parametrize("package", ["imblearn", "matplotlib", "pandas", "polars"])
+def test_package_that_may_be_missing_is_imported_where_it_is_used(package):
+    for file in sorted(PACKAGE.rglob("*.py")):
+        top = [
+            name
+            for node in ast.parse(file.read_text()).body
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in imports_of(ast.unparse(node))
+        ]
+        assert not any(name.split(".")[0] == package for name in top), file
+
+
+NUMPY_ROOMS = ["_checks", "_tables", "class_weights", "metrics", "posterior"]
+NUMPY_ROOMS += ["strategies", "tables"]
+
+
+@pytest.mark.parametrize("room", NUMPY_ROOMS)
 def test_numpy_rooms_know_no_torch(room):
     assert not any(name.startswith("torch") for name in imported_by(room))
 
