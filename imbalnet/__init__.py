@@ -1,8 +1,9 @@
 """imbalnet: the neural classifier for imbalanced tabular data."""
 
 from imbalnet.classifier import BalancedNeuralClassifier
+from imbalnet.comparison import compare
 from imbalnet.tables import check_table
 
-__all__ = ["BalancedNeuralClassifier", "__version__", "check_table"]
+__all__ = ["BalancedNeuralClassifier", "__version__", "check_table", "compare"]
 
 __version__ = "0.1.0"

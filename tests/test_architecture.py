@@ -27,6 +27,7 @@ LAYERS = [
     {"_calibration"},
     {"_fit"},
     {"classifier"},
+    {"comparison"},
 ]
 # Rooms of one layer that another one of it builds on.
 WITHIN = {
@@ -39,7 +40,7 @@ LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
 ROOMS = sorted(LAYER_OF)
 
 PUBLIC = ["class_weights", "losses", "metrics", "neighbors", "networks", "posterior"]
-PUBLIC += ["decisions", "samplers", "strategies", "tables"]
+PUBLIC += ["comparison", "decisions", "samplers", "strategies", "tables"]
 REGISTRIES = {"CRITERIA", "LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
 
 MOST_LINES, MOST_ARGUMENTS = 40, 7
