@@ -147,12 +147,12 @@ class Comparison:
         return frame
 
     def plot(self, figure: str = "average_precision", ax: Any = None) -> Any:
-        """Draw the differences to the default with their intervals.
+        """Draw the differences to the default with intervals, the largest on top.
 
         Parameters
         ----------
         figure : str, default="average_precision"
-            One of those in ``scores``.
+            One of those in ``scores``; of log-loss and seconds less is better.
         ax : matplotlib.axes.Axes, default=None
             Where to draw; None makes a new figure.
 
@@ -170,7 +170,7 @@ class Comparison:
             self._of_models(figure),
             test_share=self.test_share,
             reference=DEFAULT,
-            metric=figure.replace("_", " "),
+            metric=figure,
         ).plot(ax)
 
     def __str__(self) -> str:

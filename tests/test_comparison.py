@@ -203,7 +203,7 @@ def test_html_escapes_names(raw):
 
 def test_plot_draws_differences_of_a_figure(found):
     display = found.plot("log_loss")
-    assert display.metric == "log loss"
+    assert "Difference in log loss to" in display.ax_.get_xlabel()
     assert display.differences == found.differences("log_loss")
     plt.close(display.figure_)
 

@@ -182,7 +182,7 @@ class StrategyComparisonDisplay:
         return cls(differences, reference=reference, metric=metric, level=level)
 
     def to_frame(self) -> Any:
-        """Return the differences as a pandas frame, the best candidate first.
+        """Return the differences as a pandas frame, the highest mean first.
 
         Returns
         -------
@@ -197,7 +197,7 @@ class StrategyComparisonDisplay:
         return frame.sort_values("mean", ascending=False, kind="stable")
 
     def plot(self, ax: Any = None) -> StrategyComparisonDisplay:
-        """Draw the differences with their intervals, the best candidate on top.
+        """Draw the differences with their intervals, the largest one on top.
 
         Parameters
         ----------
@@ -233,8 +233,8 @@ class StrategyComparisonDisplay:
             yticks=range(len(names)),
             yticklabels=names,
             ylim=(-0.6, len(names) - 0.4),
-            xlabel=f"Difference in {self.metric} to {self.reference!r} "
-            f"({self.level:.0%} intervals)",
+            xlabel=f"Difference in {self.metric.replace('_', ' ')} to\n"
+            f"{self.reference!r} ({self.level:.0%} intervals)",
         )
         ax.spines[["top", "right"]].set_visible(False)
         self.ax_, self.figure_ = ax, ax.figure

@@ -208,6 +208,18 @@ def test_distributions_have_the_strategies_of_the_grid(counts):
     assert [set(entry) for entry in space] == [set(entry) for entry in grid]
 
 
+@pytest.mark.parametrize("counts", LABELS.values(), ids=LABELS)
+def test_distributions_suit_other_tuners(counts):
+    """As in the guide's recipe: one value, or a distribution with bounds."""
+    for entry in strategy_distributions(labels(counts)):
+        for values in entry.values():
+            if isinstance(values, list):
+                assert len(values) == 1
+            else:
+                low, high = values.support()
+                assert 0 <= low < high < np.inf
+
+
 def test_random_search_takes_the_distributions(table, tiny):
     y = labels([140, 20])
     search = RandomizedSearchCV(
