@@ -34,6 +34,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from imbalnet._tables import ColumnRules, Columns, Reading, as_table
 from imbalnet._tables.features import read_matrix
 from imbalnet._tables.labels import as_codes, as_labels, sorted_classes
+from imbalnet._text import html_table, text_table
 from imbalnet.classifier import BalancedNeuralClassifier
 from imbalnet.metrics import macro_average_precision
 from imbalnet.posterior import resolve_prior, shift_probabilities
@@ -174,19 +175,12 @@ class Comparison:
         ).plot(ax)
 
     def __str__(self) -> str:
-        cells = self._cells()
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = (
-            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
-            for row in cells
-        )
-        return "\n".join([self._headline, "", *map(str.rstrip, lines), "", self._notes])
+        table = text_table(self._cells(), numbers=True)
+        return "\n\n".join([self._headline, table, self._notes])
 
     def _repr_html_(self) -> str:
-        head, *body = self._cells()
-        rows = [_html_row("th", head), *(_html_row("td", row) for row in body)]
         return (
-            f"<p>{escape(self._headline)}</p><table>{''.join(rows)}</table>"
+            f"<p>{escape(self._headline)}</p>{html_table(self._cells())}"
             f"<p>{escape(self._notes)}</p>"
         )
 
@@ -530,7 +524,3 @@ def _stacked(of_splits: list[Scores]) -> Scores:
 def _signed(difference: Difference) -> str:
     low, high = difference.low, difference.high
     return f"{difference.difference:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
-def _html_row(tag: str, cells: list[str]) -> str:
-    return f"<tr>{''.join(f'<{tag}>{escape(c)}</{tag}>' for c in cells)}</tr>"

@@ -23,7 +23,9 @@ from imbalnet.strategies import paired_differences
 
 FIGURES = ["average_precision", "f1", "mcc", "balanced_accuracy", "log_loss"]
 _WRONG = DummyClassifier(strategy="words")
-FAST = BalancedNeuralClassifier(max_epochs=2, n_members=2, n_neighbors=0)
+FAST = BalancedNeuralClassifier(
+    "mlp", module__hidden_sizes=(8,), max_epochs=3, n_members=2
+)
 
 
 def quick(X, y, **params):
