@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 def checked_number(
     name: str, value: Any, low: float, high: float = math.inf, *, open_low: bool = False
@@ -55,3 +58,20 @@ def values_by_label(name: str, value: Any) -> dict[Any, Any] | None:
             f"{name} must hold each label once, but its index is {labels}."
         )
     return of_label
+
+
+def checked_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+    """Return the weights of rows as floats, or raise; None is ones."""
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight must have shape ({n_rows},), one weight for each row, "
+            f"but has {weights.shape}."
+        )
+    if not np.all(np.isfinite(weights) & (weights >= 0)) or not weights.any():
+        raise ValueError(
+            "sample_weight must hold finite weights of at least 0, not all 0."
+        )
+    return weights

@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imbalnet._checks import checked_number, checked_share, values_by_label
+from imbalnet._checks import (
+    checked_number,
+    checked_share,
+    checked_weights,
+    values_by_label,
+)
+from imbalnet._text import text_table
 from imbalnet._warn import warn
 
 __all__ = ["WeightReport", "class_weights", "explain_weights"]
@@ -249,7 +255,7 @@ class WeightReport:
         if n_hidden:
             lines.insert(SHOWN_CLASSES, [f"({n_hidden} more)", *[""] * 4])
         header = ["class", "rows", "weight", "share of rows", "share of loss"]
-        table = _aligned_columns([header, *lines])
+        table = text_table([header, *lines], numbers=True)
         return f"{table}\nlargest / smallest weight: {self.ratio:.3g}"
 
     def _shown(self) -> tuple[NDArray[np.intp], int]:
@@ -268,13 +274,6 @@ class WeightReport:
             f"{100 * self.class_prior[position]:.3g} %",
             f"{100 * self.effective_prior[position]:.3g} %",
         ]
-
-
-def _aligned_columns(lines: list[list[str]]) -> str:
-    """Join cells to lines; align the first column left and the others right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    layout = "  ".join(["{:<%d}", *["{:>%d}"] * (len(widths) - 1)]) % tuple(widths)
-    return "\n".join(layout.format(*line).rstrip() for line in lines)
 
 
 def explain_weights(
@@ -383,7 +382,7 @@ def _label_counts(
     if y.ndim != 1 or not len(y):
         raise ValueError(f"y must have shape (n_rows,) with rows, not {y.shape}.")
     labels, codes = np.unique(y, return_inverse=True)
-    weights = _row_weights(sample_weight, len(y))
+    weights = checked_weights(sample_weight, len(y))
     counts = np.bincount(codes, weights, len(labels)).astype(np.float64)
     if classes is None:
         return labels, counts
@@ -395,22 +394,6 @@ def _label_counts(
             f"y holds the labels {unknown}, which classes={classes.tolist()} lacks."
         )
     return classes, np.array([count_of.get(label, 0.0) for label in classes.tolist()])
-
-
-def _row_weights(sample_weight: ArrayLike | None, n_rows: int) -> NDArray[np.float64]:
-    if sample_weight is None:
-        return np.ones(n_rows)
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n_rows,):
-        raise ValueError(
-            f"sample_weight must have shape ({n_rows},), one weight for each row of y, "
-            f"but has {weights.shape}."
-        )
-    if not np.all(np.isfinite(weights) & (weights >= 0)) or not weights.any():
-        raise ValueError(
-            "sample_weight must hold finite weights of at least 0, not all 0."
-        )
-    return weights
 
 
 def _ratio_warning(report: WeightReport) -> str:

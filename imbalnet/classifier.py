@@ -6,9 +6,11 @@ into values, and hands these to :func:`imbalnet._fit.train.train`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -23,11 +25,13 @@ from torch import Tensor, nn
 from torch.utils.data import Sampler
 
 from imbalnet._calibration import OutOfFold
+from imbalnet._callbacks import CallbacksMixin
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.gather import Part, next_part
 from imbalnet._fit.options import column_rules, feature_dtype, resolve_options
 from imbalnet._fit.recipes import PRESETS
 from imbalnet._fit.train import train
+from imbalnet._html import ResolvedRowsMixin
 from imbalnet._nested import NestedParametersMixin
 from imbalnet._optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet._runtime import restored_on_failure
@@ -45,11 +49,13 @@ from imbalnet._tables import (
     read_rows,
     read_validation_rows,
 )
+from imbalnet._tasks import CallbackSupportMixin, FitTasks
 from imbalnet._warn import warn
 from imbalnet.decisions.criteria import check_threshold
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS, LinearModel, Members
 from imbalnet.posterior import cheapest_class, resolve_costs, resolve_prior
+from imbalnet.report import HeldOut, ImbalanceReport
 from imbalnet.samplers import SAMPLERS, IndexSampler
 
 _AUTO = StrOptions({"auto"})
@@ -105,7 +111,14 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstimator):
+class BalancedNeuralClassifier(
+    CallbacksMixin,
+    ResolvedRowsMixin,
+    NestedParametersMixin,
+    CallbackSupportMixin,
+    ClassifierMixin,
+    BaseEstimator,
+):
     """Neural network classifier for imbalanced tabular data.
 
     A scikit-learn classifier that trains a torch network f through skorch. It minimises
@@ -167,7 +180,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         maps (true label, predicted label) to the cost; a data frame has true labels in
         its index and predicted ones in its columns. Probabilities are those under
         `target_prior`, or under the training data's prior where that is None. Read at
-        prediction time.
+        prediction time. Costs of each row are an argument of ``predict``.
 
     threshold : float, str, criterion, callable or None, default=None
         The probability from which on ``predict`` calls ``classes_[1]``; None calls the
@@ -290,10 +303,12 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         generators stay as they are; None takes fresh entropy.
 
     verbose : int, default=0
-        1 prints a line for each epoch.
+        1 shows the epoch, its score and the time left (as a bar in terminals and
+        notebooks), and at the end one line that says why training ended. 2 prints the
+        table of ``history_``, then that line.
 
     callbacks : list of skorch callbacks or None, default=None
-        Copied, then passed to skorch.
+        Copied where that can be, then passed to skorch.
 
     **nested
         ``module__*``, ``loss__*``, ``class_weight__*``, ``sampler__*`` and
@@ -349,6 +364,10 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         own, times its class' share under `target_prior` relative to that of the
         training data; 0 for rows that no member held out.
 
+    report_ : ImbalanceReport
+        Figures, decisions and classes of the out-of-fold rows, under `target_prior`;
+        print it. See :func:`imbalnet.report.imbalance_report`.
+
     threshold_ : float
         The probability from which on ``predict`` calls ``classes_[1]``, under
         `target_prior`. With `threshold` only.
@@ -371,6 +390,11 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
 
     best_iteration_ : int
         The epoch, counted from 1, whose weights were kept.
+
+    resolved_ : dict
+        What training used for the parameters that may be "auto": parameter names mapped
+        to values. ``monitor`` is "combined" where "auto" with folds is, and None where
+        the last epoch is kept.
 
     device_ : torch.device
         Device of the network.
@@ -543,13 +567,14 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             If the loss becomes NaN or infinite. Whenever fitting fails, the estimator
             stays as it was.
         """
+        tasks = FitTasks.of(self, self._attributes_of, X, y, sample_weight)
         with restored_on_failure(self):
             before = self._fitted if self.warm_start and self._is_fitted else None
             classes = self.classes_ if before else None
             rows = self._read(X, y, sample_weight, classes, before, is_partial=False)
             rows = replace(rows, groups=as_groups(groups, rows.X))
             given = self._read_validation(X_val, y_val, rows)
-            self._train(rows, given, before)
+            self._train(rows, given, before, tasks=tasks)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -670,6 +695,7 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         given: Rows | None,
         before: Fitted | None,
         part: Part | None = None,
+        tasks: FitTasks | None = None,
     ) -> None:
         """Resolve the parameters, train, and keep what that leaves."""
         self._reject_unknown_parameters()
@@ -682,9 +708,22 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
             before=before,
             starts_anew_for=None if part is None else part.starts_anew_for,
         )
-        fitted = train(options, rows, given, before)
+        fitted = train(options, rows, given, before, tasks)
         if part is not None:
             fitted = replace(fitted, gathered=part.gathered)
+        self._keep(fitted)
+        if fitted.net.was_interrupted:
+            warn(
+                f"Training was interrupted in epoch {self.n_iter_}; the best weights "
+                "so far are kept (without validation rows, the last ones)."
+            )
+        if self.threshold is not None:
+            self._chosen_threshold()  # so that fit says what is wrong with it
+        if tasks is not None:
+            tasks.end_training()
+
+    def _keep(self, fitted: Fitted) -> None:
+        """Set the fitted attributes."""
         self._fitted = fitted
         self.net_ = fitted.net
         self.calibration_ = fitted.calibration
@@ -696,17 +735,22 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         self.neighbor_weight_ = fitted.calibration.neighbor_weight
         self.n_iter_ = fitted.n_epochs
         self.best_iteration_ = fitted.net.best_epoch() or self.n_iter_
-        if fitted.net.was_interrupted:
-            warn(
-                f"Training was interrupted in epoch {self.n_iter_}; the best weights "
-                "so far are kept (without validation rows, the last ones)."
-            )
-        if self.threshold is not None:
-            self._chosen_threshold()  # so that fit says what is wrong with it
+        self.resolved_ = dict(fitted.resolved)
+
+    def _attributes_of(self, fitted: Fitted) -> dict[str, Any]:
+        """Return the attributes of an estimator that training has left so far.
+
+        It has no out-of-fold rows yet that could choose a threshold.
+        """
+        twin = copy.copy(self)
+        twin._keep(fitted)
+        if not isinstance(self.threshold, Real):
+            twin.threshold = None
+        return dict(vars(twin))
 
     # -- prediction --------------------------------------------------------------
 
-    def predict(self, X: Any) -> NDArray:
+    def predict(self, X: Any, *, cost_matrix: Any = None) -> NDArray:
         """Predict the most likely class under the target prior, or the cheapest.
 
         With `threshold`, the second class where its probability is at least
@@ -716,23 +760,43 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
             Rows with the columns of ``fit``.
+        cost_matrix : array-like of shape (n_rows, n_classes, n_classes) or \
+                (n_classes, n_classes), dict, data frame or None, default=None
+            Costs for these rows, instead of the estimator's `cost_matrix` and
+            `threshold`. ``cost_matrix[row, i, j]`` is the cost of predicting class j
+            where i is true. A dict maps (true label, predicted label) to a number, or
+            to an array of shape (n_rows,), such as the amounts of payments; a right
+            prediction that it leaves out costs 0.
 
         Returns
         -------
         ndarray of shape (n_rows,)
             Labels, in the dtype of ``classes_``. With `cost_matrix` those of the
             lowest expected cost.
+
+        Raises
+        ------
+        ValueError
+            If `cost_matrix` has another shape, leaves out an error, names a label that
+            is not in ``classes_``, or holds a cost that is not finite.
         """
         check_is_fitted(self)
-        if self.threshold is not None:
-            least = self.threshold_
-            return self.classes_[(self.predict_proba(X)[:, 1] >= least).astype(np.intp)]
-        if self.cost_matrix is None:
-            return self.classes_[self._log_proba(X, self.target_prior).argmax(axis=1)]
-        costs: Any = resolve_costs(self.cost_matrix, self.classes_)
+        return self.classes_[self._decide(partial(self._log_proba, X), cost_matrix)]
+
+    def _decide(
+        self, log_proba_under: Callable[[Any], NDArray], cost_matrix: Any = None
+    ) -> NDArray[np.intp]:
+        """Return codes of classes, by log probabilities under a target prior."""
+        if self.threshold is not None and cost_matrix is None:
+            of_positive = np.exp(log_proba_under(self.target_prior)[:, 1])
+            return (of_positive >= self.threshold_).astype(np.intp)
+        cost_matrix = self.cost_matrix if cost_matrix is None else cost_matrix
+        if cost_matrix is None:
+            return log_proba_under(self.target_prior).argmax(axis=1)
         target = "train" if self.target_prior is None else self.target_prior
-        probabilities = np.exp(self._log_proba(X, target))
-        return self.classes_[cheapest_class(probabilities, costs)]
+        probabilities = np.exp(log_proba_under(target))
+        costs: Any = resolve_costs(cost_matrix, self.classes_, len(probabilities))
+        return cheapest_class(probabilities, costs)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict class probabilities under the target prior.
@@ -829,6 +893,26 @@ class BalancedNeuralClassifier(NestedParametersMixin, ClassifierMixin, BaseEstim
         return self._out_of_fold("oof_weight_").weight_under(
             self.calibration_, self._resolved(self.target_prior)
         )
+
+    @property
+    def report_(self) -> ImbalanceReport:
+        """What the out-of-fold rows say of the model, see :mod:`imbalnet.report`."""
+        out_of_fold, weight = self._out_of_fold("report_"), self.oof_weight_
+        held = weight > 0
+
+        def log_proba_under(target_prior: Any) -> NDArray[np.float64]:
+            target = self._resolved(target_prior)
+            return out_of_fold.log_proba(self.calibration_, target)[held]
+
+        rows = HeldOut.read(
+            self.oof_labels_[held],
+            np.exp(log_proba_under(self.target_prior)),
+            self.classes_,
+            weight[held],
+            self.classes_[self._decide(log_proba_under)],
+            self.cost_matrix,
+        )
+        return ImbalanceReport.of_rows(rows)
 
     @property
     def threshold_(self) -> float:

@@ -18,6 +18,7 @@ from imbalnet._tables.find import CATEGORY, ORDERED, ColumnFinder
 from imbalnet._tables.labels import as_labels
 from imbalnet._tables.notes import note_of_constant
 from imbalnet._tables.readers import TIMES_CURE, Reader
+from imbalnet._text import html_list, html_table, text_table
 
 __all__ = ["ColumnReport", "TableReport", "check_table"]
 
@@ -123,24 +124,20 @@ class TableReport:
         return frame.astype({"n_values": "Int64"})
 
     def __str__(self) -> str:
-        cells = [_HEADERS, *(self._cells(column) for column in self.columns)]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
-        notes = [f"- {note}" for note in self.notes]
-        return "\n".join([self._headline, "", *lines, *([""] if notes else []), *notes])
+        lines = [self._headline, "", text_table(self._lines)]
+        if self.notes:
+            lines += ["", *(f"- {note}" for note in self.notes)]
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        rows = [self._cells(column) for column in self.columns]
-        head = "".join(f"<th>{escape(name)}</th>" for name in _HEADERS)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
-            for row in rows
-        )
-        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         return (
-            f"<p>{escape(self._headline)}</p><table><thead><tr>{head}</tr></thead>"
-            f"<tbody>{body}</tbody></table><ul>{notes}</ul>"
+            f"<p>{escape(self._headline)}</p>{html_table(self._lines)}"
+            f"{html_list(self.notes)}"
         )
+
+    @property
+    def _lines(self) -> list[tuple[str, ...]]:
+        return [_HEADERS, *(self._cells(column) for column in self.columns)]
 
     @property
     def _headline(self) -> str:

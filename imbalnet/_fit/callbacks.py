@@ -13,6 +13,7 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from imbalnet._callbacks import copy_callbacks
 from imbalnet._fit.specs import Options
 from imbalnet._warn import warn
 
@@ -35,7 +36,7 @@ _MORE_ROWS = {
 
 
 def make_callbacks(options: Options, monitor: str | None) -> list[Any]:
-    """Return our callbacks, then copies of the user's."""
+    """Return our callbacks, then copies of the user's (where they can be copied)."""
     callbacks: list[Any] = []
     if options.optimizer.has_schedule:
         callbacks.append(("schedule", CosineSchedule()))
@@ -43,7 +44,7 @@ def make_callbacks(options: Options, monitor: str | None) -> list[Any]:
         first_stop = max(options.phases.unweighted, options.phases.warmup)
         best = BestEpoch(monitor, options.validation.patience, first_stop)
         callbacks.append(("best_epoch", best))
-    return [*callbacks, *copy.deepcopy(options.callbacks)]
+    return [*callbacks, *copy_callbacks(options.callbacks)]
 
 
 class CosineSchedule(Callback):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import UserDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +38,7 @@ class Fitted:
     calibration: Calibration
     out_of_fold: OutOfFold | None  # where members held out folds
     split_seed: int  # of the validation split, which warm_start repeats
+    resolved: Mapping[str, Any]  # what training used for parameters
     gathered: Gathered | None = None  # rows that partial_fit trains on again
     thresholds: Memory = field(default_factory=Memory)
 

@@ -24,10 +24,10 @@ from skorch.callbacks import (
     EarlyStopping,
     EpochScoring,
     EpochTimer,
-    PrintLog,
 )
 from torch import Tensor, nn
 
+from imbalnet._callbacks import without_uncopyable
 from imbalnet._fit.batches import Batch, Place, Table, TensorBatches
 from imbalnet._fit.callbacks import BestEpoch
 from imbalnet._fit.feed import Feed, FoldFeed
@@ -109,8 +109,7 @@ class ImbalanceNet(NeuralNetClassifier):
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        timer: list[tuple[str, Callback]] = [("epoch_timer", EpochTimer())]
-        return [*timer, ("print_log", PrintLog())] if self.verbose else timer
+        return [("epoch_timer", EpochTimer())]
 
     def initialize_module(self) -> ImbalanceNet:
         """Build the module, in the net's dtype and on its device."""
@@ -179,6 +178,24 @@ class ImbalanceNet(NeuralNetClassifier):
     def network_(self) -> Any:
         """What the network tells of itself, see :class:`~imbalnet.networks.Network`."""
         return network_of(self.module_, self.has_member_axis)
+
+    # -- copies ------------------------------------------------------------------
+
+    def snapshot(self) -> ImbalanceNet:
+        """Return a net that predicts as this one does now, whatever comes after."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(vars(self))
+        copies = copy.deepcopy((self.module_, self.criterion_, self.history))
+        twin.module_, twin.criterion_, twin.history = copies
+        twin.callbacks_ = []
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without callbacks that cannot be pickled."""
+        state = super().__getstate__()
+        for name in ("callbacks", "callbacks_"):
+            state[name] = without_uncopyable(state[name] or [])
+        return state
 
     # -- training ----------------------------------------------------------------
 
@@ -593,6 +610,7 @@ _KEPT = (
     "optimizer",
     "optimizer_",
     "phases",
+    "verbose",
     "weight_decay",
 )
 

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from imbalnet._callbacks import callback_of
 from imbalnet._fit.cv import check_cv_alone, name_of_cv, read_splits
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.groups import warn_of_useless_groups
@@ -377,7 +378,8 @@ class _Resolver:
             params = {"module": self.module, "n_members": n_members, **params}
             factory = Members
         name = name_of(self.params["module"])
-        return NetworkSpec(name, factory, params, n_members, is_native)
+        resolved = self.recipe.module or name
+        return NetworkSpec(name, factory, params, n_members, is_native, resolved)
 
     def optimizer(self) -> OptimizerSpec:
         """Return how the weights are updated."""
@@ -395,6 +397,7 @@ class _Resolver:
             is_adamw = name in ("adamw", torch.optim.AdamW)
             decay = recipe.weight_decay if is_adamw else 1e-4
         return OptimizerSpec(
+            name=name_of(name) if callable(name) else name,
             factory=optimizer_factory(name),
             params=nested(params, "optimizer"),
             is_auto=params["optimizer"] == "auto",
@@ -505,8 +508,7 @@ class _Resolver:
 
     def _reject_restoring_callbacks(self, monitor: str | None, unweighted: int) -> None:
         """Raise where a callback restores an epoch that must be known."""
-        given = self.params["callbacks"] or []  # some come with a name
-        callbacks = [item[1] if isinstance(item, tuple) else item for item in given]
+        callbacks = map(callback_of, self.params["callbacks"] or [])
         names = [
             type(cb).__name__ for cb in callbacks if getattr(cb, "load_best", False)
         ]

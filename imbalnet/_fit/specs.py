@@ -46,6 +46,8 @@ class NetworkSpec:
         Members that hold out rows of their own.
     has_member_axis : bool
         Whether members are the first axis of its parameters.
+    resolved_name : str
+        The name of a member's network, or of the user's class.
     """
 
     name: str
@@ -53,6 +55,7 @@ class NetworkSpec:
     params: Mapping[str, Any]
     n_members: int
     has_member_axis: bool
+    resolved_name: str
 
     def check_same(self, other: NetworkSpec, loss_name: str) -> None:
         """Raise if training cannot go on as `other` from the weights of this one."""
@@ -88,6 +91,8 @@ class OptimizerSpec:
 
     Attributes
     ----------
+    name : str
+        The optimiser's name, or that of the user's class.
     is_auto : bool
         Whether it was chosen for the user, so that ``partial_fit`` may choose again.
     solves : bool
@@ -100,6 +105,7 @@ class OptimizerSpec:
         Whether the learning rate falls along half a cosine.
     """
 
+    name: str
     factory: OptimizerFactory
     params: Mapping[str, Any]
     is_auto: bool
@@ -249,3 +255,24 @@ class Options:
     verbose: int
     is_partial: bool  # partial_fit: one epoch, and class counts that add up
     starts_anew: bool = False  # with a new network, as the first call did
+
+    def resolved(self, monitor: str | None, net: Any) -> dict[str, Any]:
+        """Return what training used for the parameters that may be "auto".
+
+        `monitor` is what the best epoch was chosen by, and the trained `net` tells
+        what depends on the training rows.
+        """
+        return {
+            "module": self.network.resolved_name,
+            "n_members": self.network.n_members,
+            "n_neighbors": self.validation.n_neighbors,
+            "optimizer": self.optimizer.name,
+            "learning_rate": net.lr,
+            "weight_decay": net.weight_decay,
+            "batch_size": net.batch_size,
+            "max_epochs": net.max_epochs,
+            "early_stopping": monitor is not None,
+            "patience": None if monitor is None else self.validation.patience,
+            "monitor": monitor,
+            "device": str(net.device),
+        }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from imbalnet._fit.feed import training_feed, validation_feed
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.net import ImbalanceNet, unchanged_on_failure
 from imbalnet._fit.plan import Priors, TrainingPlan, plan_members, seen_classes
+from imbalnet._fit.progress import Tasks, TellTasks, shown_and_told
 from imbalnet._fit.specs import Options
 from imbalnet._fit.split import HeldOut, split_off
 from imbalnet._runtime import (
@@ -51,14 +53,39 @@ class _Run:
     monitor: str | None
     before: Fitted | None
 
+    def left_by(
+        self,
+        net: ImbalanceNet,
+        calibration: Calibration,
+        out_of_fold: OutOfFold | None = None,
+    ) -> Fitted:
+        """Return what the run leaves."""
+        class_weights = [plan.class_weight for plan in self.plans]
+        return Fitted(
+            net=net,
+            network=self.options.network,
+            data_counts=self.data_counts,
+            class_counts=tuple(plan.class_counts for plan in self.plans),
+            class_weight=np.mean(class_weights, axis=0),
+            calibration=calibration,
+            out_of_fold=out_of_fold,
+            split_seed=self.options.seeds.split,
+            resolved=self.options.resolved(self.monitor, net),
+        )
+
 
 def train(
-    options: Options, rows: Rows, given: Rows | None, before: Fitted | None = None
+    options: Options,
+    rows: Rows,
+    given: Rows | None,
+    before: Fitted | None = None,
+    tasks: Tasks | None = None,
 ) -> Fitted:
     """Train a new net, or go on with the one that was left `before`.
 
     Validation rows are split off `rows` here, unless the user has `given` some. The net
     of `before` is changed, and put back on failure; if training starts anew, it stays.
+    `tasks` are told of each epoch.
     """
     earlier, before = before, None if options.starts_anew else before
     run = _settle(options, rows, given, before)
@@ -73,18 +100,12 @@ def train(
         if before:
             shift = _shift_of_new_classes(run) if options.is_partial else None
             resume(net, options, run.rows, monitor=run.monitor, shift=shift)
-        _run_epochs(net, run)
+        now = partial(_fitted_now, net, run)
+        teller = None if tasks is None else TellTasks(tasks, now)
+        with shown_and_told(net, options, run.monitor, teller):
+            _run_epochs(net, run)
         calibration, out_of_fold = _calibrate(net, run)
-    return Fitted(
-        net=net,
-        network=options.network,
-        data_counts=run.data_counts,
-        class_counts=tuple(plan.class_counts for plan in run.plans),
-        class_weight=np.mean([plan.class_weight for plan in run.plans], axis=0),
-        calibration=calibration,
-        out_of_fold=out_of_fold,
-        split_seed=options.seeds.split,
-    )
+    return run.left_by(net, calibration, out_of_fold)
 
 
 def _settle(
@@ -173,6 +194,7 @@ def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
         batch_size=run.plans[0].batch_size,
         phases=options.phases,
         epochs_before=net.epochs_behind_ if is_partial else 0,
+        verbose=options.verbose,  # for callbacks of users such as PrintLog
     )
     with _generator_context(net, options.seeds.draws):
         net.partial_fit((train_feed, valid_feed))
@@ -191,16 +213,27 @@ def _generator_context(net: ImbalanceNet, seed: int) -> AbstractContextManager[N
     return seeded_torch(seed, torch.device(net.device))
 
 
+def _uncalibrated(net: ImbalanceNet, run: _Run) -> Calibration:
+    """Return the calibration that changes priors only."""
+    late = run.options.phases.unweighted
+    # with deferred weights, the prior depends on when the kept epoch came
+    is_weighted = late == 0 or net.epochs_behind_ > late
+    member_priors = run.priors.learned(run.options.loss, is_weighted=is_weighted)
+    return Calibration.unfitted(run.priors.data, member_priors)
+
+
+def _fitted_now(net: ImbalanceNet, run: _Run) -> Fitted:
+    """Return what would be left after the present epoch, not calibrated."""
+    return run.left_by(net.snapshot(), _uncalibrated(net, run))
+
+
 def _calibrate(net: ImbalanceNet, run: _Run) -> tuple[Calibration, OutOfFold | None]:
     """Fit to held-out rows what comes between the network and the probabilities."""
     options, held_out, before = run.options, run.held_out, run.before
-    late = options.phases.unweighted
-    # with deferred weights, the prior depends on when the kept epoch came
-    is_weighted = late == 0 or net.epochs_behind_ > late
-    member_priors = run.priors.learned(options.loss, is_weighted=is_weighted)
-    calibration = Calibration.unfitted(run.priors.data, member_priors)
+    calibration = _uncalibrated(net, run)
     if before and options.is_partial:
-        return before.calibration.under(run.priors.data, member_priors), None
+        priors = calibration.class_prior, calibration.member_priors
+        return before.calibration.under(*priors), None
     if held_out is None:
         return calibration, None
     if held_out.folds is None:

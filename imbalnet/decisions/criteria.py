@@ -159,30 +159,87 @@ class LeastCost:
     With honest probabilities :func:`~imbalnet.posterior.bayes_threshold` gives the same
     without any rows; this one does not rely on them.
 
+    Costs may differ from row to row, in :func:`choose_threshold`. They are given for
+    all rows, whatever their labels. One threshold for rows of unlike costs is a
+    compromise; ``predict(X, cost_matrix=)`` decides by the costs of each row.
+
     Parameters
     ----------
-    false_positive : float
+    false_positive : float or array-like of shape (n_rows,)
         Cost of calling a negative row positive.
-    false_negative : float
+    false_negative : float or array-like of shape (n_rows,)
         Cost of not calling a positive row.
-    true_positive : float, default=0.0
+    true_positive : float or array-like of shape (n_rows,), default=0.0
         Cost of calling a positive row; gains are negative.
-    true_negative : float, default=0.0
+    true_negative : float or array-like of shape (n_rows,), default=0.0
         Cost of not calling a negative row.
+
+    Examples
+    --------
+    A missed fraud costs the amount of the payment:
+
+    >>> import numpy as np
+    >>> from imbalnet.decisions import LeastCost, choose_threshold
+    >>> rng = np.random.default_rng(0)
+    >>> p, amount = rng.beta(0.2, 2.0, size=5_000), rng.lognormal(4, 1, size=5_000)
+    >>> y = (rng.random(5_000) < p).astype(int)
+    >>> round(choose_threshold(y, p, LeastCost(5, amount)), 2)
+    0.05
     """
 
-    false_positive: float
-    false_negative: float
-    true_positive: float = 0.0
-    true_negative: float = 0.0
+    false_positive: Any
+    false_negative: Any
+    true_positive: Any = 0.0
+    true_negative: Any = 0.0
 
     def __post_init__(self) -> None:
         for name, cost in vars(self).items():
-            if not np.isfinite(cost):
-                raise ValueError(f"{name} must be a finite cost, however: {cost!r}")
+            _checked_costs(name, cost)
+
+    @property
+    def is_of_rows(self) -> bool:
+        """Whether a cost differs from row to row."""
+        return any(np.ndim(cost) for cost in vars(self).values())
+
+    def excess(self, n_rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Compute what errors cost more than the right decisions for the same rows.
+
+        Weighted by these, the counts of false negatives and false positives add up to
+        the cost of all decisions, up to what no decision changes.
+
+        Parameters
+        ----------
+        n_rows : int
+            Number of rows.
+
+        Returns
+        -------
+        of_positives, of_negatives : ndarray of shape (n_rows,)
+            Excess of the row, if it is positive, and if it is negative.
+
+        Raises
+        ------
+        ValueError
+            If there are costs of another number of rows.
+        """
+        costs = {}
+        for name, cost in vars(self).items():
+            costs[name] = _checked_costs(name, cost)
+            if costs[name].shape not in ((), (n_rows,)):
+                raise ValueError(
+                    f"{name} has the costs of {len(cost)} rows, but there are {n_rows}."
+                )
+        of_positives = costs["false_negative"] - costs["true_positive"]
+        of_negatives = costs["false_positive"] - costs["true_negative"]
+        return np.full(n_rows, of_positives), np.full(n_rows, of_negatives)
 
     def __call__(self, counts: Counts) -> NDArray[np.float64]:
         """Return the mean gain of a row, the cost with a minus sign."""
+        if self.is_of_rows:
+            raise ValueError(
+                "Counts do not say which rows they count, so that costs of each row "
+                "cannot be added up from them; use choose_threshold."
+            )
         cost = (
             self.false_positive * counts.false_positives
             + self.false_negative * counts.false_negatives
@@ -190,6 +247,11 @@ class LeastCost:
             + self.true_negative * counts.true_negatives
         )
         return -_ratio(cost, counts.total)
+
+
+def fewest_errors(counts: Counts) -> NDArray[np.float64]:
+    """Return the weight of all errors, with a minus sign."""
+    return -(counts.false_positives + counts.false_negatives)
 
 
 def balanced_accuracy(counts: Counts) -> NDArray[np.float64]:
@@ -260,11 +322,37 @@ def check_threshold(threshold: Any, n_classes: int) -> None:
         checked_share("threshold", threshold)
     else:
         as_criterion(threshold)
+    if isinstance(threshold, LeastCost) and threshold.is_of_rows:
+        raise ValueError(
+            "threshold is a LeastCost with costs of each row, but a parameter cannot "
+            "know the rows that fit is given. Set the number that "
+            "choose_threshold(y, clf.oof_proba_, LeastCost(...)) returns, or decide by "
+            "the costs of each row with predict(X, cost_matrix=)."
+        )
     if n_classes > 2:
         raise ValueError(
             f"threshold={threshold!r} decides between two classes, but y holds "
             f"{n_classes}. For more, change target_prior, or give a cost_matrix."
         )
+
+
+def _checked_costs(name: str, cost: Any) -> NDArray[np.float64]:
+    """Return one cost, or those of rows, as floats, or raise."""
+    try:
+        costs = np.asarray(cost, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be a finite cost, however: {cost!r}") from error
+    if costs.ndim > 1:
+        raise ValueError(
+            f"{name} must be one cost, or one for each row, but has shape "
+            f"{costs.shape}."
+        )
+    is_finite = np.isfinite(costs)
+    if not is_finite.all():
+        raise ValueError(
+            f"{name} must be a finite cost, however: {costs[~is_finite].flat[0]}"
+        )
+    return costs
 
 
 def _ratio(part: NDArray, whole: NDArray) -> NDArray[np.float64]:

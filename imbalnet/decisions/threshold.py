@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length, column_or_1d
 
+from imbalnet._checks import checked_weights
 from imbalnet._warn import warn
 from imbalnet.decisions.criteria import (
     Counts,
+    LeastCost,
     PrecisionAtLeast,
     RecallAtLeast,
     as_criterion,
+    fewest_errors,
 )
+from imbalnet.metrics._rows import two_labels
 from imbalnet.posterior import effective_weight
 from imbalnet.posterior._checks import checked_probabilities
 
@@ -103,14 +107,12 @@ def choose_threshold(
     >>> bool(y[p >= threshold].mean() >= 0.9)
     True
     """
-    labels, is_positive = _of_two_classes(column_or_1d(y_true), pos_label)
+    true = np.asarray(column_or_1d(y_true))
+    labels = two_labels(true, pos_label)
+    is_positive = true == labels[1]
     scores = _checked_scores(probabilities)
     check_consistent_length(is_positive, scores, sample_weight)
-    weight = np.ones(len(scores))
-    if sample_weight is not None:
-        weight = column_or_1d(sample_weight, dtype=np.float64)
-    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
-        raise ValueError("sample_weight must be finite, not negative, and not all 0.")
+    weight = checked_weights(sample_weight, len(scores))
     return best_threshold(
         scores,
         is_positive,
@@ -173,7 +175,12 @@ def criterion_values(
     share = is_positive.astype(np.float64)
     if _has_few(weight[is_positive], is_chance=of_counts is None):
         share = scores if honest is None else honest
-    thresholds, counts = threshold_counts(scores, weight * share, weight * (1 - share))
+    positive, negative = weight * share, weight * (1 - share)
+    if isinstance(of_counts, LeastCost) and of_counts.is_of_rows:
+        of_positives, of_negatives = of_counts.excess(len(scores))
+        positive, negative = positive * of_positives, negative * of_negatives
+        of_counts = fewest_errors
+    thresholds, counts = threshold_counts(scores, positive, negative)
     if of_counts is not None:
         values = of_counts(counts)
     else:
@@ -261,27 +268,6 @@ def _judged(
             "it must give a finite number, of which more is better."
         )
     return float(value)
-
-
-def _of_two_classes(
-    y_true: NDArray, pos_label: Any
-) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Return the negative and the positive label, and which rows are positive."""
-    classes = np.unique(y_true)
-    if len(classes) != 2:
-        raise ValueError(
-            f"A threshold separates two classes, but y_true holds {len(classes)}: "
-            f"{classes[:6].tolist()}. For more classes, give y_true == label and the "
-            "probabilities of that label."
-        )
-    if pos_label is None:
-        pos_label = classes[1]
-    elif pos_label not in classes.tolist():
-        raise ValueError(
-            f"pos_label={pos_label!r} is none of the labels {classes.tolist()}."
-        )
-    is_positive = y_true == pos_label
-    return np.array([*classes[classes != pos_label], pos_label]), is_positive
 
 
 def _checked_scores(probabilities: ArrayLike) -> NDArray[np.float64]:

@@ -6,12 +6,15 @@ many rows of a rare class as the data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_random_state, column_or_1d
+from scipy import special, stats
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+
+Figure = Callable[..., float]
 
 
 class Interval(NamedTuple):
@@ -36,7 +39,7 @@ class Interval(NamedTuple):
 
 def bootstrap_weights(
     strata: ArrayLike,
-    n_resamples: int = 1000,
+    n_resamples: int = 400,
     *,
     groups: ArrayLike | None = None,
     random_state: Any = None,
@@ -47,7 +50,7 @@ def bootstrap_weights(
     ----------
     strata : array-like of shape (n_rows,)
         Rows of one value, such as those of a class, are drawn among themselves.
-    n_resamples : int, default=1000
+    n_resamples : int, default=400
         Number of resamples.
     groups : array-like of shape (n_rows,), default=None
         Rows that belong together, such as those of a customer: whole groups are drawn
@@ -73,7 +76,9 @@ def bootstrap_weights(
     by_group = groups is not None
     codes = np.unique(column_or_1d(groups if by_group else strata), return_inverse=True)
     n_codes, of_rows = len(codes[0]), codes[1]
-    members = [np.flatnonzero(of_rows == code) for code in range(n_codes * ~by_group)]
+    members = [
+        np.flatnonzero(of_rows == code) for code in range(0 if by_group else n_codes)
+    ]
     for _ in range(n_resamples):
         if by_group:
             drawn = rng.randint(n_codes, size=n_codes)
@@ -84,3 +89,198 @@ def bootstrap_weights(
             drawn = rng.randint(len(rows), size=len(rows))
             counts[rows] = np.bincount(drawn, minlength=len(rows))
         yield counts
+
+
+def bootstrap_interval(
+    figure: Figure,
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    scale: str = "logit",
+    **options: Any,
+) -> Interval:
+    """Compute a figure and its confidence interval.
+
+    The standard error comes from bootstrap resamples. The interval is symmetric in the
+    log odds of the figure [1]_, with quantiles of Student's t for the rows of the
+    rarest class. For average precision with few positives it covers better than
+    percentiles of the resamples, which are too high.
+
+    Parameters
+    ----------
+    figure : callable
+        Called as ``figure(y_true, y_score)``, and with ``sample_weight=`` if there are
+        weights; any of :mod:`sklearn.metrics` or :mod:`imbalnet.metrics`.
+    y_true : array-like of shape (n_rows,)
+        Labels.
+    y_score : array-like of shape (n_rows,) or (n_rows, n_classes)
+        What the figure compares with them: scores, probabilities or predictions.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows; None means equal weights.
+    scale : {"logit", "linear"}, default="logit"
+        "logit" for figures between 0 and 1, "linear" for others, such as costs.
+    **options
+        ``level`` of confidence (0.95), ``n_resamples`` (400), ``groups`` and
+        ``random_state``, see :func:`bootstrap_weights`.
+
+    Returns
+    -------
+    Interval
+        The figure on all rows, and the bounds.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit together, or if the figure is outside 0 to 1 with
+        ``scale="logit"``.
+
+    See Also
+    --------
+    paired_interval : The interval of a difference.
+
+    References
+    ----------
+    .. [1] Boyd, Eng and Page, "Area under the precision-recall curve: point estimates
+       and confidence intervals", ECML PKDD 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.metrics import average_precision_score
+    >>> from imbalnet.metrics import bootstrap_interval
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.arange(500) < 25
+    >>> scores = y + rng.normal(size=500)
+    >>> print(bootstrap_interval(average_precision_score, y, scores, random_state=0))
+    0.153 [0.077, 0.280]
+    """
+    if scale not in ("logit", "linear"):
+        raise ValueError(f"scale={scale!r} must be 'logit' or 'linear'.")
+    draws = _Draws(figure, y_true, (y_score,), sample_weight, **options)
+    value, resamples = draws.value[0], draws.resamples[:, 0]
+    if scale == "linear":
+        return normal_interval(value, resamples, draws.quantile)
+    return logit_interval(value, resamples, draws.quantile)
+
+
+def paired_interval(
+    figure: Figure,
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    other_score: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    **options: Any,
+) -> Interval:
+    """Compute by how much a figure differs between two models, and how surely.
+
+    Both are judged on the same resamples of the same rows, so that what is hard about
+    the rows cancels.
+
+    Parameters
+    ----------
+    figure : callable
+        As in :func:`bootstrap_interval`.
+    y_true : array-like of shape (n_rows,)
+        Labels.
+    y_score, other_score : array-like of shape (n_rows,) or (n_rows, n_classes)
+        Scores of the two models.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows; None means equal weights.
+    **options
+        As in :func:`bootstrap_interval`.
+
+    Returns
+    -------
+    Interval
+        The figure of `y_score` minus that of `other_score`, and the bounds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.metrics import average_precision_score
+    >>> from imbalnet.metrics import paired_interval
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.arange(500) < 25
+    >>> good = 2 * y + rng.normal(size=500)
+    >>> worse = good + rng.normal(size=500)
+    >>> gain = paired_interval(
+    ...     average_precision_score, y, good, worse, random_state=0
+    ... )
+    >>> gain.low > 0
+    True
+    """
+    draws = _Draws(figure, y_true, (y_score, other_score), sample_weight, **options)
+    difference = draws.resamples[:, 0] - draws.resamples[:, 1]
+    return normal_interval(draws.value[0] - draws.value[1], difference, draws.quantile)
+
+
+class _Draws:
+    """A figure of several scores, on all rows and on resamples of them."""
+
+    def __init__(
+        self,
+        figure: Figure,
+        y_true: ArrayLike,
+        scores: tuple[ArrayLike, ...],
+        sample_weight: ArrayLike | None,
+        *,
+        level: float = 0.95,
+        **bootstrap: Any,
+    ) -> None:
+        groups = bootstrap.get("groups")
+        labels = column_or_1d(y_true)
+        arrays = [np.asarray(score) for score in scores]
+        weight = None if sample_weight is None else column_or_1d(sample_weight)
+        check_consistent_length(labels, *arrays, weight, groups)
+
+        def judge(rows: NDArray[np.intp]) -> list[float]:
+            extra = {} if weight is None else {"sample_weight": weight[rows]}
+            return [figure(labels[rows], score[rows], **extra) for score in arrays]
+
+        everything = np.arange(len(labels))
+        drawn = bootstrap_weights(labels, **bootstrap)
+        self.value = judge(everything)
+        self.resamples = np.array([judge(everything.repeat(n)) for n in drawn])
+        self.quantile = student_quantile(
+            labels if groups is None else groups, level, by_group=groups is not None
+        )
+
+
+def student_quantile(
+    strata: ArrayLike, level: float, *, by_group: bool = False
+) -> float:
+    """Return how many standard errors an interval reaches to each side.
+
+    The degrees of freedom are those of the rarest stratum, or of groups.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level={level!r} must lie between 0 and 1, as 0.95 does.")
+    counts = np.unique(column_or_1d(strata), return_counts=True)[1]
+    n_free = (len(counts) if by_group else counts.min()) - 1
+    return float(stats.t.ppf((1 + level) / 2, max(n_free, 1)))
+
+
+def normal_interval(value: float, resamples: NDArray, quantile: float) -> Interval:
+    """Return an interval of some standard errors to each side."""
+    reach = quantile * np.std(resamples, ddof=1)
+    return Interval(float(value), float(value - reach), float(value + reach))
+
+
+def logit_interval(value: float, resamples: NDArray, quantile: float) -> Interval:
+    """Return an interval that is symmetric in the log odds.
+
+    A figure of exactly 0 or 1 has no log odds: its interval is the normal one, cut off.
+    """
+    if not -1e-9 <= value <= 1 + 1e-9:
+        raise ValueError(
+            f"The figure is {value:.6g}, outside of 0 to 1; set scale='linear'."
+        )
+    slope = value * (1 - value)  # of the logistic function
+    if slope <= 0:
+        cut = np.clip(normal_interval(value, resamples, quantile), 0, 1)
+        return Interval(*cut.tolist())
+    reach = quantile * np.std(resamples, ddof=1) / slope
+    low, high = special.expit(special.logit(value) + np.array([-reach, reach]))
+    return Interval(float(value), float(low), float(high))

@@ -95,16 +95,19 @@ def cheapest_class(
 ) -> NDArray[np.intp]:
     """Choose the class of the lowest expected cost.
 
-    The expected cost of predicting j is ``sum_i p_i * cost_matrix[i, j]`` [1]_.
+    The expected cost of predicting j is ``sum_i p_i * cost_matrix[i, j]`` [1]_. Costs
+    may differ from row to row, such as with the amount of a payment.
 
     Parameters
     ----------
     probabilities : array-like of shape (..., n_classes) or (n_rows,)
         Rows that sum to 1, calibrated for the place of use. A single axis holds the
         probability of the second of two classes.
-    cost_matrix : array-like of shape (n_classes, n_classes)
-        ``cost_matrix[i, j]`` is the cost of predicting class j where class i is true.
-        Negative costs are gains.
+    cost_matrix : array-like of shape (n_classes, n_classes) or \
+            (..., n_classes, n_classes)
+        ``cost_matrix[i, j]`` is the cost of predicting class j where class i is true,
+        for all rows; or ``cost_matrix[row, i, j]`` that of each row. Negative costs are
+        gains.
 
     Returns
     -------
@@ -115,11 +118,12 @@ def cheapest_class(
     ------
     ValueError
         If `probabilities` does not hold probabilities, or if `cost_matrix` does not
-        hold a finite cost for each pair of classes.
+        hold a finite cost for each pair of classes (and each row).
 
     See Also
     --------
     bayes_threshold : The same decision for two classes, as a threshold.
+    resolve_costs : Costs by label, and costs of each row, as an array.
 
     References
     ----------
@@ -135,39 +139,59 @@ def cheapest_class(
     [2, 0]
     >>> cheapest_class([0.05, 0.3], [[0, 1], [9, 0]]).tolist()
     [0, 1]
+
+    A miss costs 20 in the first row and 200 in the second:
+
+    >>> cheapest_class([0.1, 0.1], [[[0, 5], [20, 0]], [[0, 5], [200, 0]]]).tolist()
+    [0, 1]
     """
     rows = checked_probabilities(probabilities)
-    costs = _checked_costs(cost_matrix, rows.shape[-1])
-    expected = rows @ costs
-    rounding = 8 * np.finfo(np.float64).eps * (rows @ np.abs(costs))
+    costs = _checked_costs(cost_matrix, rows.shape[-1], rows.shape[:-1])
+    expected = _expected(rows, costs)
+    rounding = 8 * np.finfo(np.float64).eps * _expected(rows, np.abs(costs))
     cheapest = expected - rounding <= expected.min(axis=-1, keepdims=True)
     return np.where(cheapest, rows, -1.0).argmax(axis=-1)
 
 
-def resolve_costs(cost_matrix: Any, classes: NDArray) -> NDArray[np.float64] | None:
+def _expected(rows: NDArray, costs: NDArray) -> NDArray[np.float64]:
+    """Compute the expected cost of each prediction."""
+    if costs.ndim == 2:
+        return rows @ costs
+    return np.einsum("...i,...ij->...j", rows, costs)
+
+
+def resolve_costs(
+    cost_matrix: Any, classes: NDArray, n_rows: int | None = None
+) -> NDArray[np.float64] | None:
     """Convert the parameter ``cost_matrix`` to an array; None stays None.
 
     Parameters
     ----------
-    cost_matrix : array-like of shape (n_classes, n_classes), dict, data frame or None
+    cost_matrix : array-like of shape (n_classes, n_classes) or (n_rows, n_classes, \
+            n_classes), dict, data frame or None
         An array-like has a row for each true and a column for each predicted class, in
         the order of `classes`. The index of a frame holds the true labels, its columns
         the predicted ones, in any order. A dict maps (true label, predicted label) to a
-        cost; a right prediction that it leaves out costs 0.
+        cost; a right prediction that it leaves out costs 0. With `n_rows`, an
+        array-like may hold a matrix for each row, and a dict arrays of shape (n_rows,).
     classes : ndarray of shape (n_classes,)
         The sorted labels.
+    n_rows : int or None, default=None
+        Number of rows that the costs may differ between; None means that they may not.
 
     Returns
     -------
-    ndarray of shape (n_classes, n_classes) or None
+    ndarray of shape (n_classes, n_classes) or (n_rows, n_classes, n_classes), or None
         ``[i, j]`` is the cost of predicting ``classes[j]`` where ``classes[i]`` is
-        true.
+        true, or ``[row, i, j]`` is.
 
     Raises
     ------
     ValueError
         If an array-like has another shape, if a dict leaves out an error or a frame a
-        class, if a frame has no labels, or if a cost is not a finite number.
+        class, if a dict names a label that `classes` lacks (without giving a cost to
+        each error of such a class), if a frame has no labels, or if a cost is not a
+        finite number.
 
     Examples
     --------
@@ -176,15 +200,22 @@ def resolve_costs(cost_matrix: Any, classes: NDArray) -> NDArray[np.float64] | N
     >>> costs = {("fine", "fraud"): 5, ("fraud", "fine"): 500}
     >>> resolve_costs(costs, np.array(["fine", "fraud"])).tolist()
     [[0.0, 5.0], [500.0, 0.0]]
+
+    A missed fraud costs the amount of the payment:
+
+    >>> costs[("fraud", "fine")] = [20, 300]
+    >>> resolve_costs(costs, np.array(["fine", "fraud"]), n_rows=2).tolist()
+    [[[0.0, 5.0], [20.0, 0.0]], [[0.0, 5.0], [300.0, 0.0]]]
     """
     if cost_matrix is None:
         return None
     labels = classes.tolist()
+    leading = () if n_rows is None else (n_rows,)
     if hasattr(cost_matrix, "columns"):
         cost_matrix = _from_frame(cost_matrix, labels)
     elif (of_pair := values_by_label("cost_matrix", cost_matrix)) is not None:
-        cost_matrix = _from_mapping(of_pair, labels)
-    return _checked_costs(cost_matrix, len(classes))
+        cost_matrix = _from_mapping(of_pair, labels, leading)
+    return _checked_costs(cost_matrix, len(classes), leading)
 
 
 def _from_frame(frame: Any, labels: list) -> NDArray:
@@ -205,25 +236,79 @@ def _from_frame(frame: Any, labels: list) -> NDArray:
     return frame.to_numpy()[np.ix_(*positions)]
 
 
-def _from_mapping(costs: Mapping[Any, float], labels: list) -> list[list[float]]:
+def _from_mapping(
+    costs: Mapping[Any, Any], labels: list, leading: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Order costs of pairs by the labels; they may have other classes, too."""
     pairs = [(true, predicted) for true in labels for predicted in labels]
     missing = [pair for pair in pairs if pair not in costs and pair[0] != pair[1]]
+    unknown = _unknown_pairs(costs, labels)
     if missing:
-        known = set(pairs)
-        unknown = [pair for pair in costs if pair not in known]
         raise ValueError(
             f"cost_matrix leaves out the pairs {_listed(missing)} of (true label, "
             "predicted label); give each error a cost"
             + (f". No pair of labels of y is {_listed(unknown)}." if unknown else ".")
         )
-    return [[costs.get((true, called), 0.0) for called in labels] for true in labels]
+    if unknown:
+        raise ValueError(
+            f"cost_matrix has costs for {_listed(unknown)}, but pairs of (true label, "
+            f"predicted label) have labels of y: {_listed(labels)}. A class that y "
+            "happens to lack needs a cost for each of its errors."
+        )
+    values = [_cost_of_pair(pair, costs.get(pair, 0.0), leading) for pair in pairs]
+    by_pair = np.stack(np.broadcast_arrays(*values), axis=-1)
+    return by_pair.reshape(*by_pair.shape[:-1], len(labels), len(labels))
+
+
+def _unknown_pairs(costs: Mapping[Any, Any], labels: list) -> list:
+    """Return keys that are no pair of labels.
+
+    A fold of the data may lack a rare class. It is told from a typo by the costs of all
+    its errors.
+    """
+    named = {label for pair in costs if isinstance(pair, tuple) for label in pair}
+    absent = {
+        other
+        for other in named
+        if all((other, label) in costs and (label, other) in costs for label in labels)
+    }
+    known = {*labels, *absent}
+    return [
+        pair
+        for pair in costs
+        if not (isinstance(pair, tuple) and len(pair) == 2 and known.issuperset(pair))
+    ]
+
+
+def _cost_of_pair(
+    pair: tuple, cost: Any, leading: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Return one cost for all rows, or one for each of them."""
+    try:
+        values = np.asarray(cost, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"cost_matrix[{pair!r}]={cost!r} must be a number.") from error
+    if values.shape not in ((), leading):
+        cure = (
+            f"or hold one for each of the {leading[0]} rows"
+            if leading
+            else "; costs of each row are an argument of predict(X, cost_matrix=)"
+        )
+        raise ValueError(
+            f"cost_matrix[{pair!r}] must be a number {cure}, but has shape "
+            f"{values.shape}."
+        )
+    return values
 
 
 def _listed(items: list, most: int = 6) -> str:
     return and_more([repr(item) for item in items], most)
 
 
-def _checked_costs(cost_matrix: ArrayLike, n_classes: int) -> NDArray[np.float64]:
+def _checked_costs(
+    cost_matrix: ArrayLike, n_classes: int, leading: tuple[int, ...] = ()
+) -> NDArray[np.float64]:
+    """Convert costs of all rows, or of rows of a shape, to floats, or raise."""
     try:
         costs = np.asarray(cost_matrix, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -231,13 +316,22 @@ def _checked_costs(cost_matrix: ArrayLike, n_classes: int) -> NDArray[np.float64
             f"cost_matrix={cost_matrix!r} must hold {n_classes} rows of {n_classes} "
             "numbers, or be a dict of (true label, predicted label) to cost."
         ) from error
-    if costs.shape != (n_classes, n_classes):
-        raise ValueError(
-            f"cost_matrix must have shape ({n_classes}, {n_classes}), a row for each "
-            f"true and a column for each predicted class, but has shape {costs.shape}."
+    square = (n_classes, n_classes)
+    if costs.shape not in (square, (*leading, *square)):
+        of_rows = (
+            f"shape {(*leading, *square)}, such a matrix for each row"
+            if leading
+            else "be an argument of predict, which takes such a matrix for each row"
         )
-    if not np.isfinite(costs).all():
         raise ValueError(
-            f"cost_matrix must hold finite costs, but holds {costs.tolist()}."
+            f"cost_matrix must have shape {square}, a row for each true and a column "
+            f"for each predicted class, or {of_rows}, but has shape {costs.shape}."
+        )
+    is_finite = np.isfinite(costs)
+    if not is_finite.all():
+        place = np.argwhere(~is_finite)[0].tolist()
+        raise ValueError(
+            f"cost_matrix must hold finite costs, but holds {costs[tuple(place)]} at "
+            f"{place}."
         )
     return costs

@@ -200,18 +200,6 @@ def test_gpu_trains_and_loads_on_the_cpu(rare):
     assert abs(clf.predict_proba(X) - on_cpu.predict_proba(X)).mean() < 0.05
 
 
-def test_html_repr_shows_nested_parameters():
-    html = BalancedNeuralClassifier(loss="focal", loss__gamma=1)._repr_html_()
-    assert "loss__gamma" in html
-
-
-def test_verbose_prints_a_line_an_epoch(rare, capsys):
-    fitted(rare, max_epochs=3, verbose=1)
-    lines = capsys.readouterr().out.strip().splitlines()
-    assert len(lines) == 2 + 3  # head, rule, epochs
-    assert "train_loss" in lines[0]
-
-
 def test_silent_by_default(rare, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

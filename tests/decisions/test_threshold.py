@@ -216,8 +216,8 @@ def test_threshold_serves_a_fixed_threshold_classifier(rare):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([0, 1, 2], [0.1, 0.2, 0.3]), "separates two classes, but y_true holds 3"),
-        (([0, 0], [0.1, 0.2]), "y_true holds 1"),
+        (([0, 1, 2], [0.1, 0.2, 0.3]), "must hold two classes, but holds 3"),
+        (([0, 0], [0.1, 0.2]), "holds 1"),
         (([0, 1], [0.1, 1.2]), "must lie between 0 and 1"),
         (([0, 1], [0.1, np.nan]), "must lie between 0 and 1"),
         (([0, 1], [0.1, 0.2, 0.3]), "inconsistent numbers of samples"),
@@ -234,7 +234,7 @@ def test_what_is_wrong_is_named(arguments, message):
 
 @pytest.mark.parametrize("weight", [[1.0, -1.0], [0.0, 0.0], [np.nan, 1.0]])
 def test_wrong_weights_are_named(weight):
-    with pytest.raises(ValueError, match="sample_weight must be finite"):
+    with pytest.raises(ValueError, match="sample_weight must hold finite"):
         choose_threshold([0, 1], [0.1, 0.2], sample_weight=weight)
 
 

@@ -1,0 +1,99 @@
+"""Callbacks that hold what cannot be copied: a lock, an open file, a connection.
+
+A fit copies the callbacks of its user, so that training changes none of them. Loggers
+such as ``TensorBoard(SummaryWriter())`` cannot be copied. They are used as they are,
+and deep copies and pickles of a classifier are without them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+from imbalnet._warn import warn
+
+
+def callback_of(item: Any) -> Any:
+    """Return the callback of an item, which may be a pair (name, callback)."""
+    return item[1] if isinstance(item, tuple) else item
+
+
+def uncopyable(items: Iterable[Any]) -> list[Any]:
+    """Return those callbacks that cannot be copied."""
+    return [cb for cb in map(callback_of, items) if not _is_copyable(cb)]
+
+
+def _is_copyable(callback: Any) -> bool:
+    try:
+        copy.deepcopy(callback)
+    except Exception:
+        return False
+    return True
+
+
+def copy_callbacks(items: Iterable[Any]) -> list[Any]:
+    """Return copies; what cannot be copied stays as it is.
+
+    Examples
+    --------
+    >>> import threading
+    >>> from imbalnet._callbacks import copy_callbacks
+    >>> plain, locked = [], threading.Lock()
+    >>> one, two = copy_callbacks([plain, ("locked", locked)])
+    >>> one is plain, two[1] is locked
+    (False, True)
+    """
+    items = list(items)  # copied together, because callbacks may share an object
+    try:
+        return copy.deepcopy(items)
+    except Exception:  # each class that cannot be copied has its own
+        return copy.deepcopy(items, {id(cb): cb for cb in uncopyable(items)})
+
+
+def without_uncopyable(items: Iterable[Any]) -> list[Any]:
+    """Return the items whose callbacks can be copied, and warn of the others."""
+    items = list(items)
+    lost = uncopyable(items)
+    if not lost:
+        return items
+    names = ", ".join(dict.fromkeys(type(callback).__name__ for callback in lost))
+    warn(
+        f"callbacks has {names}, which cannot be copied or pickled (it may hold a "
+        "lock or an open file): deep copies and pickles of the classifier, and worker "
+        "processes, are without it."
+    )
+    found = {id(callback) for callback in lost}
+    return [item for item in items if id(callback_of(item)) not in found]
+
+
+class CallbacksMixin:
+    """Let an estimator with the parameter `callbacks` be cloned and pickled."""
+
+    callbacks: Any
+
+    def __sklearn_clone__(self) -> Any:
+        """Clone the other parameters; callbacks stay the same objects.
+
+        scikit-learn would take each for an estimator and build it anew from its
+        attributes. A fit copies them before it uses them.
+        """
+        bare = copy.copy(self)
+        bare.callbacks = None
+        clone = super(CallbacksMixin, bare).__sklearn_clone__()  # type: ignore[misc]
+        clone.callbacks = copy.copy(self.callbacks)
+        return clone
+
+    def __copy__(self) -> Any:
+        """Return a shallow copy, with the same callbacks."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(vars(self))
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without callbacks that cannot be pickled."""
+        state = super().__getstate__()
+        if not isinstance(self.callbacks, list | tuple):
+            return state  # type: ignore[return-value]
+        kept = type(self.callbacks)(without_uncopyable(self.callbacks))
+        return {**state, "callbacks": kept}  # type: ignore[dict-item]

@@ -1,0 +1,37 @@
+"""Tables as text and as HTML, for the reports that people print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+Cells = Sequence[Sequence[str]]
+
+
+def text_table(rows: Cells, *, numbers: bool = False) -> str:
+    """Return aligned lines; with `numbers`, all columns but the first to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    def line(row: Sequence[str]) -> str:
+        first, *others = row
+        align = str.rjust if numbers else str.ljust
+        cells = [first.ljust(widths[0]), *map(align, others, widths[1:])]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join(map(line, rows))
+
+
+def html_table(rows: Cells) -> str:
+    """Return a table whose first row is the header."""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
+        for row in rows[1:]
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def html_list(items: Iterable[str]) -> str:
+    """Return a bullet list; nothing for no items."""
+    points = "".join(f"<li>{escape(item)}</li>" for item in items)
+    return f"<ul>{points}</ul>" if points else ""

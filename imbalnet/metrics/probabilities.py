@@ -1,0 +1,209 @@
+"""Whether probabilities can be taken at their word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import brier_score_loss
+from sklearn.utils import (
+    check_consistent_length,
+    check_random_state,
+    column_or_1d,
+)
+
+from imbalnet._checks import checked_weights
+from imbalnet.metrics._rows import as_positive
+from imbalnet.posterior._checks import checked_probabilities
+
+
+def brier_skill_score(
+    y_true: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    labels: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Compute by which share probabilities lower the Brier score of the prevalence.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_rows,)
+        Labels.
+    probabilities : array-like of shape (n_rows,) or (n_rows, n_classes)
+        Probabilities of the second of two classes, or of all classes.
+    labels : array-like of shape (n_classes,), default=None
+        The classes of the columns; None means the sorted labels of `y_true`.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows; None means equal weights.
+
+    Returns
+    -------
+    float
+        1 for perfect probabilities, 0 for the prevalences as everybody's probabilities,
+        negative for worse ones.
+
+    Raises
+    ------
+    ValueError
+        If the rows are of one class alone, if a probability is not from 0 to 1, or if
+        the probabilities do not fit the labels.
+
+    References
+    ----------
+    .. [1] Brier, "Verification of forecasts expressed in terms of probability", Monthly
+       Weather Review 78, 1950.
+
+    Examples
+    --------
+    >>> from imbalnet.metrics import brier_skill_score
+    >>> brier_skill_score([0, 0, 0, 1], [0.25, 0.25, 0.25, 0.25])
+    0.0
+    """
+    true = np.asarray(column_or_1d(y_true))
+    classes = np.unique(true) if labels is None else np.asarray(labels)
+    p = checked_probabilities(probabilities)
+    weight = checked_weights(sample_weight, len(true))
+    shares = [np.average(true == label, weights=weight) for label in classes.tolist()]
+    chance = 1 - np.square(shares).sum()
+    if chance <= 0:
+        raise ValueError("y_true holds one class alone, whose prevalence has no error.")
+    error = brier_score_loss(
+        true, p, labels=classes, sample_weight=weight, scale_by_half=False
+    )
+    return float(1 - error / chance)
+
+
+def calibration_error(
+    y_true: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    n_bins: int = 10,
+    pos_label: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Compute how far probabilities are from what happens, on average.
+
+    Rows are put in order of their probability and cut into bins of equal weight. The
+    error is the mean over the bins of ``|mean probability - share of positives|``.
+
+    Honest probabilities have an error too, by chance: compare with
+    :func:`calibration_noise`.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_rows,)
+        Labels of two classes.
+    probabilities : array-like of shape (n_rows,) or (n_rows, 2)
+        Probabilities of the positive class, or of both.
+    n_bins : int, default=10
+        Number of bins. Rows of equal probability stay together.
+    pos_label : object, default=None
+        Label of the positive class; None is the second of the two sorted labels.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows; None means equal weights.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If `n_bins` is not a positive integer, or if a probability is not from 0 to 1.
+
+    See Also
+    --------
+    sklearn.calibration.calibration_curve : The bins themselves.
+
+    References
+    ----------
+    .. [1] Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using
+       Bayesian binning", AAAI 2015.
+
+    Examples
+    --------
+    >>> from imbalnet.metrics import calibration_error
+    >>> round(calibration_error([0, 0, 1, 1], [0.1, 0.1, 0.9, 0.9], n_bins=2), 3)
+    0.1
+    """
+    is_positive = as_positive(y_true, pos_label)
+    p = checked_probabilities(probabilities)[:, 1]
+    weight = checked_weights(sample_weight, len(is_positive))
+    check_consistent_length(is_positive, p, weight)
+    return _mean_gap(is_positive - p, weight, _bins(p, weight, n_bins))
+
+
+def calibration_noise(
+    probabilities: ArrayLike,
+    *,
+    n_bins: int = 10,
+    sample_weight: ArrayLike | None = None,
+    level: float = 0.95,
+    n_draws: int = 200,
+    random_state: Any = 0,
+) -> tuple[float, float]:
+    """Compute the calibration error that honest probabilities have by chance.
+
+    Labels are drawn from the probabilities [1]_. A :func:`calibration_error` above the
+    second number says that the probabilities are not honest.
+
+    Parameters
+    ----------
+    probabilities : array-like of shape (n_rows,) or (n_rows, 2)
+        Probabilities of the positive class, or of both.
+    n_bins : int, default=10
+        Number of bins.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows; None means equal weights.
+    level : float, default=0.95
+        Share of the draws that lie below the second number.
+    n_draws : int, default=200
+        Number of draws.
+    random_state : int, RandomState instance or None, default=0
+        Seeds the draws.
+
+    Returns
+    -------
+    mean : float
+        Mean error over the draws.
+    high : float
+        Error that a share `level` of the draws does not exceed.
+
+    References
+    ----------
+    .. [1] Bröcker and Smith, "Increasing the reliability of reliability diagrams",
+       Weather and Forecasting 22, 2007.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.metrics import calibration_noise
+    >>> mean, high = calibration_noise(np.full(1000, 0.1), n_bins=1)
+    >>> 0.005 < mean < 0.01 < high < 0.03
+    True
+    """
+    p = checked_probabilities(probabilities)[:, 1]
+    weight = checked_weights(sample_weight, len(p))
+    bins = _bins(p, weight, n_bins)
+    rng = check_random_state(random_state)
+    drawn = (rng.random_sample(len(p)) < p for _ in range(n_draws))
+    errors = [_mean_gap(is_positive - p, weight, bins) for is_positive in drawn]
+    return float(np.mean(errors)), float(np.quantile(errors, level))
+
+
+def _bins(p: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.intp]:
+    """Return the bin of each row; bins have about equal weight."""
+    if not isinstance(n_bins, int | np.integer) or n_bins < 1:
+        raise ValueError(f"n_bins={n_bins!r} must be an integer of at least 1.")
+    of_rows = np.unique(p, return_inverse=True)[1]
+    of_values = np.bincount(of_rows, weight)
+    middle = np.cumsum(of_values) - of_values / 2
+    return np.floor(middle / weight.sum() * n_bins).astype(np.intp)[of_rows]
+
+
+def _mean_gap(excess: NDArray, weight: NDArray, bins: NDArray[np.intp]) -> float:
+    """Return the weighted mean over bins of how far labels exceed probabilities."""
+    return float(np.abs(np.bincount(bins, weight * excess)).sum() / weight.sum())

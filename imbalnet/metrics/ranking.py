@@ -1,0 +1,347 @@
+"""What a ranking is worth to somebody who can look at its top only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import (
+    average_precision_score,
+    precision_recall_curve,
+    roc_curve,
+)
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from imbalnet._checks import checked_number, checked_share, checked_weights
+from imbalnet.metrics._rows import as_positive
+
+
+def average_precision_lift(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    pos_label: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Compute how many times better than chance a ranking is.
+
+    It is average precision divided by the prevalence, which is the average precision of
+    a constant score.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_rows,)
+        Labels of two classes.
+    y_score : array-like of shape (n_rows,)
+        Scores; higher means more likely positive.
+    pos_label : object, default=None
+        Label of the positive class; None is the second of the two sorted labels.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows; None means equal weights.
+
+    Returns
+    -------
+    float
+        From about 1, for chance, to ``1 / prevalence``.
+
+    Raises
+    ------
+    ValueError
+        If there are no positive rows.
+
+    Examples
+    --------
+    >>> from imbalnet.metrics import average_precision_lift
+    >>> average_precision_lift([0, 0, 0, 1], [0.1, 0.2, 0.3, 0.9])
+    4.0
+    """
+    is_positive = as_positive(y_true, pos_label)
+    weight = checked_weights(sample_weight, len(is_positive))
+    prevalence = np.average(is_positive, weights=weight)
+    if prevalence == 0:
+        raise ValueError("y_true has no positive row, so that there is no lift.")
+    precision = average_precision_score(is_positive, y_score, sample_weight=weight)
+    return float(precision / prevalence)
+
+
+def precision_at_k(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    k: float,
+    *,
+    periods: ArrayLike | None = None,
+    pos_label: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Compute the share of positives among the k rows of the highest scores.
+
+    Of rows with equal scores at the edge, an equal share counts of each.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_rows,)
+        Labels of two classes.
+    y_score : array-like of shape (n_rows,)
+        Scores; higher means more likely positive.
+    k : int or float
+        Number of rows, or, if below 1, their share of all. More than there are means
+        all.
+    periods : array-like of shape (n_rows,), default=None
+        The day, or whatever the budget renews with, of each row: `k` counts in each.
+    pos_label : object, default=None
+        Label of the positive class; None is the second of the two sorted labels.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows; a row of weight 2 counts as two.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If `k` is not positive, or if the arrays do not fit together.
+
+    See Also
+    --------
+    recall_at_k : The share of the positives that is found.
+
+    Examples
+    --------
+    >>> from imbalnet.metrics import precision_at_k, recall_at_k
+    >>> y, scores = [0, 1, 0, 1, 1], [0.1, 0.2, 0.7, 0.8, 0.9]
+    >>> precision_at_k(y, scores, 2), recall_at_k(y, scores, 2)
+    (1.0, 0.66...)
+
+    A budget of one alert a day, on two days:
+
+    >>> precision_at_k(y, scores, 1, periods=["Mon", "Mon", "Mon", "Tue", "Tue"])
+    0.5
+    """
+    found, called, _ = _called_at_k(
+        y_true, y_score, k, periods, pos_label, sample_weight
+    )
+    return found / called
+
+
+def recall_at_k(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    k: float,
+    *,
+    periods: ArrayLike | None = None,
+    pos_label: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Compute the share of the positives among the k rows of the highest scores.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_rows,)
+        Labels of two classes.
+    y_score : array-like of shape (n_rows,)
+        Scores; higher means more likely positive.
+    k : int or float
+        Number of rows, or, if below 1, their share of all.
+    periods : array-like of shape (n_rows,), default=None
+        As in :func:`precision_at_k`.
+    pos_label : object, default=None
+        Label of the positive class; None is the second of the two sorted labels.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; 0 without positive rows.
+
+    Raises
+    ------
+    ValueError
+        If `k` is not positive, or if the arrays do not fit together.
+    """
+    found, _, positives = _called_at_k(
+        y_true, y_score, k, periods, pos_label, sample_weight
+    )
+    return found / positives if positives else 0.0
+
+
+def lift_at_k(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    k: float,
+    *,
+    periods: ArrayLike | None = None,
+    pos_label: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Compute how many times more positives the top k rows hold than as many at random.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_rows,)
+        Labels of two classes.
+    y_score : array-like of shape (n_rows,)
+        Scores; higher means more likely positive.
+    k : int or float
+        Number of rows, or, if below 1, their share of all.
+    periods : array-like of shape (n_rows,), default=None
+        As in :func:`precision_at_k`.
+    pos_label : object, default=None
+        Label of the positive class; None is the second of the two sorted labels.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows.
+
+    Returns
+    -------
+    float
+        :func:`precision_at_k` divided by the prevalence; 0 without positive rows.
+
+    Raises
+    ------
+    ValueError
+        If `k` is not positive, or if the arrays do not fit together.
+    """
+    found, called, positives = _called_at_k(
+        y_true, y_score, k, periods, pos_label, sample_weight
+    )
+    n_rows = float(checked_weights(sample_weight, len(column_or_1d(y_true))).sum())
+    return found / called / (positives / n_rows) if positives else 0.0
+
+
+def recall_at_precision(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    precision: float,
+    *,
+    pos_label: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Compute the highest recall of a threshold that reaches a precision.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_rows,)
+        Labels of two classes.
+    y_score : array-like of shape (n_rows,)
+        Scores; higher means more likely positive.
+    precision : float
+        Share of the called rows that must be positive, from 0 to 1.
+    pos_label : object, default=None
+        Label of the positive class; None is the second of the two sorted labels.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; 0 if no threshold reaches it.
+
+    See Also
+    --------
+    sklearn.metrics.precision_recall_curve : All pairs of the two.
+
+    Examples
+    --------
+    >>> from imbalnet.metrics import recall_at_precision
+    >>> recall_at_precision([0, 1, 0, 1], [0.1, 0.3, 0.6, 0.9], precision=0.9)
+    0.5
+    """
+    is_positive = as_positive(y_true, pos_label)
+    if not is_positive.any():
+        return 0.0
+    reached, recall, _ = precision_recall_curve(
+        is_positive, y_score, sample_weight=sample_weight
+    )
+    floor = checked_share("precision", precision)
+    return float(recall[reached >= floor].max(initial=0.0))
+
+
+def recall_at_fpr(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    fpr: float,
+    *,
+    pos_label: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Compute the highest recall of a threshold within a false positive rate.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_rows,)
+        Labels of two classes.
+    y_score : array-like of shape (n_rows,)
+        Scores; higher means more likely positive.
+    fpr : float
+        Share of the negative rows that may be called, from 0 to 1.
+    pos_label : object, default=None
+        Label of the positive class; None is the second of the two sorted labels.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; 0 if `y_true` has rows of one class alone.
+
+    See Also
+    --------
+    sklearn.metrics.roc_curve : All pairs of the two.
+
+    Examples
+    --------
+    >>> from imbalnet.metrics import recall_at_fpr
+    >>> recall_at_fpr([0, 1, 0, 1], [0.1, 0.3, 0.6, 0.9], fpr=0.5)
+    1.0
+    """
+    ceiling = checked_share("fpr", fpr)
+    is_positive = as_positive(y_true, pos_label)
+    if is_positive.all() or not is_positive.any():
+        return 0.0
+    rate, recall, _ = roc_curve(
+        is_positive, y_score, sample_weight=sample_weight, drop_intermediate=False
+    )
+    return float(recall[rate <= ceiling].max())
+
+
+def _called_at_k(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    k: float,
+    periods: ArrayLike | None,
+    pos_label: Any,
+    sample_weight: ArrayLike | None,
+) -> tuple[float, float, float]:
+    """Return the weights of found positives, of called rows, and of all positives."""
+    checked_number("k", k, 0.0, open_low=True)
+    is_positive = as_positive(y_true, pos_label)
+    scores = column_or_1d(y_score, dtype=np.float64)
+    weight = checked_weights(sample_weight, len(is_positive))
+    check_consistent_length(is_positive, scores, weight, periods)
+    if periods is None:
+        is_called = _share_called(scores, weight, k)
+    else:
+        of_rows = np.unique(column_or_1d(periods), return_inverse=True)[1]
+        is_called = np.empty(len(scores))
+        for period in range(of_rows.max() + 1):
+            rows = of_rows == period
+            is_called[rows] = _share_called(scores[rows], weight[rows], k)
+    called = weight * is_called
+    found, positives = called[is_positive].sum(), weight[is_positive].sum()
+    return float(found), float(called.sum()), float(positives)
+
+
+def _share_called(
+    scores: NDArray[np.float64], weight: NDArray[np.float64], k: float
+) -> NDArray[np.float64]:
+    """Return 1 for the top k rows, 0 for the others, a share for ties at the edge."""
+    budget = min(k if k >= 1 else k * weight.sum(), weight.sum())
+    order = np.argsort(-scores, kind="stable")
+    reached = np.cumsum(weight[order])
+    edge = scores[order[min(np.searchsorted(reached, budget), len(order) - 1)]]
+    above, at_edge = scores > edge, scores == edge
+    left = budget - weight[above].sum()
+    return above + at_edge * min(left / weight[at_edge].sum(), 1.0)

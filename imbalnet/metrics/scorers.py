@@ -1,0 +1,353 @@
+"""Scorers for ``scoring=`` that take any labels, several classes and absent ones.
+
+scikit-learn's ``"average_precision"`` raises for words as labels, and its scorers of
+probabilities for folds that lack a class. These read the labels by the estimator's
+``classes_`` and call the same figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from inspect import signature
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    f1_score,
+    log_loss,
+    matthews_corrcoef,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
+from sklearn.metrics._scorer import _BaseScorer
+
+from imbalnet.metrics.costs import least_cost, mean_cost
+from imbalnet.metrics.probabilities import brier_skill_score, calibration_error
+from imbalnet.metrics.ranking import (
+    average_precision_lift,
+    lift_at_k,
+    precision_at_k,
+    recall_at_fpr,
+    recall_at_k,
+    recall_at_precision,
+)
+
+SCORES = ("predict_proba", "decision_function")
+
+
+class ClassifierScorer(_BaseScorer):
+    """A scorer that reads labels by the classes of the estimator.
+
+    It is called as scikit-learn's scorers are, ``scorer(estimator, X, y)``, and takes
+    ``sample_weight``, also as routed metadata. :func:`get_scorer` makes one.
+
+    Parameters
+    ----------
+    score_func : callable
+        Called as ``score_func(codes, response, classes, **kwargs)``: codes of the
+        classes, what the estimator responds: scores of shape (n_rows,) for the
+        second of two classes, otherwise (n_rows, n_classes); or codes of predicted
+        classes.
+    sign : {1, -1}
+        -1 if less is better.
+    kwargs : dict
+        Further arguments of `score_func`.
+    response_method : str or tuple of str, default="predict"
+        The estimator's methods, of which the first one that exists is called.
+    """
+
+    def _score(
+        self,
+        method_caller: Callable,
+        estimator: Any,
+        X: Any,
+        y_true: Any,
+        **kwargs: Any,
+    ) -> float:
+        method = self._response_method
+        if method == SCORES:  # by its name the call is shared with other scorers
+            method = next((name for name in SCORES if hasattr(estimator, name)), method)
+        response = method_caller(estimator, method, X)
+        codes, classes = _codes(y_true, estimator.classes_)
+        if method == "predict":
+            response, classes = _codes(response, classes)
+        else:
+            self._reject_unseen(classes[len(estimator.classes_) :])
+            response = _one_column_each(np.asarray(response), len(classes))
+        arguments = {**self._kwargs, **kwargs}
+        score = self._score_func(codes, response, classes, **arguments)
+        return float(self._sign * score)
+
+    def _reject_unseen(self, labels: list) -> None:
+        """Raise for labels without a probability; a ranking puts their class last."""
+        if labels and self._response_method == "predict_proba":
+            raise ValueError(
+                f"y holds the labels {labels}, which the estimator was not fitted with "
+                "and gives no probability; use stratified folds, or leave the rows out."
+            )
+
+    def figure(
+        self, codes: NDArray, response: NDArray, classes: NDArray, **kwargs: Any
+    ) -> float:
+        """Return the figure of codes and a response, without the sign of a score."""
+        return float(
+            self._score_func(codes, response, classes, **self._kwargs, **kwargs)
+        )
+
+    def _accept_sample_weight(self) -> bool:
+        return True
+
+    def _get_pos_label(self) -> None:
+        return None  # classes_[1], for any labels
+
+
+def _codes(labels: ArrayLike, classes: ArrayLike) -> tuple[NDArray[np.intp], list]:
+    """Return the positions of labels in the classes, and these with unknown labels."""
+    known = np.asarray(classes).tolist()
+    distinct, of_rows = np.unique(np.asarray(labels), return_inverse=True)
+    known += [label for label in distinct.tolist() if label not in known]
+    return np.array([known.index(label) for label in distinct.tolist()])[of_rows], known
+
+
+def _one_column_each(scores: NDArray, n_classes: int) -> NDArray:
+    """Return scores of all classes; those that ``fit`` did not see have the lowest."""
+    if n_classes == 2:
+        return scores
+    if scores.ndim == 1:
+        scores = np.column_stack([-scores, scores])
+    lowest = np.full((len(scores), n_classes - scores.shape[1]), scores.min())
+    return np.hstack([scores, lowest])
+
+
+def _of_scores(
+    codes: NDArray[np.intp],
+    scores: NDArray,
+    classes: Sequence,
+    *,
+    figure: Callable[..., float],
+    chance: float | None = None,
+    average: str = "macro",
+    **params: Any,
+) -> float:
+    """Return a figure of two classes; for several, the mean of one against the rest.
+
+    The mean is over the classes that occur, "weighted" by their rows. Where one class
+    alone occurs, which tells nothing about a model, the figure is that of chance.
+    """
+    present, counts = np.unique(codes, return_counts=True)
+    if len(present) < 2 and chance is not None:
+        return chance
+    if len(classes) == 2:
+        return figure(codes == 1, scores, **params)
+    values = [figure(codes == code, scores[:, code], **params) for code in present]
+    return float(np.average(values, weights=counts if average == "weighted" else None))
+
+
+def _of_distribution(
+    codes: NDArray[np.intp],
+    probabilities: NDArray,
+    classes: Sequence,
+    *,
+    figure: Callable[..., float],
+    chance: float | None = None,
+    **params: Any,
+) -> float:
+    """Return a figure of the probabilities of all classes."""
+    if chance is not None and len(np.unique(codes)) < 2:
+        return chance
+    return figure(codes, probabilities, labels=np.arange(len(classes)), **params)
+
+
+def _of_decisions(
+    codes: NDArray[np.intp],
+    called: NDArray[np.intp],
+    classes: Sequence,
+    *,
+    figure: Callable[..., float],
+    average: str = "macro",
+    **params: Any,
+) -> float:
+    """Return a figure of the second of two classes, or the mean of those that occur."""
+    params["average"] = "binary"
+    if len(classes) > 2 or average == "weighted":
+        params |= {"average": average, "labels": np.unique(codes)}
+    return figure(codes, called, zero_division=0.0, **params)
+
+
+def _of_all_decisions(
+    codes: NDArray[np.intp],
+    called: NDArray[np.intp],
+    classes: Sequence,
+    *,
+    figure: Callable[..., float],
+    **params: Any,
+) -> float:
+    """Return a figure that has no positive class."""
+    return figure(codes, called, **params)
+
+
+def _balanced_accuracy(codes: NDArray, called: NDArray, **params: Any) -> float:
+    # scikit-learn's own warns if a class is predicted that a fold lacks
+    return recall_score(
+        codes, called, average="macro", labels=np.unique(codes), **params
+    )
+
+
+def _g_mean(codes: NDArray, called: NDArray, **params: Any) -> float:
+    from imblearn.metrics import geometric_mean_score  # takes a second to import
+
+    return geometric_mean_score(codes, called, labels=np.unique(codes), **params)
+
+
+def _mcc(codes: NDArray, called: NDArray, **params: Any) -> float:
+    if np.array_equal(codes, called) and len(np.unique(codes)) < 2:
+        return 0.0  # as scikit-learn has it, but without its warning
+    return matthews_corrcoef(codes, called, **params)
+
+
+def _cost(
+    codes: NDArray[np.intp],
+    response: NDArray,
+    classes: Sequence,
+    *,
+    figure: Callable[..., float],
+    cost_matrix: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Return what decisions, or those that probabilities lead to, cost."""
+    labels = np.asarray(classes)
+    if figure is mean_cost:
+        codes, response = labels[codes], labels[response]
+    return figure(
+        codes, response, cost_matrix, labels=labels, sample_weight=sample_weight
+    )
+
+
+# -- the registry --------------------------------------------------------------------
+
+
+def _ranking(figure: Callable[..., float], chance: float, **params: Any) -> Any:
+    score_func = partial(_of_scores, figure=figure, chance=chance)
+    return ClassifierScorer(score_func, 1, params, SCORES)
+
+
+def _decisions(figure: Callable[..., float], **params: Any) -> Any:
+    return ClassifierScorer(partial(_of_decisions, figure=figure), 1, params)
+
+
+def _distribution(figure: Callable[..., float], **params: Any) -> Any:
+    score_func = partial(_of_distribution, figure=figure)
+    return ClassifierScorer(score_func, -1, params, "predict_proba")
+
+
+def _all_decisions(figure: Callable[..., float], **params: Any) -> Any:
+    return ClassifierScorer(partial(_of_all_decisions, figure=figure), 1, params)
+
+
+SCORERS: dict[str, ClassifierScorer] = {
+    "average_precision": _ranking(average_precision_score, 0.0),
+    "average_precision_weighted": _ranking(
+        average_precision_score, 0.0, average="weighted"
+    ),
+    "average_precision_lift": _ranking(average_precision_lift, 1.0),
+    "roc_auc": _ranking(roc_auc_score, 0.5),
+    "precision_at_k": _ranking(precision_at_k, 0.0, k=0.01),
+    "recall_at_k": _ranking(recall_at_k, 0.0, k=0.01),
+    "lift_at_k": _ranking(lift_at_k, 1.0, k=0.01),
+    "recall_at_precision": _ranking(recall_at_precision, 0.0, precision=0.9),
+    "recall_at_fpr": _ranking(recall_at_fpr, 0.0, fpr=0.01),
+    "neg_log_loss": _distribution(log_loss),
+    "neg_brier_score": _distribution(brier_score_loss),
+    "brier_skill": ClassifierScorer(
+        partial(_of_distribution, figure=brier_skill_score, chance=0.0),
+        1,
+        {},
+        "predict_proba",
+    ),
+    "neg_calibration_error": ClassifierScorer(
+        partial(_of_scores, figure=calibration_error), -1, {}, "predict_proba"
+    ),
+    "f1": _decisions(f1_score),
+    "f1_weighted": _decisions(f1_score, average="weighted"),
+    "precision": _decisions(precision_score),
+    "recall": _decisions(recall_score),
+    "balanced_accuracy": _all_decisions(_balanced_accuracy),
+    "g_mean": _all_decisions(_g_mean),
+    "neg_mean_cost": ClassifierScorer(partial(_cost, figure=mean_cost), -1, {}),
+    "neg_least_cost": ClassifierScorer(
+        partial(_cost, figure=least_cost), -1, {}, "predict_proba"
+    ),
+    "mcc": _all_decisions(_mcc),
+}
+
+
+# Arguments of figures that are data, not parameters.
+_GIVEN = {"y_true", "y_score", "y_pred", "y_proba", "probabilities", "codes", "called"}
+_GIVEN |= {"labels", "pos_label", "sample_weight", "params"}
+
+
+def get_scorer(name: str, **params: Any) -> ClassifierScorer:
+    """Return a scorer for ``scoring=``, with parameters of its figure.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``SCORERS``.
+    **params
+        Parameters of the figure, such as ``k=100`` of "precision_at_k",
+        ``precision=0.8`` of "recall_at_precision", ``n_bins=20`` of
+        "neg_calibration_error" or ``cost_matrix=`` of "neg_mean_cost", and
+        ``average="weighted"`` for several classes.
+
+    Returns
+    -------
+    ClassifierScorer
+        Higher is better; names that begin with "neg_" have the minus sign.
+
+    Raises
+    ------
+    ValueError
+        If the name or a parameter is unknown.
+
+    See Also
+    --------
+    sklearn.metrics.get_scorer : scikit-learn's scorers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import cross_validate
+    >>> from imbalnet.metrics import get_scorer
+    >>> X, y = make_classification(400, weights=[0.9], random_state=0)
+    >>> words = np.where(y == 1, "fraud", "fine")
+    >>> scoring = {
+    ...     "ap": get_scorer("average_precision"),
+    ...     "at_20": get_scorer("precision_at_k", k=20),
+    ... }
+    >>> scores = cross_validate(LogisticRegression(), X, words, scoring=scoring)
+    >>> scores["test_ap"].shape
+    (5,)
+    """
+    if name not in SCORERS:
+        raise ValueError(
+            f"name={name!r} is unknown: the scorers are {sorted(SCORERS)}."
+        )
+    scorer = SCORERS[name]
+    score_func = scorer._score_func
+    known = {"average", *signature(score_func.keywords["figure"]).parameters}
+    known -= _GIVEN
+    for param in params:
+        if param not in known:
+            raise ValueError(
+                f"{name!r} has no parameter {param!r}, but {sorted(known)}."
+            )
+    return ClassifierScorer(
+        score_func, scorer._sign, {**scorer._kwargs, **params}, scorer._response_method
+    )

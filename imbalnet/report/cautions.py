@@ -1,0 +1,85 @@
+"""Sentences about figures that cannot be trusted, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from imbalnet._checks import and_more
+from imbalnet.decisions.threshold import FEWEST_POSITIVES
+from imbalnet.metrics import calibration_error, calibration_noise
+from imbalnet.report.decide import DecisionRow
+from imbalnet.report.figures import ClassRow, FigureRow
+from imbalnet.report.held_out import HeldOut
+
+_MOST_NAMED = 5
+
+
+def cautions(
+    rows: HeldOut,
+    figures: list[FigureRow],
+    decision: DecisionRow,
+    classes: list[ClassRow],
+) -> list[str]:
+    """Return what readers of a report should know before they believe it."""
+    found = [*_few_rows(rows), *_chance(figures), *_dishonest(rows)]
+    return [*found, *_never_called(rows, decision, classes)]
+
+
+def _few_rows(rows: HeldOut) -> Iterator[str]:
+    rare = [
+        f"{label!r} ({n:,})"
+        for label, n in zip(rows.classes.tolist(), rows.counts, strict=True)
+        if n < FEWEST_POSITIVES
+    ]
+    if rare:
+        yield (
+            f"Few rows: {and_more(rare, _MOST_NAMED)}. With fewer than "
+            f"{FEWEST_POSITIVES} rows of a class, its figures and thresholds are "
+            "mostly chance, and their intervals too narrow."
+        )
+
+
+def _chance(figures: list[FigureRow]) -> Iterator[str]:
+    for row in figures[:1]:  # average precision
+        if row.low <= row.baseline:
+            yield (
+                f"The interval of average precision, {row.low:.3g} to {row.high:.3g}, "
+                f"holds {row.baseline:.3g}, that of a constant score: these rows do "
+                "not show that the model ranks better than chance."
+            )
+
+
+def _dishonest(rows: HeldOut) -> Iterator[str]:
+    """Compare the calibration error with that of honest probabilities."""
+    if not rows.is_binary or (rows.counts == 0).any():
+        return
+    error = calibration_error(rows.codes == 1, rows.scores, sample_weight=rows.weight)
+    _, high = calibration_noise(rows.scores, sample_weight=rows.weight)
+    if error > high:
+        mean, share = np.average(rows.scores, weights=rows.weight), rows.prior[1]
+        level = "right on average"
+        if abs(mean - share) > error / 2:
+            level = f"{mean:.3g} on average, for a prevalence of {share:.3g}"
+        yield (
+            f"The probabilities are off by {error:.3g} (honest ones: up to "
+            f"{high:.3g}); they are {level}. After class weights or samplers, "
+            "target_prior='train' brings them back to the data."
+        )
+
+
+def _never_called(
+    rows: HeldOut, decision: DecisionRow, classes: list[ClassRow]
+) -> Iterator[str]:
+    never = [repr(row.label) for row in classes if row.n_rows and not row.predicted]
+    cure = (
+        "Choose a threshold by what the decision is for, such as threshold='f1'"
+        if rows.is_binary
+        else "Set target_prior, such as 'uniform'"
+    )
+    if never:
+        yield (
+            f"No row is predicted to be {and_more(never, _MOST_NAMED)} by the decision "
+            f"{decision.decision!r}. {cure}, or give costs."
+        )

@@ -1,0 +1,111 @@
+"""The decisions that a report compares: where each threshold comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbalnet._checks import checked_number
+from imbalnet.decisions import AlertShare, FBeta, threshold_counts
+from imbalnet.metrics import SCORERS
+from imbalnet.metrics.costs import costs_of_rows
+from imbalnet.posterior import cheapest_class
+from imbalnet.report.held_out import HeldOut
+
+
+class DecisionRow(NamedTuple):
+    """What a way to decide gives.
+
+    Attributes
+    ----------
+    decision : str
+        How it decides.
+    threshold : float or None
+        The probability of the positive class from which on rows are called.
+    share_called : float or None
+        Weighted share of the rows that are called positive; of two classes only.
+    precision, recall, f1 : float
+        Of the positive class; the means over the classes where there are more.
+    mcc : float
+        Matthews' correlation coefficient.
+    g_mean : float
+        Geometric mean of the recalls.
+    balanced_accuracy : float
+        Mean of the recalls.
+    accuracy : float
+        Share of right predictions; to be read beside that of the majority guess.
+    cost : float or None
+        Mean cost of a row, where costs are given.
+    """
+
+    decision: str
+    threshold: float | None
+    share_called: float | None
+    precision: float
+    recall: float
+    f1: float
+    mcc: float
+    g_mean: float
+    balanced_accuracy: float
+    accuracy: float
+    cost: float | None
+
+
+class Decision(NamedTuple):
+    """The predicted classes of all rows, and how they come about."""
+
+    name: str
+    called: NDArray[np.intp]
+    threshold: float | None = None
+
+
+def decide(rows: HeldOut, alerts: float | None) -> list[Decision]:
+    """Decide in each way; the first is the model's own, the last the majority guess."""
+    found = [] if rows.called is None else [Decision("predict", rows.called)]
+    if rows.is_binary:
+        found += _by_threshold(rows, alerts)
+    else:
+        found.append(Decision("most likely", rows.probabilities.argmax(axis=1)))
+    if rows.costs is not None:
+        cheapest = cheapest_class(rows.probabilities, rows.costs)
+        found.append(Decision("least cost", cheapest))
+    majority = np.full(len(rows.codes), rows.prior.argmax())
+    return [*found, Decision("majority guess", majority)]
+
+
+def _by_threshold(rows: HeldOut, alerts: float | None) -> Iterator[Decision]:
+    """Generate decisions at thresholds of the second of two classes."""
+    scores, is_positive = rows.scores, rows.codes == 1
+    thresholds, counts = threshold_counts(
+        scores, rows.weight * is_positive, rows.weight * ~is_positive
+    )
+    at = {"at 0.5": 0.5, "best F1": thresholds[FBeta()(counts).argmax()]}
+    if alerts is not None:
+        checked_number("alerts", alerts, 0.0, open_low=True)
+        name = f"{alerts:g} alerts" if alerts >= 1 else f"{alerts:.3%} alerts"
+        share = alerts if alerts < 1 else min(alerts / rows.weight.sum(), 1.0)
+        at[name] = thresholds[AlertShare(share)(counts).argmax()]
+    for name, threshold in at.items():
+        yield Decision(name, (scores >= threshold).astype(np.intp), float(threshold))
+
+
+def decision_row(rows: HeldOut, decision: Decision) -> DecisionRow:
+    """Compute what a decision gives."""
+    called, weight = decision.called, rows.weight
+    figures = {
+        name: SCORERS[name].figure(
+            rows.codes, called, rows.classes, sample_weight=weight
+        )
+        for name in ("precision", "recall", "f1", "mcc", "g_mean", "balanced_accuracy")
+    }
+    share = np.average(called == 1, weights=weight) if rows.is_binary else None
+    accuracy = np.average(called == rows.codes, weights=weight)
+    cost = None
+    if rows.costs is not None:
+        of_rows = costs_of_rows(rows.costs, rows.codes, called)
+        cost = np.average(of_rows, weights=weight)
+    of_row = {**figures, "accuracy": accuracy, "cost": cost}
+    return DecisionRow(decision.name, decision.threshold, share, **of_row)

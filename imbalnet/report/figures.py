@@ -1,0 +1,139 @@
+"""The figures of a report: what they are, how sure, and what chance would give."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbalnet.metrics import SCORERS, calibration_noise
+from imbalnet.metrics.intervals import (
+    logit_interval,
+    normal_interval,
+    student_quantile,
+)
+from imbalnet.report.held_out import HeldOut
+from imbalnet.report.resampled import resampled_figures
+
+
+class FigureRow(NamedTuple):
+    """A figure of the probabilities.
+
+    Attributes
+    ----------
+    figure : str
+        Its name.
+    value : float
+        Its value; NaN where the rows are of one class alone.
+    low, high : float
+        Bounds of its confidence interval; NaN where there is none.
+    baseline : float
+        What a constant score, or the prevalence as probability, would have. For the
+        calibration error, what honest probabilities would have by chance.
+    """
+
+    figure: str
+    value: float
+    low: float
+    high: float
+    baseline: float
+
+
+class ClassRow(NamedTuple):
+    """What becomes of a class.
+
+    Attributes
+    ----------
+    label : object
+        The class.
+    n_rows : int
+        Number of its rows.
+    share : float
+        Its weighted share of the rows.
+    expected : float
+        Its share by the probabilities: their mean.
+    predicted : float
+        The share of the rows that are predicted to be of it.
+    precision, recall : float
+        Share of the rows that are predicted to be of it, and are; share of its rows
+        that are predicted to be of it. 0 where there are none.
+    """
+
+    label: object
+    n_rows: int
+    share: float
+    expected: float
+    predicted: float
+    precision: float
+    recall: float
+
+
+# The figures that are resampled, in that order: name, scorer, scale of the interval.
+_RESAMPLED = [
+    ("average precision", "average_precision", "logit"),
+    ("ROC-AUC", "roc_auc", "logit"),
+    ("log-loss", "neg_log_loss", "linear"),
+    ("Brier score", "neg_brier_score", "linear"),
+    ("Brier skill", "brier_skill", "linear"),
+]
+
+
+def figure_rows(rows: HeldOut, level: float) -> list[FigureRow]:
+    """Compute all figures, with their intervals and baselines."""
+    if (rows.counts > 0).sum() < 2:
+        return []
+    resamples = resampled_figures(rows)
+    quantile = student_quantile(rows.codes, level)
+    found = []
+    for column, (name, scorer, scale) in enumerate(_RESAMPLED):
+        value = _figure(scorer, rows)
+        interval = logit_interval if scale == "logit" else normal_interval
+        bounds = interval(value, resamples[:, column], quantile)
+        found.append(FigureRow(name, *bounds, baseline=_baseline(name, rows)))
+    noise = [calibration_noise(p, sample_weight=rows.weight)[0] for p in _judged(rows)]
+    error = _figure("neg_calibration_error", rows)
+    row = FigureRow("calibration error", error, np.nan, np.nan, float(np.mean(noise)))
+    return [*found, row]
+
+
+def class_rows(rows: HeldOut, called: NDArray[np.intp]) -> list[ClassRow]:
+    """Return support, expected and predicted shares of each class."""
+    k = rows.n_classes
+    predicted = np.bincount(called, rows.weight, k) / rows.weight.sum()
+    hits = (
+        np.bincount(rows.codes, rows.weight * (called == rows.codes), k)
+        / rows.weight.sum()
+    )
+    expected = np.average(rows.probabilities, axis=0, weights=rows.weight)
+    with np.errstate(invalid="ignore"):
+        precision, recall = (np.nan_to_num(hits / n) for n in (predicted, rows.prior))
+    columns = rows.counts, rows.prior, expected, predicted, precision, recall
+    return [
+        ClassRow(label, *figures)
+        for label, *figures in zip(
+            rows.classes.tolist(), *(c.tolist() for c in columns), strict=True
+        )
+    ]
+
+
+def _figure(scorer: str, rows: HeldOut) -> float:
+    return SCORERS[scorer].figure(
+        rows.codes, rows.scores, rows.classes, sample_weight=rows.weight
+    )
+
+
+def _judged(rows: HeldOut) -> list[NDArray[np.float64]]:
+    """Return the probabilities whose classes are judged one by one."""
+    if rows.is_binary:
+        return [rows.scores]
+    return [rows.probabilities[:, c] for c in np.flatnonzero(rows.counts)]
+
+
+def _baseline(name: str, rows: HeldOut) -> float:
+    prior = rows.prior[rows.prior > 0]
+    if name == "average precision":
+        return float(prior[-1] if rows.is_binary else prior.mean())
+    brier = float((prior * (1 - prior)).sum()) / (2 if rows.is_binary else 1)
+    entropy = -float(prior @ np.log(prior))
+    return {"ROC-AUC": 0.5, "log-loss": entropy, "Brier score": brier}.get(name, 0.0)

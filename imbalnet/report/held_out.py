@@ -1,0 +1,113 @@
+"""The rows that a report is about: true classes, probabilities, and predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from imbalnet._checks import checked_weights
+from imbalnet.metrics._rows import positions
+from imbalnet.posterior import resolve_costs
+from imbalnet.posterior._checks import checked_probabilities
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that the model was not trained on.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (n_rows,)
+        The true class of each row, as its place in `classes`.
+    probabilities : ndarray of shape (n_rows, n_classes)
+        Predicted probabilities.
+    weight : ndarray of shape (n_rows,)
+        Weights of the rows.
+    classes : ndarray of shape (n_classes,)
+        The labels; of two, the second one is positive.
+    called : ndarray of shape (n_rows,) or None
+        The predicted class of each row, where a model decided otherwise than by the
+        highest probability.
+    costs : ndarray of shape (n_classes, n_classes) or (n_rows, n_classes, n_classes), \
+            or None
+        Cost of each true and predicted class, of all rows or of each.
+    """
+
+    codes: NDArray[np.intp]
+    probabilities: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    classes: NDArray
+    called: NDArray[np.intp] | None = None
+    costs: NDArray[np.float64] | None = None
+
+    @classmethod
+    def read(
+        cls,
+        y_true: ArrayLike,
+        probabilities: ArrayLike,
+        classes: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        called: ArrayLike | None = None,
+        cost_matrix: Any = None,
+    ) -> HeldOut:
+        """Validate rows; those of weight 0 are left out.
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not fit together, or if a label is not in `classes`.
+        """
+        labels = np.asarray(column_or_1d(y_true))
+        weight = checked_weights(sample_weight, len(labels))
+        check_consistent_length(labels, probabilities, called)
+        kept = weight > 0
+        rows = checked_probabilities(np.asarray(probabilities)[kept])
+        known = np.asarray(classes)
+        if rows.shape[1] != len(known):
+            raise ValueError(
+                f"probabilities have {rows.shape[1]} columns for {len(known)} classes: "
+                f"{known[:6].tolist()}. Give one column for each, or, of two classes, "
+                "the probabilities of the second."
+            )
+        predicted = None if called is None else np.asarray(called)[kept]
+        costs = resolve_costs(cost_matrix, known, len(labels))
+        if costs is not None and costs.ndim == 3:
+            costs = costs[kept]
+        return cls(
+            positions(labels[kept], known),
+            rows,
+            weight[kept],
+            known,
+            None if predicted is None else positions(predicted, known),
+            costs,
+        )
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether there are two classes."""
+        return self.n_classes == 2
+
+    @property
+    def counts(self) -> NDArray[np.intp]:
+        """Number of rows of each class."""
+        return np.bincount(self.codes, minlength=self.n_classes)
+
+    @property
+    def prior(self) -> NDArray[np.float64]:
+        """Weighted share of each class."""
+        mass = np.bincount(self.codes, self.weight, self.n_classes)
+        return mass / mass.sum()
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Probabilities as scorers take them: of two classes the second alone."""
+        return self.probabilities[:, 1] if self.is_binary else self.probabilities

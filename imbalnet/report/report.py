@@ -1,0 +1,354 @@
+"""The report: figures, decisions and classes of held-out rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imbalnet._text import html_list, html_table, text_table
+from imbalnet.report.cautions import cautions
+from imbalnet.report.decide import DecisionRow, decide, decision_row
+from imbalnet.report.figures import ClassRow, FigureRow, class_rows, figure_rows
+from imbalnet.report.held_out import HeldOut
+
+_MOST_CLASSES = 20  # that are printed
+
+
+@dataclass(frozen=True)
+class ImbalanceReport:
+    """What a model of imbalanced classes is worth, by rows that it was not trained on.
+
+    Print it, look at it in a notebook, or take :meth:`to_frame`.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The labels; of two, the second one is positive.
+    counts : ndarray of shape (n_classes,)
+        Number of rows of each.
+    figures : list of FigureRow
+        Average precision, ROC-AUC, log-loss, Brier score and skill, with intervals and
+        baselines, and the calibration error. Of several classes average precision,
+        ROC-AUC and calibration error are means of one against the rest.
+    decisions : list of DecisionRow
+        F1, MCC, costs and so on for each way to decide, and for the majority guess.
+        The threshold of the best F1 is chosen on the same rows, which makes its figures
+        a little too good.
+    by_class : list of ClassRow
+        Support, expected and predicted share, precision and recall of each class, by
+        the first of the decisions.
+    cautions : list of str
+        What to know before believing the figures.
+    level : float
+        Confidence of the intervals.
+
+    See Also
+    --------
+    imbalance_report : Makes one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.report import ImbalanceReport
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.2, 4.0, size=3_000)
+    >>> y = np.where(rng.random(3_000) < p, "fraud", "fine")
+    >>> report = ImbalanceReport.from_predictions(y, p)
+    >>> print(report)  # doctest: +ELLIPSIS
+    3,000 rows; 'fine' 2,8... 'fraud' 1...
+    """
+
+    classes: NDArray
+    counts: NDArray[np.intp]
+    figures: list[FigureRow]
+    decisions: list[DecisionRow]
+    by_class: list[ClassRow]
+    cautions: list[str]
+    level: float
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        cost_matrix: Any = None,
+        alerts: float | None = None,
+        level: float = 0.95,
+    ) -> ImbalanceReport:
+        """Report on a fitted classifier, by test rows.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Any fitted classifier with ``predict_proba``.
+        X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+            Test rows.
+        y : array-like of shape (n_rows,)
+            Their labels.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows; those of weight 0 are left out.
+        cost_matrix : array-like, dict or data frame, default=None
+            As in ``predict`` of :class:`~imbalnet.BalancedNeuralClassifier`, also of
+            each row: adds the cheapest decision, and mean costs.
+        alerts : float, default=None
+            Number of rows, or if below 1 their share, that can be looked at: adds the
+            decision that calls as many.
+        level : float, default=0.95
+            Confidence of the intervals.
+
+        Returns
+        -------
+        ImbalanceReport
+            The report, with a decision "predict", which is the estimator's own.
+        """
+        probabilities = estimator.predict_proba(X)
+        rows = HeldOut.read(
+            y,
+            probabilities,
+            estimator.classes_,
+            sample_weight,
+            estimator.predict(X),
+            cost_matrix,
+        )
+        return cls.of_rows(rows, alerts=alerts, level=level)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        probabilities: ArrayLike,
+        *,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        cost_matrix: Any = None,
+        alerts: float | None = None,
+        level: float = 0.95,
+    ) -> ImbalanceReport:
+        """Report on probabilities.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_rows,)
+            Labels.
+        probabilities : array-like of shape (n_rows,) or (n_rows, n_classes)
+            Probabilities of the second of two classes, or of all classes.
+        classes : array-like of shape (n_classes,), default=None
+            The labels of the columns; None means the sorted labels of `y_true`. Of two
+            the second is positive.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows; those of weight 0 are left out.
+        cost_matrix : array-like, dict or data frame, default=None
+            As in :meth:`from_estimator`.
+        alerts : float, default=None
+            As in :meth:`from_estimator`.
+        level : float, default=0.95
+            Confidence of the intervals.
+
+        Returns
+        -------
+        ImbalanceReport
+            The report.
+        """
+        known = np.unique(np.asarray(y_true)) if classes is None else classes
+        rows = HeldOut.read(
+            y_true, probabilities, known, sample_weight, cost_matrix=cost_matrix
+        )
+        return cls.of_rows(rows, alerts=alerts, level=level)
+
+    @classmethod
+    def of_rows(
+        cls,
+        rows: HeldOut,
+        *,
+        alerts: float | None = None,
+        level: float = 0.95,
+    ) -> ImbalanceReport:
+        """Report on validated rows.
+
+        Parameters
+        ----------
+        rows : HeldOut
+            Labels, probabilities, predictions and costs.
+        alerts : float, default=None
+            As in :meth:`from_estimator`.
+        level : float, default=0.95
+            Confidence of the intervals.
+
+        Returns
+        -------
+        ImbalanceReport
+            The report.
+        """
+        figures = figure_rows(rows, level)
+        decided = decide(rows, alerts)
+        decisions = [decision_row(rows, decision) for decision in decided]
+        classes = class_rows(rows, decided[0].called)
+        warnings = cautions(rows, figures, decisions[0], classes)
+        return cls(
+            rows.classes, rows.counts, figures, decisions, classes, warnings, level
+        )
+
+    def to_frame(self, part: str = "figures") -> Any:
+        """Return a part of the report as a pandas frame.
+
+        Parameters
+        ----------
+        part : {"figures", "decisions", "by_class"}, default="figures"
+            Which table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by the names of the figures, the decisions, or the labels.
+
+        Raises
+        ------
+        ValueError
+            If there is no such part.
+        """
+        import pandas as pd
+
+        kinds: dict[str, Any] = {
+            "figures": FigureRow,
+            "decisions": DecisionRow,
+            "by_class": ClassRow,
+        }
+        if part not in kinds:
+            raise ValueError(f"part={part!r} must be one of {[*kinds]}.")
+        names = kinds[part]._fields
+        return pd.DataFrame(getattr(self, part), columns=names).set_index(names[0])
+
+    def __str__(self) -> str:
+        parts = [text_table(table, numbers=True) for table in self._tables()]
+        if self.cautions:
+            parts.append("\n".join(f"- {caution}" for caution in self.cautions))
+        return "\n\n".join([self._headline, *parts])
+
+    def _repr_html_(self) -> str:
+        tables = "".join(map(html_table, self._tables()))
+        return f"<p>{escape(self._headline)}</p>{tables}{html_list(self.cautions)}"
+
+    @property
+    def _headline(self) -> str:
+        total = self.counts.sum()
+        rarest = np.argsort(self.counts, kind="stable")[:_MOST_CLASSES]
+        labels = self.classes.tolist()
+        shares = (
+            f"{labels[i]!r} {self.counts[i]:,} ({self.counts[i] / total:.2%})"
+            for i in np.sort(rarest)
+        )
+        hidden = len(self.classes) - len(rarest)
+        more = f" and {hidden} more frequent classes" if hidden else ""
+        return f"{total:,} rows; {', '.join(shares)}{more}"
+
+    def _tables(self) -> list[list[list[str]]]:
+        """Return the cells of each table that has rows, headers first."""
+        interval = f"{self.level:.0%} interval"
+        figures = [
+            [
+                row.figure,
+                _cell(row.value),
+                "" if np.isnan(row.low) else f"{_cell(row.low)} to {_cell(row.high)}",
+                _cell(row.baseline),
+            ]
+            for row in self.figures
+        ]
+        tables = [["figure", "value", interval, "baseline"], *figures]
+        parts: list[Sequence[Any]] = [self.decisions, self._shown_classes()]
+        return [tables, *map(_table, parts)] if figures else [*map(_table, parts)]
+
+    def _shown_classes(self) -> list[ClassRow]:
+        """Return the classes that are printed: the rarest ones, if there are many."""
+        rarest = sorted(self.by_class, key=lambda row: row.n_rows)[:_MOST_CLASSES]
+        return [row for row in self.by_class if row in rarest]
+
+
+def _table(rows: Sequence[Any]) -> list[list[str]]:
+    """Return the cells of rows that are named tuples, without empty columns."""
+    kept = [i for i in range(len(rows[0])) if any(row[i] is not None for row in rows)]
+    header = [rows[0]._fields[i].replace("_", " ") for i in kept]
+    return [header, *([_cell(row[i]) for i in kept] for row in rows)]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    is_plain = value == 0 or 1e-2 <= abs(value) < 1e3
+    return f"{value:.3f}" if is_plain else f"{value:.3g}"
+
+
+def imbalance_report(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike | None = None,
+    *,
+    sample_weight: ArrayLike | None = None,
+    cost_matrix: Any = None,
+    alerts: float | None = None,
+    level: float = 0.95,
+) -> ImbalanceReport:
+    """Report on a fitted classifier, or on labels and probabilities.
+
+    Parameters
+    ----------
+    estimator : estimator, or array-like of shape (n_rows,)
+        Any fitted classifier with ``predict_proba``; or, without `y`, the labels.
+    X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+        Test rows; or, without `y`, the probabilities, of shape (n_rows,) for the second
+        of two classes or (n_rows, n_classes).
+    y : array-like of shape (n_rows,), default=None
+        Labels of the test rows.
+    sample_weight : array-like of shape (n_rows,), default=None
+        Weights of the rows; those of weight 0 are left out.
+    cost_matrix : array-like, dict or data frame, default=None
+        As in ``predict`` of :class:`~imbalnet.BalancedNeuralClassifier`, also of each
+        row: adds the cheapest decision, and mean costs.
+    alerts : float, default=None
+        Number of rows, or if below 1 their share, that can be looked at: adds the
+        decision that calls as many.
+    level : float, default=0.95
+        Confidence of the intervals, see :func:`~imbalnet.metrics.bootstrap_interval`.
+
+    Returns
+    -------
+    ImbalanceReport
+        Print it, or take its tables by ``to_frame()``.
+
+    Raises
+    ------
+    ValueError
+        If labels, probabilities and classes do not fit together.
+
+    See Also
+    --------
+    imbalnet.BalancedNeuralClassifier.report_ : That of the out-of-fold rows.
+    sklearn.metrics.classification_report : Precision and recall by class.
+
+    Examples
+    --------
+    >>> from imbalnet.report import imbalance_report
+    >>> report = imbalance_report([0, 0, 0, 1], [0.1, 0.2, 0.3, 0.4])
+    >>> report.figures[0].value
+    1.0
+    """
+    options: dict[str, Any] = {
+        "sample_weight": sample_weight,
+        "cost_matrix": cost_matrix,
+        "alerts": alerts,
+        "level": level,
+    }
+    if y is None:
+        return ImbalanceReport.from_predictions(estimator, X, **options)
+    return ImbalanceReport.from_estimator(estimator, X, y, **options)
