@@ -36,7 +36,7 @@ LAYERS = [
     {"neighbors", "_predict", "report"},
     {"_calibration"},
     {"_fit"},
-    {"classifier"},
+    {"classifier", "plots"},
 ]
 # Rooms of one layer that another one of it builds on.
 WITHIN = {
@@ -49,7 +49,7 @@ LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
 ROOMS = sorted(LAYER_OF)
 
 PUBLIC = ["class_weights", "losses", "metrics", "neighbors", "networks", "posterior"]
-PUBLIC += ["decisions", "report", "samplers", "tables"]
+PUBLIC += ["decisions", "plots", "report", "samplers", "tables"]
 REGISTRIES = {"CRITERIA", "SCORERS", "LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
 
 MOST_LINES, MOST_ARGUMENTS = 40, 7
@@ -139,8 +139,12 @@ def functions():
 
 
 def is_public_constructor(node, parent):
-    is_constructor = node.name == "__init__" and isinstance(parent, ast.ClassDef)
-    return is_constructor and not parent.name.startswith("_")
+    """Whether a function makes an object; displays of scikit-learn's kind have more."""
+    if not isinstance(parent, ast.ClassDef) or parent.name.startswith("_"):
+        return False
+    decorators = {d.id for d in node.decorator_list if isinstance(d, ast.Name)}
+    is_other = node.name.startswith("from_") and "classmethod" in decorators
+    return node.name == "__init__" or is_other
 
 
 def n_lines(node):
@@ -175,6 +179,17 @@ def test_room_imports_downwards_only(room):
     assert used - {room} <= below | WITHIN.get(room, set())
 
 
+def test_plots_rest_on_arrays_only():
+    """The room on top knows no network."""
+    used = {
+        name.split(".")[1]
+        for name in imported_by("plots")
+        if name.startswith("imbalnet.")
+    }
+    below = {"_checks", "_tables", "decisions", "metrics", "posterior"}
+    assert used - {"plots"} <= below
+
+
 def test_modules_import_in_no_circle():
     """Types too: a circle of annotations is a circle for its readers."""
     files = sorted(PACKAGE.rglob("*.py"))
@@ -192,7 +207,7 @@ def test_modules_import_in_no_circle():
 
 
 # Rooms that look at any classifier, which scikit-learn calls the estimator.
-OF_ANY_CLASSIFIER = {"metrics", "report"}
+OF_ANY_CLASSIFIER = {"metrics", "plots", "report"}
 
 
 @pytest.mark.parametrize(
@@ -224,12 +239,12 @@ def test_a_name_of_the_estimator_is_found(source):
     ("package", "rooms"),
     [
         ("skorch", {"_fit"}),
-        ("sklearn.utils.validation", {"classifier", "_tables"}),
+        ("sklearn.utils.validation", {"classifier", "_tables", "plots"}),
         ("sklearn.utils._param_validation", {"classifier"}),
         ("sklearn.callback", {"_tasks"}),
         ("tqdm", {"_fit"}),
         ("imblearn", {"metrics"}),
-        ("matplotlib", set()),
+        ("matplotlib", {"plots"}),
         ("pandas", {"_tables", "report", "tables"}),
         ("polars", {"_tables"}),
         ("pyarrow", {"_tables"}),
@@ -245,7 +260,8 @@ def test_package_is_known_to_few_rooms(package, rooms):
 
 
 @pytest.mark.parametrize(
-    "room", ["_checks", "_tables", "class_weights", "metrics", "posterior", "tables"]
+    "room",
+    ["_checks", "_tables", "class_weights", "metrics", "plots", "posterior", "tables"],
 )
 def test_numpy_rooms_know_no_torch(room):
     assert not any(name.startswith("torch") for name in imported_by(room))

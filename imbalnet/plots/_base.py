@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from imbalnet._checks import checked_share
+from imbalnet._checks import checked_share, checked_weights
 from imbalnet._tables.labels import as_codes, as_groups, as_labels, sorted_classes
 from imbalnet.decisions.criteria import check_threshold
 from imbalnet.posterior._checks import checked_probabilities
@@ -134,11 +134,7 @@ def read_predictions(
         )
     if classes is not None:  # columns in the order of the sorted labels
         rows = rows[:, np.argsort(column_or_1d(classes))]
-    weight = _check_sample_weight(
-        sample_weight, rows, dtype=np.float64, ensure_non_negative=True
-    )
-    if not weight.any():
-        raise ValueError("sample_weight is 0 for every row; no row is left to draw.")
+    weight = checked_weights(sample_weight, len(rows))
     kept = weight > 0
     codes = as_codes(labels, known, "y_true")[kept]
     together = as_groups(groups, rows)

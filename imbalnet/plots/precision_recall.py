@@ -68,11 +68,11 @@ class PrecisionRecallCurve:
 
     @property
     def summary(self) -> str:
-        """Average precision with its interval, and the number of rows."""
+        """Average precision with its interval, as text."""
         text = f"AP {self.average_precision:.2f}"
         if self.interval is not None:
             text += f" [{self.interval[0]:.2f}, {self.interval[1]:.2f}]"
-        return f"{text}, {counted(self.n_positives, 'row')}"
+        return text
 
 
 class PrecisionRecallDisplay(PredictionsDisplay):
@@ -199,6 +199,21 @@ class PrecisionRecallDisplay(PredictionsDisplay):
         rows = read_predictions(
             y_true, probabilities, classes, sample_weight, pos_label, groups
         )
+        display = cls._of_rows(
+            rows, threshold, name, n_classes, n_resamples, random_state
+        )
+        return display.plot(ax=ax, **plot_options)
+
+    @classmethod
+    def _of_rows(
+        cls,
+        rows: Predictions,
+        threshold: float | None,
+        name: str | None,
+        n_classes: int | None = 6,
+        n_resamples: int = 200,
+        random_state: Any = 0,
+    ) -> PrecisionRecallDisplay:
         threshold = rows.checked_threshold(threshold)
         bootstrap = _bootstrap(rows, n_resamples, random_state)
         curves = [
@@ -206,8 +221,7 @@ class PrecisionRecallDisplay(PredictionsDisplay):
         ]
         if not rows.is_binary:
             curves.append(_mean_curve(rows, bootstrap))
-        display = cls(curves, threshold=threshold, name=name)
-        return display.plot(ax=ax, **plot_options)
+        return cls(curves, threshold=threshold, name=name)
 
     def plot(
         self,
@@ -251,17 +265,21 @@ class PrecisionRecallDisplay(PredictionsDisplay):
             (self.marker_,) = ax.plot(*last.marked, "o", color=color, label=label)
         ax.set(xlabel="Recall", ylabel="Precision", xlim=(-0.01, 1.01))
         ax.set(ylim=(-0.01, 1.02), title=self._title)
-        add_legend(ax)
+        # of many curves, beside the axes
+        place = {} if is_single else {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        add_legend(ax, **place)
         return self
 
     def _draw(self, ax: Any, curve: PrecisionRecallCurve, options: dict) -> Any:
         is_mean = curve is self.curves[-1] and len(self.curves) > 1
-        name = curve.label if len(self.curves) > 1 else self.name or curve.label
+        name, noun = curve.label, "row"
+        if len(self.curves) == 1:
+            name, noun = self.name or curve.label, "positive"
         style = {"linewidth": 2.5, "color": faint()["color"]} if is_mean else {}
         if not is_mean and len(self.curves) > 1:
             style = {"linewidth": 1.2, "color": next_color(ax)}
         style = {"drawstyle": "steps-post", **style, **options}
-        label = f"{name}: {curve.summary}"
+        label = f"{name}: {curve.summary}, {counted(curve.n_positives, noun)}"
         return ax.plot(curve.recall, curve.precision, label=label, **style)[0]
 
     @property

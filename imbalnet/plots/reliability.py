@@ -15,6 +15,7 @@ from imbalnet.plots._base import (
     Predictions,
     PredictionsDisplay,
     add_legend,
+    counted,
     faint,
     next_color,
     read_predictions,
@@ -177,9 +178,21 @@ class ReliabilityDisplay(PredictionsDisplay):
         rows = read_predictions(
             y_true, probabilities, classes, sample_weight, pos_label
         )
+        display = cls._of_rows(rows, name, n_classes, int(n_bins), strategy)
+        return display.plot(ax=ax, **plot_options)
+
+    @classmethod
+    def _of_rows(
+        cls,
+        rows: Predictions,
+        name: str | None,
+        n_classes: int | None = 4,
+        n_bins: int = 10,
+        strategy: str = "positives",
+    ) -> ReliabilityDisplay:
         shown = rows.rarest(n_classes)
-        curves = [_curve(rows, code, int(n_bins), strategy) for code in shown]
-        return cls(curves, name=name).plot(ax=ax, **plot_options)
+        curves = [_curve(rows, code, n_bins, strategy) for code in shown]
+        return cls(curves, name=name)
 
     def plot(
         self, ax: Any = None, *, scale: str = "auto", **line_options: Any
@@ -230,14 +243,10 @@ class ReliabilityDisplay(PredictionsDisplay):
         name = (self.name or curve.label) if is_single else curve.label
         # errors that are drawn from the point: its distance to the bounds
         errors = [curve.observed - curve.low, curve.high - curve.observed]
-        rows = "positive" if is_single else "row"
-        plural = "" if curve.n_positives == 1 else "s"
+        rows = counted(curve.n_positives, "positive" if is_single else "row")
         style: dict[str, Any] = {"fmt": "o-" if is_single else "o", "markersize": 5}
         style |= {"elinewidth": 1.2, "color": next_color(ax), "alpha": 0.9}
-        style["label"] = (
-            f"{name}: {curve.n_positives:,} {rows}{plural}, "
-            f"{curve.ratio:.2f} of the expected"
-        )
+        style["label"] = f"{name}: {rows}, {curve.ratio:.2f} × expected"
         # classes side by side, so that their intervals can be told apart
         place = curve.predicted * (1.0 if is_single else 1.04 ** (i - 1.5))
         line, _, bars = ax.errorbar(

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
 from imbalnet.plots._base import (
+    Predictions,
     PredictionsDisplay,
     add_legend,
     counted,
@@ -167,25 +168,24 @@ class ScoreDistributionDisplay(PredictionsDisplay):
         rows = read_predictions(
             y_true, probabilities, classes, sample_weight, pos_label
         )
+        display = cls._of_rows(rows, threshold, name, n_classes, n_bins)
+        return display.plot(ax=ax, **plot_options)
+
+    @classmethod
+    def _of_rows(
+        cls,
+        rows: Predictions,
+        threshold: float | None,
+        name: str | None,
+        n_classes: int | None = 6,
+        n_bins: int = 40,
+    ) -> ScoreDistributionDisplay:
         threshold = rows.checked_threshold(threshold)
         shown = rows.rarest(n_classes)
         limits = probability_limits(rows.probabilities[:, shown])
         edges = expit(np.linspace(*logit(limits), n_bins + 1))
-        distributions = []
-        for code in shown:
-            scores, is_positive = rows.of_class(code)
-            shares = [
-                _shares(scores[of], rows.weight[of], edges)
-                for of in (is_positive, ~is_positive)
-            ]
-            n_positives = int(is_positive.sum())
-            few = scores[is_positive][: _FEW_ROWS * (n_positives < _FEW_ROWS)]
-            other = rows.text(0) if rows.is_binary else "all others"
-            counts = n_positives, len(scores) - n_positives
-            label = rows.text(code)
-            distributions.append(ScoreDistribution(label, other, *shares, *counts, few))
-        display = cls(distributions, edges, threshold=threshold, name=name)
-        return display.plot(ax=ax, **plot_options)
+        distributions = [_distribution(rows, code, edges) for code in shown]
+        return cls(distributions, edges, threshold=threshold, name=name)
 
     def plot(self, ax: Any = None) -> ScoreDistributionDisplay:
         """Draw the distributions.
@@ -215,9 +215,9 @@ class ScoreDistributionDisplay(PredictionsDisplay):
             label = self.distributions[0].label
             ax.set(xlabel=f"Probability of class {label}", ylabel="Share of the class")
         else:
-            of_rows = [f"{d.label}\n{d.n_positives:,}" for d in self.distributions]
+            of_rows = [f"{d.label} ({d.n_positives:,})" for d in self.distributions]
             ax.set_yticks(list(rows), of_rows)
-            ax.set(xlabel="Probability of the class", ylabel="Class, and its rows")
+            ax.set(xlabel="Probability of the class", ylabel="Class (rows)")
         of_name = "" if self.name is None else f" of {self.name}"
         ax.set_title(f"Probabilities{of_name} by true class")
         add_legend(ax, loc="upper right")
@@ -246,6 +246,27 @@ class ScoreDistributionDisplay(PredictionsDisplay):
             below = place - (0.02 * highest if is_single else 0.06)
             ax.plot(inside, np.full(len(inside), below), "|", **mark)
         return patches[0], patches[1]
+
+
+def _distribution(
+    rows: Predictions, code: int, edges: NDArray[np.float64]
+) -> ScoreDistribution:
+    """Compute the distributions of one class and of all others."""
+    scores, is_positive = rows.of_class(code)
+    positive, negative = (
+        _shares(scores[kept], rows.weight[kept], edges)
+        for kept in (is_positive, ~is_positive)
+    )
+    n_positives = int(is_positive.sum())
+    return ScoreDistribution(
+        rows.text(code),
+        rows.text(0) if rows.is_binary else "all others",
+        positive,
+        negative,
+        n_positives,
+        len(scores) - n_positives,
+        scores[is_positive] if n_positives < _FEW_ROWS else np.empty(0),
+    )
 
 
 def _shares(
