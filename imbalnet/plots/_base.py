@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logit
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._optional_dependencies import check_matplotlib_support
@@ -359,16 +360,30 @@ def probability_limits(
     return low, high
 
 
+def spaced(
+    probabilities: NDArray[np.float64], limits: tuple[float, float]
+) -> NDArray[np.intp]:
+    """Return which ascending places on a log-odds axis have room for their labels."""
+    place = logit(probabilities)
+    room = (logit(limits[1]) - logit(limits[0])) / 9
+    kept: list[int] = []
+    for i in range(len(place)):
+        if not kept or place[i] - place[kept[-1]] >= room:
+            kept.append(i)
+    return np.array(kept, dtype=np.intp)
+
+
 def set_log_odds(axis: Any, limits: tuple[float, float]) -> None:
     """Make an axis of probabilities one of log odds, with ticks in percent."""
     from matplotlib.ticker import NullLocator
 
     low, high = limits
     tails = 10.0 ** np.arange(-9, 0)
-    if np.ptp(np.log10([low / (1 - low), high / (1 - high)])) < 3:
+    if logit(high) - logit(low) < 7:
         tails = np.sort(np.concatenate([tails, 2 * tails, 5 * tails[:-1]]))
     ticks = np.concatenate([tails, [0.5], 1 - tails[::-1]])
     ticks = ticks[(ticks >= low) & (ticks <= high)]
+    ticks = ticks[spaced(ticks, limits)]
     getattr(axis.axes, f"set_{axis.axis_name}scale")("logit")
     axis.set_minor_locator(NullLocator())
     axis.set_ticks(ticks, [f"{100 * tick:.8g} %" for tick in ticks])

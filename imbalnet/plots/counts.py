@@ -207,12 +207,13 @@ class ClassCountsDisplay(Display):
         weight: NDArray[np.float64],
     ) -> ClassCountsDisplay:
         """Count the rows, by positions of their labels in `classes`."""
-        counts = [
-            np.bincount(codes, weight * kept, len(classes))
-            for codes, kept in ((true, 1), (predicted, 1), (true, true == predicted))
-        ]
+        right = weight * (true == predicted)
+        parts = (true, weight), (predicted, weight), (true, right)
+        counts: list[Any]
+        counts = [np.bincount(codes, mass, len(classes)) for codes, mass in parts]
         by_support = np.argsort(-counts[0], kind="stable")
-        return cls(classes[by_support], *(count[by_support] for count in counts))
+        of_rows, called, hits = (count[by_support] for count in counts)
+        return cls(classes[by_support], of_rows, called, hits)
 
     def plot(self, ax: Any = None, *, n_classes: int | None = 20) -> ClassCountsDisplay:
         """Draw the counts as bars.
@@ -242,10 +243,7 @@ class ClassCountsDisplay(Display):
             ax.barh(place + shift, widths, label=label, **self._bar(label), **color)
             for label, widths, shift, color in parts
         ]
-        highest = max(counts.max(), self.predicted[shown].max())
-        if highest > _WIDE * max(counts[counts > 0].min(initial=highest), 1e-12):
-            ax.set_xscale("log")
-            ax.set_xlim(left=min(0.7, 0.7 * counts[counts > 0].min()))
+        self._set_scale(ax, counts, max(counts.max(), self.predicted[shown].max()))
         ax.set_yticks(place, [label_text(label) for label in classes.tolist()])
         ax.set_ylim(len(classes) - 0.4, -0.6)
         hidden = len(self.classes) - len(classes)
@@ -254,9 +252,19 @@ class ClassCountsDisplay(Display):
         for bars, values in zip(self.bars_[:2], (counts, self.predicted), strict=True):
             numbers = [f" {value:,.0f}" for value in values[shown][: len(classes)]]
             ax.bar_label(bars, numbers, fontsize="x-small")
-        ax.margins(x=0.12)
         add_legend(ax)
         return self
+
+    @staticmethod
+    def _set_scale(ax: Any, counts: NDArray[np.float64], highest: float) -> None:
+        """Set the axis of the rows, with room for numbers behind the bars."""
+        lowest = counts[counts > 0].min(initial=highest)
+        if highest <= _WIDE * lowest:
+            ax.set_xlim(0, 1.15 * highest)
+            return
+        ax.set_xscale("log")
+        ax.set_xlim(min(0.7, 0.7 * lowest), 2 * highest)
+        ax.xaxis.set_major_formatter("{x:,.6g}")
 
     @staticmethod
     def _bar(label: str) -> dict[str, Any]:

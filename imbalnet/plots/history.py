@@ -97,7 +97,7 @@ class HistoryDisplay(Display):
                 "BalancedNeuralClassifier or a net of skorch."
             )
         figures = ("train_loss", "valid_loss", "valid_average_precision")
-        found = [_figure(records, name) for name in figures]
+        found: list[Any] = [_figure(records, name) for name in figures]
         best = getattr(step, "best_iteration_", None)
         epochs = np.arange(1, len(records) + 1)
         has_choice = found[1] is not None  # without, the last epoch is kept
@@ -135,11 +135,12 @@ class HistoryDisplay(Display):
                 self.epochs, self.average_precision, ".:", **style
             )
             self.right_ax_.set_ylabel("Average precision")
-        ax.set(xlabel="Epoch", ylabel="Loss", title="Training")
+        ax.set(xlabel="Epoch", ylabel="Loss")
         ax.xaxis.get_major_locator().set_params(integer=True)
         handles = [*self.lines_, self.precision_line_, self.best_line_]
         handles = [handle for handle in handles if handle is not None]
-        ax.legend(handles=handles, fontsize="small", loc="best")
+        place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+        ax.legend(handles=handles, fontsize="small", ncols=2, frameon=False, **place)
         return self
 
 

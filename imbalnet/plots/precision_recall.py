@@ -121,7 +121,7 @@ class PrecisionRecallDisplay(PredictionsDisplay):
     >>> fitted = LogisticRegression().fit(X[:500], y[:500])
     >>> display = PrecisionRecallDisplay.from_estimator(fitted, X[500:], y[500:])
     >>> display.curves[0].n_positives
-    51
+    55
     """
 
     def __init__(
@@ -266,20 +266,20 @@ class PrecisionRecallDisplay(PredictionsDisplay):
         ax.set(xlabel="Recall", ylabel="Precision", xlim=(-0.01, 1.01))
         ax.set(ylim=(-0.01, 1.02), title=self._title)
         # of many curves, beside the axes
-        place = {} if is_single else {"loc": "upper left", "bbox_to_anchor": (1, 1)}
-        add_legend(ax, **place)
+        place = {"loc": "upper left", "bbox_to_anchor": (1, 1), "title": "class (rows)"}
+        add_legend(ax, **({} if is_single else place))
         return self
 
     def _draw(self, ax: Any, curve: PrecisionRecallCurve, options: dict) -> Any:
         is_mean = curve is self.curves[-1] and len(self.curves) > 1
-        name, noun = curve.label, "row"
-        if len(self.curves) == 1:
-            name, noun = self.name or curve.label, "positive"
+        name = self.name or curve.label
         style = {"linewidth": 2.5, "color": faint()["color"]} if is_mean else {}
         if not is_mean and len(self.curves) > 1:
             style = {"linewidth": 1.2, "color": next_color(ax)}
         style = {"drawstyle": "steps-post", **style, **options}
-        label = f"{name}: {curve.summary}, {counted(curve.n_positives, noun)}"
+        label = f"{name}: {curve.summary}, {counted(curve.n_positives, 'positive')}"
+        if len(self.curves) > 1:
+            label = f"{curve.label} ({curve.n_positives:,}): {curve.summary}"
         return ax.plot(curve.recall, curve.precision, label=label, **style)[0]
 
     @property
@@ -298,7 +298,7 @@ def _curve(
     """Compute the curve of one class."""
     scores, is_positive = rows.of_class(code)
     weight = rows.weight
-    precision, recall, at = precision_recall_curve(
+    precision, recall, _ = precision_recall_curve(
         is_positive, scores, sample_weight=weight, drop_intermediate=True
     )
     resamples = _resampled(rows, code, bootstrap)
@@ -323,7 +323,7 @@ def _mean_curve(
     resamples = np.mean([_resampled(rows, code, bootstrap) for code in codes], axis=0)
     ap, *precision = np.mean(parts, axis=0)
     return PrecisionRecallCurve(
-        f"mean of {len(codes)} classes",
+        f"mean of {len(codes)}",
         np.append(precision[::-1], precision[0]),
         np.append(_GRID[::-1], 0.0),
         float(ap),

@@ -111,10 +111,10 @@ class ReportDisplay(PredictionsDisplay):
         displays: dict[str, Any] = {
             "precision_recall": PrecisionRecallDisplay._of_rows(rows, threshold, name),
             "reliability": ReliabilityDisplay._of_rows(rows, name),
-            "scores": ScoreDistributionDisplay._of_rows(rows, threshold, name),
+            "scores": ScoreDistributionDisplay._of_rows(rows, threshold, None),
         }
         if rows.is_binary:
-            displays["thresholds"] = ThresholdDisplay._of_rows(rows, threshold)
+            displays["thresholds"] = ThresholdDisplay._of_rows(rows, threshold, None)
         else:
             called = rows.probabilities.argmax(axis=1)
             displays["counts"] = ClassCountsDisplay._of_codes(
@@ -139,11 +139,13 @@ class ReportDisplay(PredictionsDisplay):
         if axes is None:
             import matplotlib.pyplot as plt
 
-            _, axes = plt.subplots(2, 2, figsize=(12.5, 9), layout="constrained")
+            figure = plt.figure(figsize=(13, 9), layout="constrained")
+            parts: Any = figure.subfigures(2, 1)  # a legend takes room of its row only
+            axes = [part.subplots(1, 2) for part in parts]
         self.axes_ = np.asarray(axes, dtype=object).reshape(2, 2)
         for ax, display in zip(self.axes_.flat, self.displays.values(), strict=True):
             display.plot(ax=ax)
-        self.figure_ = self.axes_[0, 0].figure
+        self.figure_ = self.axes_[0, 0].figure.figure  # of its part
         if self.name is not None:
             self.figure_.suptitle(self.name)
         return self

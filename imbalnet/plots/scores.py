@@ -72,7 +72,7 @@ class ScoreDistributionDisplay(PredictionsDisplay):
     threshold : float, default=None
         The threshold that is marked.
     name : str, default=None
-        Name of the classifier in the title.
+        Name of the classifier above the legend.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class ScoreDistributionDisplay(PredictionsDisplay):
         n_bins : int, default=40
             Bins of equal width in log odds.
         name : str, default=None
-            Name of the classifier in the title.
+            Name of the classifier above the legend.
         ax : matplotlib Axes, default=None
             Axes to draw on; None makes a figure.
         **plot_options
@@ -183,7 +183,7 @@ class ScoreDistributionDisplay(PredictionsDisplay):
         threshold = rows.checked_threshold(threshold)
         shown = rows.rarest(n_classes)
         limits = probability_limits(rows.probabilities[:, shown])
-        edges = expit(np.linspace(*logit(limits), n_bins + 1))
+        edges = expit(np.linspace(logit(limits[0]), logit(limits[1]), n_bins + 1))
         distributions = [_distribution(rows, code, edges) for code in shown]
         return cls(distributions, edges, threshold=threshold, name=name)
 
@@ -218,9 +218,10 @@ class ScoreDistributionDisplay(PredictionsDisplay):
             of_rows = [f"{d.label} ({d.n_positives:,})" for d in self.distributions]
             ax.set_yticks(list(rows), of_rows)
             ax.set(xlabel="Probability of the class", ylabel="Class (rows)")
-        of_name = "" if self.name is None else f" of {self.name}"
-        ax.set_title(f"Probabilities{of_name} by true class")
-        add_legend(ax, loc="upper right")
+            ax.set_ylim(-0.3, len(rows) + 0.5)  # with room for the legend
+        ax.set_title("Probabilities by true class")
+        place = {} if len(rows) == 1 else {"loc": "upper right", "ncols": 2}
+        add_legend(ax, title=self.name, **place)
         return self
 
     def _draw(self, ax: Any, place: int, colors: tuple[Any, Any]) -> tuple[Any, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,13 @@ from imbalnet.decisions.threshold import criterion_values
 from imbalnet.plots._base import (
     Predictions,
     PredictionsDisplay,
-    add_legend,
     faint,
     label_text,
     percent,
     probability_limits,
     read_predictions,
     set_log_odds,
+    spaced,
 )
 
 # Figures beside criteria: they have no best threshold of their own.
@@ -80,10 +80,12 @@ class ThresholdDisplay(PredictionsDisplay):
         The criteria.
     shares : tuple of ndarray
         Thresholds, descending, and the share of the rows that each calls.
-    label : str
+    label : str, default="1"
         The positive class.
     threshold : float, default=None
         The threshold in use, which is marked.
+    name : str, default=None
+        Name of the classifier above the legend.
 
     Attributes
     ----------
@@ -95,7 +97,7 @@ class ThresholdDisplay(PredictionsDisplay):
         The threshold in use.
     right_ax_ : matplotlib Axes or None
         The axis of values that are no shares.
-    alerts_ax_ : matplotlib SecondaryAxis or None
+    alerts_ax_ : matplotlib Axes or None
         The axis of the share of called rows.
     ax_ : matplotlib Axes
         The axes.
@@ -115,7 +117,7 @@ class ThresholdDisplay(PredictionsDisplay):
     >>> y = rng.random(5_000) < p
     >>> display = ThresholdDisplay.from_predictions(y, p, criteria=["f1", "mcc"])
     >>> [round(curve.best, 2) for curve in display.curves]
-    [0.27, 0.27]
+    [0.27, 0.23]
     """
 
     def __init__(
@@ -125,11 +127,13 @@ class ThresholdDisplay(PredictionsDisplay):
         *,
         label: str = "1",
         threshold: float | None = None,
+        name: str | None = None,
     ) -> None:
         self.curves = curves
         self.shares = shares
         self.label = label
         self.threshold = threshold
+        self.name = name
 
     @classmethod
     def from_predictions(
@@ -169,7 +173,7 @@ class ThresholdDisplay(PredictionsDisplay):
         threshold : float, default=None
             The threshold in use, which is marked.
         name : str, default=None
-            Name of the classifier; not drawn.
+            Name of the classifier above the legend.
         ax : matplotlib Axes, default=None
             Axes to draw on; None makes a figure.
         **plot_options
@@ -191,12 +195,11 @@ class ThresholdDisplay(PredictionsDisplay):
         UserWarning
             If there are fewer than 20 positive rows.
         """
-        del name
         rows = read_predictions(
             y_true, probabilities, classes, sample_weight, pos_label
         )
         display = cls._of_rows(
-            rows, threshold, criteria, weighs=sample_weight is not None
+            rows, threshold, name, criteria, weighs=sample_weight is not None
         )
         return display.plot(ax=ax, **plot_options)
 
@@ -205,6 +208,7 @@ class ThresholdDisplay(PredictionsDisplay):
         cls,
         rows: Predictions,
         threshold: float | None,
+        name: str | None,
         criteria: Any = _CRITERIA,
         *,
         weighs: bool = True,
@@ -216,7 +220,12 @@ class ThresholdDisplay(PredictionsDisplay):
             )
         threshold = rows.checked_threshold(threshold)
         curves = [_curve(rows, *item, weighs) for item in _named(criteria).items()]
-        return cls(curves, _shares(rows), label=rows.text(1), threshold=threshold)
+        of_rows: dict[str, Any] = {
+            "label": rows.text(1),
+            "threshold": threshold,
+            "name": name,
+        }
+        return cls(curves, _shares(rows), **of_rows)
 
     def plot(
         self, ax: Any = None, *, alerts: bool = True, **line_options: Any
@@ -238,10 +247,7 @@ class ThresholdDisplay(PredictionsDisplay):
             The display itself.
         """
         ax = self._start(ax)
-        self.right_ax_ = None
-        if not all(curve.is_share for curve in self.curves):
-            self.right_ax_ = ax.twinx()
-            self.right_ax_.set_ylabel("Gain of a row, in the mean")
+        self.right_ax_ = self._add_right(ax)
         limits = probability_limits(self.shares[0])
         drawn = [self._draw(i, limits, line_options) for i in range(len(self.curves))]
         self.lines_ = [line for line, _ in drawn]
@@ -256,7 +262,7 @@ class ThresholdDisplay(PredictionsDisplay):
         ax.set(xlabel=f"Threshold for class {self.label}", ylabel="Figure of decisions")
         self.alerts_ax_ = self._add_alerts(ax, limits) if alerts else None
         handles = [*self.lines_, *filter(None, [self.threshold_line_])]
-        ax.legend(handles=handles, fontsize="small", loc="best")
+        ax.legend(handles=handles, fontsize="small", loc="best", title=self.name)
         return self
 
     def _draw(
@@ -264,7 +270,7 @@ class ThresholdDisplay(PredictionsDisplay):
     ) -> tuple[Any, Any]:
         """Draw a curve, and its best threshold as a point."""
         curve = self.curves[i]
-        axes = self.ax_ if curve.is_share else self.right_ax_
+        axes: Any = self.ax_ if curve.is_share else self.right_ax_
         at = np.clip(curve.thresholds, *limits)
         # a threshold is as good as the next higher one down to the row between them
         label = curve.label
@@ -278,29 +284,28 @@ class ThresholdDisplay(PredictionsDisplay):
         point = np.clip(curve.best, *limits), value
         return line, axes.plot(*point, "o", color=line.get_color())[0]
 
+    def _add_right(self, ax: Any) -> Any:
+        """Add an axis for values that are no shares, behind the legend."""
+        if all(curve.is_share for curve in self.curves):
+            return None
+        right = ax.twinx()
+        right.set_ylabel("Mean gain of a row")
+        ax.set_zorder(right.get_zorder() + 1)
+        ax.patch.set_visible(False)
+        return right
+
     def _add_alerts(self, ax: Any, limits: tuple[float, float]) -> Any:
         """Add an upper axis with ticks where round shares of the rows are called."""
         thresholds, shares = self.shares
         round_shares = _SHARES[_SHARES >= shares[shares > 0].min(initial=1.0)]
         last = np.searchsorted(shares, round_shares, side="right") - 1
         at = np.clip(thresholds[last], *limits)
-        place = np.log(at / (1 - at))
-        room, kept = np.ptp(np.log(np.divide(limits, 1 - np.array(limits)))) / 12, []
-        for i in range(len(at)):
-            if not kept or place[i] - place[kept[-1]] > room:
-                kept.append(i)
-        upper = ax.secondary_xaxis("top")
+        kept = spaced(at, limits)
+        upper = ax.twiny()  # a secondary axis cannot be one of log odds
         upper.set_xlabel("Share of the rows that are called")
-        labels = [percent(share) for share in round_shares[kept]]
-        upper.set_xticks(at[kept], labels)
-        upper.xaxis.set_minor_locator(_no_ticks())
+        set_log_odds(upper.xaxis, limits)
+        upper.set_xticks(at[kept], [percent(share) for share in round_shares[kept]])
         return upper
-
-
-def _no_ticks() -> Any:
-    from matplotlib.ticker import NullLocator
-
-    return NullLocator()
 
 
 def _named(criteria: Any) -> dict[str, Any]:
@@ -313,8 +318,13 @@ def _named(criteria: Any) -> dict[str, Any]:
 
 
 def _name(criterion: Any) -> str:
-    """Return a criterion in words: its name, that of a function, or its repr."""
-    return getattr(criterion, "__name__", None) or label_text(criterion)
+    """Return a criterion in words: its name, or its class and its own arguments."""
+    if not is_dataclass(criterion) or isinstance(criterion, type):
+        return getattr(criterion, "__name__", None) or label_text(criterion)
+    values = [(getattr(criterion, f.name), f.default) for f in fields(criterion)]
+    own = [v for v, default in values if np.ndim(v) or v != default]
+    texts = ["of rows" if np.ndim(v) else f"{v:g}" for v in own]
+    return f"{type(criterion).__name__}({', '.join(texts)})"
 
 
 def _curve(
