@@ -44,7 +44,7 @@ WITHIN = {
     "_callbacks": {"_warn"},
     "_nested": {"_checks"},
     "_runtime": {"_checks"},
-    "metrics": {"posterior"},
+    "metrics": {"_tables", "posterior"},
     "strategies": {"tables"},
 }
 LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import column_or_1d
+
+from imbalnet._tables.labels import as_labels
 
 
 def as_positive(y_true: ArrayLike, pos_label: Any = None) -> NDArray[np.bool_]:
@@ -17,7 +18,7 @@ def as_positive(y_true: ArrayLike, pos_label: Any = None) -> NDArray[np.bool_]:
     ValueError
         If there are other than two labels and none is named, or none of that name.
     """
-    labels = np.asarray(column_or_1d(y_true))
+    labels = as_labels(y_true, "y_true")
     if labels.dtype == bool and pos_label is None:
         return labels
     return labels == two_labels(labels, pos_label)[1]
@@ -45,21 +46,3 @@ def two_labels(labels: NDArray, pos_label: Any = None) -> NDArray:
             f"pos_label={pos_label!r} is none of the labels {classes.tolist()}."
         )
     return np.array([*classes[classes != pos_label], pos_label], dtype=classes.dtype)
-
-
-def positions(labels: NDArray, classes: NDArray) -> NDArray[np.intp]:
-    """Return the place of each label among the classes.
-
-    Raises
-    ------
-    ValueError
-        If a label is none of them.
-    """
-    position_of: dict[Any, int] = {c: i for i, c in enumerate(classes.tolist())}
-    distinct, of_rows = np.unique(labels, return_inverse=True)
-    unknown = [label for label in distinct.tolist() if label not in position_of]
-    if unknown:
-        raise ValueError(
-            f"The labels {unknown[:6]} are none of the classes {classes[:6].tolist()}."
-        )
-    return np.array([position_of[label] for label in distinct.tolist()])[of_rows]

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from imbalnet._checks import checked_weights
-from imbalnet.metrics._rows import positions
+from imbalnet._tables.labels import as_codes, as_labels, sorted_classes
 from imbalnet.posterior import cheapest_class, resolve_costs
 
 
@@ -33,7 +33,7 @@ def mean_cost(
         ``cost_matrix[row, i, j]``. A dict maps (true label, predicted label) to a
         number, or to an array of shape (n_rows,). None is 1 for each error.
     labels : array-like of shape (n_classes,), default=None
-        The classes of `cost_matrix`; None means the sorted labels that occur.
+        All labels; None means those that occur. `cost_matrix` has them sorted.
     sample_weight : array-like of shape (n_rows,), default=None
         Weights of the rows; None means equal weights.
 
@@ -60,10 +60,11 @@ def mean_cost(
     >>> mean_cost(["fraud", "fraud", "fine"], ["fine", "fraud", "fraud"], costs)
     8.33...
     """
-    true, called = (np.asarray(column_or_1d(given)) for given in (y_true, y_pred))
+    true, called = as_labels(y_true, "y_true"), as_labels(y_pred, "y_pred")
     check_consistent_length(true, called)
-    known = np.unique(np.r_[true, called]) if labels is None else np.asarray(labels)
-    codes, decided = positions(true, known), positions(called, known)
+    of_both = np.r_[true, called] if labels is None else column_or_1d(labels)
+    known = sorted_classes(of_both)
+    codes, decided = as_codes(true, known, "y_true"), as_codes(called, known, "y_pred")
     costs = matrix_of_costs(cost_matrix, known, len(codes))
     weight = checked_weights(sample_weight, len(codes))
     return float(np.average(costs_of_rows(costs, codes, decided), weights=weight))

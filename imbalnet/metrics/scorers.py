@@ -26,6 +26,7 @@ from sklearn.metrics import (
 )
 from sklearn.metrics._scorer import _BaseScorer
 
+from imbalnet._tables.labels import as_labels
 from imbalnet.metrics.costs import least_cost, mean_cost
 from imbalnet.metrics.probabilities import brier_skill_score, calibration_error
 from imbalnet.metrics.ranking import (
@@ -109,7 +110,7 @@ class ClassifierScorer(_BaseScorer):
 def _codes(labels: ArrayLike, classes: ArrayLike) -> tuple[NDArray[np.intp], list]:
     """Return the positions of labels in the classes, and these with unknown labels."""
     known = np.asarray(classes).tolist()
-    distinct, of_rows = np.unique(np.asarray(labels), return_inverse=True)
+    distinct, of_rows = np.unique(as_labels(labels), return_inverse=True)
     known += [label for label in distinct.tolist() if label not in known]
     return np.array([known.index(label) for label in distinct.tolist()])[of_rows], known
 

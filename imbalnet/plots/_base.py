@@ -15,44 +15,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logit
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from imbalnet._checks import checked_share, checked_weights
-from imbalnet._tables.labels import as_codes, as_groups, as_labels, sorted_classes
+from imbalnet._tables.labels import as_groups
 from imbalnet.decisions.criteria import check_threshold
-from imbalnet.posterior._checks import checked_probabilities
+from imbalnet.report import ScoredRows
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """Labels and probabilities of rows that were not trained on.
+class Predictions(ScoredRows):
+    """Labels and probabilities of rows, as pictures show them.
 
     Attributes
     ----------
-    codes : ndarray of int, shape (n_rows,)
-        Positions of the true labels in `classes`.
-    classes : ndarray of shape (n_classes,)
-        Labels; of two, the second one is positive.
-    probabilities : ndarray of shape (n_rows, n_classes)
-        Probabilities of the classes.
-    weight : ndarray of shape (n_rows,)
-        Weights of the rows, above 0.
     groups : ndarray of shape (n_rows,) or None, default=None
         Rows of one value belong together.
     """
 
-    codes: NDArray[np.integer]
-    classes: NDArray
-    probabilities: NDArray[np.float64]
-    weight: NDArray[np.float64]
     groups: NDArray | None = None
-
-    @property
-    def is_binary(self) -> bool:
-        """Whether there are two classes."""
-        return len(self.classes) == 2
 
     def of_class(self, code: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the rows' probabilities of a class, and which rows are of it."""
@@ -119,29 +101,11 @@ def read_predictions(
     ValueError
         If they do not fit together.
     """
-    labels, rows = as_labels(y_true, "y_true"), checked_probabilities(probabilities)
-    if rows.ndim != 2:
-        raise ValueError(
-            "probabilities must have shape (n_rows,) or (n_rows, n_classes), but have "
-            f"shape {np.shape(probabilities)}."
-        )
-    check_consistent_length(labels, rows, sample_weight)
-    known = sorted_classes(labels if classes is None else column_or_1d(classes))
-    if len(known) != rows.shape[1]:
-        raise ValueError(
-            f"probabilities are those of {rows.shape[1]} classes, but "
-            f"{'y_true holds' if classes is None else 'classes holds'} {len(known)} "
-            f"labels: {known[:6].tolist()}. Give classes=, the label of each column."
-        )
-    if classes is not None:  # columns in the order of the sorted labels
-        rows = rows[:, np.argsort(column_or_1d(classes))]
-    weight = checked_weights(sample_weight, len(rows))
-    kept = weight > 0
-    codes = as_codes(labels, known, "y_true")[kept]
-    together = as_groups(groups, rows)
+    rows = ScoredRows.read(y_true, probabilities, classes, sample_weight)
+    kept = checked_weights(sample_weight, np.shape(probabilities)[0]) > 0
+    together = as_groups(groups, np.asarray(probabilities))
     together = None if together is None else together[kept]
-    read = Predictions(codes, known, rows[kept], weight[kept], together)
-    return read.as_binary(pos_label)
+    return Predictions(**vars(rows), groups=together).as_binary(pos_label)
 
 
 class Display:

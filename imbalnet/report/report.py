@@ -157,9 +157,8 @@ class ImbalanceReport:
         ImbalanceReport
             The report.
         """
-        known = np.unique(np.asarray(y_true)) if classes is None else classes
         rows = ScoredRows.read(
-            y_true, probabilities, known, sample_weight, cost_matrix=cost_matrix
+            y_true, probabilities, classes, sample_weight, cost_matrix=cost_matrix
         )
         return cls.of_rows(rows, alerts=alerts, level=level)
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from imbalnet._checks import checked_weights
-from imbalnet.metrics._rows import positions
+from imbalnet._tables.labels import as_codes, as_labels, sorted_classes
 from imbalnet.posterior import resolve_costs
 from imbalnet.posterior._checks import checked_probabilities
 
@@ -49,40 +49,42 @@ class ScoredRows:
         cls,
         y_true: ArrayLike,
         probabilities: ArrayLike,
-        classes: ArrayLike,
+        classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         called: ArrayLike | None = None,
         cost_matrix: Any = None,
     ) -> ScoredRows:
         """Validate rows; those of weight 0 are left out.
 
+        `classes` are the labels of the columns, in any order; None means the sorted
+        labels of `y_true`.
+
         Raises
         ------
         ValueError
             If the arrays do not fit together, or if a label is not in `classes`.
         """
-        labels = np.asarray(column_or_1d(y_true))
+        labels, rows = as_labels(y_true, "y_true"), checked_probabilities(probabilities)
         weight = checked_weights(sample_weight, len(labels))
-        check_consistent_length(labels, probabilities, called)
-        kept = weight > 0
-        rows = checked_probabilities(np.asarray(probabilities)[kept])
-        known = np.asarray(classes)
-        if rows.shape[1] != len(known):
+        check_consistent_length(labels, rows, called)
+        columns = sorted_classes(labels) if classes is None else column_or_1d(classes)
+        known = sorted_classes(columns)
+        if rows.shape[1:] != known.shape:
             raise ValueError(
-                f"probabilities have {rows.shape[1]} columns for {len(known)} classes: "
-                f"{known[:6].tolist()}. Give one column for each, or, of two classes, "
-                "the probabilities of the second."
+                f"probabilities have shape {rows.shape}, but there are {len(known)} "
+                f"labels: {known[:6].tolist()}. Give classes=, the label of each "
+                "column, or, of two classes, the probabilities of the second."
             )
-        predicted = None if called is None else np.asarray(called)[kept]
+        kept = weight > 0
         costs = resolve_costs(cost_matrix, known, len(labels))
         if costs is not None and costs.ndim == 3:
             costs = costs[kept]
         return cls(
-            positions(labels[kept], known),
-            rows,
+            as_codes(labels[kept], known, "y_true").astype(np.intp),
+            rows[kept][:, np.argsort(columns)],
             weight[kept],
             known,
-            None if predicted is None else positions(predicted, known),
+            None if called is None else as_codes(np.asarray(called)[kept], known),
             costs,
         )
 
