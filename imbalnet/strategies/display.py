@@ -127,7 +127,7 @@ class StrategyComparisonDisplay:
         results = search.cv_results_
         metric = _metric_of(search) if metric is None else metric
         rows = _rows_of_iteration(results, iteration)
-        names = unique_names(results["params"][row] for row in rows)
+        names = unique_names(_own_params(search, row) for row in rows)
         of_splits = _split_scores(search, metric)[rows]
         is_named = metric == "score" and isinstance(search.scoring, str)
         return cls.from_scores(
@@ -270,6 +270,16 @@ def _reference(scores: Mapping[str, ArrayLike]) -> str:
             "see why fits fail, or name a reference."
         )
     return max(means, key=means.__getitem__)
+
+
+def _own_params(search: Any, row: int) -> dict[str, Any]:
+    """Return the parameters of a candidate, without the resource of a halving search.
+
+    All candidates of an iteration have the same.
+    """
+    params = dict(search.cv_results_["params"][row])
+    params.pop(getattr(search, "resource", None), None)
+    return params
 
 
 def _metric_of(search: Any) -> str:
