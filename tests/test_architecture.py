@@ -36,7 +36,7 @@ LAYERS = [
     {"neighbors", "_predict", "report"},
     {"_calibration"},
     {"_fit"},
-    {"classifier"},
+    {"classifier", "plots"},
     {"comparison"},
 ]
 # Rooms of one layer that another one of it builds on.
@@ -51,7 +51,8 @@ LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
 ROOMS = sorted(LAYER_OF)
 
 PUBLIC = ["class_weights", "losses", "metrics", "neighbors", "networks", "posterior"]
-PUBLIC += ["comparison", "decisions", "report", "samplers", "strategies", "tables"]
+PUBLIC += ["comparison", "decisions", "plots", "report", "samplers", "strategies"]
+PUBLIC += ["tables"]
 REGISTRIES = {"CRITERIA", "SCORERS", "LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
 
 MOST_LINES, MOST_ARGUMENTS = 40, 7
@@ -141,8 +142,12 @@ def functions():
 
 
 def is_public_constructor(node, parent):
-    is_constructor = node.name == "__init__" and isinstance(parent, ast.ClassDef)
-    return is_constructor and not parent.name.startswith("_")
+    """Whether a function makes an object; displays of scikit-learn's kind have more."""
+    if not isinstance(parent, ast.ClassDef) or parent.name.startswith("_"):
+        return False
+    decorators = {d.id for d in node.decorator_list if isinstance(d, ast.Name)}
+    is_other = node.name.startswith("from_") and "classmethod" in decorators
+    return node.name == "__init__" or is_other
 
 
 def n_lines(node):
@@ -177,6 +182,17 @@ def test_room_imports_downwards_only(room):
     assert used - {room} <= below | WITHIN.get(room, set())
 
 
+def test_plots_rest_on_arrays_only():
+    """The room on top knows no network."""
+    used = {
+        name.split(".")[1]
+        for name in imported_by("plots")
+        if name.startswith("imbalnet.")
+    }
+    below = {"_checks", "_tables", "decisions", "metrics", "posterior"}
+    assert used - {"plots"} <= below
+
+
 def test_modules_import_in_no_circle():
     """Types too: a circle of annotations is a circle for its readers."""
     files = sorted(PACKAGE.rglob("*.py"))
@@ -194,7 +210,7 @@ def test_modules_import_in_no_circle():
 
 
 # Rooms that look at any classifier, which scikit-learn calls the estimator.
-OF_ANY_CLASSIFIER = {"metrics", "report"}
+OF_ANY_CLASSIFIER = {"metrics", "plots", "report"}
 # Rooms that may know the estimator of this package.
 OF_THE_ESTIMATOR = {"classifier", "comparison"}
 
@@ -228,12 +244,12 @@ def test_a_name_of_the_estimator_is_found(source):
     ("package", "rooms"),
     [
         ("skorch", {"_fit"}),
-        ("sklearn.utils.validation", {"classifier", "_tables"}),
+        ("sklearn.utils.validation", {"classifier", "_tables", "plots"}),
         ("sklearn.utils._param_validation", {"classifier"}),
         ("sklearn.callback", {"_tasks"}),
         ("tqdm", {"_fit"}),
         ("imblearn", {"metrics", "strategies"}),
-        ("matplotlib", {"strategies"}),
+        ("matplotlib", {"plots", "strategies"}),
         ("pandas", {"_tables", "comparison", "report", "strategies", "tables"}),
         ("polars", {"_tables"}),
         ("pyarrow", {"_tables"}),
@@ -261,7 +277,7 @@ def test_package_that_may_be_missing_is_imported_where_it_is_used(package):
 
 
 NUMPY_ROOMS = ["_checks", "_tables", "class_weights", "metrics", "posterior"]
-NUMPY_ROOMS += ["strategies", "tables"]
+NUMPY_ROOMS += ["plots", "strategies", "tables"]
 
 
 @pytest.mark.parametrize("room", NUMPY_ROOMS)

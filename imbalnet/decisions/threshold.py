@@ -139,6 +139,38 @@ def best_threshold(
     if these are not the scores. A function of labels gets `labels` of the negative and
     the positive class (0 and 1), and weights if `passes_weight`.
     """
+    thresholds, values = criterion_values(
+        scores,
+        is_positive,
+        weight,
+        criterion,
+        honest=honest,
+        labels=labels,
+        passes_weight=passes_weight,
+    )
+    best = int(np.argmax(values))
+    if values[best] < 0 and isinstance(criterion, PrecisionAtLeast | RecallAtLeast):
+        warn(
+            f"No threshold reaches {criterion} on held-out rows. The one that is used "
+            f"misses it by {-values[best]:.2g}."
+        )
+    return float(thresholds[best])
+
+
+def criterion_values(
+    scores: NDArray[np.float64],
+    is_positive: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    criterion: Any,
+    *,
+    honest: NDArray[np.float64] | None = None,
+    labels: NDArray | None = None,
+    passes_weight: bool = True,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return thresholds, descending, and a criterion's value at each of them.
+
+    The arguments are those of :func:`best_threshold`.
+    """
     of_counts = as_criterion(criterion)
     share = is_positive.astype(np.float64)
     if _has_few(weight[is_positive], is_chance=of_counts is None):
@@ -158,13 +190,7 @@ def best_threshold(
         extra = {"sample_weight": weight} if passes_weight else {}
         judge = partial(_judged, criterion, labels, extra, is_positive)
         values = np.array([judge(scores >= threshold) for threshold in thresholds])
-    best = int(np.argmax(values))
-    if values[best] < 0 and isinstance(criterion, PrecisionAtLeast | RecallAtLeast):
-        warn(
-            f"No threshold reaches {criterion} on held-out rows. The one that is used "
-            f"misses it by {-values[best]:.2g}."
-        )
-    return float(thresholds[best])
+    return thresholds, values
 
 
 def _has_few(weight_of_positives: NDArray[np.float64], *, is_chance: bool) -> bool:

@@ -1,0 +1,390 @@
+"""What the displays share: rows with labels and probabilities, axes and colours.
+
+A display computes in its constructors and draws in ``plot``, as those of scikit-learn
+do. Colours come from the style in use, so that pictures fit dark and light pages.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logit
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted
+
+from imbalnet._checks import checked_share, checked_weights
+from imbalnet._tables.labels import as_codes, as_groups, as_labels, sorted_classes
+from imbalnet.decisions.criteria import check_threshold
+from imbalnet.posterior._checks import checked_probabilities
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Labels and probabilities of rows that were not trained on.
+
+    Attributes
+    ----------
+    codes : ndarray of int, shape (n_rows,)
+        Positions of the true labels in `classes`.
+    classes : ndarray of shape (n_classes,)
+        Labels; of two, the second one is positive.
+    probabilities : ndarray of shape (n_rows, n_classes)
+        Probabilities of the classes.
+    weight : ndarray of shape (n_rows,)
+        Weights of the rows, above 0.
+    groups : ndarray of shape (n_rows,) or None, default=None
+        Rows of one value belong together.
+    """
+
+    codes: NDArray[np.integer]
+    classes: NDArray
+    probabilities: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    groups: NDArray | None = None
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether there are two classes."""
+        return len(self.classes) == 2
+
+    def of_class(self, code: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the rows' probabilities of a class, and which rows are of it."""
+        return self.probabilities[:, code], self.codes == code
+
+    def rarest(self, n_classes: int | None) -> list[int]:
+        """Return the classes that are drawn one-vs-rest, the most frequent one first.
+
+        Of two classes it is the positive one. Classes without rows are left out.
+        """
+        if self.is_binary:
+            return [1]
+        n_rows = np.bincount(self.codes, minlength=len(self.classes))
+        by_rows = np.argsort(-n_rows, kind="stable")
+        present = by_rows[n_rows[by_rows] > 0].tolist()
+        return present if n_classes is None else present[-n_classes:]
+
+    def text(self, code: int) -> str:
+        """Return the label of a class as text."""
+        return label_text(self.classes[code])
+
+    def checked_threshold(self, threshold: Any) -> float | None:
+        """Return a threshold as a float; raise if no threshold decides."""
+        if threshold is None:
+            return None
+        value = checked_share("threshold", threshold)
+        check_threshold(value, len(self.classes))
+        return value
+
+    def as_binary(self, pos_label: Any) -> Predictions:
+        """Return the same rows with one label as the positive class.
+
+        All other classes together are the negative one. None changes nothing.
+        """
+        if pos_label is None:
+            return self
+        labels = self.classes.tolist()
+        if pos_label not in labels:
+            raise ValueError(f"pos_label={pos_label!r} is none of the labels {labels}.")
+        code = labels.index(pos_label)
+        rest = f"not {label_text(pos_label)}"
+        negative = labels[1 - code] if self.is_binary else rest
+        positive = self.probabilities[:, code]
+        return replace(
+            self,
+            codes=(self.codes == code).astype(np.intp),
+            classes=np.array([negative, pos_label], dtype=object),
+            probabilities=np.stack([1 - positive, positive], axis=1),
+        )
+
+
+def read_predictions(
+    y_true: ArrayLike,
+    probabilities: ArrayLike,
+    classes: ArrayLike | None,
+    sample_weight: ArrayLike | None = None,
+    pos_label: Any = None,
+    groups: ArrayLike | None = None,
+) -> Predictions:
+    """Validate labels, probabilities and weights; leave out rows of weight 0.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit together.
+    """
+    labels, rows = as_labels(y_true, "y_true"), checked_probabilities(probabilities)
+    if rows.ndim != 2:
+        raise ValueError(
+            "probabilities must have shape (n_rows,) or (n_rows, n_classes), but have "
+            f"shape {np.shape(probabilities)}."
+        )
+    check_consistent_length(labels, rows, sample_weight)
+    known = sorted_classes(labels if classes is None else column_or_1d(classes))
+    if len(known) != rows.shape[1]:
+        raise ValueError(
+            f"probabilities are those of {rows.shape[1]} classes, but "
+            f"{'y_true holds' if classes is None else 'classes holds'} {len(known)} "
+            f"labels: {known[:6].tolist()}. Give classes=, the label of each column."
+        )
+    if classes is not None:  # columns in the order of the sorted labels
+        rows = rows[:, np.argsort(column_or_1d(classes))]
+    weight = checked_weights(sample_weight, len(rows))
+    kept = weight > 0
+    codes = as_codes(labels, known, "y_true")[kept]
+    together = as_groups(groups, rows)
+    together = None if together is None else together[kept]
+    read = Predictions(codes, known, rows[kept], weight[kept], together)
+    return read.as_binary(pos_label)
+
+
+class Display:
+    """What has axes to draw on.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes that were drawn on last.
+    figure_ : matplotlib Figure
+        Their figure.
+    """
+
+    def _start(self, ax: Any) -> Any:
+        """Return the axes to draw on; a figure of their own for None."""
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots(layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        return ax
+
+
+class PredictionsDisplay(Display):
+    """A display of true labels and probabilities, which come in three ways."""
+
+    _marks_threshold: ClassVar[bool] = True
+
+    @classmethod
+    @abstractmethod
+    def from_predictions(cls, *args: Any, **options: Any) -> Any:
+        """Draw labels and probabilities."""
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        **options: Any,
+    ) -> Any:
+        """Draw the predictions of a fitted classifier for rows it was not trained on.
+
+        Parameters
+        ----------
+        estimator : classifier
+            Fitted, with ``predict_proba``; or a pipeline that ends in one. Its
+            threshold, if it has one, is marked.
+        X : array-like or data frame of shape (n_rows, n_features)
+            Rows that `estimator` was not trained on.
+        y : array-like of shape (n_rows,)
+            Their labels.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows; None means equal weights.
+        **options
+            Keyword arguments of :meth:`from_predictions`.
+
+        Returns
+        -------
+        display
+            After ``plot``.
+
+        Raises
+        ------
+        ValueError
+            If `estimator` has no ``predict_proba``, or if the rows do not fit.
+        """
+        check_is_fitted(estimator)
+        probabilities = predict_proba(estimator, X)
+        options = {**cls._told_by(estimator, options.get("pos_label")), **options}
+        return cls.from_predictions(
+            y, probabilities, sample_weight=sample_weight, **options
+        )
+
+    @classmethod
+    def from_out_of_fold(cls, estimator: Any, **options: Any) -> Any:
+        """Draw the out-of-fold predictions of training rows; no further rows needed.
+
+        Parameters
+        ----------
+        estimator : BalancedNeuralClassifier
+            Fitted, with members that hold out folds (the default); or a pipeline that
+            ends in one. Its threshold, if it has one, is marked.
+        **options
+            Keyword arguments of :meth:`from_predictions`, without `sample_weight`: rows
+            count by ``oof_weight_``, those that no member held out not at all.
+
+        Returns
+        -------
+        display
+            After ``plot``.
+
+        Raises
+        ------
+        ValueError
+            If `estimator` has no out-of-fold predictions.
+        """
+        check_is_fitted(estimator)
+        options = {**cls._told_by(estimator, options.get("pos_label")), **options}
+        labels, probabilities, weight = out_of_fold_rows(estimator)
+        return cls.from_predictions(
+            labels, probabilities, sample_weight=weight, **options
+        )
+
+    @classmethod
+    def _told_by(cls, estimator: Any, pos_label: Any) -> dict[str, Any]:
+        """Return what the estimator says about its predictions."""
+        classes = estimator.classes_
+        told = {"classes": classes, "name": type(last_step(estimator)).__name__}
+        is_of_second = len(classes) == 2 and pos_label in (None, classes[1])
+        if cls._marks_threshold and is_of_second:
+            told["threshold"] = threshold_of(estimator)
+        return told
+
+
+def predict_proba(estimator: Any, X: Any) -> NDArray[np.float64]:
+    """Return the estimator's probabilities, or say how to get some."""
+    if not hasattr(estimator, "predict_proba"):
+        raise ValueError(
+            f"{type(estimator).__name__} has no predict_proba; wrap it in "
+            "sklearn.calibration.CalibratedClassifierCV."
+        )
+    return estimator.predict_proba(X)
+
+
+def out_of_fold_rows(
+    estimator: Any,
+) -> tuple[NDArray, NDArray[np.float64], NDArray[np.float64]]:
+    """Return labels, probabilities and weights of the rows that a member held out."""
+    step = last_step(estimator)
+    try:
+        weight = step.oof_weight_
+        held = weight > 0
+        rows = step.oof_labels_[held], step.oof_proba_[held], weight[held]
+    except AttributeError as error:
+        raise ValueError(
+            f"{type(step).__name__} has no out-of-fold predictions; draw those of "
+            "sklearn.model_selection.cross_val_predict by from_predictions. "
+            f"({error})"
+        ) from error
+    if not held.any():
+        raise ValueError(
+            f"No row of {type(step).__name__} was held out by a member: oof_weight_ is "
+            "0 for all of them."
+        )
+    return rows
+
+
+def last_step(estimator: Any) -> Any:
+    """Return the classifier at the end of a pipeline."""
+    return last_step(estimator[-1]) if isinstance(estimator, Pipeline) else estimator
+
+
+def threshold_of(estimator: Any) -> float | None:
+    """Return the threshold at which an estimator predicts, if it says one."""
+    step = last_step(estimator)
+    for name in ("threshold_", "best_threshold_", "threshold"):
+        value = getattr(step, name, None)
+        if isinstance(value, Real):
+            return float(value)
+    return None
+
+
+def label_text(label: Any) -> str:
+    """Return a label as text; whole numbers without a decimal point."""
+    is_whole = isinstance(label, float) and label.is_integer()
+    return f"{label:.0f}" if is_whole else str(label)
+
+
+def percent(share: float) -> str:
+    """Return a share as text with three digits."""
+    return f"{100 * share:.3g} %"
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is one."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def faint(alpha: float = 0.6) -> dict[str, Any]:
+    """Return the colour of lines that only help to read: that of text, but lighter."""
+    import matplotlib as mpl
+
+    return {"color": mpl.rcParams["text.color"], "alpha": alpha}
+
+
+def next_color(ax: Any) -> Any:
+    """Take the next colour of the style's cycle on these axes."""
+    (line,) = ax.plot([], [])
+    color = line.get_color()
+    line.remove()
+    return color
+
+
+def add_legend(ax: Any, **options: Any) -> None:
+    """Draw a legend, in which each label occurs once."""
+    handles, labels = ax.get_legend_handles_labels()
+    first = dict(zip(labels[::-1], handles[::-1], strict=True))
+    entries = {label: first[label] for label in labels}
+    options = {"loc": "best", "fontsize": "small", **options}
+    ax.legend(entries.values(), entries.keys(), **options)
+
+
+def probability_limits(
+    values: NDArray[np.float64], least: float = 1e-6
+) -> tuple[float, float]:
+    """Return bounds of a log-odds axis for probabilities, which may be 0 and 1."""
+    inside = values[(values > 0) & (values < 1)]
+    if not len(inside):
+        return 0.01, 0.99
+    low = max(least, float(inside.min()) / 2)
+    high = min(1 - least, (1 + float(inside.max())) / 2)
+    return low, high
+
+
+def spaced(
+    probabilities: NDArray[np.float64], limits: tuple[float, float]
+) -> NDArray[np.intp]:
+    """Return which ascending places on a log-odds axis have room for their labels."""
+    place = logit(probabilities)
+    room = (logit(limits[1]) - logit(limits[0])) / 9
+    kept: list[int] = []
+    for i in range(len(place)):
+        if not kept or place[i] - place[kept[-1]] >= room:
+            kept.append(i)
+    return np.array(kept, dtype=np.intp)
+
+
+def set_log_odds(axis: Any, limits: tuple[float, float]) -> None:
+    """Make an axis of probabilities one of log odds, with ticks in percent."""
+    from matplotlib.ticker import NullLocator
+
+    low, high = limits
+    tails = 10.0 ** np.arange(-9, 0)
+    if logit(high) - logit(low) < 7:
+        tails = np.sort(np.concatenate([tails, 2 * tails, 5 * tails[:-1]]))
+    ticks = np.concatenate([tails, [0.5], 1 - tails[::-1]])
+    ticks = ticks[(ticks >= low) & (ticks <= high)]
+    ticks = ticks[spaced(ticks, limits)]
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("logit")
+    axis.set_minor_locator(NullLocator())
+    axis.set_ticks(ticks, [f"{100 * tick:.8g} %" for tick in ticks])
+    getattr(axis.axes, f"set_{axis.axis_name}lim")(low, high)
