@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from imbalnet.strategies.differences import Difference, paired_differences
 from imbalnet.strategies.names import PLAIN, unique_names
@@ -214,6 +215,7 @@ class StrategyComparisonDisplay:
         ImportError
             If matplotlib is not installed.
         """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
         names = sorted(self._drawn, key=lambda name: self.differences[name].difference)
         ax = _new_axes(len(names)) if ax is None else ax
         points = [self.differences[name] for name in names]
@@ -248,13 +250,8 @@ class StrategyComparisonDisplay:
 
 
 def _new_axes(n_names: int) -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "plot needs matplotlib: install it (pip install matplotlib), or take the "
-            "numbers from to_frame()."
-        ) from error
+    import matplotlib.pyplot as plt
+
     height = 1.2 + 0.32 * n_names
     return plt.subplots(figsize=(7.5, height), layout="constrained")[1]
 
