@@ -65,8 +65,9 @@ def search_strategy(X: Any, y: np.ndarray, seed: int) -> dict[str, Any]:
         random_state=seed,
         error_score="raise",
     ).fit(X, y)
-    is_left_out = {"max_epochs"}
-    return {n: v for n, v in search.best_params_.items() if n not in is_left_out}
+    best = dict(search.best_params_)
+    del best["max_epochs"]
+    return best
 
 
 def run_split(X: Any, y: np.ndarray, split: int) -> dict[str, Any]:
