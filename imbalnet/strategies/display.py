@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from imbalnet.strategies.differences import Difference, paired_differences
 from imbalnet.strategies.names import PLAIN, unique_names
@@ -127,7 +128,7 @@ class StrategyComparisonDisplay:
         results = search.cv_results_
         metric = _metric_of(search) if metric is None else metric
         rows = _rows_of_iteration(results, iteration)
-        names = unique_names(results["params"][row] for row in rows)
+        names = unique_names(_own_params(search, row) for row in rows)
         of_splits = _split_scores(search, metric)[rows]
         is_named = metric == "score" and isinstance(search.scoring, str)
         return cls.from_scores(
@@ -214,6 +215,7 @@ class StrategyComparisonDisplay:
         ImportError
             If matplotlib is not installed.
         """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
         names = sorted(self._drawn, key=lambda name: self.differences[name].difference)
         ax = _new_axes(len(names)) if ax is None else ax
         points = [self.differences[name] for name in names]
@@ -248,13 +250,8 @@ class StrategyComparisonDisplay:
 
 
 def _new_axes(n_names: int) -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "plot needs matplotlib: install it (pip install matplotlib), or take the "
-            "numbers from to_frame()."
-        ) from error
+    import matplotlib.pyplot as plt
+
     height = 1.2 + 0.32 * n_names
     return plt.subplots(figsize=(7.5, height), layout="constrained")[1]
 
@@ -270,6 +267,16 @@ def _reference(scores: Mapping[str, ArrayLike]) -> str:
             "see why fits fail, or name a reference."
         )
     return max(means, key=means.__getitem__)
+
+
+def _own_params(search: Any, row: int) -> dict[str, Any]:
+    """Return the parameters of a candidate, without the resource of a halving search.
+
+    All candidates of an iteration have the same.
+    """
+    params = dict(search.cv_results_["params"][row])
+    params.pop(getattr(search, "resource", None), None)
+    return params
 
 
 def _metric_of(search: Any) -> str:

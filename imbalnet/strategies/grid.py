@@ -44,7 +44,7 @@ def strategy_grid(
         Folds of the search, which hold out rows of the rarest class. It says how many
         neighbours SMOTE finds.
     prefix : str, default=""
-        Put before every name, such as "clf__" for the step "clf" of a pipeline.
+        Put before every name, such as ``"clf__"`` for the step "clf" of a pipeline.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def strategy_distributions(
     cv : int, default=5
         Folds of the search, see :func:`strategy_grid`.
     prefix : str, default=""
-        Put before every name, such as "clf__" for the step "clf" of a pipeline.
+        Put before every name, such as ``"clf__"`` for the step "clf" of a pipeline.
 
     Returns
     -------

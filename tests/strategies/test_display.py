@@ -249,7 +249,7 @@ def test_halving_compares_candidates_of_the_last_iteration(halved):
     display = StrategyComparisonDisplay.from_cv_results(halved)
     is_last = halved.cv_results_["iter"] == halved.n_iterations_ - 1
     assert len(display.differences) == is_last.sum() < 5
-    assert all("max_iter=160" in name for name in display.differences)
+    assert not any("max_iter" in name for name in display.differences)
 
 
 def test_halving_compares_candidates_of_a_given_iteration(halved):
