@@ -138,18 +138,18 @@ for is_called, color, label in (
     rows = shown[by_row[shown] == is_called]
     right.scatter(X_test["amount"].iloc[rows], p[rows], s=4, color=color, label=label)
 right.axhline(thresholds["least cost"], color="#000000", linewidth=1)
-right.annotate(
-    "one threshold",
-    (right.get_xlim()[0], thresholds["least cost"]),
-    xytext=(4, 4),
-    textcoords="offset points",
-)
 right.set(
     xscale="log",
     yscale="log",
     xlabel="Amount",
     ylabel="Probability of fraud",
     title="Called by the costs of each row",
+)
+right.annotate(
+    "one threshold",
+    (right.get_xlim()[0], thresholds["least cost"]),
+    xytext=(4, 4),
+    textcoords="offset points",
 )
 right.legend(frameon=False, loc="lower left", markerscale=3)
 for axes in (left, right):

@@ -31,7 +31,8 @@ def conformal_thresholds(
     within a class. Class frequencies may change, and `target_prior` too, if both
     probabilities are under the same one. With ``oof_proba_``, held-out rows have the
     probabilities of one member and further rows those of all, so that the guarantee is
-    not exact; these are mostly the better ones, and the share is above ``1 - alpha``.
+    not exact; these are mostly the better ones, and :ref:`prediction-sets` has measured
+    shares.
 
     Parameters
     ----------
