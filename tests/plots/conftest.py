@@ -26,12 +26,12 @@ def scored():
 
 @pytest.fixture(scope="session")
 def scored_many():
-    """600 rows of honest probabilities of eight classes; words and weights."""
+    """400 rows of honest probabilities of eight classes; words and weights."""
     rng = np.random.default_rng(1)
     alpha = np.array([8, 4, 3, 2, 1, 1, 0.5, 0.3])
-    p = rng.dirichlet(alpha, size=600)
-    codes = (rng.random((600, 1)) > p.cumsum(axis=1)).sum(axis=1)
-    return np.array(list("abcdefgh"))[codes], p, rng.integers(1, 4, 600).astype(float)
+    p = rng.dirichlet(alpha, size=400)
+    codes = (rng.random((400, 1)) > p.cumsum(axis=1)).sum(axis=1)
+    return np.array(list("abcdefgh"))[codes], p, rng.integers(1, 4, 400).astype(float)
 
 
 @pytest.fixture(scope="session")

@@ -214,7 +214,7 @@ def test_score_distributions_take_probabilities_of_zero_and_one():
 
 @pytest.mark.parametrize(
     "criterion",
-    ["f1", "mcc", PrecisionAtLeast(0.6), AlertShare(0.05), LeastCost(1, 9), f1_score],
+    ["f1", "mcc", PrecisionAtLeast(0.6), AlertShare(0.05), LeastCost(1, 9)],
     ids=str,
 )
 def test_threshold_is_that_of_choose_threshold(criterion, scored):
@@ -273,6 +273,14 @@ def test_threshold_separates_two_classes(scored_many):
     y, p, _ = scored_many
     with pytest.raises(ValueError, match="Give pos_label="):
         ThresholdDisplay.from_predictions(y, p)
+
+
+def test_threshold_takes_functions_of_labels(scored):
+    y, p, _ = scored
+    y, p = (y == "fraud")[:400], p[:400]
+    curve = ThresholdDisplay.from_predictions(y, p, criteria=f1_score).curves[0]
+    assert curve.label == "f1_score"
+    assert curve.best == choose_threshold(y, p, f1_score)
 
 
 # -- counts -------------------------------------------------------------------------
