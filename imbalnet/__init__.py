@@ -1,6 +1,7 @@
 """imbalnet: the neural classifier for imbalanced tabular data."""
 
 from imbalnet.classifier import BalancedNeuralClassifier
+from imbalnet.comparison import compare
 from imbalnet.report import imbalance_report
 from imbalnet.tables import check_table
 
@@ -8,6 +9,7 @@ __all__ = [
     "BalancedNeuralClassifier",
     "__version__",
     "check_table",
+    "compare",
     "imbalance_report",
 ]
 

@@ -55,7 +55,7 @@ from imbalnet.decisions.criteria import check_threshold
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS, LinearModel, Members
 from imbalnet.posterior import cheapest_class, resolve_costs, resolve_prior
-from imbalnet.report import HeldOut, ImbalanceReport
+from imbalnet.report import ImbalanceReport, ScoredRows
 from imbalnet.samplers import SAMPLERS, IndexSampler
 
 _AUTO = StrOptions({"auto"})
@@ -904,7 +904,7 @@ class BalancedNeuralClassifier(
             target = self._resolved(target_prior)
             return out_of_fold.log_proba(self.calibration_, target)[held]
 
-        rows = HeldOut.read(
+        rows = ScoredRows.read(
             self.oof_labels_[held],
             np.exp(log_proba_under(self.target_prior)),
             self.classes_,

@@ -32,11 +32,12 @@ LAYERS = [
         "_text",
     },
     {"_tables", "posterior", "class_weights", "metrics"},
-    {"samplers", "losses", "networks", "tables", "decisions"},
+    {"samplers", "losses", "networks", "tables", "decisions", "strategies"},
     {"neighbors", "_predict", "report"},
     {"_calibration"},
     {"_fit"},
     {"classifier", "plots"},
+    {"comparison"},
 ]
 # Rooms of one layer that another one of it builds on.
 WITHIN = {
@@ -44,12 +45,14 @@ WITHIN = {
     "_nested": {"_checks"},
     "_runtime": {"_checks"},
     "metrics": {"posterior"},
+    "strategies": {"tables"},
 }
 LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
 ROOMS = sorted(LAYER_OF)
 
 PUBLIC = ["class_weights", "losses", "metrics", "neighbors", "networks", "posterior"]
-PUBLIC += ["decisions", "plots", "report", "samplers", "tables"]
+PUBLIC += ["comparison", "decisions", "plots", "report", "samplers", "strategies"]
+PUBLIC += ["tables"]
 REGISTRIES = {"CRITERIA", "SCORERS", "LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
 
 MOST_LINES, MOST_ARGUMENTS = 40, 7
@@ -208,10 +211,12 @@ def test_modules_import_in_no_circle():
 
 # Rooms that look at any classifier, which scikit-learn calls the estimator.
 OF_ANY_CLASSIFIER = {"metrics", "plots", "report"}
+# Rooms that may know the estimator of this package.
+OF_THE_ESTIMATOR = {"classifier", "comparison"}
 
 
 @pytest.mark.parametrize(
-    "room", [r for r in ROOMS if r != "classifier" and r not in OF_ANY_CLASSIFIER]
+    "room", [r for r in ROOMS if r not in OF_THE_ESTIMATOR | OF_ANY_CLASSIFIER]
 )
 def test_no_room_below_names_the_estimator(room):
     named = {
@@ -243,9 +248,9 @@ def test_a_name_of_the_estimator_is_found(source):
         ("sklearn.utils._param_validation", {"classifier"}),
         ("sklearn.callback", {"_tasks"}),
         ("tqdm", {"_fit"}),
-        ("imblearn", {"metrics"}),
-        ("matplotlib", {"plots"}),
-        ("pandas", {"_tables", "report", "tables"}),
+        ("imblearn", {"metrics", "strategies"}),
+        ("matplotlib", {"plots", "strategies"}),
+        ("pandas", {"_tables", "comparison", "report", "strategies", "tables"}),
         ("polars", {"_tables"}),
         ("pyarrow", {"_tables"}),
     ],
@@ -259,10 +264,23 @@ def test_package_is_known_to_few_rooms(package, rooms):
     assert users <= rooms
 
 
-@pytest.mark.parametrize(
-    "room",
-    ["_checks", "_tables", "class_weights", "metrics", "plots", "posterior", "tables"],
-)
+@pytest.mark.parametrize("package", ["imblearn", "matplotlib", "pandas", "polars"])
+def test_package_that_may_be_missing_is_imported_where_it_is_used(package):
+    for file in sorted(PACKAGE.rglob("*.py")):
+        top = [
+            name
+            for node in ast.parse(file.read_text()).body
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in imports_of(ast.unparse(node))
+        ]
+        assert not any(name.split(".")[0] == package for name in top), file
+
+
+NUMPY_ROOMS = ["_checks", "_tables", "class_weights", "metrics", "posterior"]
+NUMPY_ROOMS += ["plots", "strategies", "tables"]
+
+
+@pytest.mark.parametrize("room", NUMPY_ROOMS)
 def test_numpy_rooms_know_no_torch(room):
     assert not any(name.startswith("torch") for name in imported_by(room))
 

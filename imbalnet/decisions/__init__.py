@@ -1,7 +1,8 @@
-"""From probabilities to decisions: thresholds for a purpose, by held-out rows.
+"""From probabilities to decisions, by held-out rows.
 
 The estimator's parameter ``threshold`` takes what :func:`choose_threshold` takes, and
 uses its own out-of-fold rows. The function serves other classifiers.
+:func:`conformal_thresholds` makes sets of classes instead of a decision for one.
 """
 
 from imbalnet.decisions.criteria import (
@@ -13,6 +14,7 @@ from imbalnet.decisions.criteria import (
     PrecisionAtLeast,
     RecallAtLeast,
 )
+from imbalnet.decisions.sets import conformal_thresholds
 from imbalnet.decisions.threshold import choose_threshold, threshold_counts
 
 __all__ = [
@@ -24,5 +26,6 @@ __all__ = [
     "PrecisionAtLeast",
     "RecallAtLeast",
     "choose_threshold",
+    "conformal_thresholds",
     "threshold_counts",
 ]

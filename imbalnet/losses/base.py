@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
@@ -213,7 +214,8 @@ def log_excess(log_value: Tensor, threshold: Tensor | float, slope: float) -> Te
 
 def class_values(name: str, value: Any, low: float) -> Tensor:
     """Convert one number of at least `low`, or one for each class, to float64."""
-    if not isinstance(value, Sequence | Tensor) and not hasattr(value, "__array__"):
+    is_array = isinstance(value, Sequence | Tensor) or hasattr(value, "__array__")
+    if isinstance(value, Real) or not is_array:  # NumPy's numbers have __array__ too
         number = checked_number(f"loss__{name}", value, low)
         return torch.tensor(number, dtype=torch.float64)
     values = as_vector(name, value)

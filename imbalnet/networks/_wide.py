@@ -3,7 +3,8 @@
 Up to 32 columns of numbers have four piecewise linear functions and four waves each.
 More columns share 256 inputs, but have three at least. From 342 columns on they share
 1,024, and beyond 512 columns, such as the counts of words, an input is the number
-itself.
+itself. Columns of two values, such as those of a one-hot encoder, have one input each.
+They do not count beside up to 64 columns of numbers, unless they are more than 512.
 """
 
 from __future__ import annotations
@@ -19,9 +20,24 @@ from imbalnet.networks.layers.standardize import Standardize, dense_chunks
 
 _MOST_FUNCTIONS, _FEWEST_FUNCTIONS = 8, 3
 _SHARED, _SHARED_BY_MANY = 256, 1024
+# A table with more is like the words of texts, rather than one-hot categories.
+_FEW_NUMBERS, _MANY_FLAGS = 64, 512
 # Inputs up to which the learning rate stays. A step of Adam moves a hidden unit by the
 # rate times the number of its inputs.
 _INPUTS_AT_FULL_RATE = 256
+
+
+def n_sharing(n_numbers: int, n_flags: int) -> int:
+    """Return how many columns share inputs; `n_flags` of them have two values.
+
+    Examples
+    --------
+    >>> from imbalnet.networks._wide import n_sharing
+    >>> n_sharing(20, 300), n_sharing(20, 2_000), n_sharing(200, 300)
+    (20, 2020, 500)
+    """
+    is_one_hot = n_numbers <= _FEW_NUMBERS and n_flags <= _MANY_FLAGS
+    return n_numbers if is_one_hot else n_numbers + n_flags
 
 
 def functions_of_a_column(

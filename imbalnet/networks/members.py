@@ -106,6 +106,9 @@ class Members(Network):
                 rows = np.flatnonzero(folds != j)
                 table = X[rows], y[rows], sample_weight[rows]
             network_of(member).initialize_from(*table)
+        # a column with few gaps has an indicator of them in some members only
+        n_widths = len({network_of(member).prepared_width for member in self.members})
+        self.is_split = n_widths == 1 and is_split(self.members[0])
 
     def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
         """Let each member merge further rows into its statistics."""

@@ -21,7 +21,12 @@ from imbalnet.networks._information import (
     mutual_information,
     weight_of_a_row,
 )
-from imbalnet.networks._wide import functions_of_a_column, standardize_from, wide_rate
+from imbalnet.networks._wide import (
+    functions_of_a_column,
+    n_sharing,
+    standardize_from,
+    wide_rate,
+)
 from imbalnet.networks.base import Network
 from imbalnet.networks.layers.categories import FEWEST_ROWS, column_sizes
 from imbalnet.networks.layers.dropout import ByteDropout
@@ -150,12 +155,11 @@ class TabularMLP(Network):
         _check(hidden_sizes, activation, n_bins, n_channels, n_waves, level_channels)
         super().__init__()
         sizes = column_sizes(in_features, n_categories)
-        functions = functions_of_a_column((sizes == 0).sum(), n_channels, n_waves)
-        self.n_channels, self.n_waves = functions
+        self._given = n_channels, n_waves, n_bins
         self.input = TableEncoding(
             sizes,
             3.0 if clip is True else clip,
-            n_bins if self.n_channels else 0,
+            self._bins_of(int((sizes == 0).sum()), 0),
             gaps=gaps,
             embeds=level_channels > 0,
         )
@@ -169,6 +173,14 @@ class TabularMLP(Network):
         self.dropout = ByteDropout(dropout, n_shared=1)
         self._build()
         self._warn_if_large(in_features)
+
+    def _bins_of(self, n_numbers: int, n_flags: int) -> int | str:
+        """Choose the functions of a column of numbers; return its number of bins."""
+        n_channels, n_waves, n_bins = self._given
+        shared_by = n_sharing(n_numbers, n_flags)
+        functions = functions_of_a_column(shared_by, n_channels, n_waves)
+        self.n_channels, self.n_waves = functions
+        return n_bins if self.n_channels else 0
 
     def _build(self) -> None:
         """Make the parameters that the columns ask for."""
@@ -309,7 +321,7 @@ class TabularMLP(Network):
         """
         table = sparse.csc_matrix(X) if sparse.issparse(X) else X
         before = self.input.kinds, self.input.encoding.start.shape
-        self.input.initialize_from(table, sample_weight)
+        self.input.initialize_from(table, sample_weight, self._bins_of)
         if self.input.kinds != before[0]:
             like = self.number_gate
             self._build()

@@ -6,14 +6,14 @@ the estimator's ``report_`` has that of its out-of-fold rows.
 
 from imbalnet.report.decide import DecisionRow
 from imbalnet.report.figures import ClassRow, FigureRow
-from imbalnet.report.held_out import HeldOut
 from imbalnet.report.report import ImbalanceReport, imbalance_report
+from imbalnet.report.scored_rows import ScoredRows
 
 __all__ = [
     "ClassRow",
     "DecisionRow",
     "FigureRow",
-    "HeldOut",
     "ImbalanceReport",
+    "ScoredRows",
     "imbalance_report",
 ]

@@ -11,13 +11,13 @@ from imbalnet.decisions.threshold import FEWEST_POSITIVES
 from imbalnet.metrics import calibration_error, calibration_noise
 from imbalnet.report.decide import DecisionRow
 from imbalnet.report.figures import ClassRow, FigureRow
-from imbalnet.report.held_out import HeldOut
+from imbalnet.report.scored_rows import ScoredRows
 
 _MOST_NAMED = 5
 
 
 def cautions(
-    rows: HeldOut,
+    rows: ScoredRows,
     figures: list[FigureRow],
     decision: DecisionRow,
     classes: list[ClassRow],
@@ -27,7 +27,7 @@ def cautions(
     return [*found, *_never_called(rows, decision, classes)]
 
 
-def _few_rows(rows: HeldOut) -> Iterator[str]:
+def _few_rows(rows: ScoredRows) -> Iterator[str]:
     rare = [
         f"{label!r} ({n:,})"
         for label, n in zip(rows.classes.tolist(), rows.counts, strict=True)
@@ -51,7 +51,7 @@ def _chance(figures: list[FigureRow]) -> Iterator[str]:
             )
 
 
-def _dishonest(rows: HeldOut) -> Iterator[str]:
+def _dishonest(rows: ScoredRows) -> Iterator[str]:
     """Compare the calibration error with that of honest probabilities."""
     if not rows.is_binary or (rows.counts == 0).any():
         return
@@ -70,7 +70,7 @@ def _dishonest(rows: HeldOut) -> Iterator[str]:
 
 
 def _never_called(
-    rows: HeldOut, decision: DecisionRow, classes: list[ClassRow]
+    rows: ScoredRows, decision: DecisionRow, classes: list[ClassRow]
 ) -> Iterator[str]:
     never = [repr(row.label) for row in classes if row.n_rows and not row.predicted]
     cure = (

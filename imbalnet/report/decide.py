@@ -13,7 +13,7 @@ from imbalnet.decisions import AlertShare, FBeta, threshold_counts
 from imbalnet.metrics import SCORERS
 from imbalnet.metrics.costs import costs_of_rows
 from imbalnet.posterior import cheapest_class
-from imbalnet.report.held_out import HeldOut
+from imbalnet.report.scored_rows import ScoredRows
 
 
 class DecisionRow(NamedTuple):
@@ -62,7 +62,7 @@ class Decision(NamedTuple):
     threshold: float | None = None
 
 
-def decide(rows: HeldOut, alerts: float | None) -> list[Decision]:
+def decide(rows: ScoredRows, alerts: float | None) -> list[Decision]:
     """Decide in each way; the first is the model's own, the last the majority guess."""
     found = [] if rows.called is None else [Decision("predict", rows.called)]
     if rows.is_binary:
@@ -76,7 +76,7 @@ def decide(rows: HeldOut, alerts: float | None) -> list[Decision]:
     return [*found, Decision("majority guess", majority)]
 
 
-def _by_threshold(rows: HeldOut, alerts: float | None) -> Iterator[Decision]:
+def _by_threshold(rows: ScoredRows, alerts: float | None) -> Iterator[Decision]:
     """Generate decisions at thresholds of the second of two classes."""
     scores, is_positive = rows.scores, rows.codes == 1
     thresholds, counts = threshold_counts(
@@ -92,7 +92,7 @@ def _by_threshold(rows: HeldOut, alerts: float | None) -> Iterator[Decision]:
         yield Decision(name, (scores >= threshold).astype(np.intp), float(threshold))
 
 
-def decision_row(rows: HeldOut, decision: Decision) -> DecisionRow:
+def decision_row(rows: ScoredRows, decision: Decision) -> DecisionRow:
     """Compute what a decision gives."""
     called, weight = decision.called, rows.weight
     figures = {

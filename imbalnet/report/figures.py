@@ -13,8 +13,8 @@ from imbalnet.metrics.intervals import (
     normal_interval,
     student_quantile,
 )
-from imbalnet.report.held_out import HeldOut
 from imbalnet.report.resampled import resampled_figures
+from imbalnet.report.scored_rows import ScoredRows
 
 
 class FigureRow(NamedTuple):
@@ -79,7 +79,7 @@ _RESAMPLED = [
 ]
 
 
-def figure_rows(rows: HeldOut, level: float) -> list[FigureRow]:
+def figure_rows(rows: ScoredRows, level: float) -> list[FigureRow]:
     """Compute all figures, with their intervals and baselines."""
     if (rows.counts > 0).sum() < 2:
         return []
@@ -97,7 +97,7 @@ def figure_rows(rows: HeldOut, level: float) -> list[FigureRow]:
     return [*found, row]
 
 
-def class_rows(rows: HeldOut, called: NDArray[np.intp]) -> list[ClassRow]:
+def class_rows(rows: ScoredRows, called: NDArray[np.intp]) -> list[ClassRow]:
     """Return support, expected and predicted shares of each class."""
     k = rows.n_classes
     predicted = np.bincount(called, rows.weight, k) / rows.weight.sum()
@@ -117,20 +117,20 @@ def class_rows(rows: HeldOut, called: NDArray[np.intp]) -> list[ClassRow]:
     ]
 
 
-def _figure(scorer: str, rows: HeldOut) -> float:
+def _figure(scorer: str, rows: ScoredRows) -> float:
     return SCORERS[scorer].figure(
         rows.codes, rows.scores, rows.classes, sample_weight=rows.weight
     )
 
 
-def _judged(rows: HeldOut) -> list[NDArray[np.float64]]:
+def _judged(rows: ScoredRows) -> list[NDArray[np.float64]]:
     """Return the probabilities whose classes are judged one by one."""
     if rows.is_binary:
         return [rows.scores]
     return [rows.probabilities[:, c] for c in np.flatnonzero(rows.counts)]
 
 
-def _baseline(name: str, rows: HeldOut) -> float:
+def _baseline(name: str, rows: ScoredRows) -> float:
     prior = rows.prior[rows.prior > 0]
     if name == "average precision":
         return float(prior[-1] if rows.is_binary else prior.mean())

@@ -14,7 +14,7 @@ from imbalnet._text import html_list, html_table, text_table
 from imbalnet.report.cautions import cautions
 from imbalnet.report.decide import DecisionRow, decide, decision_row
 from imbalnet.report.figures import ClassRow, FigureRow, class_rows, figure_rows
-from imbalnet.report.held_out import HeldOut
+from imbalnet.report.scored_rows import ScoredRows
 
 _MOST_CLASSES = 20  # that are printed
 
@@ -110,7 +110,7 @@ class ImbalanceReport:
             The report, with a decision "predict", which is the estimator's own.
         """
         probabilities = estimator.predict_proba(X)
-        rows = HeldOut.read(
+        rows = ScoredRows.read(
             y,
             probabilities,
             estimator.classes_,
@@ -158,7 +158,7 @@ class ImbalanceReport:
             The report.
         """
         known = np.unique(np.asarray(y_true)) if classes is None else classes
-        rows = HeldOut.read(
+        rows = ScoredRows.read(
             y_true, probabilities, known, sample_weight, cost_matrix=cost_matrix
         )
         return cls.of_rows(rows, alerts=alerts, level=level)
@@ -166,7 +166,7 @@ class ImbalanceReport:
     @classmethod
     def of_rows(
         cls,
-        rows: HeldOut,
+        rows: ScoredRows,
         *,
         alerts: float | None = None,
         level: float = 0.95,
@@ -175,7 +175,7 @@ class ImbalanceReport:
 
         Parameters
         ----------
-        rows : HeldOut
+        rows : ScoredRows
             Labels, probabilities, predictions and costs.
         alerts : float, default=None
             As in :meth:`from_estimator`.

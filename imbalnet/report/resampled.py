@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbalnet.metrics import bootstrap_weights
-from imbalnet.report.held_out import HeldOut
+from imbalnet.report.scored_rows import ScoredRows
 
 # Rows times classes times resamples that a report may cost, and how many resamples its
 # intervals are made of. Standard errors of 50 resamples are within 10 %.
@@ -37,7 +37,7 @@ class _Ranking:
         return found @ precision / hits[-1], area / (hits[-1] * alarms[-1])
 
 
-def resampled_figures(rows: HeldOut, random_state: int = 0) -> NDArray[np.float64]:
+def resampled_figures(rows: ScoredRows, random_state: int = 0) -> NDArray[np.float64]:
     """Compute figures of bootstrap resamples, each class drawn for itself.
 
     Returns

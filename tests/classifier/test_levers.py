@@ -7,7 +7,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn import config_context
 from sklearn.datasets import make_classification
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
@@ -525,12 +528,107 @@ def test_predict_takes_costs_by_label(rare):
     assert flagged.sum() > plain
 
 
-@pytest.mark.parametrize("costs", [[[0, 1]], {("a", "b"): 1}, [[0, np.nan], [1, 0]]])
+@pytest.mark.parametrize(
+    "costs",
+    [
+        [[0, 1]],
+        {("a", "b"): 1},
+        [[0, np.nan], [1, 0]],
+        {(0, 1): 1, (1, 0): 9, (1, "1"): -3},
+        {(0, 1): 1, (1, 0): np.ones(600)},
+        np.ones((600, 2, 2)),
+    ],
+)
 def test_wrong_costs_are_an_error_before_training(costs, rare):
     clf = classifier(cost_matrix=costs)
     with pytest.raises(ValueError, match="cost_matrix"):
         clf.fit(*rare)
     assert not hasattr(clf, "net_")
+
+
+def amounts(n_rows):
+    return np.random.default_rng(0).lognormal(1.0, 1.5, n_rows)
+
+
+def test_predict_by_the_costs_of_each_row(rare):
+    """Call where the expected loss of the row's amount is above that of a call."""
+    X, y = rare
+    labels, amount = np.array(["fine", "fraud"])[y], amounts(len(y))
+    clf = classifier(max_epochs=10, class_weight="balanced").fit(X, labels)
+    p = clf.set_params(target_prior="train").predict_proba(X)[:, 1]
+    expected = p * amount > (1 - p) * 5
+    by_pair = {("fraud", "fine"): amount, ("fine", "fraud"): 5}
+    matrices = np.zeros((len(y), 2, 2))
+    matrices[:, 0, 1], matrices[:, 1, 0] = 5, amount
+    for target in ("train", None):
+        clf.set_params(target_prior=target)
+        for costs in (by_pair, matrices):
+            called = clf.predict(X, cost_matrix=costs)
+            np.testing.assert_array_equal(called == "fraud", expected)
+    assert 0 < expected.sum() < len(y)
+
+
+def test_costs_of_rows_outrank_the_parameters(rare):
+    X, y = rare
+    clf = classifier(max_epochs=10).fit(X, y)
+    dear = {(0, 1): 1, (1, 0): 1e9}
+    clf.set_params(cost_matrix=[[0, 1e9], [1, 0]])
+    assert not clf.predict(X).any()
+    assert clf.predict(X, cost_matrix=dear).all()
+    clf.set_params(cost_matrix=None, threshold=1.0)
+    assert clf.predict(X, cost_matrix=dear).all()
+
+
+def test_costs_of_rows_for_three_classes(costly, rng):
+    clf, X = costly
+    costs = rng.uniform(0, 10, size=(len(X), 3, 3))
+    p = clf.set_params(target_prior="train").predict_proba(X)
+    expected = np.einsum("ri,rij->rj", p, costs).argmin(axis=1)
+    np.testing.assert_array_equal(clf.predict(X, cost_matrix=costs), expected)
+
+
+@pytest.mark.parametrize(
+    ("costs", "message"),
+    [
+        (np.ones((599, 2, 2)), r"or shape \(600, 2, 2\), .* has shape \(599, 2, 2\)"),
+        (
+            {(0, 1): 1, (1, 0): np.ones(5)},
+            r"each of the 600 rows, but has shape \(5,\)",
+        ),
+        ({(0, 1): 1, (1, 0): 2, ("1", 0): 2}, r"has costs for \('1', 0\)"),
+        ({(1, 0): np.ones(600)}, r"leaves out the pairs \(0, 1\)"),
+        ({(0, 1): 1, (1, 0): np.full(600, np.inf)}, "holds inf at"),
+    ],
+)
+def test_wrong_costs_of_rows_are_named(costs, message, rare):
+    X, y = rare
+    clf = classifier(max_epochs=1).fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        clf.predict(X, cost_matrix=costs)
+
+
+@pytest.mark.parametrize("is_routed", [False, True])
+def test_costs_of_rows_pass_through_a_pipeline(is_routed, rare):
+    X, y = rare
+    costs = {(0, 1): 5, (1, 0): amounts(len(y))}
+    with config_context(enable_metadata_routing=is_routed):
+        clf = classifier(max_epochs=10)
+        if is_routed:
+            clf.set_predict_request(cost_matrix=True)
+        pipeline = make_pipeline(StandardScaler(), clf).fit(X, y)
+        called = pipeline.predict(X, cost_matrix=costs)
+    scaled = pipeline[0].transform(X)
+    expected = pipeline[-1].predict(scaled, cost_matrix=costs)
+    np.testing.assert_array_equal(called, expected)
+    assert (called != pipeline.predict(X)).any()
+
+
+def test_routing_refuses_costs_that_nobody_asked_for(rare):
+    X, y = rare
+    with config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(StandardScaler(), classifier(max_epochs=1)).fit(X, y)
+        with pytest.raises(ValueError, match=r"\[cost_matrix\] are passed but"):
+            pipeline.predict(X, cost_matrix={(0, 1): 5, (1, 0): 1})
 
 
 # -- on a GPU ------------------------------------------------------------------------

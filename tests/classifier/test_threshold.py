@@ -12,7 +12,13 @@ from sklearn.model_selection import GridSearchCV
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet._calibration import OutOfFold
-from imbalnet.decisions import CRITERIA, AlertShare, PrecisionAtLeast, choose_threshold
+from imbalnet.decisions import (
+    CRITERIA,
+    AlertShare,
+    LeastCost,
+    PrecisionAtLeast,
+    choose_threshold,
+)
 
 
 def new(**params):
@@ -134,6 +140,10 @@ def test_a_search_goes_over_thresholds(table):
         (
             {"threshold": 1.5},
             "threshold=1.5 must be a number that lies between 0 and 1",
+        ),
+        (
+            {"threshold": LeastCost(1.0, np.ones(1_200))},
+            "a parameter cannot know the rows",
         ),
         ({"threshold": "f1", "n_members": 1}, "with n_members of at least 2"),
         (

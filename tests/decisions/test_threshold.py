@@ -172,6 +172,77 @@ def test_least_cost_is_near_the_closed_form():
     assert chosen == pytest.approx(bayes_threshold(1.0, 9.0), abs=0.02)
 
 
+def drawn_costs(rng, n_rows):
+    """Costs of each row: false positives and negatives, true positives, negatives."""
+    gains = rng.normal(size=(2, n_rows))
+    return (*rng.lognormal(1.0, 1.0, size=(2, n_rows)), *gains)
+
+
+def cost_at(threshold, y, p, costs, weight):
+    fp, fn, tp, tn = (np.broadcast_to(cost, len(y)) for cost in costs)
+    of_rows = np.where(
+        y == 1, np.where(p >= threshold, tp, fn), np.where(p >= threshold, fp, tn)
+    )
+    return (weight * of_rows).sum()
+
+
+@pytest.mark.parametrize("n_of_rows", [1, 2, 4])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_no_other_threshold_costs_less_by_rows(n_of_rows, is_weighted, held_out, rng):
+    y, p = held_out
+    drawn = drawn_costs(rng, len(y))
+    costs = [*drawn[:n_of_rows], *(cost[0] for cost in drawn[n_of_rows:])]
+    weight = rng.uniform(0.5, 2.0, len(y)) if is_weighted else np.ones(len(y))
+    chosen = choose_threshold(y, p, LeastCost(*costs), sample_weight=weight)
+    least = min(cost_at(t, y, p, costs, weight) for t in [*np.unique(p), 1.1])
+    assert cost_at(chosen, y, p, costs, weight) == pytest.approx(least)
+
+
+def test_equal_costs_of_rows_are_one_cost(held_out):
+    y, p = held_out
+    of_rows = LeastCost(np.full(len(y), 1.0), np.full(len(y), 9.0), -0.5)
+    expected = choose_threshold(y, p, LeastCost(1.0, 9.0, -0.5))
+    assert choose_threshold(y, p, of_rows) == expected
+
+
+def test_gains_of_rows_alone_call_all():
+    """Where the excess of a false positive is negative, its sum is no scale."""
+    y, p = np.repeat([0, 1], 30), np.linspace(0.1, 0.9, 60)
+    assert choose_threshold(y, p, LeastCost(np.full(60, -2.0), 1.0)) == 0.0
+
+
+def test_few_positives_take_costs_of_rows_by_probability():
+    y, p = np.repeat([0, 1], [40, 4]), np.linspace(0.01, 0.6, 44)
+    with pytest.warns(UserWarning, match="4 positive rows"):
+        chosen = choose_threshold(y, p, LeastCost(np.ones(44), 3.0))
+    np.testing.assert_array_equal(p >= chosen, p > 0.25)
+
+
+@pytest.mark.parametrize(
+    ("costs", "message"),
+    [
+        (
+            (np.ones(3), 1.0),
+            "false_positive has the costs of 3 rows, but there are 250",
+        ),
+        ((1.0, np.ones((250, 1))), r"false_negative must be one .* shape \(250, 1\)"),
+        ((1.0, [1.0, np.nan]), "false_negative must be a finite cost, however: nan"),
+        ((1.0, "high"), "false_negative must be a finite cost, however: 'high'"),
+    ],
+)
+def test_wrong_costs_of_rows_are_named(costs, message):
+    y, p = rows(250)
+    with pytest.raises(ValueError, match=message):
+        choose_threshold(y, p, LeastCost(*costs))
+
+
+def test_counts_cannot_add_costs_of_rows(held_out):
+    y, p = held_out
+    _, counts = threshold_counts(p, y.astype(float), 1.0 - y)
+    with pytest.raises(ValueError, match="use choose_threshold"):
+        LeastCost(np.ones(len(y)), 1.0)(counts)
+
+
 def test_few_positives_leave_it_to_the_probabilities():
     """Which lose less than the best threshold of the labels, on further rows."""
     y_test, p_test = rows(40_000, seed=99)

@@ -741,3 +741,9 @@ def test_build_loss_rejects_other_criteria(criterion, message):
 def test_build_loss_rejects_an_instance():
     with pytest.raises(ValueError, match="not an instance of CrossEntropyLoss"):
         build_loss(nn.CrossEntropyLoss(), {}, 2)
+
+
+@pytest.mark.parametrize("number", [np.float64(1.5), np.float32(1.5), np.int64(2)])
+def test_gamma_may_be_a_number_of_numpy(number):
+    """As those of a grid by ``np.linspace``, or of a random search."""
+    assert Focal(gamma=number).gamma.item() == float(number)

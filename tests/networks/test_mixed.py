@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 
 import numpy as np
@@ -162,3 +163,20 @@ def test_gap_in_further_rows_is_seen_or_counts_as_the_mean(gaps, n_members):
     np.testing.assert_allclose(
         clf.predict_proba(few), clf.predict_proba(mean), atol=0.02
     )
+
+
+@pytest.mark.parametrize("module", ["mlp", "resnet", "linear"])
+def test_members_may_have_indicators_of_gaps_that_others_lack(module):
+    """Of nine gaps one member sees five or more, the other fewer."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(240, 2)), (rng.random(240) < 0.3).astype(int)
+    X[:9, 0] = np.nan
+    clf = BalancedNeuralClassifier(
+        module, n_members=2, max_epochs=2, optimizer="adamw", random_state=0
+    ).fit(X, y)
+    assert len({member.prepared_width for member in clf.module_.members}) == 2
+    whole = clf.predict_proba(X)
+    by_row = np.concatenate([clf.predict_proba(row[None]) for row in X[:20]])
+    np.testing.assert_allclose(whole[:20], by_row, rtol=1e-5)
+    again = pickle.loads(pickle.dumps(clf)).predict_proba(X)
+    np.testing.assert_array_equal(again, whole)

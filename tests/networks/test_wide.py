@@ -149,3 +149,29 @@ def test_warning_about_many_parameters_tells_what_makes_them_fewer(monkeypatch):
         warnings.simplefilter("error")
         TabularMLP(600, 2, n_members=4)
         TabularMLP(600, 2, n_members=8, hidden_sizes=(32, 64))
+
+
+def test_columns_of_two_values_leave_numbers_their_functions():
+    """A table and its one-hot version have the same network."""
+    rng = np.random.default_rng(0)
+    numbers, levels = rng.normal(size=(600, 3)), rng.integers(0, 200, 600)
+    y = (numbers[:, 0] + rng.normal(size=600) > 1).astype(int)
+    one_hot = np.hstack([numbers, np.eye(200)[levels]])
+    one_hot = one_hot[:, one_hot.std(axis=0) > 0]
+    raw, encoded = (TabularMLP(X.shape[1], 2) for X in (numbers, one_hot))
+    assert encoded.n_channels < raw.n_channels  # as long as all may be numbers
+    weight = np.ones(600)
+    raw.initialize_from(numbers, y, weight)
+    encoded.initialize_from(one_hot, y, weight)
+    assert (encoded.n_channels, encoded.n_waves) == (raw.n_channels, raw.n_waves)
+    assert encoded.input.n_bins == raw.input.n_bins
+    assert encoded.embedding.shape == raw.embedding.shape
+
+
+def test_very_many_columns_of_two_values_are_counted():
+    rng = np.random.default_rng(0)
+    words = (rng.random((400, 700)) < 0.1).astype(float)
+    X = np.hstack([rng.normal(size=(400, 3)), words])
+    net = TabularMLP(X.shape[1], 2)
+    net.initialize_from(X, rng.integers(0, 2, 400), np.ones(400))
+    assert net.n_channels == 0

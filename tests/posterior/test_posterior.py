@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pandas as pd
@@ -530,6 +531,36 @@ def test_cheapest_class_breaks_ties_by_probability(scale, rng):
     )
 
 
+@pytest.mark.parametrize("leading", [(30,), (5, 6)])
+def test_cheapest_class_takes_costs_of_each_row(leading, rng):
+    probabilities = rng.dirichlet(np.ones(3), size=leading)
+    costs = rng.normal(size=(*leading, 3, 3))
+    decisions = cheapest_class(probabilities, costs)
+    for row in np.ndindex(leading):
+        alone = cheapest_class(probabilities[row][None], costs[row])
+        assert decisions[row] == alone.item()
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_cheapest_class_of_equal_rows_is_that_of_one_matrix(n_classes, rng):
+    probabilities = rng.dirichlet(np.ones(n_classes), size=500)
+    costs = rng.normal(size=(n_classes, n_classes))
+    np.testing.assert_array_equal(
+        cheapest_class(probabilities, np.broadcast_to(costs, (500, *costs.shape))),
+        cheapest_class(probabilities, costs),
+    )
+
+
+def test_cheapest_class_of_rows_breaks_ties_by_probability():
+    costs = np.array([[[0, 0.1], [0.9, 0]], [[0, 0.9], [0.1, 0]]])
+    assert cheapest_class([[0.9, 0.1], [0.1, 0.9]], costs).tolist() == [0, 1]
+
+
+def test_cheapest_class_rejects_costs_of_other_rows():
+    with pytest.raises(ValueError, match=r"or shape \(3, 2, 2\), .* shape \(4, 2, 2\)"):
+        cheapest_class([0.1, 0.2, 0.3], np.ones((4, 2, 2)))
+
+
 @pytest.mark.parametrize(
     ("costs", "message"),
     [
@@ -573,16 +604,66 @@ def test_resolve_costs_takes_labels_of_any_kind(labels):
     assert not resolved.diagonal().any()
 
 
-def test_resolve_costs_may_name_absent_labels_but_not_leave_out_an_error():
-    """A fold may lack a class; a typo is an error."""
-    costs = {("no", "yes"): 1, ("yes", "no"): 9, ("no", "maybe"): 3}
-    assert resolve_costs(costs, CLASSES).tolist() == [[0, 1], [9, 0]]
+def test_resolve_costs_may_hold_those_of_an_absent_class():
+    """A fold may lack a class, all whose errors have costs."""
+    costs = dict.fromkeys(itertools.permutations(["no", "yes", "maybe"], 2), 3)
+    costs |= {("yes", "no"): 9, ("maybe", "maybe"): -1}
+    assert resolve_costs(costs, CLASSES).tolist() == [[0, 3], [9, 0]]
+
+
+@pytest.mark.parametrize(
+    "pair", [("no", "maybe"), ("Yes", "Yes"), "yes", ("yes", "no", "no")]
+)
+def test_resolve_costs_names_labels_that_do_not_exist(pair):
+    costs = {("no", "yes"): 1, ("yes", "no"): 9, pair: -5}
+    with pytest.raises(ValueError, match=re.escape(f"has costs for {pair!r}, but")):
+        resolve_costs(costs, CLASSES)
+
+
+def test_resolve_costs_names_a_label_that_replaces_another():
     message = (
         r"cost_matrix leaves out the pairs \('yes', 'no'\) of \(true label, predicted "
         r"label\).* No pair of labels of y is \('yes', 'on'\)"
     )
     with pytest.raises(ValueError, match=message):
         resolve_costs({("no", "yes"): 1, ("yes", "on"): 9}, CLASSES)
+
+
+@pytest.mark.parametrize(
+    "as_array", [list, np.array, pd.Series, pl.Series], ids=lambda f: f.__module__
+)
+def test_resolve_costs_takes_arrays_of_rows_by_pair(as_array):
+    costs = {("no", "yes"): 5, ("yes", "no"): as_array([20, 300, 1])}
+    costs["yes", "yes"] = as_array([-1.0, -2.0, -3.0])
+    resolved = resolve_costs(costs, CLASSES, n_rows=3)
+    assert resolved.tolist() == [
+        [[0, 5], [20, -1]],
+        [[0, 5], [300, -2]],
+        [[0, 5], [1, -3]],
+    ]
+
+
+def test_resolve_costs_of_rows_may_be_one_matrix():
+    by_pair = {("no", "yes"): 1, ("yes", "no"): 9}
+    for costs in (by_pair, [[0, 1], [9, 0]], cost_frame(["no", "yes"])):
+        np.testing.assert_array_equal(
+            resolve_costs(costs, CLASSES, n_rows=7), resolve_costs(costs, CLASSES)
+        )
+
+
+@pytest.mark.parametrize(
+    ("cost", "n_rows", "message"),
+    [
+        ([1, 2], 3, r"\('no', 'yes'\)\] must be .* each of the 3 rows, .* \(2,\)"),
+        ([[1], [2]], 2, r"each of the 2 rows, but has shape \(2, 1\)"),
+        ([1, 2], None, r"argument of predict\(X, cost_matrix=\), but has shape \(2,\)"),
+        ("high", 3, r"cost_matrix\[\('no', 'yes'\)\]='high' must be a number"),
+        ([1, np.nan], 2, r"finite costs, but holds nan at \[1, 0, 1\]"),
+    ],
+)
+def test_resolve_costs_rejects_costs_of_rows(cost, n_rows, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_costs({("no", "yes"): cost, ("yes", "no"): 9}, CLASSES, n_rows)
 
 
 def cost_frame(index, columns=None):

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from imbalnet import BalancedNeuralClassifier, imbalance_report
 from imbalnet.decisions import choose_threshold
 from imbalnet.metrics import bootstrap_interval, calibration_error
-from imbalnet.report import HeldOut, ImbalanceReport
+from imbalnet.report import ImbalanceReport, ScoredRows
 from imbalnet.report.resampled import resampled_figures
 
 LABELS = {
@@ -175,7 +175,7 @@ def test_resampled_figures_are_those_of_repeated_rows(data, request):
     y, p = request.getfixturevalue(data)
     y, p = np.resize(y, 200), np.resize(p.round(2), (200, *p.shape[1:]))
     p = p / p.sum(axis=1, keepdims=True) if p.ndim > 1 else p
-    rows = HeldOut.read(y, p, np.unique(y))
+    rows = ScoredRows.read(y, p, np.unique(y))
     counts = np.arange(200) % 3
 
     def once(*args, **kwargs):
@@ -290,7 +290,7 @@ def test_rows_of_weight_0_are_left_out(two):
 
 
 def test_one_class_alone_has_decisions_but_no_figures():
-    rows = HeldOut.read(np.zeros(30, int), np.full(30, 0.1), classes=[0, 1])
+    rows = ScoredRows.read(np.zeros(30, int), np.full(30, 0.1), classes=[0, 1])
     report = ImbalanceReport.of_rows(rows)
     assert report.figures == []
     assert decisions_of(report)["at 0.5"].accuracy == 1.0
@@ -321,7 +321,7 @@ def test_report_is_shown_as_text_html_and_frames(two):
         (lambda: imbalance_report([0, 1], [0.1, 0.2], level=95), "level=95"),
         (lambda: imbalance_report([0, 1], [0.1, 0.2], alerts=-1), "alerts=-1"),
         (
-            lambda: HeldOut.read([0, 7], [0.1, 0.2], classes=[0, 1]),
+            lambda: ScoredRows.read([0, 7], [0.1, 0.2], classes=[0, 1]),
             r"labels \[7\]",
         ),
     ],

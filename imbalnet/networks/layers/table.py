@@ -6,6 +6,7 @@ values, categories, and whether its gaps are frequent enough to tell something.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -200,7 +201,12 @@ class TableEncoding(nn.Module):
         return np.concatenate([of_levels, share > weight.sum() / 2])
 
     @torch.no_grad()
-    def initialize_from(self, X: Any, sample_weight: NDArray) -> None:
+    def initialize_from(
+        self,
+        X: Any,
+        sample_weight: NDArray,
+        bins_of: Callable[[int, int], int | str] | None = None,
+    ) -> None:
         """Take kinds of columns, scales, bins and levels from the training rows.
 
         Parameters
@@ -209,11 +215,17 @@ class TableEncoding(nn.Module):
             Training rows.
         sample_weight : ndarray of shape (n_rows,)
             Their weights.
+        bins_of : callable or None, default=None
+            Returns `n_bins` for the numbers of columns of numbers, and of two values.
         """
         categories = np.flatnonzero(self.sizes > 0)
         codes = dense(X[:, categories])
         self.one_hot.initialize_from(codes, sample_weight)
-        self._lay_out(*self._kinds(X, codes))
+        kinds = self._kinds(X, codes)
+        if bins_of is not None:
+            numbers, _, flags, *_ = kinds
+            self.n_bins = bins_of(len(numbers), len(flags))
+        self._lay_out(*kinds)
         self.levels.initialize_from(dense(X[:, self.of_embedded.cpu().numpy()]))
         self._set("is_common", self._common(X, sample_weight).astype(np.float64))
         numbers = X[:, self.of_numbers.cpu().numpy()]

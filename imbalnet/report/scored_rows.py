@@ -16,8 +16,8 @@ from imbalnet.posterior._checks import checked_probabilities
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """Rows that the model was not trained on.
+class ScoredRows:
+    """Rows with true classes and predicted probabilities.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class HeldOut:
         sample_weight: ArrayLike | None = None,
         called: ArrayLike | None = None,
         cost_matrix: Any = None,
-    ) -> HeldOut:
+    ) -> ScoredRows:
         """Validate rows; those of weight 0 are left out.
 
         Raises

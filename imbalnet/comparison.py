@@ -1,0 +1,526 @@
+"""Networks, levers, linear models and boosting on one table, in one call.
+
+:func:`compare` trains every model on the same splits and tells by how much each differs
+from the estimator's default. It is the only room above the estimator.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    matthews_corrcoef,
+)
+from sklearn.model_selection import ParameterGrid, StratifiedShuffleSplit, check_cv
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+
+from imbalnet._tables import ColumnRules, Columns, Reading, as_table
+from imbalnet._tables.features import read_matrix
+from imbalnet._tables.labels import as_codes, as_labels, sorted_classes
+from imbalnet._text import html_table, text_table
+from imbalnet.classifier import BalancedNeuralClassifier
+from imbalnet.metrics import macro_average_precision
+from imbalnet.posterior import resolve_prior, shift_probabilities
+from imbalnet.strategies import (
+    Difference,
+    StrategyComparisonDisplay,
+    paired_differences,
+    strategy_grid,
+    strategy_name,
+)
+from imbalnet.tables import check_table
+
+__all__ = ["Comparison", "compare"]
+
+DEFAULT = "imbalnet"
+TUNED = 'imbalnet, threshold="f1"'
+# Figures of a model, with their titles; of log-loss and seconds less is better.
+FIGURES = {
+    "average_precision": "AP",
+    "f1": "F1",
+    "mcc": "MCC",
+    "balanced_accuracy": "bal. acc.",
+    "log_loss": "log-loss",
+    "fit_seconds": "fit [s]",
+}
+_TEST_SHARE = 0.25
+_MOST_SEEDS = 2**31 - 1
+# Levels of a category that become columns of the linear model, and bins of boosting.
+_MOST_COLUMNS, _FEWEST_ROWS, _MOST_BINS = 30, 10, 200
+
+Scores = dict[str, dict[str, NDArray[np.float64]]]  # model -> figure -> splits
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What :func:`compare` found.
+
+    Printed, and in a notebook, it is a table of the models' mean figures, with the
+    difference in average precision to the default and its interval.
+
+    Attributes
+    ----------
+    scores : dict of str to dict of str to ndarray of shape (n_splits,)
+        For each model its "average_precision", "f1", "mcc", "balanced_accuracy",
+        "log_loss" and "fit_seconds" on each split.
+    class_prior : dict
+        Share of the rows of each label; the last label is the positive one of two.
+    n_rows : int
+        Rows of the table.
+    test_share : float
+        Share of the rows that a split tests on.
+    """
+
+    scores: Scores
+    class_prior: dict[Any, float]
+    n_rows: int
+    test_share: float
+
+    def differences(
+        self, figure: str = "average_precision", level: float = 0.95
+    ) -> dict[str, Difference]:
+        """Compare each model with the default on the same splits.
+
+        Parameters
+        ----------
+        figure : str, default="average_precision"
+            One of those in ``scores``.
+        level : float, default=0.95
+            Confidence level of each interval, see
+            :func:`~imbalnet.strategies.paired_differences`.
+
+        Returns
+        -------
+        dict of str to Difference
+            In the order of ``scores``.
+
+        Raises
+        ------
+        ValueError
+            If `figure` is unknown.
+        """
+        of_models = self._of_models(figure)
+        return paired_differences(
+            of_models, DEFAULT, test_share=self.test_share, level=level
+        )
+
+    def to_frame(self, level: float = 0.95) -> Any:
+        """Return all figures as a pandas frame.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Confidence level of each interval.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each model. Columns have two levels: the figure, and "mean",
+            "difference" (to the default), "low" and "high" (its interval).
+        """
+        import pandas as pd
+
+        columns = {
+            (figure, part): [getattr(d, part) for d in differences.values()]
+            for figure in FIGURES
+            for differences in [self.differences(figure, level)]
+            for part in ("mean", "difference", "low", "high")
+        }
+        frame = pd.DataFrame(columns, index=pd.Index(list(self.scores), name="model"))
+        frame.columns.names = "figure", None
+        return frame
+
+    def plot(self, figure: str = "average_precision", ax: Any = None) -> Any:
+        """Draw the differences to the default with intervals, the largest on top.
+
+        Parameters
+        ----------
+        figure : str, default="average_precision"
+            One of those in ``scores``; of log-loss and seconds less is better.
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        StrategyComparisonDisplay
+            With the axes as ``ax_`` and the figure as ``figure_``.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        return StrategyComparisonDisplay.from_scores(
+            self._of_models(figure),
+            test_share=self.test_share,
+            reference=DEFAULT,
+            metric=figure,
+        ).plot(ax)
+
+    def __str__(self) -> str:
+        table = text_table(self._cells(), numbers=True)
+        return "\n\n".join([self._headline, table, self._notes])
+
+    def _repr_html_(self) -> str:
+        return (
+            f"<p>{escape(self._headline)}</p>{html_table(self._cells())}"
+            f"<p>{escape(self._notes)}</p>"
+        )
+
+    def _of_models(self, figure: str) -> dict[str, NDArray[np.float64]]:
+        if figure not in FIGURES:
+            raise ValueError(f"figure={figure!r} must be one of {list(FIGURES)}.")
+        return {model: figures[figure] for model, figures in self.scores.items()}
+
+    def _cells(self) -> list[list[str]]:
+        titles = list(FIGURES.values())
+        differences = self.differences()
+        return [
+            ["", titles[0], "difference to the default", *titles[1:]],
+            *(
+                self._row(model, figures, differences[model])
+                for model, figures in self.scores.items()
+            ),
+        ]
+
+    def _row(
+        self, model: str, figures: dict[str, NDArray], difference: Difference
+    ) -> list[str]:
+        means = {name: values.mean() for name, values in figures.items()}
+        digits = {"log_loss": 4, "fit_seconds": 1}
+        cells = [f"{mean:.{digits.get(name, 3)}f}" for name, mean in means.items()]
+        gain = "" if model == DEFAULT else _signed(difference)
+        return [model, cells[0], gain, *cells[1:]]
+
+    @property
+    def _headline(self) -> str:
+        n_splits = len(self.scores[DEFAULT]["f1"])
+        classes = ", ".join(
+            f"{label!r} {share:.2%}" for label, share in self.class_prior.items()
+        )
+        return (
+            f"{self.n_rows:,} rows; classes: {classes}; {n_splits} splits, each with "
+            f"{self.test_share:.0%} of the rows for testing"
+        )
+
+    @property
+    def _notes(self) -> str:
+        shares = np.array(list(self.class_prior.values()))
+        constant = -(shares * np.log(shares)).sum()
+        chance = shares[-1] if len(shares) == 2 else shares.mean()
+        return (
+            "Means over the splits, with 95% intervals of differences in average "
+            f"precision (AP). Chance has AP {chance:.3f}; the class shares as "
+            f"probabilities have log-loss {constant:.4f}."
+        )
+
+
+def compare(
+    X: Any,
+    y: ArrayLike,
+    *,
+    models: str | Mapping[str, Any] = "quick",
+    network: BalancedNeuralClassifier | None = None,
+    cv: Any = None,
+    random_state: int | np.random.RandomState | None = None,
+    n_jobs: int | None = None,
+) -> Comparison:
+    """Compare the default network with levers, linear models and boosting.
+
+    Every model is trained and tested on the same splits of the table:
+
+    - "imbalnet", the default of :class:`~imbalnet.BalancedNeuralClassifier`, and the
+      same fit with its decisions at ``threshold="f1"`` (two classes);
+    - levers against imbalance from :func:`~imbalnet.strategies.strategy_grid`;
+    - :class:`~sklearn.linear_model.LogisticRegression` on standardised numbers and
+      one-hot categories, plain and with balanced class weights;
+    - :class:`~sklearn.ensemble.HistGradientBoostingClassifier` on numbers and
+      categories, plain and with balanced class weights;
+    - models of your own.
+
+    Parameters
+    ----------
+    X : {array-like, data frame} of shape (n_rows, n_features)
+        The raw table, with words, categories and gaps.
+    y : array-like of shape (n_rows,)
+        Labels of any sortable kind. Of two, the second is the positive class.
+    models : {"quick", "all"} or dict, default="quick"
+        "quick" has one lever of each kind, "all" the whole grid. A dict of names and
+        estimators adds these to the quick ones; they are given the rows of X as they
+        are, and labels as codes from 0.
+    network : BalancedNeuralClassifier, default=None
+        Another default, such as ``BalancedNeuralClassifier(preset="quick")``, to which
+        the levers are applied. Its `categorical_features` hold for all models.
+    cv : int, splitter, iterable of (train, test) or None, default=None
+        The splits. None is stratified splits at random, each testing on a quarter of
+        the rows: 5 of them, 3 from 5,000 rows on, 2 from 20,000 rows on.
+    random_state : int, RandomState instance or None, default=None
+        Seeds splits and models.
+    n_jobs : int or None, default=None
+        Splits that are worked on at the same time, by joblib.
+
+    Returns
+    -------
+    Comparison
+        Print it, or use ``to_frame()`` and ``plot()``.
+
+    Raises
+    ------
+    ValueError
+        If data or parameters are not usable, or if a model cannot be fitted; models of
+        your own are fitted first.
+
+    Notes
+    -----
+    Average precision (of several classes the mean of one-vs-rest) and log-loss judge
+    probabilities. For log-loss, those of balanced models are moved back to the data's
+    class shares (:func:`~imbalnet.posterior.shift_probabilities`). F1 (of several
+    classes the mean), MCC and balanced accuracy judge what each model predicts.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from imbalnet import compare
+    >>> X, y = make_classification(400, weights=[0.9], random_state=0)
+    >>> comparison = compare(X, y, cv=2, random_state=0)
+    >>> list(comparison.scores)[:3]
+    ['imbalnet', 'imbalnet, threshold="f1"', 'imbalnet: balanced, power=0.5']
+    >>> comparison.to_frame()["log_loss"].columns.tolist()
+    ['mean', 'difference', 'low', 'high']
+    """
+    labels = as_labels(y)
+    classes = sorted_classes(labels)
+    codes = as_codes(labels, classes).astype(np.intp)
+    check_consistent_length(X, codes)
+    seed = check_random_state(random_state).randint(_MOST_SEEDS)
+    network = BalancedNeuralClassifier() if network is None else network
+    candidates = _models(models, network, X, codes)
+    splits = list(_splitter(cv, codes, seed).split(np.zeros(len(codes)), codes))
+    _check_splits(splits, codes, len(classes))
+    of_splits = Parallel(n_jobs=n_jobs)(
+        delayed(_run_split)(candidates, X, codes, split, (seed + i) % _MOST_SEEDS)
+        for i, split in enumerate(splits)
+    )
+    shares = np.bincount(codes) / len(codes)
+    prior = dict(zip(classes.tolist(), shares.tolist(), strict=True))
+    share = np.mean([len(test) / (len(train) + len(test)) for train, test in splits])
+    return Comparison(_stacked(of_splits), prior, len(codes), float(share))
+
+
+# -- splits ----------------------------------------------------------------------------
+
+
+def _splitter(cv: Any, codes: NDArray[np.intp], seed: int) -> Any:
+    if cv is not None:
+        return check_cv(cv, codes, classifier=True)
+    n_rows = len(codes)
+    n_splits = 5 if n_rows < 5_000 else 3 if n_rows < 20_000 else 2
+    return StratifiedShuffleSplit(n_splits, test_size=_TEST_SHARE, random_state=seed)
+
+
+def _check_splits(splits: list[Any], codes: NDArray[np.intp], n_classes: int) -> None:
+    if not splits:
+        raise ValueError("cv has no splits.")
+    for i, (train, _) in enumerate(splits):
+        absent = np.setdiff1d(np.arange(n_classes), codes[train])
+        if len(absent):
+            raise ValueError(
+                f"split {i} has no training rows of {len(absent)} of the classes: use "
+                "fewer folds, or leave classes of few rows out."
+            )
+
+
+# -- models ----------------------------------------------------------------------------
+
+
+def _models(
+    models: str | Mapping[str, Any],
+    network: BalancedNeuralClassifier,
+    X: Any,
+    codes: NDArray,
+) -> dict[str, Any]:
+    """Build all models; those of the user come last."""
+    own = dict(models) if isinstance(models, Mapping) else {}
+    if not isinstance(models, Mapping) and models not in ("quick", "all"):
+        raise ValueError(
+            f"models={models!r} must be 'quick', 'all', or a dict of estimators."
+        )
+    # all decide as predict_proba says, so that TUNED differs by its threshold only
+    plain = clone(network).set_params(target_prior="train", threshold=None)
+    grid = strategy_grid(codes, X, size="full" if models == "all" else "short")
+    levers = {
+        f"{DEFAULT}: {strategy_name(params)}": clone(plain).set_params(**params)
+        for params in list(ParameterGrid(grid))[1:]
+    }
+    built_in = {DEFAULT: plain, **levers, **_peers(X, network.categorical_features)}
+    taken = sorted(set(own) & {*built_in, TUNED})
+    if taken:
+        raise ValueError(f"models has names that are taken: {taken}.")
+    return {**built_in, **own}
+
+
+def _peers(X: Any, categorical_features: Any) -> dict[str, Any]:
+    """Build linear models and boosting behind what they need for raw columns."""
+    kinds = check_table(X, categorical_features=categorical_features).columns
+    categories = [i for i, column in enumerate(kinds) if column.kind == "category"]
+    numbers = [i for i in range(len(kinds)) if i not in categories]
+    one_hot = OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        min_frequency=_FEWEST_ROWS,
+        max_categories=_MOST_COLUMNS,
+        sparse_output=False,
+    )
+    fill = SimpleImputer(strategy="median", keep_empty_features=True)
+    linear = make_column_transformer(
+        (make_pipeline(fill, StandardScaler()), numbers), (one_hot, categories)
+    )
+    codes = OrdinalEncoder(
+        handle_unknown="use_encoded_value",
+        unknown_value=np.nan,
+        max_categories=_MOST_BINS,
+    )
+    binned = make_column_transformer((codes, categories), ("passthrough", numbers))
+    reader, places = _TableReader(categorical_features), list(range(len(categories)))
+    return {
+        name + suffix: make_pipeline(reader, encoder, make(weight))
+        for name, encoder, make in (
+            ("LogisticRegression", linear, _linear),
+            ("HistGradientBoosting", binned, lambda w: _boosting(w, places)),
+        )
+        for suffix, weight in (("", None), (", balanced", "balanced"))
+    }
+
+
+def _linear(class_weight: str | None) -> Any:
+    return LogisticRegression(max_iter=2_000, class_weight=class_weight)
+
+
+def _boosting(class_weight: str | None, categories: list[int]) -> Any:
+    return HistGradientBoostingClassifier(
+        class_weight=class_weight, categorical_features=categories or None
+    )
+
+
+class _TableReader(TransformerMixin, BaseEstimator):
+    """Reads raw tables as the network does: numbers with gaps, codes of categories."""
+
+    columns_: Columns
+
+    def __init__(self, categorical_features: Any) -> None:
+        self.categorical_features = categorical_features
+
+    def fit(self, X: Any, y: Any = None) -> _TableReader:
+        """Find the levels of the categories."""
+        del y
+        rules = ColumnRules(self.categorical_features, missing=True, infinite=True)
+        self.columns_ = self._matrix(X, rules)[1]
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Return a matrix; infinite values are missing."""
+        matrix = np.asarray(self._matrix(X, self.columns_)[0])
+        return np.where(np.isinf(matrix), np.nan, matrix)
+
+    def _matrix(self, X: Any, columns: ColumnRules | Columns) -> tuple[Any, Columns]:
+        reading = Reading(columns, np.float64, "compare")
+        return read_matrix(as_table(X, reading), reading)
+
+
+# -- one split -------------------------------------------------------------------------
+
+
+def _run_split(
+    models: dict[str, Any], X: Any, codes: NDArray, split: Any, seed: int
+) -> Scores:
+    """Fit and score all models on one split, the last one first, since it may fail."""
+    train, test = split
+    X_train, X_test = _safe_indexing(X, train), _safe_indexing(X, test)
+    prior = np.bincount(codes[train]) / len(train)
+    scores: Scores = {}
+    for name, prototype in reversed(models.items()):
+        model, start = _seeded(clone(prototype), seed), time.perf_counter()
+        try:
+            model.fit(X_train, codes[train])
+        except Exception as error:
+            raise ValueError(f"{name!r} could not be fitted: {error}") from error
+        seconds = {"fit_seconds": np.array(time.perf_counter() - start)}
+        scored = _scored(model, X_test, codes[test], prior)
+        if name == DEFAULT and len(prior) == 2:
+            model.set_params(threshold="f1")  # read at prediction time
+            decided = _scored(model, X_test, codes[test], prior)
+            scores[TUNED] = {**decided, **seconds}
+        scores[name] = {**scored, **seconds}
+    return dict(reversed(scores.items()))
+
+
+def _seeded(model: Any, seed: int) -> Any:
+    """Set every ``random_state`` that is None."""
+    unset = [
+        name
+        for name, value in model.get_params().items()
+        if value is None and name.split("__")[-1] == "random_state"
+    ]
+    return model.set_params(**dict.fromkeys(unset, seed))
+
+
+def _scored(
+    model: Any, X: Any, codes: NDArray, prior: NDArray[np.float64]
+) -> dict[str, NDArray]:
+    probabilities, predicted = model.predict_proba(X), model.predict(X)
+    average = "binary" if len(prior) == 2 else "macro"
+    honest = shift_probabilities(probabilities, _learned_prior(model, prior), prior)
+    figures = {
+        "average_precision": macro_average_precision(codes, probabilities),
+        "f1": f1_score(codes, predicted, average=average, zero_division=0.0),
+        "mcc": matthews_corrcoef(codes, predicted),
+        "balanced_accuracy": balanced_accuracy_score(codes, predicted),
+        "log_loss": log_loss(codes, honest, labels=np.arange(len(prior))),
+    }
+    return {name: np.array(value, dtype=float) for name, value in figures.items()}
+
+
+def _learned_prior(model: Any, prior: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the class distribution that a model's probabilities hold for."""
+    model = getattr(model, "best_estimator_", model)
+    last = model[-1] if hasattr(model, "steps") else model
+    if isinstance(last, BalancedNeuralClassifier):
+        target = resolve_prior(last.target_prior, last.classes_, last.class_prior_)
+        return last.effective_prior_ if target is None else target
+    if getattr(last, "class_weight", None) == "balanced":
+        return np.full(len(prior), 1 / len(prior))
+    return prior
+
+
+def _stacked(of_splits: list[Scores]) -> Scores:
+    return {
+        name: {
+            figure: np.array([scores[name][figure] for scores in of_splits])
+            for figure in FIGURES
+        }
+        for name in of_splits[0]
+    }
+
+
+# -- text ------------------------------------------------------------------------------
+
+
+def _signed(difference: Difference) -> str:
+    low, high = difference.low, difference.high
+    return f"{difference.difference:+.3f} [{low:+.3f}, {high:+.3f}]"

@@ -1,0 +1,130 @@
+"""Sets of classes that hold the true one as often as asked, by held-out rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from imbalnet._checks import and_more, checked_number
+from imbalnet._warn import warn
+from imbalnet.posterior._checks import checked_probabilities
+
+
+def conformal_thresholds(
+    y_true: ArrayLike,
+    probabilities: ArrayLike,
+    alpha: float = 0.1,
+    *,
+    classes: ArrayLike | None = None,
+) -> NDArray[np.float64]:
+    """Compute the probabilities from which on classes are in a prediction set.
+
+    ``predict_proba(X) >= thresholds`` tells which classes each row may be of. Of the
+    rows of each class, frequent or rare, a share of at least ``1 - alpha`` has the true
+    class in its set, whatever the quality of the probabilities. This is conformal
+    prediction by class ("label-conditional", "Mondrian") [1]_: the threshold of a class
+    with n held-out rows is the ``floor(alpha * (n + 1))``-th smallest of their
+    probabilities of this class.
+
+    The share is an expectation over held-out and further rows that are exchangeable
+    within a class. Class frequencies may change, and `target_prior` too, if both
+    probabilities are under the same one. With ``oof_proba_``, held-out rows have the
+    probabilities of one member and further rows those of all, so that the guarantee is
+    not exact; these are mostly the better ones, and the share is above ``1 - alpha``.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_rows,)
+        Labels.
+    probabilities : array-like of shape (n_rows, n_classes) or (n_rows,)
+        Held-out probabilities, such as ``oof_proba_``. A single axis holds those of the
+        second of two classes.
+    alpha : float, default=0.1
+        Share of the rows of each class whose set may lack their class.
+    classes : array-like of shape (n_classes,), default=None
+        Labels in the order of the columns; None is the sorted labels of `y_true`.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        The lowest probability with which each class is in a set. It is 0, so that the
+        class is in all sets, if it has fewer than ``1 / alpha - 1`` rows.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit together, if `probabilities` does not hold
+        probabilities, if a label is not in `classes`, or if `alpha` does not lie
+        between 0 and 1.
+
+    Warns
+    -----
+    UserWarning
+        If a class has too few rows for a threshold.
+
+    See Also
+    --------
+    choose_threshold : A threshold for decisions between two classes.
+
+    References
+    ----------
+    .. [1] Vovk, Gammerman, Shafer, "Algorithmic learning in a random world", Springer,
+       2005.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.decisions import conformal_thresholds
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.2, 2.0, size=20_000)
+    >>> y = (rng.random(20_000) < p).astype(int)
+    >>> p, y, p_new, y_new = p[:10_000], y[:10_000], p[10_000:], y[10_000:]
+    >>> thresholds = conformal_thresholds(y, p, alpha=0.1)
+    >>> sets = np.column_stack([1 - p_new, p_new]) >= thresholds
+    >>> [round(float(sets[y_new == c, c].mean()), 2) for c in (0, 1)]
+    [0.9, 0.9]
+    """
+    labels, rows = column_or_1d(y_true), checked_probabilities(probabilities)
+    alpha = checked_number("alpha", alpha, 0.0, 1.0, open_low=True)
+    check_consistent_length(labels, rows)
+    columns = _checked_columns(labels, rows, classes)
+    of_classes = [np.sort(rows[labels == label, k]) for k, label in enumerate(columns)]
+    ranks = [_rank(len(of_class), alpha) for of_class in of_classes]
+    few = columns[np.array(ranks) == 0]
+    if len(few):
+        warn(
+            f"All sets hold the classes {_listed(few)}: each has fewer than the "
+            f"{int(np.ceil(1 / alpha - 1))} rows that alpha={alpha:g} takes."
+        )
+    pairs = zip(of_classes, ranks, strict=True)
+    return np.array([of_class[rank - 1] if rank else 0.0 for of_class, rank in pairs])
+
+
+def _rank(n_rows: int, alpha: float) -> int:
+    """Return which of the ascending probabilities is the threshold; 0 is none."""
+    rounding = 1e-9
+    return int(alpha * (n_rows + 1) + rounding)
+
+
+def _checked_columns(
+    labels: NDArray, rows: NDArray, classes: ArrayLike | None
+) -> NDArray:
+    """Return the labels of the columns, or raise."""
+    columns = np.unique(labels) if classes is None else column_or_1d(classes)
+    if rows.shape[1:] != columns.shape:
+        raise ValueError(
+            f"probabilities have shape {rows.shape}, but there are {len(columns)} "
+            f"classes: {_listed(columns)}. Give classes, in the order of the columns."
+        )
+    unknown = np.setdiff1d(labels, columns)
+    if len(unknown):
+        raise ValueError(
+            f"y_true has labels that are not in classes: {_listed(unknown)}; known are "
+            f"{_listed(columns)}."
+        )
+    return columns
+
+
+def _listed(labels: NDArray) -> str:
+    return and_more([repr(label) for label in labels.tolist()], 6)

@@ -1,0 +1,15 @@
+"""Which lever on my data: candidates for a search, and what the search found."""
+
+from imbalnet.strategies.differences import Difference, paired_differences
+from imbalnet.strategies.display import StrategyComparisonDisplay
+from imbalnet.strategies.grid import strategy_distributions, strategy_grid
+from imbalnet.strategies.names import strategy_name
+
+__all__ = [
+    "Difference",
+    "StrategyComparisonDisplay",
+    "paired_differences",
+    "strategy_distributions",
+    "strategy_grid",
+    "strategy_name",
+]

@@ -1,0 +1,129 @@
+"""Differences of scores on the same splits, with intervals for overlapping splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t as student_t
+
+from imbalnet._checks import checked_share
+
+
+class Difference(NamedTuple):
+    """Mean score of a candidate, and its mean difference to a reference.
+
+    Attributes
+    ----------
+    mean : float
+        Mean score over the splits that have one.
+    difference : float
+        Mean over the splits that have a score of both.
+    low, high : float
+        Bounds of the confidence interval of the difference; NaN with fewer than two
+        splits.
+    n_splits : int
+        Splits that have a score of both.
+    """
+
+    mean: float
+    difference: float
+    low: float
+    high: float
+    n_splits: int
+
+    def __str__(self) -> str:
+        """Return the difference and its interval as text."""
+        return f"{self.difference:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"
+
+
+def paired_differences(
+    scores: Mapping[str, ArrayLike],
+    reference: str,
+    *,
+    test_share: float,
+    level: float = 0.95,
+) -> dict[str, Difference]:
+    """Compare candidates with one of them, on the same splits of the data.
+
+    Scores vary more from split to split than from candidate to candidate, so that
+    differences on the same split are compared. The interval is that of a paired t-test
+    with the correction of Nadeau and Bengio [1]_: training sets of different splits
+    share rows, so the variance of the mean over n splits is
+    ``(1 / n + n_test / n_train) * variance`` instead of ``variance / n``.
+
+    Parameters
+    ----------
+    scores : dict of str to array-like of shape (n_splits,)
+        Scores of each candidate; NaN where a fit failed.
+    reference : str
+        The candidate that the others are compared with.
+    test_share : float
+        Share of the rows that a split tests on, such as 0.2 for five folds.
+    level : float, default=0.95
+        Confidence level of each interval.
+
+    Returns
+    -------
+    dict of str to Difference
+        In the order of `scores`; the difference of the reference to itself is 0.
+
+    Raises
+    ------
+    ValueError
+        If the candidates do not have as many scores each, if `reference` is none of
+        them, or if a share is not between 0 and 1.
+
+    Notes
+    -----
+    The intervals hold for one comparison each. The best of many candidates looks better
+    than it is; test it on rows that no search has seen.
+
+    References
+    ----------
+    .. [1] Nadeau, Bengio, "Inference for the Generalization Error", Machine Learning
+       52, 2003.
+
+    Examples
+    --------
+    >>> from imbalnet.strategies import paired_differences
+    >>> scores = {"plain": [0.50, 0.61, 0.43], "focal": [0.52, 0.62, 0.46]}
+    >>> print(paired_differences(scores, "plain", test_share=0.2)["focal"])
+    +0.0200 [-0.0129, +0.0529]
+    """
+    test_share = checked_share("test_share", test_share)
+    level = checked_share("level", level)
+    if not (0 < test_share < 1 and 0 < level < 1):
+        raise ValueError(
+            f"{test_share=} and {level=} must lie between 0 and 1, without these."
+        )
+    if reference not in scores:
+        raise ValueError(f"reference={reference!r} must be one of {list(scores)}.")
+    values = {n: np.asarray(v, dtype=np.float64) for n, v in scores.items()}
+    shapes = {array.shape for array in values.values()}
+    if len(shapes) > 1 or len(next(iter(shapes))) != 1:
+        raise ValueError(
+            "scores must have one score of each split for every candidate, but have "
+            f"the shapes {sorted(shapes)}."
+        )
+    base, overlap = values[reference], test_share / (1 - test_share)
+    return {n: _difference(v, base, overlap, level) for n, v in values.items()}
+
+
+def _difference(
+    values: NDArray[np.float64], base: NDArray[np.float64], overlap: float, level: float
+) -> Difference:
+    is_scored = ~np.isnan(values)
+    mean = float(values[is_scored].mean()) if is_scored.any() else np.nan
+    gains = (values - base)[is_scored & ~np.isnan(base)]
+    n_splits = len(gains)
+    if not n_splits:
+        return Difference(mean, np.nan, np.nan, np.nan, 0)
+    gain = float(gains.mean())
+    if n_splits == 1:
+        return Difference(mean, gain, np.nan, np.nan, 1)
+    error = gains.std(ddof=1) * np.sqrt(1 / n_splits + overlap)
+    half = float(student_t.ppf((1 + level) / 2, n_splits - 1) * error)
+    return Difference(mean, gain, gain - half, gain + half, n_splits)

@@ -1,0 +1,334 @@
+"""What a search over strategies found: differences with intervals, and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from imbalnet.strategies.differences import Difference, paired_differences
+from imbalnet.strategies.names import PLAIN, unique_names
+
+_COLOUR = "#0072B2"  # blue and grey of Okabe and Ito
+# Share of the rows that scikit-learn's shuffled splits test on by default.
+_SHUFFLED_TEST_SHARE = 0.1
+
+
+class StrategyComparisonDisplay:
+    """Differences of candidates to a reference, on the same splits.
+
+    Use :meth:`from_cv_results` or :meth:`from_scores`, then :meth:`plot` or
+    :meth:`to_frame`.
+
+    Parameters
+    ----------
+    differences : dict of str to Difference
+        Differences of the candidates, see
+        :func:`~imbalnet.strategies.paired_differences`.
+    reference : str
+        The candidate that they are differences to.
+    metric : str, default="score"
+        What the scores are, for the axis.
+    level : float, default=0.95
+        Confidence level of the intervals.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        The axes, after ``plot``.
+    figure_ : matplotlib.figure.Figure
+        Their figure.
+    errorbar_ : matplotlib.container.ErrorbarContainer
+        Points and intervals.
+
+    See Also
+    --------
+    strategy_grid : Candidates for a search.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from imbalnet.strategies import StrategyComparisonDisplay
+    >>> X, y = make_classification(1000, weights=[0.9], random_state=0)
+    >>> search = GridSearchCV(
+    ...     LogisticRegression(),
+    ...     {"class_weight": [None, "balanced"]},
+    ...     scoring="average_precision",
+    ... ).fit(X, y)
+    >>> display = StrategyComparisonDisplay.from_cv_results(search)
+    >>> display.reference
+    'plain'
+    >>> print(display.differences["balanced"])
+    -0.0067 [-0.0349, +0.0214]
+    """
+
+    def __init__(
+        self,
+        differences: dict[str, Difference],
+        *,
+        reference: str,
+        metric: str = "score",
+        level: float = 0.95,
+    ) -> None:
+        self.differences = differences
+        self.reference = reference
+        self.metric = metric
+        self.level = level
+
+    @classmethod
+    def from_cv_results(
+        cls,
+        search: Any,
+        *,
+        metric: str | None = None,
+        reference: str | None = None,
+        iteration: int | None = None,
+        test_share: float | None = None,
+        level: float = 0.95,
+    ) -> StrategyComparisonDisplay:
+        """Compare the candidates of a fitted search.
+
+        Nothing is drawn: call :meth:`plot`.
+
+        Parameters
+        ----------
+        search : fitted search
+            Any of scikit-learn's, such as ``GridSearchCV``, ``RandomizedSearchCV`` or
+            ``HalvingGridSearchCV``.
+        metric : str, default=None
+            Which score, if the search has several; None is the one of ``refit``.
+        reference : str, default=None
+            Name of the candidate that the others are compared with, see
+            :func:`~imbalnet.strategies.strategy_name`. None is "plain", or the
+            candidate with the best mean score if that one is not there or failed.
+        iteration : int, default=None
+            Which iteration of a halving search; None is the last. Scores of different
+            iterations do not compare, since fits have different resources.
+        test_share : float, default=None
+            Share of the rows that a split tests on; None takes it from ``search.cv``.
+        level : float, default=0.95
+            Confidence level of the intervals.
+
+        Returns
+        -------
+        StrategyComparisonDisplay
+            The differences.
+
+        Raises
+        ------
+        ValueError
+            If the search has no such metric, reference or iteration, if no candidate
+            has a score, or if `test_share` is needed.
+        """
+        results = search.cv_results_
+        metric = _metric_of(search) if metric is None else metric
+        rows = _rows_of_iteration(results, iteration)
+        names = unique_names(results["params"][row] for row in rows)
+        of_splits = _split_scores(search, metric)[rows]
+        is_named = metric == "score" and isinstance(search.scoring, str)
+        return cls.from_scores(
+            dict(zip(names, of_splits, strict=True)),
+            test_share=_test_share(search) if test_share is None else test_share,
+            reference=reference,
+            metric=search.scoring if is_named else metric,
+            level=level,
+        )
+
+    @classmethod
+    def from_scores(
+        cls,
+        scores: Mapping[str, ArrayLike],
+        *,
+        test_share: float,
+        reference: str | None = None,
+        metric: str = "score",
+        level: float = 0.95,
+    ) -> StrategyComparisonDisplay:
+        """Compare candidates by their scores on the same splits.
+
+        Parameters
+        ----------
+        scores : dict of str to array-like of shape (n_splits,)
+            Scores of each candidate; NaN where a fit failed.
+        test_share : float
+            Share of the rows that a split tests on, such as 0.2 for five folds.
+        reference : str, default=None
+            The candidate that the others are compared with. None is "plain", or the one
+            with the best mean score if that one is not there or failed.
+        metric : str, default="score"
+            What the scores are, for the axis.
+        level : float, default=0.95
+            Confidence level of the intervals.
+
+        Returns
+        -------
+        StrategyComparisonDisplay
+            The differences.
+
+        Raises
+        ------
+        ValueError
+            See :func:`~imbalnet.strategies.paired_differences`; or if no candidate has
+            a score.
+        """
+        reference = _reference(scores) if reference is None else reference
+        differences = paired_differences(
+            scores, reference, test_share=test_share, level=level
+        )
+        return cls(differences, reference=reference, metric=metric, level=level)
+
+    def to_frame(self) -> Any:
+        """Return the differences as a pandas frame, the highest mean first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by the names of the candidates, with the columns ``mean``,
+            ``difference``, ``low``, ``high`` and ``n_splits``.
+        """
+        import pandas as pd
+
+        index = pd.Index(list(self.differences), name="strategy")
+        frame = pd.DataFrame(list(self.differences.values()), index=index)
+        return frame.sort_values("mean", ascending=False, kind="stable")
+
+    def plot(self, ax: Any = None) -> StrategyComparisonDisplay:
+        """Draw the differences with their intervals, the largest one on top.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        StrategyComparisonDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        names = sorted(self._drawn, key=lambda name: self.differences[name].difference)
+        ax = _new_axes(len(names)) if ax is None else ax
+        points = [self.differences[name] for name in names]
+        x = np.array([point.difference for point in points])
+        bounds = np.array([[point.low, point.high] for point in points])
+        self.errorbar_ = ax.errorbar(
+            x,
+            range(len(names)),
+            xerr=np.nan_to_num(np.abs(bounds - x[:, None]).T),
+            fmt="o",
+            color=_COLOUR,
+            ecolor="0.6",
+            capsize=2,
+        )
+        ax.axvline(0, color="0.3", lw=1, ls=":")
+        ax.set(
+            yticks=range(len(names)),
+            yticklabels=names,
+            ylim=(-0.6, len(names) - 0.4),
+            xlabel=f"Difference in {self.metric.replace('_', ' ')} to\n"
+            f"{self.reference!r} ({self.level:.0%} intervals)",
+        )
+        ax.spines[["top", "right"]].set_visible(False)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    @property
+    def _drawn(self) -> list[str]:
+        """Names of the candidates that have a difference."""
+        found = self.differences.items()
+        return [name for name, point in found if not np.isnan(point.difference)]
+
+
+def _new_axes(n_names: int) -> Any:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "plot needs matplotlib: install it (pip install matplotlib), or take the "
+            "numbers from to_frame()."
+        ) from error
+    height = 1.2 + 0.32 * n_names
+    return plt.subplots(figsize=(7.5, height), layout="constrained")[1]
+
+
+def _reference(scores: Mapping[str, ArrayLike]) -> str:
+    arrays = {name: np.asarray(values, float) for name, values in scores.items()}
+    means = {name: v.mean() for name, v in arrays.items() if not np.isnan(v).any()}
+    if PLAIN in means:
+        return PLAIN
+    if not means:
+        raise ValueError(
+            "no candidate has a score in every split. Fit with error_score='raise' to "
+            "see why fits fail, or name a reference."
+        )
+    return max(means, key=means.__getitem__)
+
+
+def _metric_of(search: Any) -> str:
+    if "mean_test_score" in search.cv_results_:
+        return "score"
+    if isinstance(search.refit, str):
+        return search.refit
+    raise ValueError(
+        f"the search has several scores, {_metrics(search.cv_results_)}: choose one by "
+        "metric=."
+    )
+
+
+def _metrics(results: Mapping[str, Any]) -> list[str]:
+    start = "mean_test_"
+    return [key.removeprefix(start) for key in results if key.startswith(start)]
+
+
+def _split_scores(search: Any, metric: str) -> NDArray[np.float64]:
+    """Return the scores of all candidates (rows) on all splits (columns)."""
+    results, known = search.cv_results_, _metrics(search.cv_results_)
+    if metric not in known:
+        raise ValueError(f"metric={metric!r} must be one of {known}.")
+    splits = range(search.n_splits_)
+    return np.column_stack([results[f"split{i}_test_{metric}"] for i in splits])
+
+
+def _rows_of_iteration(
+    results: Mapping[str, Any], iteration: int | None
+) -> NDArray[np.intp]:
+    """Return the rows of ``cv_results_`` that belong to an iteration."""
+    if "iter" not in results:
+        if iteration is not None:
+            raise ValueError(
+                f"iteration={iteration!r} needs a halving search; leave it out."
+            )
+        return np.arange(len(results["params"]))
+    of_rows = np.asarray(results["iter"])
+    chosen = of_rows.max() if iteration is None else iteration
+    rows = np.flatnonzero(of_rows == chosen)
+    if not len(rows):
+        raise ValueError(
+            f"iteration={iteration!r} must be one of {np.unique(of_rows).tolist()}."
+        )
+    return rows
+
+
+def _test_share(search: Any) -> float:
+    """Return the share of the rows that a split of the search tests on."""
+    cv, n_splits = search.cv, search.n_splits_
+    if not hasattr(cv, "test_size"):
+        share = getattr(cv, "n_repeats", 1) / n_splits  # folds
+    elif cv.test_size is None:
+        share = _SHUFFLED_TEST_SHARE if cv.train_size is None else 1 - cv.train_size
+    else:
+        share = cv.test_size
+    if not 0 < share < 1:
+        raise ValueError(
+            f"the share of the rows that a split of cv={cv!r} tests on is not known: "
+            "give it as test_share=."
+        )
+    return share
