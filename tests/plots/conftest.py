@@ -1,18 +1,11 @@
-"""Rows of scores, a small fitted estimator, and figures that are closed."""
+"""Rows of scores, and small fitted estimators."""
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from imbalnet import BalancedNeuralClassifier
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="session")
