@@ -4,8 +4,8 @@ Pictures of a rare class
 
 One model, seen from five sides: how it ranks, whether its probabilities can be taken at
 their word, where to put the threshold, which classes it misses, and which columns it
-relies on. All but the last picture are drawn from out-of-fold rows, so that no test rows
-are needed.
+relies on. All but the columns are drawn from out-of-fold rows, so that no test rows are
+needed.
 """
 
 # %%
@@ -51,8 +51,8 @@ plt.show()
 # A threshold for a purpose
 # -------------------------
 #
-# A missed fraud costs 100, a needless call 5. Or there are people for calls about 3 % of
-# the payments. The upper axis tells how many rows a threshold calls.
+# A missed fraud costs 100, a needless call 5. Or there are people for calls about 3 %
+# of the payments. The upper axis tells how many rows a threshold calls.
 
 from imbalnet.decisions import AlertShare, LeastCost
 from imbalnet.plots import ThresholdDisplay

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.model_selection import FixedThresholdClassifier, PredefinedSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -163,6 +163,17 @@ def test_from_out_of_fold_draws_the_rows_held_out(display, fitted):
         options["threshold"] = fitted.threshold_
     given = display.from_predictions(fitted.oof_labels_, rows, **options)
     assert_same_lines(drawn, given)
+
+
+def test_from_out_of_fold_leaves_out_rows_that_none_held_out(rare):
+    X, y = rare
+    folds = np.arange(len(y)) % 4 - 1
+    weight = np.where(np.arange(len(y)) < 40, 0.0, 1.0)
+    classifier = BalancedNeuralClassifier(
+        "mlp", cv=PredefinedSplit(folds), max_epochs=2, random_state=0
+    ).fit(X, y, weight)
+    drawn = ReliabilityDisplay.from_out_of_fold(classifier)
+    assert drawn.curves[0].counts.sum() == np.sum((folds >= 0) & (weight > 0))
 
 
 @pytest.mark.parametrize("display", [ReportDisplay, ClassCountsDisplay])

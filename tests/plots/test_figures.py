@@ -122,6 +122,12 @@ def test_precision_recall_iso_f1_lines_have_that_f1(scored):
     assert drawn.band_ is None
 
 
+def test_precision_recall_needs_positive_rows(scored):
+    _, p, _ = scored
+    with pytest.raises(ValueError, match="no row of class 1"):
+        PrecisionRecallDisplay.from_predictions([0] * 800, p, classes=[0, 1])
+
+
 # -- reliability --------------------------------------------------------------------
 
 
