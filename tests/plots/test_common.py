@@ -56,7 +56,7 @@ def assert_same_lines(one, other):
         np.testing.assert_allclose(ours_of_line, theirs_of_line, rtol=1e-12)
 
 
-@pytest.mark.parametrize("display", OF_PROBABILITIES)
+@pytest.mark.parametrize("display", SINGLE)
 @pytest.mark.parametrize("style", ["default", "dark_background"])
 def test_display_is_labelled_and_legible(display, style, scored):
     y, p, weight = scored
