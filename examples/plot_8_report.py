@@ -2,13 +2,13 @@
 Is it any good? A report, and figures that words do not break
 ==============================================================
 
-A model of rare positives can have 98 % accuracy and be useless. The report shows what it
-is worth: how it ranks, whether its probabilities can be believed, what its decisions give,
-and how sure all of that is.
+A model of rare positives can have 98 % accuracy and be useless. The report shows what
+it is worth: how it ranks, whether its probabilities can be believed, what its decisions
+give, and how sure all of that is.
 """
 
 # %%
-# One handwritten digit is made rare, and the labels are words, as they are in most files.
+# One handwritten digit is made rare, and labels are words, as they are in most files.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -59,8 +59,8 @@ print(
 )
 
 # %%
-# Is the network better than the best linear model, or is it luck? Both are judged on the
-# same resamples of the test rows.
+# Is the network better than the best linear model, or is it luck? Both are judged on
+# the same resamples of the test rows.
 is_scratched = y_test == "scratched"
 scores = [model.predict_proba(X_test)[:, 1] for model in (clf, search)]
 

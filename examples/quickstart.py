@@ -433,10 +433,10 @@ def print_table(scores: Scores, task: Task) -> None:
         f"""
 Means over the splits (± standard deviation). The average precision of chance is
 {task.prior[1]:.3f}. MCC, F1 and balanced accuracy score each model's own predict, under
-the class distribution that it learned. The line of the threshold is the fit above it: its
-time is that of choosing the threshold. For log-loss (lower is better), every model's
-probabilities are first moved back to the class distribution of the data; predicting the
-prevalence for every row scores {constant_log_loss(task):.4f}."""
+the class distribution that it learned. The line of the threshold is the fit above it;
+its time is that of choosing the threshold. For log-loss (lower is better), every
+model's probabilities are first moved back to the class distribution of the data;
+predicting the prevalence for every row scores {constant_log_loss(task):.4f}."""
     )
 
 
