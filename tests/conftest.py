@@ -6,7 +6,6 @@ import os
 
 # Workers of pytest-xdist and joblib share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("MPLBACKEND", "Agg")
 # Without it, one of scikit-learn's estimator checks skips itself.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 

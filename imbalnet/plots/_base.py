@@ -242,19 +242,13 @@ def out_of_fold_rows(
     try:
         weight = step.oof_weight_
         held = weight > 0
-        rows = step.oof_labels_[held], step.oof_proba_[held], weight[held]
+        return step.oof_labels_[held], step.oof_proba_[held], weight[held]
     except AttributeError as error:
         raise ValueError(
             f"{type(step).__name__} has no out-of-fold predictions; draw those of "
             "sklearn.model_selection.cross_val_predict by from_predictions. "
             f"({error})"
         ) from error
-    if not held.any():
-        raise ValueError(
-            f"No row of {type(step).__name__} was held out by a member: oof_weight_ is "
-            "0 for all of them."
-        )
-    return rows
 
 
 def last_step(estimator: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logit
 
 from imbalnet.decisions import Counts, threshold_counts
 from imbalnet.decisions.criteria import (
@@ -30,6 +31,8 @@ from imbalnet.plots._base import (
 
 # Figures beside criteria: they have no best threshold of their own.
 _FIGURES = "precision", "recall", "specificity"
+# More points of a curve than a picture is wide could not be told apart.
+_PLACES = 1500
 _CRITERIA = "precision", "recall", "f1"
 # Their values below 0 say how far a floor is missed.
 _WITH_FLOOR = PrecisionAtLeast, RecallAtLeast, AlertShare
@@ -271,13 +274,13 @@ class ThresholdDisplay(PredictionsDisplay):
         """Draw a curve, and its best threshold as a point."""
         curve = self.curves[i]
         axes: Any = self.ax_ if curve.is_share else self.right_ax_
-        at = np.clip(curve.thresholds, *limits)
-        # a threshold is as good as the next higher one down to the row between them
+        shown = _shown(curve, limits)
+        at = np.clip(curve.thresholds[shown], *limits)
         label = curve.label
         if curve.best is not None:
             label += f": best at {curve.best:.3g}"
         style = {"color": f"C{i}", "label": label, "drawstyle": "steps-mid", **options}
-        (line,) = axes.plot(at, curve.values, **style)
+        (line,) = axes.plot(at, curve.values[shown], **style)
         if curve.best is None:
             return line, None
         value = curve.values[curve.thresholds == curve.best][0]
@@ -306,6 +309,14 @@ class ThresholdDisplay(PredictionsDisplay):
         set_log_odds(upper.xaxis, limits)
         upper.set_xticks(at[kept], [percent(share) for share in round_shares[kept]])
         return upper
+
+
+def _shown(curve: ThresholdCurve, limits: tuple[float, float]) -> NDArray[np.bool_]:
+    """Return which thresholds are drawn: one for each place that can be told apart."""
+    low, high = logit(limits)
+    place = logit(np.clip(curve.thresholds, *limits))
+    cell = np.round(_PLACES * (place - low) / (high - low))
+    return (np.diff(cell, append=-1.0) != 0) | (curve.thresholds == curve.best)
 
 
 def _named(criteria: Any) -> dict[str, Any]:

@@ -1,18 +1,11 @@
-"""Rows of scores, a small fitted estimator, and figures that are closed."""
+"""Rows of scores, and small fitted estimators."""
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from imbalnet import BalancedNeuralClassifier
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="session")
@@ -26,12 +19,12 @@ def scored():
 
 @pytest.fixture(scope="session")
 def scored_many():
-    """600 rows of honest probabilities of eight classes; words and weights."""
+    """400 rows of honest probabilities of eight classes; words and weights."""
     rng = np.random.default_rng(1)
     alpha = np.array([8, 4, 3, 2, 1, 1, 0.5, 0.3])
-    p = rng.dirichlet(alpha, size=600)
-    codes = (rng.random((600, 1)) > p.cumsum(axis=1)).sum(axis=1)
-    return np.array(list("abcdefgh"))[codes], p, rng.integers(1, 4, 600).astype(float)
+    p = rng.dirichlet(alpha, size=400)
+    codes = (rng.random((400, 1)) > p.cumsum(axis=1)).sum(axis=1)
+    return np.array(list("abcdefgh"))[codes], p, rng.integers(1, 4, 400).astype(float)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.model_selection import FixedThresholdClassifier, PredefinedSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -34,6 +34,7 @@ OF_PROBABILITIES = [
     ReportDisplay,
 ]
 WITH_THRESHOLD = [d for d in OF_PROBABILITIES if d is not ReliabilityDisplay]
+SINGLE = OF_PROBABILITIES[:-1]  # without the page of all
 OF_ROWS = [*OF_PROBABILITIES, ClassCountsDisplay]
 
 
@@ -55,7 +56,7 @@ def assert_same_lines(one, other):
         np.testing.assert_allclose(ours_of_line, theirs_of_line, rtol=1e-12)
 
 
-@pytest.mark.parametrize("display", OF_PROBABILITIES)
+@pytest.mark.parametrize("display", SINGLE)
 @pytest.mark.parametrize("style", ["default", "dark_background"])
 def test_display_is_labelled_and_legible(display, style, scored):
     y, p, weight = scored
@@ -81,7 +82,7 @@ def test_display_draws_many_classes(display, scored_many):
     assert all(ax.has_data() for ax in axes_of(drawn))
 
 
-@pytest.mark.parametrize("display", OF_PROBABILITIES[:-1])
+@pytest.mark.parametrize("display", SINGLE)
 def test_whole_weights_are_repeated_rows(display, scored):
     """For what is no interval: a row of weight 2 counts as two rows."""
     y, p, weight = scored
@@ -107,7 +108,7 @@ def test_whole_weights_are_repeated_rows(display, scored):
         assert [c.best for c in weighted.curves] == [c.best for c in repeated.curves]
 
 
-@pytest.mark.parametrize("display", OF_ROWS)
+@pytest.mark.parametrize("display", [*SINGLE, ClassCountsDisplay])
 def test_rows_of_weight_zero_are_left_out(display, scored):
     y, p, _ = scored
     kept = np.arange(len(y)) % 3 > 0
@@ -129,21 +130,21 @@ def test_rows_of_weight_zero_are_left_out(display, scored):
     ],
     ids=["numbers", "bools", "nullable", "category", "string", "list"],
 )
-@pytest.mark.parametrize("display", OF_PROBABILITIES)
-def test_labels_of_any_kind_give_the_same_picture(display, as_labels, scored):
+def test_labels_of_any_kind_give_the_same_picture(as_labels, scored):
+    """Which all displays read in one place."""
     y, p, _ = scored
-    drawn = display.from_predictions(as_labels(y), p)
-    assert_same_lines(drawn, display.from_predictions(y, p))
+    drawn = ReliabilityDisplay.from_predictions(as_labels(y), p)
+    assert_same_lines(drawn, ReliabilityDisplay.from_predictions(y, p))
 
 
-@pytest.mark.parametrize("display", OF_PROBABILITIES)
+@pytest.mark.parametrize("display", SINGLE)
 def test_pos_label_swaps_the_classes(display, scored):
     y, p, _ = scored
     fine = display.from_predictions(y, p, pos_label="fine")
     assert_same_lines(fine, display.from_predictions(y == "fine", 1 - p))
 
 
-@pytest.mark.parametrize("display", OF_PROBABILITIES)
+@pytest.mark.parametrize("display", SINGLE)
 def test_pos_label_stands_against_all_others(display, scored_many):
     y, p, _ = scored_many
     one = display.from_predictions(y, p, pos_label="d")
@@ -162,6 +163,17 @@ def test_from_out_of_fold_draws_the_rows_held_out(display, fitted):
         options["threshold"] = fitted.threshold_
     given = display.from_predictions(fitted.oof_labels_, rows, **options)
     assert_same_lines(drawn, given)
+
+
+def test_from_out_of_fold_leaves_out_rows_that_none_held_out(rare):
+    X, y = rare
+    folds = np.arange(len(y)) % 4 - 1
+    weight = np.where(np.arange(len(y)) < 40, 0.0, 1.0)
+    classifier = BalancedNeuralClassifier(
+        "mlp", cv=PredefinedSplit(folds), max_epochs=2, random_state=0
+    ).fit(X, y, weight)
+    drawn = ReliabilityDisplay.from_out_of_fold(classifier)
+    assert drawn.curves[0].counts.sum() == np.sum((folds >= 0) & (weight > 0))
 
 
 @pytest.mark.parametrize("display", [ReportDisplay, ClassCountsDisplay])

@@ -122,6 +122,12 @@ def test_precision_recall_iso_f1_lines_have_that_f1(scored):
     assert drawn.band_ is None
 
 
+def test_precision_recall_needs_positive_rows(scored):
+    _, p, _ = scored
+    with pytest.raises(ValueError, match="no row of class 1"):
+        PrecisionRecallDisplay.from_predictions([0] * 800, p, classes=[0, 1])
+
+
 # -- reliability --------------------------------------------------------------------
 
 
@@ -214,7 +220,7 @@ def test_score_distributions_take_probabilities_of_zero_and_one():
 
 @pytest.mark.parametrize(
     "criterion",
-    ["f1", "mcc", PrecisionAtLeast(0.6), AlertShare(0.05), LeastCost(1, 9), f1_score],
+    ["f1", "mcc", PrecisionAtLeast(0.6), AlertShare(0.05), LeastCost(1, 9)],
     ids=str,
 )
 def test_threshold_is_that_of_choose_threshold(criterion, scored):
@@ -273,6 +279,15 @@ def test_threshold_separates_two_classes(scored_many):
     y, p, _ = scored_many
     with pytest.raises(ValueError, match="Give pos_label="):
         ThresholdDisplay.from_predictions(y, p)
+
+
+def test_threshold_takes_functions_of_labels(scored):
+    y, p, _ = scored
+    few = np.sort(np.argsort(-p)[:100])
+    y, p = (y == "fraud")[few], p[few]
+    curve = ThresholdDisplay.from_predictions(y, p, criteria=f1_score).curves[0]
+    assert curve.label == "f1_score"
+    assert curve.best == choose_threshold(y, p, f1_score)
 
 
 # -- counts -------------------------------------------------------------------------
