@@ -94,7 +94,9 @@ def matrix_of_costs(
 
 
 def costs_of_rows(
-    costs: NDArray[np.float64], codes: NDArray[np.intp], called: NDArray[np.intp]
+    costs: NDArray[np.float64],
+    codes: NDArray[np.integer],
+    called: NDArray[np.integer],
 ) -> NDArray[np.float64]:
     """Return what the decision for each row costs."""
     if costs.ndim == 2:

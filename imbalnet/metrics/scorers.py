@@ -308,7 +308,7 @@ def get_scorer(name: str, **params: Any) -> ClassifierScorer:
     Returns
     -------
     ClassifierScorer
-        Higher is better; names that begin with "neg_" have the minus sign.
+        Higher is better; names with ``neg_`` in front have the minus sign.
 
     Raises
     ------

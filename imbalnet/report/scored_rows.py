@@ -79,12 +79,15 @@ class ScoredRows:
         costs = resolve_costs(cost_matrix, known, len(labels))
         if costs is not None and costs.ndim == 3:
             costs = costs[kept]
+        predicted = None
+        if called is not None:
+            predicted = as_codes(np.asarray(called)[kept], known).astype(np.intp)
         return cls(
             as_codes(labels[kept], known, "y_true").astype(np.intp),
             rows[kept][:, np.argsort(columns)],
             weight[kept],
             known,
-            None if called is None else as_codes(np.asarray(called)[kept], known),
+            predicted,
             costs,
         )
 

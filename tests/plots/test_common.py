@@ -263,11 +263,11 @@ def test_estimator_must_give_probabilities(display, rare):
     ("change", "match"),
     [
         ({"y_true": ["fine"] * 799}, "inconsistent numbers"),
-        ({"sample_weight": np.ones(3)}, "inconsistent numbers"),
+        ({"sample_weight": np.ones(3)}, "one weight for each row"),
         ({"sample_weight": np.zeros(800)}, "sample_weight"),
         ({"sample_weight": -np.ones(800)}, "sample_weight"),
         ({"probabilities": np.full(800, 1.5)}, "between 0 and 1"),
-        ({"probabilities": np.full((800, 3), 1 / 3)}, "those of 3 classes"),
+        ({"probabilities": np.full((800, 3), 1 / 3)}, "there are 2 labels"),
         ({"y_true": ["fine"] * 800}, "Give classes="),
         ({"classes": ["fine", "good"]}, "not in classes_"),
         ({"pos_label": "no"}, "pos_label='no' is none of the labels"),

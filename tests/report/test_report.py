@@ -317,12 +317,12 @@ def test_report_is_shown_as_text_html_and_frames(two):
     [
         (lambda: imbalance_report([0, 1], [0.1, 3.0]), "between 0 and 1"),
         (lambda: imbalance_report([0, 1], [0.1]), "inconsistent"),
-        (lambda: imbalance_report([0, 1, 2], [0.1, 0.2, 0.3]), "2 columns for 3"),
+        (lambda: imbalance_report([0, 1, 2], [0.1, 0.2, 0.3]), "there are 3 labels"),
         (lambda: imbalance_report([0, 1], [0.1, 0.2], level=95), "level=95"),
         (lambda: imbalance_report([0, 1], [0.1, 0.2], alerts=-1), "alerts=-1"),
         (
             lambda: ScoredRows.read([0, 7], [0.1, 0.2], classes=[0, 1]),
-            r"labels \[7\]",
+            r"not in classes_: \[7\]",
         ),
     ],
 )
