@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from imbalnet._checks import checked_share
 from imbalnet.metrics import bootstrap_weights
+from imbalnet.metrics.intervals import logit_interval, student_quantile
 from imbalnet.plots._base import (
     Predictions,
     PredictionsDisplay,
@@ -334,14 +335,15 @@ def _curve(
     precision, recall, _ = precision_recall_curve(
         is_positive, scores, sample_weight=weight, drop_intermediate=True
     )
+    area = average_precision_score(is_positive, scores, sample_weight=weight)
     return PrecisionRecallCurve(
         rows.text(code),
         precision,
         recall,
-        average_precision_score(is_positive, scores, sample_weight=weight),
+        area,
         weight[is_positive].sum() / weight.sum(),
         int(is_positive.sum()),
-        *_intervals(resamples),
+        *_intervals(rows, area, resamples),
         None if threshold is None else _marked(rows, code, threshold),
     )
 
@@ -359,7 +361,7 @@ def _mean_curve(
         float(area),
         1 / len(rankings),
         len(rows.codes),
-        *_intervals(np.nanmean(resamples, axis=1)),
+        *_intervals(rows, float(area), np.nanmean(resamples, axis=1)),
     )
 
 
@@ -375,14 +377,19 @@ def _resampled(
 
 
 def _intervals(
-    resamples: NDArray[np.float64],
+    rows: Predictions, area: float, resamples: NDArray[np.float64]
 ) -> tuple[tuple[float, float] | None, NDArray[np.float64] | None]:
-    """Return the interval of average precision, and the band."""
+    """Return the interval of average precision, as reports have it, and the band."""
     if np.isnan(resamples).all():
         return None, None
+    strata = rows.codes if rows.groups is None else rows.groups
+    by_group = rows.groups is not None
+    quantile = student_quantile(strata, _CONFIDENCE, by_group=by_group)
+    areas = resamples[:, 0]
+    interval = logit_interval(area, areas[~np.isnan(areas)], quantile)
     tail = (1 - _CONFIDENCE) / 2
-    low, high = np.nanquantile(resamples, [tail, 1 - tail], axis=0)
-    return (float(low[0]), float(high[0])), np.stack([_GRID, low[1:], high[1:]])
+    low, high = np.nanquantile(resamples[:, 1:], [tail, 1 - tail], axis=0)
+    return (interval.low, interval.high), np.stack([_GRID, low, high])
 
 
 def _marked(rows: Predictions, code: int, threshold: float) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from imbalnet import BalancedNeuralClassifier
+from imbalnet import BalancedNeuralClassifier, imbalance_report
 from imbalnet.decisions import (
     AlertShare,
     LeastCost,
@@ -73,6 +73,13 @@ def test_precision_recall_band_is_around_the_curve(scored):
     precision = curve.precision[::-1][np.searchsorted(curve.recall[::-1], at - 1e-12)]
     assert np.mean((low <= precision) & (precision <= high)) > 0.95
     assert curve.interval[0] < curve.average_precision < curve.interval[1]
+
+
+def test_precision_recall_interval_is_that_of_the_report(scored):
+    y, p, _ = scored
+    drawn = PrecisionRecallDisplay.from_predictions(y, p).curves[0].interval
+    reported = imbalance_report(y, p).figures[0]
+    np.testing.assert_allclose(drawn, reported[2:4], atol=1e-9)
 
 
 def test_precision_recall_band_narrows_with_rows(scored):
