@@ -52,21 +52,47 @@ def macro_average_precision(
         raise ValueError("scores hold NaN or infinite values, which have no rank.")
     weight = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight)
     scored = [1] if scores.shape[1] == 2 else np.unique(codes)
-    values = [_average_precision(codes == c, scores[:, c], weight) for c in scored]
-    return float(np.mean(values))
+    of_classes = (RankedRows(scores[:, c], codes == c).counts(weight) for c in scored)
+    return float(np.mean([average_precision_of_counts(*of) for of in of_classes]))
 
 
-def _average_precision(
-    is_positive: NDArray[np.bool_], scores: NDArray, weight: NDArray
-) -> float:
-    # Equals scikit-learn's average_precision_score, whose checks take longer than the
-    # score of the few validation rows of an epoch: 2.0 ms against 0.1 ms for 600 rows.
-    order = np.argsort(-scores, kind="stable")
-    scores, weight = scores[order], weight[order]
-    at_threshold = np.flatnonzero(np.append(np.diff(scores) != 0, True))
-    hits = np.cumsum(weight * is_positive[order])[at_threshold]
-    called = np.cumsum(weight)[at_threshold]
+class RankedRows:
+    """Rows by descending score, to be counted under many weights.
+
+    Sorting once is what makes hundreds of resamples affordable.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows,)
+        Scores of the positive class.
+    is_positive : ndarray of bool, shape (n_rows,)
+        Which rows are of it.
+    """
+
+    def __init__(self, scores: NDArray, is_positive: NDArray[np.bool_]) -> None:
+        self.order = np.argsort(-scores, kind="stable")
+        self.is_positive = is_positive[self.order]
+        self.is_last = np.append(np.diff(scores[self.order]) != 0, True)
+
+    def counts(self, weight: NDArray) -> tuple[NDArray, NDArray]:
+        """Return the weights of positive rows, and of all, down to each score."""
+        weight = weight[self.order]
+        hits = np.cumsum(weight * self.is_positive)[self.is_last]
+        return hits, np.cumsum(weight)[self.is_last]
+
+
+def precision_of_counts(hits: NDArray, called: NDArray) -> NDArray:
+    """Return the precision down to each score."""
+    return hits / np.where(called > 0, called, 1.0)
+
+
+def average_precision_of_counts(hits: NDArray, called: NDArray) -> float:
+    """Return average precision; 0 without positive rows.
+
+    Equals scikit-learn's average_precision_score, whose checks take longer than the
+    score of the few validation rows of an epoch: 2.0 ms against 0.1 ms for 600 rows.
+    """
     if hits[-1] == 0:
         return 0.0
-    precision = hits / np.where(called > 0, called, 1.0)
+    precision = precision_of_counts(hits, called)
     return np.diff(hits, prepend=0.0) @ precision / hits[-1]

@@ -12,6 +12,11 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from imbalnet._checks import checked_share
 from imbalnet.metrics import bootstrap_weights
+from imbalnet.metrics.average_precision import (
+    RankedRows,
+    average_precision_of_counts,
+    precision_of_counts,
+)
 from imbalnet.metrics.intervals import logit_interval, student_quantile
 from imbalnet.plots._base import (
     Predictions,
@@ -222,7 +227,7 @@ class PrecisionRecallDisplay(PredictionsDisplay):
                 f"There is no row of class {rows.text(1)}, so that recall means "
                 "nothing; give rows of both classes."
             )
-        rankings = [_Ranking(*rows.of_class(code)) for code in codes]
+        rankings = [RankedRows(*rows.of_class(code)) for code in codes]
         resamples = _resampled(rows, rankings, n_resamples, random_state)
         shown = rows.rarest(n_classes)
         curves = [
@@ -299,31 +304,17 @@ class PrecisionRecallDisplay(PredictionsDisplay):
         return f"Precision and recall of class {self.curves[0].label}"
 
 
-class _Ranking:
-    """The rows by descending score of one class, for many weights of them.
+def _figures(ranked: RankedRows, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return average precision, followed by precision at the recalls of the grid.
 
-    Sorting once is what makes hundreds of resamples affordable.
+    NaN if no row of the class has a weight.
     """
-
-    def __init__(self, scores: NDArray[np.float64], is_positive: NDArray) -> None:
-        self.order = np.argsort(-scores, kind="stable")
-        self.is_positive = is_positive[self.order]
-        self.is_last = np.append(np.diff(scores[self.order]) != 0, True)
-
-    def figures(self, weight: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return average precision, followed by precision at the recalls of the grid.
-
-        NaN if no row of the class has a weight.
-        """
-        weight = weight[self.order]
-        called = np.cumsum(weight)[self.is_last]
-        hits = np.cumsum(weight * self.is_positive)[self.is_last]
-        if hits[-1] == 0:
-            return np.full(1 + len(_GRID), np.nan)
-        precision = hits / np.where(called > 0, called, 1.0)
-        area = np.diff(hits, prepend=0.0) @ precision / hits[-1]
-        at = np.searchsorted(hits, hits[-1] * (_GRID - 1e-12))  # sums are rounded
-        return np.append(area, precision[at])
+    hits, called = ranked.counts(weight)
+    if hits[-1] == 0:
+        return np.full(1 + len(_GRID), np.nan)
+    at = np.searchsorted(hits, hits[-1] * (_GRID - 1e-12))  # sums are rounded
+    precision = precision_of_counts(hits, called)[at]
+    return np.append(average_precision_of_counts(hits, called), precision)
 
 
 def _curve(
@@ -349,10 +340,10 @@ def _curve(
 
 
 def _mean_curve(
-    rows: Predictions, rankings: list[_Ranking], resamples: NDArray
+    rows: Predictions, rankings: list[RankedRows], resamples: NDArray
 ) -> PrecisionRecallCurve:
     """Compute the mean over all classes, whose area is the mean of the areas."""
-    parts = [ranking.figures(rows.weight) for ranking in rankings]
+    parts = [_figures(ranked, rows.weight) for ranked in rankings]
     area, *precision = np.mean(parts, axis=0)
     return PrecisionRecallCurve(
         f"mean of {len(rankings)}",
@@ -366,13 +357,13 @@ def _mean_curve(
 
 
 def _resampled(
-    rows: Predictions, rankings: list[_Ranking], n_resamples: int, random_state: Any
+    rows: Predictions, rankings: list[RankedRows], n_resamples: int, random_state: Any
 ) -> NDArray[np.float64]:
     """Return the figures of resamples, of shape (n_resamples, n_classes, n_figures)."""
     drawn = bootstrap_weights(
         rows.codes, n_resamples, groups=rows.groups, random_state=random_state
     )
-    found = [[r.figures(rows.weight * counts) for r in rankings] for counts in drawn]
+    found = [[_figures(r, rows.weight * counts) for r in rankings] for counts in drawn]
     return np.array(found).reshape(-1, len(rankings), 1 + len(_GRID))
 
 

@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbalnet.metrics import bootstrap_weights
+from imbalnet.metrics.average_precision import (
+    RankedRows,
+    average_precision_of_counts,
+)
 from imbalnet.report.scored_rows import ScoredRows
 
 # Rows times classes times resamples that a report may cost, and how many resamples its
@@ -18,23 +22,13 @@ _AFFORDABLE = 2e7
 _FEWEST, _MOST = 50, 200
 
 
-class _Ranking:
-    """Average precision and ROC-AUC of one class, from counts of the rows."""
-
-    def __init__(self, is_positive: NDArray[np.bool_], scores: NDArray) -> None:
-        self.order = np.argsort(-scores, kind="stable")
-        self.is_positive = is_positive[self.order]
-        self.is_last = np.append(np.diff(scores[self.order]) != 0, True)
-
-    def figures(self, weight: NDArray[np.float64]) -> tuple[float, float]:
-        weight = weight[self.order]
-        called = np.cumsum(weight)[self.is_last]
-        hits = np.cumsum(weight * self.is_positive)[self.is_last]
-        alarms = called - hits
-        found = np.diff(hits, prepend=0.0)
-        precision = hits / np.where(called > 0, called, 1.0)
-        area = np.diff(alarms, prepend=0.0) @ (hits - found / 2)
-        return found @ precision / hits[-1], area / (hits[-1] * alarms[-1])
+def _ranking_figures(ranked: RankedRows, weight: NDArray) -> tuple[float, float]:
+    """Return average precision and ROC-AUC."""
+    hits, called = ranked.counts(weight)
+    alarms = called - hits
+    found = np.diff(hits, prepend=0.0)
+    area = np.diff(alarms, prepend=0.0) @ (hits - found / 2)
+    return average_precision_of_counts(hits, called), area / (hits[-1] * alarms[-1])
 
 
 def resampled_figures(rows: ScoredRows, random_state: int = 0) -> NDArray[np.float64]:
@@ -49,7 +43,7 @@ def resampled_figures(rows: ScoredRows, random_state: int = 0) -> NDArray[np.flo
     cost = len(rows.codes) * (1 if rows.is_binary else rows.n_classes)
     n_resamples = int(np.clip(_AFFORDABLE / cost, _FEWEST, _MOST))
     judged = [1] if rows.is_binary else np.flatnonzero(rows.counts)
-    rankings = [_Ranking(rows.codes == c, rows.probabilities[:, c]) for c in judged]
+    rankings = [RankedRows(rows.probabilities[:, c], rows.codes == c) for c in judged]
     truth = np.eye(rows.n_classes)[rows.codes]
     squares = ((rows.probabilities - truth) ** 2).sum(axis=1)
     squares /= 2 if rows.is_binary else 1  # as scikit-learn scales it
@@ -58,7 +52,8 @@ def resampled_figures(rows: ScoredRows, random_state: int = 0) -> NDArray[np.flo
     found = []
     for counts in bootstrap_weights(rows.codes, n_resamples, random_state=random_state):
         weight = counts * rows.weight
-        precision, area = np.mean([r.figures(weight) for r in rankings], axis=0)
+        of_classes = [_ranking_figures(ranked, weight) for ranked in rankings]
+        precision, area = np.mean(of_classes, axis=0)
         log_loss, brier = weight @ losses / weight.sum()
         prior = weight @ truth / weight.sum()
         chance = (prior * (1 - prior)).sum() / (2 if rows.is_binary else 1)
