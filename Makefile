@@ -9,13 +9,16 @@ INSTALLED := $(VENV)/.installed
 # Torch threads beside other processes are slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint format types docs check clean
+.PHONY: demo test test-long lint format types docs check clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/quickstart.py
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 -q
+
+test-long: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 -q -m long
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -96,6 +96,7 @@ def test_corrected_probabilities_are_calibrated(lever, test_rows, plain_log_loss
     assert expected_calibration_error(y, probabilities[:, 1]) < 0.02
 
 
+@pytest.mark.long
 def test_default_network_is_corrected_too(test_rows):
     X, y, p = test_rows
     X_train, y_train, _ = known_posterior(8_000, seed=0)
@@ -168,6 +169,7 @@ def many_classes(n_rows, seed):
     return (centres[y] + rng.normal(size=(len(y), 16))).astype(np.float32), y
 
 
+@pytest.mark.long
 def test_rare_of_many_classes_follow_the_true_counts_with_tempered_weights():
     """Balanced weights over-predict rare classes; their square root does not."""
     X, y = many_classes(100, seed=0)

@@ -62,9 +62,8 @@ def test_perfect_figures_have_an_interval():
     assert perfect == (1.0, 1.0, 1.0)
 
 
-@pytest.mark.parametrize(("n_positive", "distance"), [(40, 2.0), (15, 2.0)])
-def test_interval_of_average_precision_covers(n_positive, distance):
-    """In 95 % of 150 samples, up to four standard errors of that share."""
+def covered_share(n_samples, n_resamples, n_rows, n_positive, distance):
+    """Share of samples whose interval holds the true average precision."""
     rng = np.random.default_rng(0)
 
     def draw(n_rows, n_positive):
@@ -72,19 +71,37 @@ def test_interval_of_average_precision_covers(n_positive, distance):
         return y, rng.normal(size=n_rows) + distance * y
 
     def figure(y, scores):
-        return macro_average_precision(
-            y.astype(int), np.column_stack([-scores, scores])
-        )
+        both = np.column_stack([-scores, scores])
+        return macro_average_precision(y.astype(int), both)
 
-    truth = figure(*draw(400_000, 1_000 * n_positive))
+    truth = figure(*draw(1_000 * n_rows, 1_000 * n_positive))
     covered = []
-    for _ in range(150):
-        y, scores = draw(400, n_positive)
+    for seed in range(n_samples):
+        y, scores = draw(n_rows, n_positive)
         interval = bootstrap_interval(
-            figure, y, scores, n_resamples=50, random_state=rng.integers(2**31)
+            figure, y, scores, n_resamples=n_resamples, random_state=seed
         )
         covered.append(interval.low <= truth <= interval.high)
-    assert abs(np.mean(covered) - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 150)
+    return np.mean(covered)
+
+
+@pytest.mark.parametrize("n_positive", [15, 40])
+def test_interval_of_average_precision_covers(n_positive):
+    """In 95 % of 150 samples, up to four standard errors of that share."""
+    share = covered_share(150, 50, 400, n_positive, 2.0)
+    assert abs(share - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 150)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("n_rows", "n_positive", "distance"),
+    [(1_000, 50, 2.0), (1_000, 20, 2.0), (2_000, 100, 1.0), (1_000, 200, 2.0)],
+)
+def test_interval_of_average_precision_covers_in_many_samples(
+    n_rows, n_positive, distance
+):
+    share = covered_share(2_000, 100, n_rows, n_positive, distance)
+    assert abs(share - 0.95) < 0.02
 
 
 def test_difference_of_equal_scores_is_zero(rng):
