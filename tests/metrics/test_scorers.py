@@ -149,20 +149,43 @@ def test_scorers_serve_searches(kind, search, two):
     assert found.score(X, LABELS[kind](y)) == scoring(found, X, LABELS[kind](y))
 
 
+@pytest.mark.parametrize("search", [GridSearchCV, HalvingGridSearchCV])
+@each_scorer
+def test_every_scorer_serves_searches(name, search, two):
+    X, y = two
+    grid = {"var_smoothing": [1e-9, 1e-2]}
+    found = search(
+        GaussianNB(), grid, scoring=SCORERS[name], cv=2, error_score="raise"
+    ).fit(X, LABELS["words"](y))
+    assert np.isfinite(found.cv_results_["mean_test_score"]).all()
+
+
 @each_kind
-def test_scorers_serve_curves_and_importance(kind, two):
+def test_scorers_serve_importance(kind, two):
     X, y = two
     labels = LABELS[kind](y)
-    scorer = SCORERS["average_precision"]
     model = GaussianNB().fit(X, labels)
     found = permutation_importance(
-        model, X, labels, scoring=scorer, n_repeats=2, random_state=0
+        model, X, labels, scoring=SCORERS, n_repeats=1, random_state=0
     )
-    assert (found.importances_mean > 0).all()
-    _, _, scores = learning_curve(
-        GaussianNB(), X, labels, cv=2, scoring=scorer, train_sizes=[0.5, 1.0]
-    )
-    assert np.isfinite(scores).all()
+    assert found.keys() == SCORERS.keys()
+    assert (found["average_precision"].importances_mean > 0).all()
+
+
+@each_scorer
+def test_scorers_serve_learning_curves(name, two):
+    X, y = two
+    for labels in (y, LABELS["words"](y)):
+        _, _, scores = learning_curve(
+            GaussianNB(),
+            X,
+            labels,
+            cv=2,
+            scoring=SCORERS[name],
+            train_sizes=[0.5, 1.0],
+            error_score="raise",
+        )
+        assert np.isfinite(scores).all()
 
 
 @each_scorer
