@@ -182,6 +182,17 @@ class StrategyComparisonDisplay:
         )
         return cls(differences, reference=reference, metric=metric, level=level)
 
+    @property
+    def choice(self) -> str:
+        """The candidate to use: the reference, unless an interval lies above it.
+
+        Of several such candidates it is the one with the highest mean. The best mean
+        alone is often chance.
+        """
+        found = self.differences.items()
+        means = {name: point.mean for name, point in found if point.low > 0}
+        return max(means, key=means.__getitem__) if means else self.reference
+
     def to_frame(self) -> Any:
         """Return the differences as a pandas frame, the highest mean first.
 

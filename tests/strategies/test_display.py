@@ -74,6 +74,19 @@ def test_interval_covers_the_truth_as_often_as_it_says(rng):
     assert abs(hits / n_trials - 0.95) < 0.015
 
 
+def test_choice_is_the_reference_unless_an_interval_lies_above_it():
+    plain = np.array([0.50, 0.60, 0.40, 0.55, 0.45])
+    gain = np.array([0.30, -0.05, -0.02, 0.10, -0.04])  # on one split
+    lucky, better = plain + gain, plain + 0.04 + gain / 50
+    scores = {"plain": plain, "lucky": lucky}
+    display = StrategyComparisonDisplay.from_scores(scores, test_share=0.2)
+    assert display.to_frame().index[0] == "lucky"
+    assert display.choice == "plain"
+    scores |= {"better": better, "worse": plain - 0.1}
+    display = StrategyComparisonDisplay.from_scores(scores, test_share=0.2)
+    assert display.choice == "better"
+
+
 def test_failed_fits_leave_their_split_out():
     scores = {"a": [0.1, 0.2, np.nan, 0.4], "b": [0.2, np.nan, 0.3, 0.7]}
     found = paired_differences(scores, "a", test_share=0.25)
