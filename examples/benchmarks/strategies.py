@@ -1,11 +1,11 @@
 """Search over ``strategy_grid`` on five real tables, against the default.
 
 Three stratified splits into 70 % training and 30 % test rows. On the training rows,
-``HalvingGridSearchCV`` chooses a strategy by average precision on three folds: all
-candidates train for 3 epochs, the better third for 9, of these the better third for 27.
-The chosen strategy and the default are then fitted to all training rows, with their own
-number of epochs, and compared by the average precision of the test rows (of several
-classes, the mean of one-vs-rest)::
+``GridSearchCV`` scores the candidates by average precision on three folds. The default,
+the candidate with the best mean, and the ``choice`` of ``StrategyComparisonDisplay``
+(the default, unless an interval lies above it) are then fitted to all training rows,
+and compared by the average precision of the test rows (of several classes, the mean of
+one-vs-rest)::
 
     OMP_NUM_THREADS=1 python examples/benchmarks/strategies.py --data FOLDER
 
@@ -27,9 +27,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
-    HalvingGridSearchCV,
+    GridSearchCV,
     ParameterGrid,
     StratifiedKFold,
     StratifiedShuffleSplit,
@@ -37,12 +36,15 @@ from sklearn.model_selection import (
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet.metrics import macro_average_precision
-from imbalnet.strategies import strategy_grid, strategy_name
+from imbalnet.strategies import (
+    StrategyComparisonDisplay,
+    strategy_grid,
+    strategy_name,
+)
 
 SETS = ["compas_violent", "thyroid_sick", "wine_quality_le4", "travel_insurance"]
 SETS += ["yeast"]
 N_SPLITS, TEST_SIZE, FOLDS = 3, 0.3, 3
-FACTOR, FEWEST_EPOCHS = 3, 3
 RAW = "strategies_raw.csv"
 
 
@@ -50,24 +52,20 @@ def score(model: Any, X: Any, y: np.ndarray) -> float:
     return macro_average_precision(y, model.predict_proba(X))
 
 
-def search_strategy(X: Any, y: np.ndarray, seed: int) -> dict[str, Any]:
-    """Return the parameters of the best strategy, without the number of epochs."""
-    search = HalvingGridSearchCV(
+def search_strategies(X: Any, y: np.ndarray, seed: int) -> dict[str, dict[str, Any]]:
+    """Return the parameters of the best mean, and of the choice by intervals."""
+    search = GridSearchCV(
         BalancedNeuralClassifier(random_state=seed),
         strategy_grid(y, X, cv=FOLDS),
-        resource="max_epochs",
-        min_resources=FEWEST_EPOCHS,
-        max_resources=FEWEST_EPOCHS * FACTOR**2,
-        factor=FACTOR,
         scoring=score,
         cv=StratifiedKFold(FOLDS, shuffle=True, random_state=seed),
         refit=False,
-        random_state=seed,
         error_score="raise",
     ).fit(X, y)
-    best = dict(search.best_params_)
-    del best["max_epochs"]
-    return best
+    display = StrategyComparisonDisplay.from_cv_results(search)
+    place = list(display.differences).index(display.choice)
+    choice = search.cv_results_["params"][place]
+    return {"best mean": search.best_params_, "choice": choice}
 
 
 def run_split(X: Any, y: np.ndarray, split: int) -> dict[str, Any]:
@@ -75,17 +73,17 @@ def run_split(X: Any, y: np.ndarray, split: int) -> dict[str, Any]:
     train, test = list(splitter.split(y, y))[split]
     X_train, X_test = X.iloc[train], X.iloc[test]
     start = time.perf_counter()
-    best = search_strategy(X_train, y[train], split)
+    found = search_strategies(X_train, y[train], split)
     seconds = time.perf_counter() - start
-    default = {"target_prior": "train"}
     scores = {
         name: score(fitted(params, X_train, y[train], split), X_test, y[test])
-        for name, params in {"default": default, "chosen": best}.items()
+        for name, params in {"default": {"target_prior": "train"}, **found}.items()
     }
     n_candidates = len(ParameterGrid(strategy_grid(y[train], X_train, cv=FOLDS)))
     return {
         "candidates": n_candidates,
-        "strategy": strategy_name(best),
+        "strategy": strategy_name(found["best mean"]),
+        "choice's": strategy_name(found["choice"]),
         "seconds": round(seconds, 1),
         **scores,
     }
@@ -97,21 +95,27 @@ def fitted(params: dict[str, Any], X: Any, y: np.ndarray, seed: int) -> Any:
 
 def summarise(raw: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each table: means over the splits, and their standard error."""
-    raw = raw.assign(gain=raw["chosen"] - raw["default"])
     tables = raw.groupby("table", sort=False)
-    error = tables["gain"].std(ddof=1) / np.sqrt(tables.size())
-    gain = tables["gain"].mean()
     columns = {
         "rows": tables["rows"].first(),
         "rarest class": tables["rarest"].first(),
         "ratio": tables["ratio"].first().map("{:.0f} : 1".format),
         "candidates": tables["candidates"].first(),
         "search [s]": tables["seconds"].mean().map("{:.0f}".format),
-        "chosen": tables["strategy"].agg("; ".join),
+        "best means": tables["strategy"].agg("; ".join),
+        "choices": tables["choice's"].agg("; ".join),
         "AP of the default": tables["default"].mean().map("{:.3f}".format),
-        "Δ AP": [f"{g:+.3f} ± {e:.3f}" for g, e in zip(gain, error, strict=True)],
+        "Δ AP, best mean": gains(raw, "best mean"),
+        "Δ AP, choice": gains(raw, "choice"),
     }
     return pd.DataFrame(columns).reset_index()
+
+
+def gains(raw: pd.DataFrame, name: str) -> pd.Series:
+    """Return mean and standard error of the difference to the default, as text."""
+    gain = (raw[name] - raw["default"]).groupby(raw["table"], sort=False)
+    cells = pd.DataFrame({"mean": gain.mean(), "error": gain.sem()})
+    return cells.apply(lambda c: f"{c['mean']:+.3f} ± {c['error']:.3f}", axis=1)
 
 
 def main() -> None:
