@@ -120,7 +120,7 @@ def precision_at_k(
     >>> precision_at_k(y, scores, 1, periods=["Mon", "Mon", "Mon", "Tue", "Tue"])
     0.5
     """
-    found, called, _ = _called_at_k(
+    found, called, _, _ = _called_at_k(
         y_true, y_score, k, periods, pos_label, sample_weight
     )
     return found / called
@@ -162,7 +162,7 @@ def recall_at_k(
     ValueError
         If `k` is not positive, or if the arrays do not fit together.
     """
-    found, _, positives = _called_at_k(
+    found, _, positives, _ = _called_at_k(
         y_true, y_score, k, periods, pos_label, sample_weight
     )
     return found / positives if positives else 0.0
@@ -204,11 +204,10 @@ def lift_at_k(
     ValueError
         If `k` is not positive, or if the arrays do not fit together.
     """
-    found, called, positives = _called_at_k(
+    found, called, positives, total = _called_at_k(
         y_true, y_score, k, periods, pos_label, sample_weight
     )
-    n_rows = float(checked_weights(sample_weight, len(column_or_1d(y_true))).sum())
-    return found / called / (positives / n_rows) if positives else 0.0
+    return found / called / (positives / total) if positives else 0.0
 
 
 def recall_at_precision(
@@ -314,8 +313,8 @@ def _called_at_k(
     periods: ArrayLike | None,
     pos_label: Any,
     sample_weight: ArrayLike | None,
-) -> tuple[float, float, float]:
-    """Return the weights of found positives, of called rows, and of all positives."""
+) -> tuple[float, float, float, float]:
+    """Return the weights of found positives, called rows, positives, and all rows."""
     checked_number("k", k, 0.0, open_low=True)
     is_positive = as_positive(y_true, pos_label)
     scores = column_or_1d(y_score, dtype=np.float64)
@@ -331,7 +330,7 @@ def _called_at_k(
             is_called[rows] = _share_called(scores[rows], weight[rows], k)
     called = weight * is_called
     found, positives = called[is_positive].sum(), weight[is_positive].sum()
-    return float(found), float(called.sum()), float(positives)
+    return float(found), float(called.sum()), float(positives), float(weight.sum())
 
 
 def _share_called(

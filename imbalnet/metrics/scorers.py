@@ -80,9 +80,7 @@ class ClassifierScorer(_BaseScorer):
         else:
             self._reject_unseen(classes[len(estimator.classes_) :])
             response = _one_column_each(np.asarray(response), len(classes))
-        arguments = {**self._kwargs, **kwargs}
-        score = self._score_func(codes, response, classes, **arguments)
-        return float(self._sign * score)
+        return self._sign * self.figure(codes, response, classes, **kwargs)
 
     def _reject_unseen(self, labels: list) -> None:
         """Raise for labels without a probability; a ranking puts their class last."""
@@ -93,12 +91,11 @@ class ClassifierScorer(_BaseScorer):
             )
 
     def figure(
-        self, codes: NDArray, response: NDArray, classes: NDArray, **kwargs: Any
+        self, codes: NDArray, response: NDArray, classes: Any, **kwargs: Any
     ) -> float:
         """Return the figure of codes and a response, without the sign of a score."""
-        return float(
-            self._score_func(codes, response, classes, **self._kwargs, **kwargs)
-        )
+        arguments = {**self._kwargs, **kwargs}
+        return float(self._score_func(codes, response, classes, **arguments))
 
     def _accept_sample_weight(self) -> bool:
         return True

@@ -222,13 +222,17 @@ class ThresholdDisplay(PredictionsDisplay):
                 " Give pos_label=, a class to tell from all others."
             )
         threshold = rows.checked_threshold(threshold)
-        curves = [_curve(rows, *item, weighs) for item in _named(criteria).items()]
+        counted = _counts(rows)
+        curves = [
+            _curve(rows, counted, *item, weighs) for item in _named(criteria).items()
+        ]
         of_rows: dict[str, Any] = {
             "label": rows.text(1),
             "threshold": threshold,
             "name": name,
         }
-        return cls(curves, _shares(rows), **of_rows)
+        thresholds, counts = counted
+        return cls(curves, (thresholds, counts.called / counts.total), **of_rows)
 
     def plot(
         self, ax: Any = None, *, alerts: bool = True, **line_options: Any
@@ -339,12 +343,19 @@ def _name(criterion: Any) -> str:
 
 
 def _curve(
-    rows: Predictions, name: str, criterion: Any, weighs: bool
+    rows: Predictions,
+    counted: tuple[NDArray[np.float64], Counts],
+    name: str,
+    criterion: Any,
+    weighs: bool,
 ) -> ThresholdCurve:
-    """Compute a criterion's values, and where it is best."""
+    """Compute a criterion's values, and where it is best.
+
+    `counted` are thresholds and the counts at each.
+    """
     scores, is_positive = rows.of_class(1)
     if isinstance(criterion, str) and criterion in _FIGURES:
-        thresholds, counts = _counts(rows)
+        thresholds, counts = counted
         values = np.array(getattr(counts, criterion))
         if criterion == "precision":
             values[0] = np.nan  # of no called row
@@ -368,8 +379,3 @@ def _counts(rows: Predictions) -> tuple[NDArray[np.float64], Counts]:
     scores, is_positive = rows.of_class(1)
     weight = rows.weight
     return threshold_counts(scores, weight * is_positive, weight * ~is_positive)
-
-
-def _shares(rows: Predictions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    thresholds, counts = _counts(rows)
-    return thresholds, counts.called / counts.total
