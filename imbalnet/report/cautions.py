@@ -8,9 +8,8 @@ import numpy as np
 
 from imbalnet._checks import and_more
 from imbalnet.decisions.threshold import FEWEST_POSITIVES
-from imbalnet.metrics import calibration_error, calibration_noise
 from imbalnet.report.decide import DecisionRow
-from imbalnet.report.figures import ClassRow, FigureRow
+from imbalnet.report.figures import CalibrationOfRows, ClassRow, FigureRow
 from imbalnet.report.scored_rows import ScoredRows
 
 _MOST_NAMED = 5
@@ -21,9 +20,10 @@ def cautions(
     figures: list[FigureRow],
     decision: DecisionRow,
     classes: list[ClassRow],
+    calibration: CalibrationOfRows,
 ) -> list[str]:
     """Return what readers of a report should know before they believe it."""
-    found = [*_few_rows(rows), *_chance(figures), *_dishonest(rows)]
+    found = [*_few_rows(rows), *_chance(figures), *_dishonest(rows, calibration)]
     return [*found, *_never_called(rows, decision, classes)]
 
 
@@ -51,12 +51,11 @@ def _chance(figures: list[FigureRow]) -> Iterator[str]:
             )
 
 
-def _dishonest(rows: ScoredRows) -> Iterator[str]:
+def _dishonest(rows: ScoredRows, calibration: CalibrationOfRows) -> Iterator[str]:
     """Compare the calibration error with that of honest probabilities."""
     if not rows.is_binary or (rows.counts == 0).any():
         return
-    error = calibration_error(rows.codes == 1, rows.scores, sample_weight=rows.weight)
-    _, high = calibration_noise(rows.scores, sample_weight=rows.weight)
+    error, high = calibration.error, calibration.highest_noise
     if error > high:
         mean, share = np.average(rows.scores, weights=rows.weight), rows.prior[1]
         level = "right on average"

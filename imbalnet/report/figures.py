@@ -79,7 +79,34 @@ _RESAMPLED = [
 ]
 
 
-def figure_rows(rows: ScoredRows, level: float) -> list[FigureRow]:
+class CalibrationOfRows(NamedTuple):
+    """The calibration error, and that of honest probabilities; means over classes.
+
+    Attributes
+    ----------
+    error : float
+        Of the rows.
+    noise : float
+        Mean error of honest probabilities, by chance.
+    highest_noise : float
+        What 95 % of honest ones do not exceed.
+    """
+
+    error: float
+    noise: float
+    highest_noise: float
+
+    @classmethod
+    def of(cls, rows: ScoredRows) -> CalibrationOfRows:
+        """Compute the errors."""
+        noise = [calibration_noise(p, sample_weight=rows.weight) for p in _judged(rows)]
+        means = np.mean(noise, axis=0).tolist()
+        return cls(_figure("neg_calibration_error", rows), *means)
+
+
+def figure_rows(
+    rows: ScoredRows, level: float, calibration: CalibrationOfRows
+) -> list[FigureRow]:
     """Compute all figures, with their intervals and baselines."""
     if (rows.counts > 0).sum() < 2:
         return []
@@ -91,10 +118,8 @@ def figure_rows(rows: ScoredRows, level: float) -> list[FigureRow]:
         interval = logit_interval if scale == "logit" else normal_interval
         bounds = interval(value, resamples[:, column], quantile)
         found.append(FigureRow(name, *bounds, baseline=_baseline(name, rows)))
-    noise = [calibration_noise(p, sample_weight=rows.weight)[0] for p in _judged(rows)]
-    error = _figure("neg_calibration_error", rows)
-    row = FigureRow("calibration error", error, np.nan, np.nan, float(np.mean(noise)))
-    return [*found, row]
+    error, noise, _ = calibration
+    return [*found, FigureRow("calibration error", error, np.nan, np.nan, noise)]
 
 
 def class_rows(rows: ScoredRows, called: NDArray[np.intp]) -> list[ClassRow]:

@@ -13,7 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from imbalnet._text import html_list, html_table, text_table
 from imbalnet.report.cautions import cautions
 from imbalnet.report.decide import DecisionRow, decide, decision_row
-from imbalnet.report.figures import ClassRow, FigureRow, class_rows, figure_rows
+from imbalnet.report.figures import (
+    CalibrationOfRows,
+    ClassRow,
+    FigureRow,
+    class_rows,
+    figure_rows,
+)
 from imbalnet.report.scored_rows import ScoredRows
 
 _MOST_CLASSES = 20  # that are printed
@@ -186,11 +192,12 @@ class ImbalanceReport:
         ImbalanceReport
             The report.
         """
-        figures = figure_rows(rows, level)
+        calibration = CalibrationOfRows.of(rows)
+        figures = figure_rows(rows, level, calibration)
         decided = decide(rows, alerts)
         decisions = [decision_row(rows, decision) for decision in decided]
         classes = class_rows(rows, decided[0].called)
-        warnings = cautions(rows, figures, decisions[0], classes)
+        warnings = cautions(rows, figures, decisions[0], classes, calibration)
         return cls(
             rows.classes, rows.counts, figures, decisions, classes, warnings, level
         )
