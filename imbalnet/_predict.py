@@ -25,8 +25,11 @@ from imbalnet._runtime import prediction_threads, torch_threads, use_one_thread
 from imbalnet.losses import Loss
 from imbalnet.networks import as_logits
 
-# In multiples of this many rows, a matrix product treats each of them the same.
-_SAME_KERNEL_ROWS = 64
+# In multiples of this many rows, a matrix product treats each of them the same. Batched
+# ones need so many multiplications, below which torch has another kernel.
+_SAME_KERNEL_ROWS, _SAME_KERNEL_PRODUCTS = 16, 400
+# Blocks have a multiple of this many rows.
+_BLOCK_OF_ROWS = 64
 
 # Values that a layer gives in prediction: 1 MiB in float32, and 1 GiB.
 _CPU_PREDICT_VALUES = 2**18
@@ -57,7 +60,7 @@ class Predictor:
         another order. Without a standardising layer, whose output is aligned, the last
         bit may still depend on where in memory a row is.
         """
-        missing = -len(x) % _SAME_KERNEL_ROWS
+        missing = -len(x) % same_kernel_rows(self.module)
         if not missing:
             return self.logits(x)
         return self.logits(F.pad(x, (0, 0, 0, missing)))[: len(x)]
@@ -86,18 +89,21 @@ class Predictor:
         and up to a constant for each row and member, and with their slice. Threads
         share the rows on a CPU; the bits do not depend on their number.
         """
-        n_parameters = sum(p.numel() for p in self.module.parameters())
-        n_threads = prediction_threads(n_threads, n_rows * n_parameters)
         first, *others = gen_batches(n_rows, self.block_rows)
         with torch_threads(1):
             part = self._block(features, finish, first)
-            result = np.empty((n_rows, *part.shape[1:]))
-            result[first] = part
+        if not others:
+            return part
+        result = np.empty((n_rows, *part.shape[1:]))
+        result[first] = part
 
-            def fill(rows: slice) -> None:
-                result[rows] = self._block(features, finish, rows)
+        def fill(rows: slice) -> None:
+            result[rows] = self._block(features, finish, rows)
 
-            if n_threads > 1 and len(others) and self.in_threads:
+        n_parameters = sum(p.numel() for p in self.module.parameters())
+        n_threads = prediction_threads(n_threads, n_rows * n_parameters)
+        with torch_threads(1):
+            if n_threads > 1 and self.in_threads:
                 with ThreadPoolExecutor(n_threads, initializer=use_one_thread) as pool:
                     list(pool.map(fill, others))  # raises what the tasks raised
             else:
@@ -161,6 +167,14 @@ def loss_at(loss: Loss, logits: Tensor) -> Loss:
     return copy.deepcopy(loss).to(logits.device)
 
 
+def same_kernel_rows(module: nn.Module) -> int:
+    """Return the multiple of rows in which matrix products treat each row the same."""
+    fewest = _SAME_KERNEL_PRODUCTS / _SAME_KERNEL_ROWS
+    batched = [p for p in module.parameters() if p.ndim > 2 and p.shape[-2] > 1]
+    is_large = all(p.shape[-2] * p.shape[-1] >= fewest for p in batched)
+    return _SAME_KERNEL_ROWS if is_large else _BLOCK_OF_ROWS
+
+
 def rows_at_once(module: nn.Module, device: torch.device) -> int:
     """Return how many rows go through a network at once in prediction.
 
@@ -174,9 +188,9 @@ def rows_at_once(module: nn.Module, device: torch.device) -> int:
     ]
     on_cpu = device.type == "cpu"
     values = _CPU_PREDICT_VALUES if on_cpu else _GPU_PREDICT_VALUES
-    blocks = values // (_SAME_KERNEL_ROWS * max(widths, default=1))
-    most = 128 if on_cpu else _GPU_PREDICT_ROWS // _SAME_KERNEL_ROWS
-    return int(np.clip(blocks, 8, most)) * _SAME_KERNEL_ROWS
+    blocks = values // (_BLOCK_OF_ROWS * max(widths, default=1))
+    most = 128 if on_cpu else _GPU_PREDICT_ROWS // _BLOCK_OF_ROWS
+    return int(np.clip(blocks, 8, most)) * _BLOCK_OF_ROWS
 
 
 class Concatenation:

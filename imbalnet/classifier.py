@@ -678,9 +678,9 @@ class BalancedNeuralClassifier(
         """Return X with two dimensions; set or compare column names and width."""
         names, X = column_names(X), as_table(X, reading)
         try:
-            if not reset:
-                check_names(names, self._column_names)
-            validate_data(self, X, reset=reset, skip_check_array=True)
+            if reset or not self._is_as_in_fit(X, names):
+                check_names(names, None if reset else self._column_names)
+                validate_data(self, X, reset=reset, skip_check_array=True)
         except ValueError as error:
             if reading.title == "X":
                 raise
@@ -688,6 +688,10 @@ class BalancedNeuralClassifier(
         if reset:
             self._column_names = names
         return X
+
+    def _is_as_in_fit(self, X: Any, names: list[Any] | None) -> bool:
+        """Whether scikit-learn, which asks for the tags first, has nothing to say."""
+        return names == self._column_names and X.shape[1] == self.n_features_in_
 
     def _train(
         self,
@@ -780,7 +784,7 @@ class BalancedNeuralClassifier(
             If `cost_matrix` has another shape, leaves out an error, names a label that
             is not in ``classes_``, or holds a cost that is not finite.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         return self.classes_[self._decide(partial(self._log_proba, X), cost_matrix)]
 
     def _decide(
@@ -811,7 +815,7 @@ class BalancedNeuralClassifier(
         ndarray of shape (n_rows, n_classes)
             In the order of ``classes_``; each row sums to 1, for every loss.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         return np.exp(self._log_proba(X, self.target_prior))
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
@@ -828,7 +832,7 @@ class BalancedNeuralClassifier(
             Two classes: ``log(p_1 / p_0)``, positive where ``classes_[1]`` is
             predicted. Otherwise the log probability of each class.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         log_proba = self._log_proba(X, self.target_prior)
         if len(self.classes_) == 2:
             return log_proba[:, 1] - log_proba[:, 0]
@@ -979,6 +983,10 @@ class BalancedNeuralClassifier(
     @property
     def _is_fitted(self) -> bool:
         return hasattr(self, "_fitted")
+
+    def _check_is_fitted(self) -> None:
+        if not self._is_fitted:  # scikit-learn's check asks for the tags, which is slow
+            check_is_fitted(self)
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether there is a trained net."""

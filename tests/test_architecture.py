@@ -30,6 +30,7 @@ LAYERS = [
         "_tasks",
         "_html",
         "_text",
+        "_nearest",
     },
     {"_tables", "posterior", "class_weights", "metrics"},
     {"samplers", "losses", "networks", "tables", "decisions", "strategies"},

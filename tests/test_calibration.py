@@ -168,7 +168,7 @@ def test_unfitted_calibration_changes_the_prior_alone(rng):
     assert calibration.temperature == 1.0
     assert not calibration.offset.any()
     assert not calibration.member_offsets.any()
-    assert calibration.evidence(np.zeros((2, 1))) is None
+    assert calibration.neighbors is None
     learned = rng.dirichlet([1, 1, 1], N_ROWS)
     scores = torch.from_numpy(np.log(learned)[:, None])
     np.testing.assert_allclose(

@@ -469,8 +469,9 @@ class ImbalanceNet(NeuralNetClassifier):
     def predictor(self) -> Predictor:
         """The network in evaluation mode, with its loss."""
         self.check_is_fitted()
-        self._set_training(False)
-        block_rows = self.get_params_for("iterator_valid")["batch_size"]
+        if self.module_.training or self.criterion_.training:
+            self._set_training(False)
+        block_rows = self.iterator_valid__batch_size
         device = torch.device(self.device)
         return Predictor(
             self.module_,
@@ -502,7 +503,7 @@ class ImbalanceNet(NeuralNetClassifier):
     def out_of_fold_logits(self, feed: FoldFeed) -> Tensor:
         """Return each row's logits of the member that did not train on it."""
         together = Concatenation(len(feed.matrix))
-        for part in feed.parts(self.get_params_for("iterator_valid")["batch_size"]):
+        for part in feed.parts(self.iterator_valid__batch_size):
             together.add(self.infer(part))
         return feed.in_order(together.columns[0])
 

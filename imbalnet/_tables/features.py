@@ -193,6 +193,9 @@ def _finite(
     X: Any, reading: Reading, columns: Columns, names: Sequence[Any] | None
 ) -> Any:
     """Convert X, and name the columns that are not finite although they must be."""
+    matrix = _plain_matrix(X, reading.dtype, columns)
+    if matrix is not None:
+        return matrix
     is_dense = not sparse.issparse(X)
     finite: bool | str = True
     if is_dense and (columns.missing or columns.infinite):
@@ -211,6 +214,21 @@ def _finite(
         if fault is not None:
             raise ValueError(fault)
     return matrix
+
+
+def _plain_matrix(X: Any, dtype: type, columns: Columns) -> NDArray | None:
+    """Convert an array with nothing to complain of as ``check_array`` would, but fast.
+
+    None is returned for any other table.
+    """
+    if type(X) is not np.ndarray or X.dtype.kind != "f" or X.ndim != 2 or not X.size:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        matrix = np.ascontiguousarray(X, dtype=dtype)
+        if np.isfinite(matrix.sum()):
+            return matrix
+    is_allowed = columns.missing and not np.isinf(matrix).any()
+    return matrix if is_allowed else None
 
 
 def _not_finite(
