@@ -52,6 +52,7 @@ from imbalnet._tables import (
 from imbalnet._tasks import CallbackSupportMixin, FitTasks
 from imbalnet._warn import warn
 from imbalnet.decisions.criteria import check_threshold
+from imbalnet.export import ExportMixin
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS, LinearModel, Members
 from imbalnet.posterior import cheapest_class, resolve_costs, resolve_prior
@@ -113,6 +114,7 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 
 class BalancedNeuralClassifier(
     CallbacksMixin,
+    ExportMixin,
     ResolvedRowsMixin,
     NestedParametersMixin,
     CallbackSupportMixin,

@@ -1,0 +1,16 @@
+"""Packages that only some exports need."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+def require(*names: str) -> Any:
+    """Import packages and return the first, or say how to install them."""
+    try:
+        return [import_module(name) for name in names][0]
+    except ImportError as error:
+        raise ImportError(
+            f"ONNX needs the package {error.name}: pip install imbalnet[onnx]."
+        ) from error
