@@ -65,12 +65,14 @@ class Calibration:
         """Mean of the members' priors."""
         return self.member_priors.mean(axis=0)
 
-    def evidence(self, X: NDArray) -> NDArray[np.float64] | None:
-        """Return what the neighbours of rows add to their log probabilities."""
+    def finish(
+        self, formula: Formula, X: Any, log_posterior: Tensor, rows: slice
+    ) -> Tensor:
+        """Return log probabilities of some rows of a matrix, from log posteriors."""
         if self.neighbors is None:
-            return None
-        with one_openmp_thread():
-            return self.neighbor_weight * self.neighbors.evidence(X)
+            return formula.apply(log_posterior)
+        evidence = self.neighbor_weight * self.neighbors.evidence(X[rows])
+        return formula.apply(log_posterior, evidence=evidence)
 
     def for_target(self, target_prior: NDArray | None) -> Formula:
         """Return the formula for a target prior; None keeps the effective prior."""

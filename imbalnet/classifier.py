@@ -842,12 +842,7 @@ class BalancedNeuralClassifier(
         reading = self._reading(self._columns, self.net_.feature_dtype)
         parts = []
         for block in matrix_blocks(self._table(X, reading, reset=False), reading):
-            evidence = self.calibration_.evidence(block)
-
-            def finish(scores: Tensor, rows: slice, evidence: Any = evidence) -> Tensor:
-                of_rows = None if evidence is None else evidence[rows]
-                return formula.apply(scores, evidence=of_rows)
-
+            finish = partial(self.calibration_.finish, formula, block)
             parts.append(self.net_.predict_log_posterior(block, finish, self.n_threads))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 

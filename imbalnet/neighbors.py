@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
+from imbalnet._nearest import NearestRows
 from imbalnet.networks import RobustScale
 from imbalnet.networks.layers.categories import dense
 from imbalnet.networks.layers.mixed import MixedInput
@@ -34,7 +34,7 @@ _LEAST_DEVIATION = 0.5
 # Distances are at least this part of the usual distance.
 _NEAREST = 1e-2
 _LARGEST_WEIGHT = 6.0
-# Number of coordinates, or votes, of neighbours in a block: 32 MiB.
+# Number of coordinates, or of shares of classes, in a block: 32 MiB.
 _BLOCK_VALUES = 2**22
 
 
@@ -78,6 +78,12 @@ class Neighbors:
     ----------
     kept : ndarray of shape (n_kept,)
         Positions of the training rows that are kept.
+    points : ndarray of float32, shape (n_kept, n_coordinates)
+        Their scaled coordinates.
+    codes : ndarray of shape (n_kept,)
+        Their class codes.
+    weight : ndarray of float32, shape (n_kept,)
+        Their sample weights, of mean 1.
     distance : float
         The distance u.
 
@@ -115,12 +121,17 @@ class Neighbors:
         kept, weight = dense(X[self.kept]), sample_weight[self.kept]
         sizes = [0] * X.shape[1] if n_categories is None else n_categories
         self.coordinates = _Coordinates(kept, weight, sizes)
-        self.points = self.coordinates.of(kept)
-        self.search = NearestNeighbors(n_neighbors=self.n_neighbors).fit(self.points)
-        self.votes = np.eye(len(class_prior))[codes[self.kept]]
-        self.votes *= (weight / weight.mean())[:, None]
+        self.search = NearestRows(self.coordinates.of(kept))
+        most = np.min_scalar_type(len(class_prior) - 1)
+        self.codes = codes[self.kept].astype(most)
+        self.weight = (weight / weight.mean()).astype(np.float32)
         few = sample_rows(len(self.kept), _FEW, rng)
         self.distance = self._usual_distance(few, folds) or 1.0  # most rows may repeat
+
+    @property
+    def points(self) -> NDArray[np.float32]:
+        """Scaled coordinates of the rows that are kept."""
+        return self.search.points
 
     def evidence(self, X: Any) -> NDArray[np.float64]:
         """Compute the evidence of the neighbours of new rows.
@@ -181,15 +192,15 @@ class Neighbors:
         """Return the median distance of the farthest neighbour of a few kept rows."""
         if folds is None:
             # each row is its own nearest neighbour
-            n_found = self.n_neighbors + 1
-            farthest = self.search.kneighbors(self.points[few], n_found)[0][:, -1]
-            return float(np.median(farthest))
+            square = self.search.find(self.points[few], self.n_neighbors + 1)[1]
+            return float(np.median(np.sqrt(square[:, -1])))
         apart = []
         for asked, voters in _by_fold(folds[self.kept[few]], folds[self.kept]):
-            search = self._search_among(voters)
-            if search is not None:
-                apart.append(search.kneighbors(self.points[few[asked]])[0][:, -1])
-        return float(np.median(np.concatenate(apart))) if apart else 0.0
+            if len(voters):
+                n_found = min(self.n_neighbors, len(voters))
+                search = NearestRows(self.points[voters])
+                apart.append(search.find(self.points[few[asked]], n_found)[1][:, -1])
+        return float(np.median(np.sqrt(np.concatenate(apart)))) if apart else 0.0
 
     def _evidence(
         self,
@@ -203,46 +214,39 @@ class Neighbors:
         """
         width = max(self.points.shape[1], len(self.class_prior))
         step = max(1, _BLOCK_VALUES // (self.n_neighbors * width))
-        search = self.search if voters is None else self._search_among(voters)
-        parts = []
+        evidence = np.empty((X.shape[0], len(self.class_prior)))
+        search = self.search if voters is None else NearestRows(self.points[voters])
         for rows in gen_batches(X.shape[0], step):
             points = self.coordinates.of(dense(X[rows]))
             if own is not None:
-                found = self._without_own(points, own[rows])
-            elif search is None:
-                found = np.empty((len(points), 0), dtype=np.intp)
+                found, square = self._without_own(points, own[rows])
             else:
-                found = search.kneighbors(points, return_distance=False)
+                n_found = min(self.n_neighbors, len(search.points))
+                found, square = search.find(points, n_found)
             found = found if voters is None else voters[found]
-            parts.append(self._log_odds(points, found))
-        return np.concatenate(parts)
-
-    def _search_among(self, voters: NDArray[np.intp]) -> NearestNeighbors | None:
-        """Return a search among some of the kept rows; None where there are none."""
-        if not len(voters):
-            return None
-        n_neighbors = min(self.n_neighbors, len(voters))
-        return NearestNeighbors(n_neighbors=n_neighbors).fit(self.points[voters])
+            evidence[rows] = self._log_odds(found, square)
+        return evidence
 
     def _without_own(
-        self, points: NDArray[np.float64], own: NDArray[np.intp]
-    ) -> NDArray[np.intp]:
+        self, points: NDArray[np.float32], own: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Find the neighbours of training rows other than the rows themselves."""
-        n_found = self.n_neighbors + 1
-        found = self.search.kneighbors(points, n_found, return_distance=False)
+        found, square = self.search.find(points, self.n_neighbors + 1)
         is_own = self.kept[found] == own[:, None]
         is_own[~is_own.any(axis=1), -1] = True  # or leave out the farthest
-        return found[~is_own].reshape(len(points), self.n_neighbors)
+        shape = len(points), self.n_neighbors
+        return found[~is_own].reshape(shape), square[~is_own].reshape(shape)
 
     def _log_odds(
-        self, points: NDArray[np.float64], found: NDArray[np.intp]
+        self, found: NDArray[np.intp], square: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        # not the distances of the search, whose last bits depend on the rows of a block
-        apart = self.points[found] - points[:, None]
-        square = np.square(apart).sum(axis=-1)
+        """Return the evidence of neighbours at squared distances, (n_rows, n_found)."""
         kernel = 1 / np.maximum(square / self.distance**2, _NEAREST**2)
-        votes = np.einsum("nk,nkc->nc", kernel, self.votes[found])
-        votes += self.n_neighbors * self.class_prior
+        shape = len(found), len(self.class_prior)
+        place = self.codes[found] + shape[1] * np.arange(len(found))[:, None]
+        votes = self.n_neighbors * self.class_prior + np.bincount(
+            place.ravel(), (kernel * self.weight[found]).ravel(), np.prod(shape)
+        ).reshape(shape)
         share = votes / votes.sum(axis=1, keepdims=True)
         is_known = self.class_prior > 0
         ratio = np.divide(
@@ -264,9 +268,10 @@ class _Coordinates:
         self.deviation = np.maximum(self.of(X).std(axis=0), _LEAST_DEVIATION)
 
     @torch.no_grad()
-    def of(self, X: NDArray) -> NDArray[np.float64]:
+    def of(self, X: NDArray) -> NDArray[np.float32]:
         """Compute the coordinates of rows."""
-        return self.input(torch.as_tensor(X).double()).numpy() / self.deviation
+        scaled = self.input(torch.as_tensor(X).double()).numpy()
+        return (scaled / self.deviation).astype(np.float32)
 
 
 def fit_weight(

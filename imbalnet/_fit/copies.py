@@ -32,7 +32,7 @@ _MOST_SHARED = 0.5
 # Makes hash values of rows in different classes differ.
 _CLASS_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
-_BLOCK_VALUES = 2**22
+_BLOCK_VALUES = 2**18
 
 
 def find_copies(rows: Rows, n_classes: int) -> NDArray[np.integer] | None:
@@ -79,11 +79,13 @@ class _Repeats:
         """Compare rows by their hash values, and those that agree by all columns."""
         X, codes = rows.of(rows.X), rows.of(rows.codes)
         hashes = row_hashes(X)
-        key = hashes + codes.astype(np.uint64) * _CLASS_FACTOR
+        key = codes.astype(np.uint64)
+        key *= _CLASS_FACTOR
+        key += hashes
+        if _are_distinct(key):
+            return None
         order = np.argsort(key, kind="stable")
         is_same = np.diff(key[order]) == 0
-        if not is_same.any():
-            return None
         at = np.flatnonzero(is_same)
         one, two = order[at], order[at + 1]
         is_same[at] = _are_equal(X, one, two) & (codes[one] == codes[two])
@@ -121,6 +123,11 @@ class _Repeats:
         is_own = self.code == code
         repeated = self.hashes[is_own & (self.times > 1)]
         return float(np.isin(repeated, self.hashes[~is_own]).mean())
+
+
+def _are_distinct(key: NDArray[np.uint64]) -> bool:
+    ordered = np.sort(key)
+    return bool((ordered[1:] != ordered[:-1]).all())
 
 
 def row_hashes(X: Any) -> NDArray[np.uint64]:
