@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imbalnet._runtime import one_openmp_thread
 from imbalnet.decisions.threshold import best_threshold
 from imbalnet.neighbors import Neighbors
 from imbalnet.posterior import prior_shift

@@ -9,8 +9,9 @@ from typing import Any
 def require(*names: str) -> Any:
     """Import packages and return the first, or say how to install them."""
     try:
-        return [import_module(name) for name in names][0]
+        first, *_ = [import_module(name) for name in names]
     except ImportError as error:
         raise ImportError(
             f"ONNX needs the package {error.name}: pip install imbalnet[onnx]."
         ) from error
+    return first

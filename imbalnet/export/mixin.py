@@ -62,7 +62,7 @@ class ExportMixin:
     def to_onnx(
         self, path: str | Path | None = None, *, categories: str = "values"
     ) -> Any:
-        """Convert the classifier to ONNX: raw features in, labels and probabilities out.
+        """Convert the classifier to ONNX, from raw features to labels.
 
         The graph holds everything that ``predict`` and ``predict_proba`` do, see
         :doc:`/guide/export`: under `target_prior`, with `threshold` or `cost_matrix`,

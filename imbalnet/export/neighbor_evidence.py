@@ -7,6 +7,7 @@ torch.export and ONNX have.
 from __future__ import annotations
 
 import copy
+
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imbalnet._tables import Columns
+from imbalnet.export.decompositions import precise_decompositions
 from imbalnet.export.level_encoder import ML_OPSET, encoded_column
 from imbalnet.export.probability_module import Decision, ProbabilityModule
 
@@ -58,24 +59,24 @@ class TrainedClassifier:
 
 def columns_to_onnx(model: TrainedClassifier) -> Any:
     """Return an ONNX model with an input for each column of a table."""
-    from onnx import helper
+    from onnx import TensorProto, helper
 
     _check_names(model.names)
-    features = "label/features"
-    proto = matrix_to_onnx(model, model.dtype, names=(features, *_OUTPUTS))
-    graph, opsets = proto.graph, proto.opset_import
-    matrix = graph.input.pop()
-    element, torch_nodes = matrix.type.tensor_type.elem_type, list(graph.node)
+    double = model.dtype is torch.float64
+    element = TensorProto.DOUBLE if double else TensorProto.FLOAT
     columns = [
         encoded_column(name, known, element)
         for name, known in zip(model.names, model.columns.levels, strict=True)
     ]
+    features = "label/features"
+    proto = matrix_to_onnx(model, model.dtype, names=(features, *_OUTPUTS))
+    graph, torch_nodes = proto.graph, list(proto.graph.node)
     concat = helper.make_node("Concat", [c.output for c in columns], [features], axis=1)
-    del graph.node[:]
+    del graph.node[:], graph.input[:]
     graph.input.extend(column.input for column in columns)
     graph.node.extend(node for column in columns for node in column.nodes)
     graph.node.extend([concat, *torch_nodes])
-    opsets.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
+    proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
     return proto
 
 
@@ -102,7 +103,10 @@ def matrix_to_onnx(
     """
     from onnx import helper
 
-    proto = _exported(model, dtype, opset)
+    some = torch.zeros(2, len(model.names), dtype=dtype)
+    of_probabilities = dtype if dtype.is_floating_point else torch.float32
+    module = _Classifier(model, of_probabilities).eval()
+    proto = torch_to_onnx(module, some, ["code", "probabilities"], opset)
     graph = proto.graph
     features, label, probabilities = names
     kept = {"X": features, "probabilities": probabilities}
@@ -127,26 +131,27 @@ class _Classifier(nn.Module):
         return self.decision(log_probabilities), log_probabilities.exp().to(self.dtype)
 
 
-def _exported(model: TrainedClassifier, dtype: torch.dtype, opset: int) -> Any:
-    """Return what torch's exporter makes of the network, the formula and the decision.
+def torch_to_onnx(
+    module: nn.Module, some: Tensor, outputs: Sequence[str], opset: int = OPSET
+) -> Any:
+    """Return what torch's exporter makes of a module, whose input is called "X".
 
-    The paths and lines of source code that it notes in each node are dropped.
+    It takes any number of rows, of which `some` are an example. The paths and lines of
+    source code that the exporter notes in each node are dropped.
     """
-    some = torch.zeros(2, len(model.names), dtype=dtype)
-    of_probabilities = dtype if dtype.is_floating_point else torch.float32
+    shapes = ({0: torch.export.Dim("batch")},)
     with _quiet():
-        program = torch.onnx.export(
-            _Classifier(model, of_probabilities).eval(),
-            (some,),
+        program = torch.export.export(module, (some,), dynamic_shapes=shapes)
+        written = torch.onnx.export(
+            program.run_decompositions(precise_decompositions()),
             dynamo=True,
             input_names=["X"],
-            output_names=["code", "probabilities"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            output_names=outputs,
             opset_version=opset,
             verbose=False,
         )
-    assert program is not None
-    proto = program.model_proto
+    assert written is not None
+    proto = written.model_proto
     graph = proto.graph
     values = *graph.input, *graph.output, *graph.value_info, *graph.initializer
     for part in (proto, graph, *graph.node, *values):

@@ -18,7 +18,6 @@ from imbalnet.export.neighbor_evidence import NeighborEvidence
 from imbalnet.losses import Loss
 from imbalnet.networks import as_logits
 
-
 _ROUNDING = 8 * torch.finfo(torch.float64).eps
 
 

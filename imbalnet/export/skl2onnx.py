@@ -9,7 +9,7 @@ import torch
 
 from imbalnet.export._packages import require
 from imbalnet.export.mixin import ExportMixin
-from imbalnet.export.onnx_graph import OPSET, TrainedClassifier, matrix_to_onnx
+from imbalnet.export.onnx_graph import OPSET, matrix_to_onnx
 
 
 def register_skl2onnx() -> None:
@@ -51,8 +51,15 @@ def _classes(base: type) -> Iterator[type]:
 
 
 def _set_output_types(operator: Any) -> None:
+    """Tell skl2onnx the types of the outputs, or that the inputs are none."""
     from skl2onnx.common import shape_calculator
 
+    if len(operator.inputs) > 1 or operator.raw_operator._columns.levels:
+        raise ValueError(
+            "skl2onnx hands the classifier several columns, or the classifier was "
+            "fitted to categories: put a ColumnTransformer with OneHotEncoder in "
+            "front of it in the pipeline, or use to_onnx() of the classifier."
+        )
     shape_calculator.calculate_linear_classifier_output_shapes(operator)
 
 
@@ -64,30 +71,16 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     kind, opset = operator.inputs[0].type, container.target_opset_any_domain("")
     dtypes = {FloatTensorType: torch.float32, DoubleTensorType: torch.float64}
     dtype = dtypes.get(type(kind), torch.int64)
-    _check(model, len(operator.inputs), dtype, opset)
-    names = [value.onnx_name for value in (*operator.inputs, *operator.outputs)]
-    graph = matrix_to_onnx(model, dtype, opset, tuple(names)).graph
-    container.nodes.extend(graph.node)
-    container.initializers.extend(graph.initializer)
-    container.node_domain_version_pair_sets.add(("", opset))
-
-
-def _check(
-    model: TrainedClassifier, n_inputs: int, dtype: torch.dtype, opset: int
-) -> None:
-    """Raise a ValueError if a pipeline cannot hold the classifier's graph."""
-    if n_inputs > 1 or model.module.categories:
+    if model.columns.shifts and dtype is torch.float32:
         raise ValueError(
-            "skl2onnx hands the classifier several columns, or the classifier was "
-            "fitted to categories: put a ColumnTransformer with OneHotEncoder or "
-            "OrdinalEncoder in front of it in the pipeline, or use the classifier's own "
-            "to_onnx()."
-        )
-    if model.module.needs_double and dtype is torch.float32:
-        raise ValueError(
-            "The classifier was fitted to columns that float32 takes digits from, or "
-            "with dtype='float64': give skl2onnx rows of float64, or initial_types of "
-            "DoubleTensorType."
+            "The classifier was fitted to columns that float32 takes digits from: give "
+            "skl2onnx rows of float64, or initial_types of DoubleTensorType."
         )
     if opset < OPSET:
         raise ValueError(f"target_opset={opset} must be at least {OPSET}.")
+    values = *operator.inputs, *operator.outputs
+    names = tuple(value.onnx_name for value in values)
+    graph = matrix_to_onnx(model, dtype, opset, names).graph
+    container.nodes.extend(graph.node)
+    container.initializers.extend(graph.initializer)
+    container.node_domain_version_pair_sets.add(("", opset))

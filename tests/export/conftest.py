@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet.neighbors import Neighbors
+from imbalnet._fit import calibrate
 
 SMALL = {
-    "linear": {},
+    "linear": {"max_epochs": 100},
     "mlp": {"module__hidden_sizes": (8,), "n_members": 2},
     "resnet": {"module__d_block": 8, "module__d_hidden": 8},
     "tabular": {"module__hidden_sizes": (8,), "n_members": 2},
@@ -21,7 +18,7 @@ SMALL = {
 
 
 def fitted(X, y, module, **params):
-    params = {"max_epochs": 2, "n_neighbors": 0, **SMALL[module], **params}
+    params = {"max_epochs": 2, "n_neighbors": 0} | SMALL[module] | params
     return BalancedNeuralClassifier(module, random_state=0, **params).fit(X, y)
 
 
@@ -57,32 +54,26 @@ def frame(numbers):
 @pytest.fixture(scope="session")
 def full(frame):
     """A classifier whose probabilities need all of the formula."""
-    X, y = frame
-    clf = fitted(
-        X,
-        y,
-        "tabular",
-        target_prior="uniform",
-        class_weight="balanced",
-        loss="focal",
-        loss__gamma=1.0,
-    )
+    params = {"n_neighbors": 4, "target_prior": "uniform", "loss": "focal"}
+    with pytest.MonkeyPatch.context() as patch:  # whatever neighbours are worth
+        patch.setattr(calibrate, "fit_weight", lambda *args: 0.7)
+        clf = fitted(*frame, "tabular", class_weight="balanced", **params)
     assert clf.temperature_ != 1
-    return with_neighbors(clf, X, np.searchsorted(clf.classes_, y))
-
-
-def with_neighbors(clf, X, codes):
-    """Let neighbours have a weight, whatever they are worth."""
-    matrix, columns = clf._read_matrix(X), clf._columns
-    weight, n_categories = np.ones(len(codes)), columns.n_categories or None
-    prior = clf.class_prior_
-    neighbors = Neighbors(matrix, codes, weight, prior, 4, n_categories, rng=0)
-    clf._keep(
-        replace(
-            clf._fitted,
-            calibration=replace(
-                clf.calibration_, neighbors=neighbors, neighbor_weight=0.7
-            ),
-        )
-    )
+    assert clf.neighbor_weight_
     return clf
+
+
+def coded(frame, module):
+    """The matrix that a torch module takes: codes in the place of categories."""
+    import pandas as pd
+
+    X = frame.copy()
+    for i, levels in module.categories.items():
+        values = X.iloc[:, i].astype(object)
+        codes = pd.Index(levels).get_indexer(values).astype(float)
+        codes[codes < 0] = len(levels) + 1
+        codes[values.isna()] = len(levels)
+        if list(levels) == ["s", "m", "l"]:  # ordered
+            codes[codes >= len(levels)] = np.nan
+        X[X.columns[i]] = codes
+    return X.to_numpy(np.float64)
