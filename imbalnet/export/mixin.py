@@ -32,7 +32,6 @@ class ExportMixin:
     net_: Any
     target_prior: Any
     threshold: Any
-    threshold_: float
     _column_names: list[Any] | None
     _columns: Columns
 
@@ -122,7 +121,7 @@ class ExportMixin:
     def _decision(self) -> Decision:
         """Return how ``predict`` chooses a class by log probabilities."""
         if self.threshold is not None:
-            return Decision(self.threshold_)
+            return Decision(self.threshold_)  # type: ignore[attr-defined]
         if self.cost_matrix is None:
             return Decision()
         costs = resolve_costs(self.cost_matrix, self.classes_)

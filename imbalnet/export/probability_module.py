@@ -166,6 +166,9 @@ class Decision(nn.Module):
         Shift of the log probabilities to the prior under which costs are expected.
     """
 
+    costs: Tensor
+    to_costs: Tensor
+
     def __init__(
         self, threshold: float | None = None, costs: Any = None, to_costs: Any = None
     ) -> None:

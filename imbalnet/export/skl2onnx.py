@@ -43,7 +43,7 @@ def register_skl2onnx() -> None:
         )
 
 
-def _classes(base: type) -> Iterator[type]:
+def _classes(base: Any) -> Iterator[Any]:
     """Yield all classes that are derived from one."""
     for cls in base.__subclasses__():
         yield cls
