@@ -127,3 +127,18 @@ def test_shap_explains_by_gradients(numbers):
     found = explainer.shap_values(X[:3], nsamples=10, rseed=0)
     assert found.shape == (3, 4, 3)
     assert np.abs(found).max() > 0
+
+
+@pytest.mark.long  # shap compiles for it
+def test_shap_explains_by_permutations(numbers):
+    shap = pytest.importorskip("shap")
+    X, y = numbers
+    module = fitted(X, y, "tabular").to_torch()
+    X = np.nan_to_num(X)
+
+    def positive(table):
+        return module(torch.from_numpy(table))[:, 1].numpy()
+
+    explained = shap.PermutationExplainer(positive, X[:20], seed=0, silent=True)(X[:1])
+    total = explained.values.sum() + explained.base_values[0]
+    np.testing.assert_allclose(total, positive(X[:1])[0], atol=1e-6)
