@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import Any
 
 
-def require(*names: str) -> Any:
-    """Import packages and return the first, or say how to install them."""
+def require(*names: str, cure: str = "imbalnet[onnx]") -> Any:
+    """Import packages and return the first, or say what pip has to install."""
     try:
         first, *_ = [import_module(name) for name in names]
     except ImportError as error:
         raise ImportError(
-            f"ONNX needs the package {error.name}: pip install imbalnet[onnx]."
+            f"ONNX needs the package {error.name}: pip install {cure}."
         ) from error
     return first

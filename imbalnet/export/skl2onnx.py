@@ -22,8 +22,7 @@ def register_skl2onnx() -> None:
     Raises
     ------
     ImportError
-        If skl2onnx or onnxscript is missing:
-        ``pip install imbalnet[onnx] skl2onnx``.
+        If a package is missing: ``pip install imbalnet[onnx] skl2onnx``.
 
     Examples
     --------
@@ -31,8 +30,7 @@ def register_skl2onnx() -> None:
     >>> register_skl2onnx()  # doctest: +SKIP
     >>> proto = skl2onnx.to_onnx(pipeline, X[:1])  # doctest: +SKIP
     """
-    require("onnxscript")
-    skl2onnx = require("skl2onnx")
+    skl2onnx = require("skl2onnx", "onnxscript", cure="imbalnet[onnx] skl2onnx")
     for cls in _classes(ExportMixin):
         skl2onnx.update_registered_converter(
             cls,

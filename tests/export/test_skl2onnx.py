@@ -45,6 +45,7 @@ def test_pipeline_with_a_scaler(numbers):
     assert_equal(pipeline, proto, X, {"X": X})
 
 
+@pytest.mark.long  # the guide has one too
 def test_pipeline_with_a_column_transformer(frame):
     X, y = frame
     X = X[["a", "b", "word"]].fillna({"a": 0.0, "b": 0.0, "word": "none"})
