@@ -37,7 +37,7 @@ def register_skl2onnx() -> None:
             f"Imbalnet{cls.__name__}",
             _set_output_types,
             _convert,
-            options={"nocl": [True, False], "zipmap": [True, False, "columns"]},
+            options={"nocl": [False], "zipmap": [True, False, "columns"]},
         )
 
 
