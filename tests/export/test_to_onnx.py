@@ -62,6 +62,7 @@ def test_graph_has_the_whole_formula(full, frame, tmp_path):
     assert run(proto, feeds_of(new[:0], proto))[1].shape == (0, 3)
 
 
+@pytest.mark.long
 def test_graph_decides_by_a_threshold(numbers):
     X, y = numbers
     X = X.clip(-20, 20)
@@ -72,6 +73,7 @@ def test_graph_decides_by_a_threshold(numbers):
     assert 0 < clf.predict(X).sum() < len(X)
 
 
+@pytest.mark.long
 def test_graph_takes_codes_and_decides_by_costs(frame):
     X, y = frame
     X = X[["a", "word"]]

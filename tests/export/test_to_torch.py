@@ -48,6 +48,20 @@ def test_module_has_the_whole_formula(full, frame):
     assert not module(given[:0]).numel()
 
 
+@pytest.mark.parametrize("target_prior", [None, "uniform", [0.6, 0.4]])
+@pytest.mark.parametrize(
+    "decision", [{}, {"threshold": 0.45}, {"cost_matrix": [[0.0, 1.0], [2.5, 0.0]]}]
+)
+def test_decision_is_that_of_predict(decision, target_prior, numbers):
+    X, y = numbers
+    params = {"class_weight": "balanced", "max_epochs": 30, **decision}
+    clf = fitted(X, y > 0, "mlp", target_prior=target_prior, **params)
+    log_probabilities = clf.to_torch().log_probabilities(torch.from_numpy(X))
+    codes = clf._decision()(log_probabilities).numpy()
+    np.testing.assert_array_equal(clf.classes_[codes], clf.predict(X))
+    assert 0 < codes.sum() < len(X)
+
+
 def test_module_shifts_columns_as_they_are_read(numbers):
     X, y = numbers
     X = X.astype(np.float64) * 10 + 1e9
