@@ -116,6 +116,8 @@ def test_graph_has_the_digits_of_inverse_links():
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("module", NETWORKS)
 def test_graph_of_each_network_and_loss(module, loss, numbers):
+    if (module, loss) == ("linear", "ldam"):
+        pytest.skip("which needs cosines")
     X, y = numbers
     clf = fitted(X, y, module, loss=loss)
     assert_equal(clf, clf.to_onnx(), X)
