@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imbalnet._runtime import one_openmp_thread
 from imbalnet.decisions.threshold import best_threshold
 from imbalnet.neighbors import Neighbors
 from imbalnet.posterior import prior_shift
@@ -94,23 +93,23 @@ class Formula:
 
     Attributes
     ----------
-    level : ndarray of shape (members, n_classes)
+    level : {ndarray, Tensor} of shape (members, n_classes)
         Added to each member's log posteriors behind the temperature: offset, shift to
         the data's prior, and member level.
     temperature : float
-    to_target : ndarray of shape (n_classes,)
+    to_target : {ndarray, Tensor} of shape (n_classes,)
         Added to the log of the members' mean.
     """
 
-    level: NDArray[np.float64]
+    level: Any
     temperature: float
-    to_target: NDArray[np.float64]
+    to_target: Any
 
     def apply(
         self,
         log_posterior: Tensor,
         *,
-        evidence: NDArray | None = None,
+        evidence: NDArray | Tensor | None = None,
         members: NDArray[np.integer] | None = None,
     ) -> Tensor:
         """Return log probabilities, of shape (n_rows, n_classes) in float64.
@@ -121,7 +120,7 @@ class Formula:
             What the loss' inverse link makes of the logits
             (:meth:`~imbalnet.losses.Loss.posterior_scores`), up to a constant for each
             row and member.
-        evidence : ndarray of shape (n_rows, n_classes) or None, default=None
+        evidence : {ndarray, Tensor} of shape (n_rows, n_classes) or None, default=None
             See :meth:`Calibration.evidence`.
         members : ndarray of int, shape (n_rows,), or None, default=None
             The member of each row, where a row has only the log posterior of one
@@ -136,8 +135,10 @@ class Formula:
         else:
             of_members = log_posterior + torch.as_tensor(level, device=place)
             log_mean = of_members.log_softmax(-1).logsumexp(1)
-        added = added if evidence is None else added + evidence
-        return (log_mean + torch.as_tensor(added, device=place)).log_softmax(-1)
+        shift = torch.as_tensor(added, device=place)
+        if evidence is not None:
+            shift = shift + torch.as_tensor(evidence, device=place)
+        return (log_mean + shift).log_softmax(-1)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import Sampler
 
 from imbalnet._calibration import OutOfFold
@@ -52,6 +52,7 @@ from imbalnet._tables import (
 from imbalnet._tasks import CallbackSupportMixin, FitTasks
 from imbalnet._warn import warn
 from imbalnet.decisions.criteria import check_threshold
+from imbalnet.export import ExportMixin
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS, LinearModel, Members
 from imbalnet.posterior import cheapest_class, resolve_costs, resolve_prior
@@ -113,6 +114,7 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 
 class BalancedNeuralClassifier(
     CallbacksMixin,
+    ExportMixin,
     ResolvedRowsMixin,
     NestedParametersMixin,
     CallbackSupportMixin,

@@ -36,7 +36,7 @@ LAYERS = [
     {"samplers", "losses", "networks", "tables", "decisions", "strategies"},
     {"neighbors", "_predict", "report"},
     {"_calibration"},
-    {"_fit"},
+    {"_fit", "export"},
     {"classifier", "plots"},
     {"comparison"},
 ]
@@ -52,7 +52,15 @@ LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
 ROOMS = sorted(LAYER_OF)
 
 PUBLIC = ["class_weights", "losses", "metrics", "neighbors", "networks", "posterior"]
-PUBLIC += ["comparison", "decisions", "plots", "report", "samplers", "strategies"]
+PUBLIC += [
+    "comparison",
+    "decisions",
+    "export",
+    "plots",
+    "report",
+    "samplers",
+    "strategies",
+]
 PUBLIC += ["tables"]
 REGISTRIES = {"CRITERIA", "SCORERS", "LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
 
@@ -245,12 +253,14 @@ def test_a_name_of_the_estimator_is_found(source):
     ("package", "rooms"),
     [
         ("skorch", {"_fit"}),
-        ("sklearn.utils.validation", {"classifier", "_tables", "plots"}),
+        ("skl2onnx", {"export"}),
+        ("sklearn.utils.validation", {"classifier", "_tables", "export", "plots"}),
         ("sklearn.utils._param_validation", {"classifier"}),
         ("sklearn.callback", {"_tasks"}),
         ("tqdm", {"_fit"}),
         ("imblearn", {"metrics", "strategies"}),
         ("matplotlib", {"plots", "strategies"}),
+        ("onnx", {"export"}),
         ("pandas", {"_tables", "comparison", "report", "strategies", "tables"}),
         ("polars", {"_tables"}),
         ("pyarrow", {"_tables"}),
@@ -265,7 +275,9 @@ def test_package_is_known_to_few_rooms(package, rooms):
     assert users <= rooms
 
 
-@pytest.mark.parametrize("package", ["imblearn", "matplotlib", "pandas", "polars"])
+@pytest.mark.parametrize(
+    "package", ["imblearn", "matplotlib", "onnx", "pandas", "polars", "skl2onnx"]
+)
 def test_package_that_may_be_missing_is_imported_where_it_is_used(package):
     for file in sorted(PACKAGE.rglob("*.py")):
         top = [

@@ -26,7 +26,8 @@ _BLOCK_ROWS = 2**16
 _LEAST_BITS = 17
 
 # Beyond it, and below its inverse, squares and quotients have no float32 or float64.
-_FAR = {np.dtype(np.float32): 1e30, np.dtype(np.float64): 1e140}
+FARTHEST = 1e30
+_FAR = {np.dtype(np.float32): FARTHEST, np.dtype(np.float64): 1e140}
 # Numbers of float32 from here on differ by at least 1e-27.
 _NEAR = 1e-20
 
@@ -82,11 +83,10 @@ class Shift(NamedTuple):
         with np.errstate(over="ignore"):
             shifted = _minus(values, self.center)
             shifted /= self.scale
-        limit = _FAR[np.dtype(np.float32)]
-        is_far = np.abs(shifted) > limit
+        is_far = np.abs(shifted) > FARTHEST
         if is_far.any():
             is_far &= np.isfinite(values)
-            shifted[is_far] = np.copysign(limit, shifted[is_far])
+            shifted[is_far] = np.copysign(FARTHEST, shifted[is_far])
         return shifted
 
     def undo(self, values: NDArray) -> NDArray[np.float64]:

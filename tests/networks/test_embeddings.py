@@ -208,7 +208,8 @@ def test_encoding_is_that_of_rtdl_num_embeddings(rng):
     """Between the edges; beyond them rtdl's goes on, ours leaves that to the number."""
     rtdl = pytest.importorskip("rtdl_num_embeddings")
     edges = [torch.tensor(e, dtype=torch.float64) for e in EDGES]
-    z = torch.stack([e[0] + torch.rand(50) * (e[-1] - e[0]) for e in edges], dim=1)
+    place = torch.from_numpy(rng.random(50))
+    z = torch.stack([e[0] + place * (e[-1] - e[0]) for e in edges], dim=1)
     theirs = rtdl.PiecewiseLinearEncoding(edges)(z)
     ours = encoding_of(EDGES)(z)
     assert torch.equal(ours[..., 0], z)

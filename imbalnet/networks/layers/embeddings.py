@@ -63,7 +63,8 @@ class RobustScale(nn.Module):
         z = (x - self.center).mul_(self.inverse_scale)
         z = torch.nan_to_num_(z, nan=0.0, posinf=_FAR, neginf=-_FAR).clamp_(-_FAR, _FAR)
         beyond = z.abs().mul_(1 / self.clip).clamp_(min=1.0).log_().mul_(self.clip)
-        return beyond.copysign_(z).add_(z.clamp_(-self.clip, self.clip))
+        # not copysign, which ONNX lacks
+        return z.clamp(-self.clip, self.clip).addcmul_(beyond, z.sign())
 
     @torch.no_grad()
     def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
@@ -155,12 +156,8 @@ class PiecewiseLinearEncoding(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Encode a batch."""
         z = z.unsqueeze(-1)
-        encoded = z.new_empty((*z.shape[:-1], 1 + self.start.shape[1]))
-        encoded[..., :1] = z
-        bins = encoded[..., 1:]
-        torch.sub(z, self.start, out=bins)
-        bins.mul_(self.inverse_width).clamp_(0.0, 1.0)
-        return encoded
+        bins = (z - self.start).mul_(self.inverse_width).clamp_(0.0, 1.0)
+        return torch.cat([z, bins], dim=-1)
 
     @torch.no_grad()
     def set_edges(self, edges: Sequence[Tensor]) -> None:

@@ -247,7 +247,7 @@ def _range_of(X: Any) -> tuple[NDArray, NDArray]:
 def _log_bend(z: Tensor, clip: float) -> Tensor:
     """Let values beyond ±clip grow like their logarithm."""
     beyond = z.abs().div_(clip).clamp_(min=1.0).log_()
-    return beyond.copysign_(z).add_(z.clamp(-clip, clip))
+    return z.clamp(-clip, clip).addcmul_(beyond, z.sign())  # not copysign, as above
 
 
 # Sum of the weights, mean and variance of each column. scikit-learn's StandardScaler

@@ -1,0 +1,132 @@
+"""The estimator's methods that carry a fitted model out of Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from imbalnet._calibration import Calibration
+from imbalnet._tables import Columns
+from imbalnet.export._packages import require
+from imbalnet.export.onnx_graph import (
+    TrainedClassifier,
+    columns_to_onnx,
+    matrix_to_onnx,
+)
+from imbalnet.export.probability_module import Decision, ProbabilityModule
+from imbalnet.posterior import prior_shift, resolve_costs
+
+
+class ExportMixin:
+    """Let a fitted classifier become a torch module or an ONNX model."""
+
+    calibration_: Calibration
+    classes_: NDArray
+    class_prior_: NDArray
+    cost_matrix: Any
+    n_features_in_: int
+    net_: Any
+    target_prior: Any
+    threshold: Any
+    _column_names: list[Any] | None
+    _columns: Columns
+
+    def to_torch(self) -> ProbabilityModule:
+        """Return a torch module from raw features to class probabilities.
+
+        It is what torch.export, Captum and SHAP take, and can be differentiated with
+        respect to its input, see :doc:`/guide/export`.
+
+        Returns
+        -------
+        ProbabilityModule
+            Copies of the network and of the formula behind it, under `target_prior`, in
+            evaluation mode and on the CPU. Categories go in as codes.
+        """
+        check_is_fitted(self)
+        return ProbabilityModule(
+            self.net_.module_,
+            self.net_.criterion_,
+            self.calibration_,
+            self._resolved(self.target_prior),  # type: ignore[attr-defined]
+            self._columns,
+            self.n_features_in_,
+            self.net_.dtype,
+        )
+
+    def to_onnx(
+        self, path: str | Path | None = None, *, categories: str = "values"
+    ) -> Any:
+        """Convert the classifier to ONNX, from raw features to labels.
+
+        The graph holds everything that ``predict`` and ``predict_proba`` do, see
+        :doc:`/guide/export`: under `target_prior`, with `threshold` or `cost_matrix`,
+        and with neighbours where they are kept.
+
+        Parameters
+        ----------
+        path : str, Path or None, default=None
+            File to write; None writes none.
+        categories : {"values", "codes"}, default="values"
+            Whether columns of categories go in as they came in ``fit`` (each column of
+            the table is then an input of its own), or as codes, in a matrix with the
+            other columns (see :class:`imbalnet.export.ProbabilityModule`). Without
+            such columns the input is a matrix.
+
+        Returns
+        -------
+        onnx.ModelProto
+            Its inputs are the matrix "X" of shape (batch, n_features), or one of shape
+            (batch, 1) for each column, by name. Its outputs are "label", of shape
+            (batch,), and "probabilities", of shape (batch, n_classes).
+
+        Raises
+        ------
+        ImportError
+            If onnx or onnxscript is missing: ``pip install imbalnet[onnx]``.
+        ValueError
+            If `categories` is another word, if a column holds categories that ONNX has
+            no tensors for, or is called like an output.
+        """
+        if categories not in ("values", "codes"):
+            raise ValueError(
+                f"categories={categories!r} must be 'values' or 'codes' (as "
+                "to_torch() takes them)."
+            )
+        check_is_fitted(self)
+        onnx = require("onnx", "onnxscript")
+        model = self._trained_classifier()
+        if categories == "values" and self._columns.levels:
+            proto = columns_to_onnx(model)
+        else:
+            proto = matrix_to_onnx(model, model.dtype)
+        if path is not None:
+            onnx.save(proto, str(path))
+        return proto
+
+    def _trained_classifier(self) -> TrainedClassifier:
+        """Return what an ONNX graph is made of."""
+        names = [str(name) for name in self._column_names or ()]
+        if len(set(names)) != self.n_features_in_:
+            names = [f"x{i}" for i in range(self.n_features_in_)]
+        decision = self._decision()
+        return TrainedClassifier(
+            self.to_torch(), decision, self.classes_, self._columns, names
+        )
+
+    def _decision(self) -> Decision:
+        """Return how ``predict`` chooses a class by log probabilities."""
+        if self.threshold is not None:
+            return Decision(self.threshold_)  # type: ignore[attr-defined]
+        if self.cost_matrix is None:
+            return Decision()
+        costs = resolve_costs(self.cost_matrix, self.classes_)
+        to_costs = np.zeros(len(self.classes_))
+        if self.target_prior is None:  # costs are expected under the data's prior
+            effective = self.calibration_.effective_prior
+            to_costs = prior_shift(effective, self.class_prior_)
+        return Decision(costs=costs, to_costs=to_costs)

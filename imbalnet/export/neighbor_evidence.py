@@ -1,0 +1,104 @@
+"""The evidence of nearest training rows as a torch module.
+
+It computes what :meth:`imbalnet.neighbors.Neighbors.evidence` does by operations that
+torch.export and ONNX have.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from imbalnet.neighbors import _NEAREST, Neighbors
+
+# Points beside the neighbours whose exact distances are computed.
+_SPARE = 16
+# Squared distances that differ by less, in units of the usual one, count as equal until
+# the exact distances decide. The largest is 2**39 of these steps, so that a step and
+# the number of a point are one number of float64.
+_STEP = 2.0**-26
+_MOST_STEPS = 2.0**39
+
+
+class NeighborEvidence(nn.Module):
+    """Log odds of the classes among the nearest training rows, times their weight.
+
+    The rows are those with the least exact distance; of equal ones, those that come
+    first. A matrix product finds the candidates.
+
+    **Shape**
+
+    - input: ``(batch, in_features)``, the features of the network
+    - output: ``(batch, n_classes)``, in float64
+
+    Parameters
+    ----------
+    neighbors : Neighbors
+        The training rows that a fit has kept.
+    weight : float
+        Factor of the evidence.
+    """
+
+    points: Tensor
+    number: Tensor
+    square: Tensor
+    codes: Tensor
+    votes: Tensor
+    deviation: Tensor
+    class_prior: Tensor
+
+    def __init__(self, neighbors: Neighbors, weight: float) -> None:
+        super().__init__()
+        self.n_neighbors, self.weight = neighbors.n_neighbors, weight
+        self.distance = neighbors.distance
+        self.input = copy.deepcopy(neighbors.coordinates.input)
+        self._set("points", neighbors.points)
+        self._set("square", np.square(neighbors.points, dtype=np.float64).sum(axis=1))
+        self._set("deviation", neighbors.coordinates.deviation)
+        self._set("votes", neighbors.weight)
+        self._set("class_prior", neighbors.class_prior)
+        self._set("number", np.arange(len(neighbors.points)))
+        self.register_buffer("codes", torch.tensor(neighbors.codes, dtype=torch.long))
+
+    def _set(self, name: str, values: NDArray) -> None:
+        self.register_buffer(name, torch.tensor(values, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the evidence for the classes of each row."""
+        rows = (self.input(x.double()) / self.deviation).float().double()
+        near = self._candidates(rows)
+        square = (self.points[near] - rows.unsqueeze(1)).square().sum(dim=-1)
+        scaled = (square / self.distance**2).clamp(min=_NEAREST**2)
+        votes = self._is_neighbor(square, near) * self.votes[near] / scaled
+        is_class = self.codes[near].unsqueeze(-1) == torch.arange(
+            len(self.class_prior), device=near.device
+        )
+        votes = (votes.unsqueeze(-1) * is_class).sum(dim=1)
+        votes = votes + self.n_neighbors * self.class_prior
+        share = votes / votes.sum(dim=1, keepdim=True)
+        is_known = self.class_prior > 0
+        ratio = share / torch.where(is_known, self.class_prior, 1.0)
+        return self.weight * torch.where(is_known, ratio, 1.0).log()
+
+    def _candidates(self, rows: Tensor) -> Tensor:
+        """Return the numbers of the nearest points, by distances in steps."""
+        square = self.square - 2 * rows @ self.points.T
+        square = square + rows.square().sum(dim=1, keepdim=True)
+        steps = (square / (_STEP * self.distance**2)).clamp(0.0, _MOST_STEPS).round()
+        n_points = len(self.points)
+        n_found = min(self.n_neighbors + _SPARE, n_points)
+        # of equal distances the lower number is less, whatever breaks ties elsewhere
+        place = (steps * n_points + self.number).topk(n_found, largest=False)[0]
+        return place.fmod(n_points).long()
+
+    def _is_neighbor(self, square: Tensor, near: Tensor) -> Tensor:
+        """Return which candidates are among the nearest, by exact distances."""
+        one, other = square.unsqueeze(2), square.unsqueeze(1)
+        is_before = (other < one) | (
+            (other == one) & (near.unsqueeze(1) < near.unsqueeze(2))
+        )
+        return is_before.sum(dim=2) < self.n_neighbors
