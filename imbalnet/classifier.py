@@ -34,6 +34,7 @@ from imbalnet._fit.train import train
 from imbalnet._html import ResolvedRowsMixin
 from imbalnet._nested import NestedParametersMixin
 from imbalnet._optimizers import OPTIMIZERS, OptimizerFactory
+from imbalnet._persistence import PersistenceMixin
 from imbalnet._runtime import restored_on_failure
 from imbalnet._tables import (
     Columns,
@@ -112,6 +113,7 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 
 
 class BalancedNeuralClassifier(
+    PersistenceMixin,
     CallbacksMixin,
     ResolvedRowsMixin,
     NestedParametersMixin,

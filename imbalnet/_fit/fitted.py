@@ -21,9 +21,9 @@ from imbalnet._fit.specs import Machine, NetworkSpec
 class Memory(UserDict):
     """What was computed before; copies and pickles are without it."""
 
-    def __reduce__(self) -> tuple:
-        """Return an empty one."""
-        return Memory, ()
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state of an empty one."""
+        return {"data": {}}
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,9 @@ from imbalnet._predict import (
     output_of,
     rows_at_once,
 )
+from imbalnet._runtime import available_device
 from imbalnet._tables import Rows
+from imbalnet._warn import warn
 from imbalnet.losses import Loss
 from imbalnet.metrics import macro_average_precision
 from imbalnet.networks import is_split, network_of
@@ -196,6 +198,42 @@ class ImbalanceNet(NeuralNetClassifier):
         for name in ("callbacks", "callbacks_"):
             state[name] = without_uncopyable(state[name] or [])
         return state
+
+    def state_to_store(self) -> dict[str, Any]:
+        """Return the attributes; those of the optimiser in torch's own plain form."""
+        state = self.__dict__.copy()
+        optimizer = state.pop("optimizer_", None)
+        if optimizer is not None:
+            state["stored_optimizer"] = optimizer.state_dict()
+        for name in ("callbacks", "callbacks_"):
+            state[name] = without_uncopyable(state[name] or [])
+        return state
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take attributes that were stored, on a device that this machine has."""
+        self.__dict__.update(state)
+        stored, self.device = self.device, available_device(self.device)
+        if self.device != torch.device(stored):
+            warn(
+                f"The network was trained on {stored}, which this machine does not "
+                f"have: it computes on {self.device}."
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        """Build a stored optimiser when it is asked for: predictions do not need it."""
+        if name != "optimizer_" or "stored_optimizer" not in vars(self):
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        stored = vars(self).pop("stored_optimizer")
+        self.initialize_optimizer()
+        self.optimizer_.load_state_dict(stored)
+        return self.optimizer_
+
+    def release_gradients(self, *, with_optimizer: bool) -> None:
+        """Let go of what steps have left in memory, also the optimiser's averages."""
+        self.module_.zero_grad(set_to_none=True)
+        self.criterion_.zero_grad(set_to_none=True)
+        if with_optimizer:
+            self.optimizer_.state.clear()
 
     # -- training ----------------------------------------------------------------
 

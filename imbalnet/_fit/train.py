@@ -105,6 +105,7 @@ def train(
         with shown_and_told(net, options, run.monitor, teller):
             _run_epochs(net, run)
         calibration, out_of_fold = _calibrate(net, run)
+    net.release_gradients(with_optimizer=not options.is_partial)
     return run.left_by(net, calibration, out_of_fold)
 
 
