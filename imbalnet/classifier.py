@@ -29,6 +29,7 @@ from imbalnet._callbacks import CallbacksMixin
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.gather import Part, next_part
 from imbalnet._fit.options import column_rules, feature_dtype, resolve_options
+from imbalnet._fit.rare import without_rare_levels
 from imbalnet._fit.recipes import PRESETS
 from imbalnet._fit.train import train
 from imbalnet._html import ResolvedRowsMixin
@@ -723,6 +724,10 @@ class BalancedNeuralClassifier(
             self._chosen_threshold()  # so that fit says what is wrong with it
         if tasks is not None:
             tasks.end_training()
+        if fitted.gathered is None:
+            self._columns = without_rare_levels(
+                rows.columns, fitted.net.module_, fitted.calibration.neighbors, rows
+            )
 
     def _keep(self, fitted: Fitted) -> None:
         """Set the fitted attributes."""
