@@ -58,6 +58,7 @@ from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS, LinearModel, Members
 from imbalnet.posterior import cheapest_class, resolve_costs, resolve_prior
 from imbalnet.report import ImbalanceReport, ScoredRows
+from imbalnet.retention import RetentionMixin
 from imbalnet.samplers import SAMPLERS, IndexSampler
 
 _AUTO = StrOptions({"auto"})
@@ -115,6 +116,7 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 
 class BalancedNeuralClassifier(
     PersistenceMixin,
+    RetentionMixin,
     CallbacksMixin,
     ResolvedRowsMixin,
     NestedParametersMixin,
@@ -869,6 +871,8 @@ class BalancedNeuralClassifier(
     @property
     def history_(self) -> Any:
         """One record for each epoch."""
+        if "history" in self._fitted.discarded:
+            raise AttributeError("history_ is gone since discard(): fit again.")
         return self.net_.history
 
     @property
@@ -946,6 +950,11 @@ class BalancedNeuralClassifier(
 
     def _out_of_fold(self, name: str) -> OutOfFold:
         out_of_fold = self._fitted.out_of_fold if self._is_fitted else None
+        if self._is_fitted and "out_of_fold" in self._fitted.discarded:
+            raise AttributeError(
+                f"{name} needs the out-of-fold rows, which discard() has let go of: "
+                "fit again."
+            )
         if out_of_fold is None:
             raise AttributeError(
                 f"{name} needs members that hold out folds: fit with n_members of at "

@@ -30,12 +30,15 @@ LAYERS = [
         "_tasks",
         "_html",
         "_text",
+        "_state",
+        "_persistence",
     },
     {"_tables", "posterior", "class_weights", "metrics"},
     {"samplers", "losses", "networks", "tables", "decisions", "strategies"},
     {"neighbors", "_predict", "report"},
     {"_calibration"},
     {"_fit"},
+    {"retention"},
     {"classifier", "plots"},
     {"comparison"},
 ]
@@ -43,7 +46,9 @@ LAYERS = [
 WITHIN = {
     "_callbacks": {"_warn"},
     "_nested": {"_checks"},
+    "_persistence": {"_state", "_warn"},
     "_runtime": {"_checks"},
+    "_state": {"_runtime"},
     "metrics": {"_tables", "posterior"},
     "strategies": {"tables"},
 }
@@ -52,7 +57,7 @@ ROOMS = sorted(LAYER_OF)
 
 PUBLIC = ["class_weights", "losses", "metrics", "neighbors", "networks", "posterior"]
 PUBLIC += ["comparison", "decisions", "plots", "report", "samplers", "strategies"]
-PUBLIC += ["tables"]
+PUBLIC += ["retention", "tables"]
 REGISTRIES = {"CRITERIA", "SCORERS", "LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
 
 MOST_LINES, MOST_ARGUMENTS = 40, 7
@@ -244,7 +249,7 @@ def test_a_name_of_the_estimator_is_found(source):
     ("package", "rooms"),
     [
         ("skorch", {"_fit"}),
-        ("sklearn.utils.validation", {"classifier", "_tables", "plots"}),
+        ("sklearn.utils.validation", {"classifier", "_tables", "plots", "retention"}),
         ("sklearn.utils._param_validation", {"classifier"}),
         ("sklearn.callback", {"_tasks"}),
         ("tqdm", {"_fit"}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import UserDict
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,8 @@ class Fitted:
     split_seed: int  # of the validation split, which warm_start repeats
     resolved: Mapping[str, Any]  # what training used for parameters
     gathered: Gathered | None = None  # rows that partial_fit trains on again
-    thresholds: Memory = field(default_factory=Memory)
+    thresholds: MutableMapping[Any, float] = field(default_factory=Memory)
+    discarded: tuple[str, ...] = ()  # names of what the user has let go of since
 
     @property
     def n_epochs(self) -> int:

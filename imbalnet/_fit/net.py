@@ -228,12 +228,19 @@ class ImbalanceNet(NeuralNetClassifier):
         self.optimizer_.load_state_dict(stored)
         return self.optimizer_
 
-    def release_gradients(self, *, with_optimizer: bool) -> None:
-        """Let go of what steps have left in memory, also the optimiser's averages."""
+    def optimizer_state(self) -> Any:
+        """Return what the optimiser has gathered of gradients, by parameter."""
+        stored = vars(self).get("stored_optimizer")
+        return self.optimizer_.state if stored is None else stored["state"]
+
+    def release_optimizer(self) -> None:
+        """Let go of what the optimiser has gathered of gradients."""
+        self.optimizer_state().clear()
+
+    def release_gradients(self) -> None:
+        """Let go of the last step's gradients."""
         self.module_.zero_grad(set_to_none=True)
         self.criterion_.zero_grad(set_to_none=True)
-        if with_optimizer:
-            self.optimizer_.state.clear()
 
     # -- training ----------------------------------------------------------------
 

@@ -59,6 +59,25 @@ class Levels:
     are_ordered: bool = False
     rare_share: float = 0.0
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields alone; pandas' intervals are (left, right, closed)."""
+        values = list(self.values)
+        places = [i for i, v in enumerate(values) if type(v).__name__ == "Interval"]
+        for i in places:
+            values[i] = values[i].left, values[i].right, values[i].closed
+        state = {name: vars(self)[name] for name in self.__dataclass_fields__}
+        return {**state, "values": tuple(values), "intervals": places}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the fields."""
+        values, places = list(state["values"]), state["intervals"]
+        if places:
+            import pandas as pd
+        for i in places:
+            values[i] = pd.Interval(*values[i])
+        fields = {name: state[name] for name in self.__dataclass_fields__}
+        self.__dict__.update(fields, values=tuple(values))
+
     @classmethod
     def of(cls, values: Iterable[Any]) -> Levels:
         """Sort the distinct values that are not missing."""
