@@ -89,6 +89,9 @@ class _Packer:
             return pack(self, value)
         if isinstance(value, np.generic):
             return _pack_scalar(self, value)
+        if isinstance(value, tuple) and _known_name(type(value)) is not None:
+            parts = [self.pack(part) for part in (type(value), *value)]
+            return {"named_tuple": parts}
         state = _state_of(value)
         return self._beside(value) if state is None else self._pack_object(value, state)
 
@@ -197,10 +200,10 @@ def _state_of(value: Any) -> Mapping[str, Any] | None:
         usual = _usual_attributes()
         return {
             name: item
-            for name, item in vars(value).items()
+            for name, item in value.__getstate__().items()
             if name not in usual or not _is_same(item, usual[name])
         }
-    if kind.__getstate__ is not object.__getstate__:
+    if _defines(kind, "__getstate__"):
         return value.__getstate__()
     if is_dataclass(value):  # without what it has computed
         return {field.name: getattr(value, field.name) for field in fields(value)}
@@ -209,13 +212,16 @@ def _state_of(value: Any) -> Mapping[str, Any] | None:
 
 def _is_plain_module(value: Any) -> bool:
     """Whether a module of the user is pickled as torch's are, by its attributes."""
-    kind: Any = type(value)
-    return (
-        isinstance(value, nn.Module)
-        and kind.__reduce_ex__ is object.__reduce_ex__
-        and kind.__reduce__ is object.__reduce__
-        and kind.__getstate__ is object.__getstate__
+    names = "__reduce_ex__", "__reduce__", "__getstate__"
+    return isinstance(value, nn.Module) and not any(
+        _defines(type(value), name) for name in names
     )
+
+
+def _defines(kind: type, name: str) -> bool:
+    """Whether a class has a method that is neither torch's nor Python's."""
+    bases = (base for base in kind.__mro__ if base not in (nn.Module, object))
+    return any(name in vars(base) for base in bases)
 
 
 @cache
@@ -331,6 +337,11 @@ def _dtype_of(name: str) -> torch.dtype:
     return found
 
 
+def _unpack_named_tuple(unpacker: _Unpacker, content: list[Any]) -> Any:
+    kind, *values = map(unpacker.unpack, content)
+    return kind(*values)
+
+
 def _unpack_partial(unpacker: _Unpacker, content: list[Any]) -> partial:
     function, args, keywords = map(unpacker.unpack, content)
     return partial(function, *args, **keywords)
@@ -338,6 +349,7 @@ def _unpack_partial(unpacker: _Unpacker, content: list[Any]) -> partial:
 
 _UNPACKERS: dict[str, Callable[[_Unpacker, Any], Any]] = {
     "tuple": lambda unpacker, content: tuple(map(unpacker.unpack, content)),
+    "named_tuple": _unpack_named_tuple,
     "set": lambda unpacker, content: set(map(unpacker.unpack, content)),
     "dict": lambda unpacker, content: {
         key: unpacker.unpack(item) for key, item in content.items()

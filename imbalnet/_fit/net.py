@@ -209,6 +209,12 @@ class ImbalanceNet(NeuralNetClassifier):
             state[name] = without_uncopyable(state[name] or [])
         return state
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> ImbalanceNet:
+        """Copy the attributes together: skorch's pickle would part shared weights."""
+        twin = memo[id(self)] = object.__new__(type(self))
+        twin.__dict__.update(copy.deepcopy(self.state_to_store(), memo))
+        return twin
+
     def restore(self, state: dict[str, Any]) -> None:
         """Take attributes that were stored, on a device that this machine has."""
         self.__dict__.update(state)
