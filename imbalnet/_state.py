@@ -1,9 +1,10 @@
 """Objects as NumPy arrays, a text of JSON and plain types, and back.
 
-The state of an estimator is stored in this form, so that files need neither torch's nor
-skorch's pickles, and ``skops`` has nothing but the estimator's class to trust. Networks,
-losses and values of this package are taken apart into class and attributes. They are
-built again without calls of any ``__init__``; classes are looked up in a few packages
+The state of an estimator is stored in this form. Files then need neither torch's nor
+skorch's pickles, and ``skops`` has nothing but the estimator's class to trust.
+
+Networks, losses and values of this package are taken apart into class and attributes,
+and built again without a call of ``__init__``. Classes are looked up in a few packages
 only (`_ROOTS`). What is not known here, such as objects and classes of the user, is
 stored as it is, beside the text.
 """
@@ -155,7 +156,8 @@ def _pack_tensor(packer: _Packer, value: Tensor) -> dict[str, Any]:
     if not is_strided or value.device.type == "meta" or getattr(value, "__dict__", {}):
         return packer._beside(value)
     number = packer.number(value)
-    order = sorted(range(value.ndim), key=lambda axis: -value.stride(axis))
+    strides = value.stride()
+    order = sorted(range(value.ndim), key=lambda axis: -strides[axis])
     data = value.detach().cpu().permute(order).contiguous()
     name = None if dtype == value.dtype else str(value.dtype).removeprefix("torch.")
     order_or_none = None if order == sorted(order) else order

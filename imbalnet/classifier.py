@@ -601,7 +601,8 @@ class BalancedNeuralClassifier(
         as they become more, so that it makes no difference how few a call brings. It
         lets go of them when there are 512; if a class has no rows by then, or a column
         fewer than five apart from its most frequent value, when that has changed, or
-        when there are 4,096. Until then they are part of copies and pickles.
+        when there are 4,096. Until then they are part of copies and pickles, see
+        ``discard``. The optimiser goes on between calls, and starts anew after ``fit``.
 
         Parameters
         ----------

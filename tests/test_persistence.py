@@ -70,7 +70,9 @@ def raw_table(n_rows=200):
     rng = np.random.default_rng(0)
     X = pd.DataFrame(
         {
-            "number": np.where(rng.random(n_rows) < 0.1, np.nan, rng.normal(size=n_rows)),
+            "number": np.where(
+                rng.random(n_rows) < 0.1, np.nan, rng.normal(size=n_rows)
+            ),
             "word": rng.choice(["a", "b", None], n_rows),
             "size": pd.Categorical(
                 rng.choice(["low", "high"], n_rows), ["low", "high"], ordered=True
@@ -211,7 +213,9 @@ def pipelines():
     yield search
 
 
-@pytest.mark.parametrize("model", list(pipelines()), ids=["sklearn", "imblearn", "search"])
+@pytest.mark.parametrize(
+    "model", list(pipelines()), ids=["sklearn", "imblearn", "search"]
+)
 def test_pipelines_and_searches_are_stored(model):
     """What else must be trusted is what it would be with another classifier."""
     skops = pytest.importorskip("skops.io")

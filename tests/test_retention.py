@@ -198,7 +198,7 @@ def test_discarded_rows_are_an_error_with_a_cure(judged, name):
 
 def test_another_threshold_needs_the_rows(rare, judged):
     judged.discard("out_of_fold").set_params(threshold="f2")
-    with pytest.raises(AttributeError, match="threshold=.* fit again"):
+    with pytest.raises(AttributeError, match=r"threshold=.* fit again"):
         judged.predict(rare[0])
 
 
@@ -207,7 +207,7 @@ def test_discarded_history_is_an_error_with_a_cure(rare, judged):
     judged.discard("history")
     assert (judged.n_iter_, judged.best_iteration_) == (n_epochs, best)
     with pytest.raises(AttributeError, match="fit again"):
-        judged.history_
+        _ = judged.history_
     with pytest.raises(ValueError, match="no history_"):
         HistoryDisplay.from_estimator(judged)
 

@@ -20,8 +20,10 @@ from imbalnet.networks import MLP
 def same(value, other):
     if isinstance(value, torch.Tensor):
         is_equal = torch.equal(value.nan_to_num(7), other.nan_to_num(7))
-        return is_equal and type(value) is type(other) and (
-            value.stride() == other.stride() or not value.numel()
+        return (
+            is_equal
+            and type(value) is type(other)
+            and (value.stride() == other.stride() or not value.numel())
         )
     if isinstance(value, np.ndarray):
         return value.dtype == other.dtype and np.array_equal(value, other)
@@ -34,7 +36,12 @@ def same(value, other):
     "value",
     [
         *(None, True, -0.0, float("nan"), float("inf"), 10**30, 0.1, "ß\ud800"),
-        *([1, (2, [3])], {"a": 1}, {1: "a", None: 2, (1, 2): 3}, {"named": "os.system"}),
+        *(
+            [1, (2, [3])],
+            {"a": 1},
+            {1: "a", None: 2, (1, 2): 3},
+            {"named": "os.system"},
+        ),
         *({"b", "a"}, set(), OrderedDict(a=1), Decimal("1.50"), np.float32(0.1)),
         *(np.int64(3), np.bool_(True), np.str_("a"), np.datetime64("2026-01-01")),
         *(np.arange(3), np.array(["a", None], dtype=object), np.zeros((0, 2))),

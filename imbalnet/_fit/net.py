@@ -201,7 +201,7 @@ class ImbalanceNet(NeuralNetClassifier):
 
     def state_to_store(self) -> dict[str, Any]:
         """Return the attributes; those of the optimiser in torch's own plain form."""
-        state = self.__dict__.copy()
+        state: dict[str, Any] = {**vars(self)}
         optimizer = state.pop("optimizer_", None)
         if optimizer is not None:
             state["stored_optimizer"] = optimizer.state_dict()
@@ -217,19 +217,19 @@ class ImbalanceNet(NeuralNetClassifier):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take attributes that were stored, on a device that this machine has."""
-        self.__dict__.update(state)
-        stored, self.device = self.device, available_device(self.device)
-        if self.device != torch.device(stored):
+        device = available_device(state["device"])
+        self.__dict__.update(state, device=device)
+        if device != torch.device(state["device"]):
             warn(
-                f"The network was trained on {stored}, which this machine does not "
-                f"have: it computes on {self.device}."
+                f"The network was trained on {state['device']}, which this machine "
+                f"does not have: it computes on {device}."
             )
 
     def __getattr__(self, name: str) -> Any:
         """Build a stored optimiser when it is asked for: predictions do not need it."""
         if name != "optimizer_" or "stored_optimizer" not in vars(self):
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        stored = vars(self).pop("stored_optimizer")
+        stored = self.__dict__.pop("stored_optimizer")
         self.initialize_optimizer()
         self.optimizer_.load_state_dict(stored)
         return self.optimizer_

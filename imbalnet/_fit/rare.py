@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from imbalnet._tables import Columns, Levels, Rows
+from imbalnet._tables import Columns, Rows
 from imbalnet.neighbors import Neighbors
 from imbalnet.networks import Members, network_of
 from imbalnet.networks.layers.mixed import MixedInput
@@ -39,10 +39,10 @@ def without_rare_levels(
     for j, is_apart in _codes_apart(layers).items():
         known = levels[j]
         assert known is not None
-        levels[j], codes = known.only(is_apart[:-2])
+        some, codes = known.only(is_apart[:-2])
         kept[j] = np.append(codes, [len(known.values), len(known.values) + 1])
         share = _share_without(rows.of(rows.X[:, j]), codes, len(known.values))
-        levels[j] = replace(levels[j], rare_share=max(share, known.rare_share))
+        levels[j] = replace(some, rare_share=max(share, known.rare_share))
     if all(len(codes) == columns.n_categories[j] for j, codes in kept.items()):
         return columns
     for layer in layers:

@@ -52,10 +52,9 @@ class _CodePlaces(nn.Module):
     def keep_codes(self, kept: Sequence[NDArray[np.intp]]) -> None:
         """Let go of all codes but some of each column, which get their ranks."""
         sizes = np.array([len(codes) for codes in kept], dtype=np.int64)
-        starts = zip(self.starts, kept, strict=False)
-        some = np.concatenate([[], *(start + codes for start, codes in starts)])
-        place = self.place[torch.from_numpy(some.astype(np.int64)).to(self.place.device)]
-        self._set_places(sizes, place)
+        pairs = zip(self.starts, kept, strict=False)  # the last start is the end
+        some = [start + code for start, codes in pairs for code in codes.tolist()]
+        self._set_places(sizes, self.place[some])
 
     def extra_repr(self) -> str:
         """Return the parameters for the representation."""
