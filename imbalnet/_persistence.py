@@ -16,7 +16,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from imbalnet._state import pack, unpack
 from imbalnet._warn import warn
 
-# Raised when files of this version cannot be read by earlier ones.
+# The format of the state; to be raised when earlier versions cannot read it.
 FORMAT = 1
 
 

@@ -177,8 +177,7 @@ _PACKERS: dict[type, Callable[[_Packer, Any], Any]] = {
     dict: _pack_dict,
     OrderedDict: lambda packer, value: {"ordered": _pairs(packer, value)},
     partial: lambda packer, value: {
-        "partial": [packer.pack(part) for part in (value.func, value.args)]
-        + [packer.pack(value.keywords)]
+        "partial": [packer.pack(p) for p in (value.func, value.args, value.keywords)]
     },
     Decimal: lambda packer, value: {"decimal": str(value)},
     np.ndarray: _pack_array,
@@ -325,9 +324,9 @@ def _named(name: str) -> Any:
     found = _known(name)
     if found is None:
         raise ValueError(
-            f"The file has {name}, which this version of "
-            "imbalnet, or of the package that it comes from, does not have. Load it "
-            "with the versions that it was stored with."
+            f"The file has {name}, which this version of imbalnet, or of the package "
+            "that it comes from, does not have. Load it with the versions that it was "
+            "stored with."
         )
     return found
 
@@ -341,7 +340,7 @@ def _dtype_of(name: str) -> torch.dtype:
 
 def _unpack_named_tuple(unpacker: _Unpacker, content: list[Any]) -> Any:
     kind, *values = map(unpacker.unpack, content)
-    return kind(*values)
+    return tuple.__new__(kind, values)  # which takes no other class
 
 
 def _unpack_partial(unpacker: _Unpacker, content: list[Any]) -> partial:

@@ -107,6 +107,13 @@ def test_read_only_arrays_become_tensors_of_their_own():
     assert packed["arrays"][0].tolist() == [1, 1, 1]
 
 
+def test_file_calls_no_constructor():
+    packed = pack(MLP)
+    packed["content"] = '{"named_tuple":[' + packed["content"] + ",1,2]}"
+    with pytest.raises(TypeError, match="not a subtype of tuple"):
+        unpack(packed)
+
+
 def test_unknown_dtype_is_an_error():
     packed = pack(torch.bfloat16)
     packed["content"] = packed["content"].replace("bfloat16", "load")

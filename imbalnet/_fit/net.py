@@ -228,7 +228,7 @@ class ImbalanceNet(NeuralNetClassifier):
     def __getattr__(self, name: str) -> Any:
         """Build a stored optimiser when it is asked for: predictions do not need it."""
         if name != "optimizer_" or "stored_optimizer" not in vars(self):
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+            return object.__getattribute__(self, name)  # raises what was raised
         stored = self.__dict__.pop("stored_optimizer")
         self.initialize_optimizer()
         self.optimizer_.load_state_dict(stored)
@@ -237,7 +237,9 @@ class ImbalanceNet(NeuralNetClassifier):
     def optimizer_state(self) -> Any:
         """Return what the optimiser has gathered of gradients, by parameter."""
         stored = vars(self).get("stored_optimizer")
-        return self.optimizer_.state if stored is None else stored["state"]
+        if stored is not None:
+            return stored["state"]
+        return getattr(self.optimizer_, "state", {})  # a user's may have none
 
     def release_optimizer(self) -> None:
         """Let go of what the optimiser has gathered of gradients."""
