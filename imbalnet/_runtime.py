@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -60,6 +60,15 @@ def resolve_device(
             "device='auto' to take what there is, or device='cpu'."
         )
     return resolved
+
+
+def available_device(device: str | torch.device) -> torch.device:
+    """Return a device that this machine has: the one named, its like, or the CPU."""
+    kind = torch.device(device).type
+    for candidate in (device, kind):
+        with suppress(ValueError):
+            return resolve_device(candidate)
+    return torch.device("cpu")
 
 
 def free_memory(device: torch.device) -> int | None:

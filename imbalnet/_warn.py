@@ -8,10 +8,10 @@ from functools import cache
 from importlib.util import find_spec
 
 # Packages that stand between a user and the place where a warning arises.
-_BETWEEN = "contextlib", "imbalnet", "imblearn", "joblib", "skorch", "sklearn"
+_BETWEEN = "contextlib", "imbalnet", "imblearn", "joblib", "skops", "skorch", "sklearn"
 
 
-def warn(message: str, category: type[Warning] = UserWarning) -> None:
+def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
     """Warn at the nearest caller outside of this package and of those that call it."""
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_code.co_filename.startswith(_paths()):

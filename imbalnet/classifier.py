@@ -29,11 +29,13 @@ from imbalnet._callbacks import CallbacksMixin
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.gather import Part, next_part
 from imbalnet._fit.options import column_rules, feature_dtype, resolve_options
+from imbalnet._fit.rare import without_rare_levels
 from imbalnet._fit.recipes import PRESETS
 from imbalnet._fit.train import train
 from imbalnet._html import ResolvedRowsMixin
 from imbalnet._nested import NestedParametersMixin
 from imbalnet._optimizers import OPTIMIZERS, OptimizerFactory
+from imbalnet._persistence import PersistenceMixin
 from imbalnet._runtime import restored_on_failure
 from imbalnet._tables import (
     Columns,
@@ -57,6 +59,7 @@ from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS, LinearModel, Members
 from imbalnet.posterior import cheapest_class, resolve_costs, resolve_prior
 from imbalnet.report import ImbalanceReport, ScoredRows
+from imbalnet.retention import RetentionMixin
 from imbalnet.samplers import SAMPLERS, IndexSampler
 
 _AUTO = StrOptions({"auto"})
@@ -113,6 +116,8 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 
 
 class BalancedNeuralClassifier(
+    PersistenceMixin,
+    RetentionMixin,
     CallbacksMixin,
     ExportMixin,
     ResolvedRowsMixin,
@@ -598,7 +603,8 @@ class BalancedNeuralClassifier(
         as they become more, so that it makes no difference how few a call brings. It
         lets go of them when there are 512; if a class has no rows by then, or a column
         fewer than five apart from its most frequent value, when that has changed, or
-        when there are 4,096. Until then they are part of copies and pickles.
+        when there are 4,096. Until then they are part of copies and pickles, see
+        ``discard``. The optimiser goes on between calls, and starts anew after ``fit``.
 
         Parameters
         ----------
@@ -727,6 +733,10 @@ class BalancedNeuralClassifier(
             self._chosen_threshold()  # so that fit says what is wrong with it
         if tasks is not None:
             tasks.end_training()
+        if fitted.gathered is None:
+            self._columns = without_rare_levels(
+                rows.columns, fitted.net.module_, fitted.calibration.neighbors, rows
+            )
 
     def _keep(self, fitted: Fitted) -> None:
         """Set the fitted attributes."""
@@ -863,6 +873,8 @@ class BalancedNeuralClassifier(
     @property
     def history_(self) -> Any:
         """One record for each epoch."""
+        if "history" in self._fitted.discarded:
+            raise AttributeError("history_ is gone since discard(): fit again.")
         return self.net_.history
 
     @property
@@ -940,6 +952,11 @@ class BalancedNeuralClassifier(
 
     def _out_of_fold(self, name: str) -> OutOfFold:
         out_of_fold = self._fitted.out_of_fold if self._is_fitted else None
+        if self._is_fitted and "out_of_fold" in self._fitted.discarded:
+            raise AttributeError(
+                f"{name} needs the out-of-fold rows, which discard() has let go of: "
+                "fit again."
+            )
         if out_of_fold is None:
             raise AttributeError(
                 f"{name} needs members that hold out folds: fit with n_members of at "

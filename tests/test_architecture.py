@@ -31,12 +31,15 @@ LAYERS = [
         "_html",
         "_text",
         "_nearest",
+        "_state",
+        "_persistence",
     },
     {"_tables", "posterior", "class_weights", "metrics"},
     {"samplers", "losses", "networks", "tables", "decisions", "strategies"},
     {"neighbors", "_predict", "report"},
     {"_calibration"},
     {"_fit", "export"},
+    {"retention"},
     {"classifier", "plots"},
     {"comparison"},
 ]
@@ -44,7 +47,9 @@ LAYERS = [
 WITHIN = {
     "_callbacks": {"_warn"},
     "_nested": {"_checks"},
+    "_persistence": {"_state", "_warn"},
     "_runtime": {"_checks"},
+    "_state": {"_runtime"},
     "metrics": {"_tables", "posterior"},
     "strategies": {"tables"},
 }
@@ -52,16 +57,8 @@ LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
 ROOMS = sorted(LAYER_OF)
 
 PUBLIC = ["class_weights", "losses", "metrics", "neighbors", "networks", "posterior"]
-PUBLIC += [
-    "comparison",
-    "decisions",
-    "export",
-    "plots",
-    "report",
-    "samplers",
-    "strategies",
-]
-PUBLIC += ["tables"]
+PUBLIC += ["comparison", "decisions", "plots", "report", "samplers", "strategies"]
+PUBLIC += ["export", "retention", "tables"]
 REGISTRIES = {"CRITERIA", "SCORERS", "LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
 
 MOST_LINES, MOST_ARGUMENTS = 40, 7
@@ -254,7 +251,10 @@ def test_a_name_of_the_estimator_is_found(source):
     [
         ("skorch", {"_fit"}),
         ("skl2onnx", {"export"}),
-        ("sklearn.utils.validation", {"classifier", "_tables", "export", "plots"}),
+        (
+            "sklearn.utils.validation",
+            {"classifier", "_tables", "export", "plots", "retention"},
+        ),
         ("sklearn.utils._param_validation", {"classifier"}),
         ("sklearn.callback", {"_tasks"}),
         ("tqdm", {"_fit"}),

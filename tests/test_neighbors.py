@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,6 @@ from sklearn.metrics import average_precision_score
 from threadpoolctl import threadpool_limits
 
 from imbalnet import BalancedNeuralClassifier, neighbors
-from imbalnet._calibration import Calibration
 from imbalnet._fit import calibrate as calibration
 from imbalnet.neighbors import Neighbors, fit_weight
 
@@ -358,9 +356,8 @@ def test_ties_do_not_depend_on_threads_or_company():
     X = (rng.random((6000, 20)) < 0.15).astype(np.float32)
     odds = X[:, :3].sum(axis=1) + rng.normal(0, 0.7, 6000) > 1
     y = (odds ^ (X[:, 3:9].sum(axis=1) % 2 == 1)).astype(int)
-    unfitted = Calibration.unfitted(np.full(2, 0.5), np.full((1, 2), 0.5))
-    found = replace(unfitted, neighbors=built(X, y), neighbor_weight=1.0)
-    with threadpool_limits(2, user_api="openmp"):
+    found = built(X, y)
+    with threadpool_limits(2):
         together = found.evidence(X)
         for n_rows in (10, 300, 2000):
             some = found.evidence(X[:n_rows])

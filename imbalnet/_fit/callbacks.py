@@ -68,6 +68,10 @@ class CosineSchedule(Callback):
         """Release the optimiser."""
         del self.scheduler_
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without what a training that failed has left."""
+        return {k: v for k, v in vars(self).items() if k != "scheduler_"}
+
 
 def _half_cosine(n_epochs: int, epoch: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * epoch / n_epochs))

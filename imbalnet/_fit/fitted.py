@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import UserDict
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,9 @@ from imbalnet._fit.specs import Machine, NetworkSpec
 class Memory(UserDict):
     """What was computed before; copies and pickles are without it."""
 
-    def __reduce__(self) -> tuple:
-        """Return an empty one."""
-        return Memory, ()
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state of an empty one."""
+        return {"data": {}}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Fitted:
     split_seed: int  # of the validation split, which warm_start repeats
     resolved: Mapping[str, Any]  # what training used for parameters
     gathered: Gathered | None = None  # rows that partial_fit trains on again
-    thresholds: Memory = field(default_factory=Memory)
+    thresholds: MutableMapping[Any, float] = field(default_factory=Memory)
+    discarded: tuple[str, ...] = ()  # names of what the user has let go of since
 
     @property
     def n_epochs(self) -> int:

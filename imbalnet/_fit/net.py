@@ -41,7 +41,9 @@ from imbalnet._predict import (
     output_of,
     rows_at_once,
 )
+from imbalnet._runtime import available_device
 from imbalnet._tables import Rows
+from imbalnet._warn import warn
 from imbalnet.losses import Loss
 from imbalnet.metrics import macro_average_precision
 from imbalnet.networks import is_split, network_of
@@ -196,6 +198,57 @@ class ImbalanceNet(NeuralNetClassifier):
         for name in ("callbacks", "callbacks_"):
             state[name] = without_uncopyable(state[name] or [])
         return state
+
+    def state_to_store(self) -> dict[str, Any]:
+        """Return the attributes; those of the optimiser in torch's own plain form."""
+        state: dict[str, Any] = {**vars(self)}
+        optimizer = state.pop("optimizer_", None)
+        if optimizer is not None:
+            state["stored_optimizer"] = optimizer.state_dict()
+        for name in ("callbacks", "callbacks_"):
+            state[name] = without_uncopyable(state[name] or [])
+        return state
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ImbalanceNet:
+        """Copy the attributes together: skorch's pickle would part shared weights."""
+        twin = memo[id(self)] = object.__new__(type(self))
+        twin.__dict__.update(copy.deepcopy(self.state_to_store(), memo))
+        return twin
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take attributes that were stored, on a device that this machine has."""
+        device = available_device(state["device"])
+        self.__dict__.update(state, device=device)
+        if device != torch.device(state["device"]):
+            warn(
+                f"The network was trained on {state['device']}, which this machine "
+                f"does not have: it computes on {device}."
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        """Build a stored optimiser when it is asked for: predictions do not need it."""
+        if name != "optimizer_" or "stored_optimizer" not in vars(self):
+            return object.__getattribute__(self, name)  # raises what was raised
+        stored = self.__dict__.pop("stored_optimizer")
+        self.initialize_optimizer()
+        self.optimizer_.load_state_dict(stored)
+        return self.optimizer_
+
+    def optimizer_state(self) -> Any:
+        """Return what the optimiser has gathered of gradients, by parameter."""
+        stored = vars(self).get("stored_optimizer")
+        if stored is not None:
+            return stored["state"]
+        return getattr(self.optimizer_, "state", {})  # a user's may have none
+
+    def release_optimizer(self) -> None:
+        """Let go of what the optimiser has gathered of gradients."""
+        self.optimizer_state().clear()
+
+    def release_gradients(self) -> None:
+        """Let go of the last step's gradients."""
+        self.module_.zero_grad(set_to_none=True)
+        self.criterion_.zero_grad(set_to_none=True)
 
     # -- training ----------------------------------------------------------------
 

@@ -105,6 +105,9 @@ def train(
         with shown_and_told(net, options, run.monitor, teller):
             _run_epochs(net, run)
         calibration, out_of_fold = _calibrate(net, run)
+    net.release_gradients()
+    if not options.is_partial:  # a warm start does not go on with them
+        net.release_optimizer()
     return run.left_by(net, calibration, out_of_fold)
 
 

@@ -9,6 +9,7 @@ from imbalnet._tables.columns import Columns
 from imbalnet._tables.features import Reading, as_table, matrix_blocks, table_reader
 from imbalnet._tables.join import FurtherRules, apart, join, recoded
 from imbalnet._tables.labels import all_classes, as_groups
+from imbalnet._tables.levels import Levels
 from imbalnet._tables.names import check_names, column_names
 from imbalnet._tables.read import read_rows, read_validation_rows
 from imbalnet._tables.readers import is_frame
@@ -19,6 +20,7 @@ __all__ = [
     "ColumnRules",
     "Columns",
     "FurtherRules",
+    "Levels",
     "Reading",
     "Rows",
     "all_classes",

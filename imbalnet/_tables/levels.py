@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from numbers import Real
@@ -27,6 +27,8 @@ _TIMES = (
 # Share of the rows that have a level of their own, and how few may do so by chance.
 _OWN, _FEWEST_ROWS = 0.5, 20
 
+_OF_BOOL = {"true": 1, "false": 0}
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -47,11 +49,34 @@ class Levels:
     are_ordered : bool
         Whether codes are numbers, which tell of an order: then missing and unknown
         values are NaN.
+    rare_share : float
+        Share of the training rows whose level is not kept, see `only`. It is an unknown
+        value, like those that ``fit`` did not see.
     """
 
     values: tuple[Any, ...]
     are_own: bool = False
     are_ordered: bool = False
+    rare_share: float = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields alone; pandas' intervals are (left, right, closed)."""
+        values = list(self.values)
+        places = [i for i, v in enumerate(values) if type(v).__name__ == "Interval"]
+        for i in places:
+            values[i] = values[i].left, values[i].right, values[i].closed
+        state = {name: vars(self)[name] for name in self.__dataclass_fields__}
+        return {**state, "values": tuple(values), "intervals": places}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the fields."""
+        values, places = list(state["values"]), state["intervals"]
+        if places:
+            import pandas as pd
+        for i in places:
+            values[i] = pd.Interval(*values[i])
+        fields = {name: state[name] for name in self.__dataclass_fields__}
+        self.__dict__.update(fields, values=tuple(values))
 
     @classmethod
     def of(cls, values: Iterable[Any]) -> Levels:
@@ -98,6 +123,21 @@ class Levels:
         known = (self._code_of_form[f] for f in forms if f in self._code_of_form)
         return next(known, len(self.values) + 1)
 
+    def only(self, is_kept: NDArray[np.bool_]) -> tuple[Levels, NDArray[np.intp]]:
+        """Return some of the levels, and their codes among all.
+
+        Levels that are written like these are kept too: else a value that was told
+        from them would be taken for one of them.
+        """
+        codes = np.flatnonzero(is_kept)
+        if 0 < len(codes) < len(self.values):
+            forms = [_equal_forms(value) for value in self.values]
+            of_kept = set().union(*(forms[code] for code in codes.tolist()))
+            is_like = [bool(own & of_kept) for own in forms]
+            codes = np.flatnonzero(is_kept | is_like)
+        values = tuple(self.values[code] for code in codes.tolist())
+        return replace(self, values=values), codes
+
     def codes(
         self, positions: NDArray[np.integer], places: NDArray[np.intp]
     ) -> NDArray[np.float32]:
@@ -109,6 +149,12 @@ class Levels:
         if self.are_ordered:
             table[table >= len(self.values)] = np.nan
         return table.take(positions, mode="wrap")  # -1 is the last
+
+
+def _equal_forms(value: Any) -> set[Any]:
+    """Return the normal forms of a value; "true" and "false" are 1 and 0, too."""
+    forms = set(normal_forms(value))
+    return forms | {_OF_BOOL[form] for form in forms if form in _OF_BOOL}
 
 
 def count_rows(positions: NDArray[np.integer], n_values: int) -> NDArray[np.integer]:

@@ -52,6 +52,19 @@ class Rows:
     columns: Columns = _NUMBERS
     groups: NDArray[np.integer] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields, with the columns' names instead of the frame."""
+        names = None if self.frame is None else list(self.names)
+        return {**vars(self), "frame": names}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the fields; the frame has no rows."""
+        names, columns = state["frame"], state["columns"]
+        frame = None
+        if names is not None and find_spec("pandas") is not None:
+            frame = columns.to_frame(np.empty((0, len(names))), names, None)
+        self.__dict__.update(state, frame=frame)
+
     def __len__(self) -> int:
         return len(self.codes) if self.index is None else len(self.index)
 

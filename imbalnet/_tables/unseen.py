@@ -14,6 +14,8 @@ from imbalnet._warn import warn
 # A few new values are nothing to warn about: unseen levels are allowed.
 _FEWEST_VALUES, _FEWEST_IF_ALL = 20, 3
 _MOST_LEVELS = 5
+# How seldom values that ``fit`` did see may look as if it had not.
+_BY_CHANCE = 1e-3
 
 
 @dataclass
@@ -29,16 +31,21 @@ class _Column:
         """Whether so many values are unseen that something must be wrong."""
         if self.known.are_own:  # ids: fit has warned
             return False
+        rare = self.known.rare_share  # of the rows of fit, which look unseen as well
         if self.n_unseen == self.n_present:
-            return self.n_present >= _FEWEST_IF_ALL
-        return self.n_present >= _FEWEST_VALUES and 2 * self.n_unseen > self.n_present
+            are_many = self.n_present >= _FEWEST_IF_ALL
+            return are_many and rare**self.n_present < _BY_CHANCE
+        if self.n_present < _FEWEST_VALUES:
+            return False
+        return 2 * self.n_unseen > (1 + rare) * self.n_present
 
     def __str__(self) -> str:
         known = [repr(value) for value in self.known.values[:_MOST_LEVELS]]
         more = ", ..." if len(self.known.values) > _MOST_LEVELS else ""
+        saw = "often saw" if self.known.rare_share else "saw"
         return (
             f"{self.name!r} ({self.n_unseen:,} of {self.n_present:,} values, such as "
-            f"{self.example!r}; fit saw {', '.join(known)}{more})"
+            f"{self.example!r}; fit {saw} {', '.join(known)}{more})"
         )
 
 

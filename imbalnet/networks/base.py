@@ -43,6 +43,10 @@ class Network(nn.Module):
     multiplies_sparse : bool
         Whether ``forward`` takes rows as a sparse (COO) tensor, so that a batch of a
         sparse table need not become dense. False by default.
+    merges_rare_levels : bool
+        Whether codes of categories are read by this package's first layers alone, which
+        treat rare levels as unknown values, so that ``fit`` need not keep them. Read
+        from the class itself, not from its bases; False by default.
     prepared_width : int
         Number of values of a prepared row, by which memory is planned; 0, the default,
         stands for no more than there are features.
@@ -70,6 +74,7 @@ class Network(nn.Module):
     shares_batches: bool = False
     members_share_rows: bool = False
     multiplies_sparse: bool = False
+    merges_rare_levels: bool = False
     prepared_width: int = 0
 
     def forward(self, x: Tensor) -> Tensor:

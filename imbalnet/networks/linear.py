@@ -43,6 +43,8 @@ class LinearModel(MLP):
     torch.Size([5, 1, 2])
     """
 
+    merges_rare_levels = True
+
     def __init__(
         self,
         in_features: int,

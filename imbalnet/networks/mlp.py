@@ -66,6 +66,7 @@ class MLP(Network):
     """
 
     accepts_missing = True
+    merges_rare_levels = True
 
     def __init__(
         self,

@@ -74,6 +74,7 @@ class TabM(TabularMLP):
     """
 
     members_share_rows = True
+    merges_rare_levels = True
 
     def __init__(
         self,

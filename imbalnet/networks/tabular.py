@@ -128,6 +128,7 @@ class TabularMLP(Network):
     """
 
     accepts_missing = True
+    merges_rare_levels = True
     shares_batches = True
 
     def __init__(

@@ -29,16 +29,32 @@ class _CodePlaces(nn.Module):
         sizes = np.asarray(n_categories, dtype=np.int64)
         if (sizes < 1).any():
             raise ValueError(f"n_categories must be positive, however: {n_categories=}")
+        self._set_places(sizes, torch.arange(int(sizes.sum())))
+
+    def _set_places(self, sizes: NDArray[np.int64], place: Tensor) -> None:
         self.starts = [0, *np.cumsum(sizes).tolist()]
-        offset = torch.tensor(self.starts[:-1], dtype=torch.long)
+        offset = torch.tensor(self.starts[:-1], dtype=torch.long).to(place.device)
+        last = torch.from_numpy(sizes - 1).to(place.device)
         self.register_buffer("offset", offset, persistent=False)
-        self.register_buffer("last", torch.from_numpy(sizes - 1), persistent=False)
-        self.register_buffer("place", torch.arange(self.starts[-1]))
+        self.register_buffer("last", last, persistent=False)
+        self.register_buffer("place", place)
 
     def places(self, codes: Tensor) -> Tensor:
         """Look up the places of codes; one beyond the last code counts as the last."""
         known = torch.minimum(codes.long().clamp_(min=0), self.last)
         return self.place[known.add_(self.offset)]
+
+    def codes_apart(self) -> list[NDArray[np.bool_]]:
+        """Return which codes of each column have another place than the last one."""
+        of_columns = self.place.cpu().split(np.diff(self.starts).tolist())
+        return [(place != place[-1]).numpy() for place in of_columns]
+
+    def keep_codes(self, kept: Sequence[NDArray[np.intp]]) -> None:
+        """Let go of all codes but some of each column, which get their ranks."""
+        sizes = np.array([len(codes) for codes in kept], dtype=np.int64)
+        pairs = zip(self.starts, kept, strict=False)  # the last start is the end
+        some = [start + code for start, codes in pairs for code in codes.tolist()]
+        self._set_places(sizes, self.place[some])
 
     def extra_repr(self) -> str:
         """Return the parameters for the representation."""

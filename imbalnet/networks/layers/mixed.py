@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,15 @@ class MixedInput(nn.Module):
         """Merge further rows into the statistics; the frequent levels stay."""
         if not isinstance(self.numbers, RobustScale):  # quantiles cannot be merged
             self.numbers.update_from(self.numbers_in(X), y, sample_weight)
+
+    def codes_apart(self) -> dict[int, NDArray[np.bool_]]:
+        """Return which codes of a column are told from those of unknown values."""
+        columns = self.of_categories.tolist()
+        return dict(zip(columns, self.one_hot.codes_apart(), strict=True))
+
+    def keep_codes(self, kept: Mapping[int, NDArray[np.intp]]) -> None:
+        """Let go of all codes but some of each column, which get their ranks."""
+        self.one_hot.keep_codes([kept[j] for j in self.of_categories.tolist()])
 
     def numbers_in(self, X: Any) -> Any:
         """Select the columns of numbers."""

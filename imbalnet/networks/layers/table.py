@@ -6,7 +6,7 @@ values, categories, and whether its gaps are frequent enough to tell something.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -304,6 +304,20 @@ class TableEncoding(nn.Module):
         table = start.new_zeros(len(edges), len(self.of_numbers))
         table[:, j] = torch.from_numpy(edges)
         self.encoding.set_column(j, self.numbers(table)[:, j])
+
+    def codes_apart(self) -> dict[int, NDArray[np.bool_]]:
+        """Return which codes of a column are told from those of unknown values."""
+        columns, embedded = self.of_categories.tolist(), self.of_embedded.tolist()
+        apart = dict(zip(columns, self.one_hot.codes_apart(), strict=True))
+        for j, has_embedding in zip(embedded, self.levels.codes_apart(), strict=True):
+            apart[j] = apart[j] | has_embedding
+        return apart
+
+    def keep_codes(self, kept: Mapping[int, NDArray[np.intp]]) -> None:
+        """Let go of all codes but some of each column, which get their ranks."""
+        self.one_hot.keep_codes([kept[j] for j in self.of_categories.tolist()])
+        self.levels.keep_codes([kept[j] for j in self.of_embedded.tolist()])
+        self.sizes = np.array([len(kept.get(j, ())) for j in range(len(self.sizes))])
 
     def indicators_of(self, X: Any) -> NDArray[np.bool_]:
         """Return whether each row has each indicator."""
