@@ -23,6 +23,7 @@ LAYERS = [
     {
         "_warn",
         "_checks",
+        "_constraints",
         "_nested",
         "_optimizers",
         "_runtime",
