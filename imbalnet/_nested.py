@@ -42,10 +42,16 @@ class NestedParametersMixin:
     def _set_further(self, params: Mapping[str, Any]) -> None:
         """Set what ``__init__`` was given beside the parameters that it names.
 
-        Raise for names that no prefix has. Those with an underscore in front or behind
-        would pass for attributes of a fit later.
+        ``fit`` rejects unknown names. Those with an underscore in front or behind would
+        pass for attributes of a fit there, and those of methods hide them: they are
+        rejected here.
         """
-        self._reject_unknown(params)
+        cls = type(self)
+        self._reject_unknown(
+            name
+            for name in params
+            if name.startswith("_") or name.endswith("_") or hasattr(cls, name)
+        )
         self.__dict__.update(params)
 
     def _extra(self) -> dict[str, Any]:

@@ -246,7 +246,7 @@ def test_a_name_of_the_estimator_is_found(source):
     [
         ("skorch", {"_fit"}),
         ("sklearn.utils.validation", {"classifier", "_tables", "plots"}),
-        ("sklearn.utils._param_validation", {"classifier"}),
+        ("sklearn.utils._param_validation", {"classifier", "_constraints"}),
         ("sklearn.callback", {"_tasks"}),
         ("tqdm", {"_fit"}),
         ("imblearn", {"metrics", "strategies"}),

@@ -199,7 +199,7 @@ class WideAndDeep(nn.Module):
 
 def test_a_network_inside_a_module_needs_its_axis_taken_out(rare):
     """Otherwise rows would be taken for members: (batch, 1, 2) + (batch, 2)."""
-    with pytest.raises(ValueError, match=r"gave \(2, 2, 2\) .* squeeze\(1\)"):
+    with pytest.raises(ValueError, match=r"gave \(3, 3, 2\) .* squeeze\(1\)"):
         fitted(rare, module=WideAndDeep, module__squeezes=False)
     X, y = rare
     clf = fitted(rare, module=WideAndDeep, module__squeezes=True, learning_rate=0.02)
