@@ -288,9 +288,10 @@ class BalancedNeuralClassifier(
         computes in float64.
 
     n_threads : int or None, default=None
-        Processor threads. None is one in ``fit`` (for steps of more than 134 million
-        products of rows and parameters all cores but one, at most 4), one for each core
-        in prediction, and one in the workers of a pool such as joblib's.
+        Processor threads, up to 256 or the number of cores. None is one in ``fit`` (for
+        steps of more than 134 million products of rows and parameters all cores but
+        one, at most 4), one for each core in prediction, and one in the workers of a
+        pool such as joblib's.
 
     compile : bool, default=False
         Whether to use ``torch.compile``, which takes seconds at first.

@@ -192,6 +192,33 @@ def test_resample_takes_any_object_with_its_methods(table):
     np.testing.assert_array_equal(new_weight, weight[rows])
 
 
+def test_columns_that_come_back_in_another_order_are_put_back(frame):
+    turned = FunctionSampler(func=lambda X, y: (X.iloc[:, ::-1], y), validate=False)
+    ones = np.ones(len(CODES))
+    X_new, codes, _ = resample(turned, frame, CODES, ones, LABELS, seed=0)
+    pd.testing.assert_frame_equal(X_new, frame)
+    np.testing.assert_array_equal(codes, CODES)
+
+
+def test_other_columns_are_an_error(frame):
+    name = frame.columns[0]
+    other = FunctionSampler(
+        func=lambda X, y: (X.rename(columns={name: "odd"}), y), validate=False
+    )
+    ones = np.ones(len(CODES))
+    with pytest.raises(ValueError, match="must return the columns that it was given"):
+        resample(other, frame, CODES, ones, LABELS, seed=0)
+
+
+@pytest.mark.parametrize("indices", [[0, 1], np.arange(380.0), np.arange(380) - 1])
+def test_wrong_sample_indices_are_an_error(table, indices):
+    X, weight = table
+    sampler = FunctionSampler()
+    sampler.sample_indices_ = indices
+    with pytest.raises(ValueError, match="sample_indices_ must hold"):
+        resample(sampler, X, CODES, weight, LABELS, seed=0)
+
+
 @pytest.mark.parametrize(
     "sampler",
     [
