@@ -33,10 +33,11 @@ def check_class_values(params: Mapping[str, Any], classes: NDArray) -> None:
             _check_numbers(name, value)
     if callable(params["class_weight"]):
         _check_takes_counts(params["class_weight"])
-    of_label = values_by_label("class_weight", params["class_weight"])
+    of_label = values_by_label("class_weight", params["class_weight"]) or {}
     labels = classes.tolist()
-    unknown = [label for label in of_label or () if label not in labels]
-    if unknown and all(label in of_label for label in labels if of_label):
+    known = set(labels)
+    unknown = [label for label in of_label if label not in known]
+    if unknown and len(of_label) == len(labels) + len(unknown):
         warn(
             f"class_weight has weights for {unknown}, which are no labels of y and so "
             f"change nothing; the labels are {labels}. Leave them out."
@@ -57,8 +58,8 @@ def _check_takes_counts(function: Any) -> None:
 
 def _check_numbers(name: str, value: Any) -> None:
     """Raise for a value that is no number, and say where it is."""
-    of_label = values_by_label(name, value)
-    if of_label is not None and not hasattr(value, "columns"):
+    of_label = None if hasattr(value, "columns") else values_by_label(name, value)
+    if of_label is not None:
         for key, each in of_label.items():
             if _is_no_number(each):
                 raise ValueError(f"{name}[{key!r}]={each!r} must be a finite number.")

@@ -175,6 +175,7 @@ class ImbalanceNet(NeuralNetClassifier):
         return self
 
     def _build_optimizer(self, groups: list[dict[str, Any]], decays: bool) -> None:
+        """Build the optimiser of the network's groups and the loss' parameters."""
         kwargs = {"lr": self.lr, **self.get_params_for("optimizer")}
         params: list[Any] = [p for _, p in self.get_all_learnable_params()]
         if decays:

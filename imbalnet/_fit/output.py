@@ -24,7 +24,7 @@ _SOME_ROWS = 64
 _FAR = 1e6
 
 # These keep their type, for they are not the component's fault.
-_PASS = Warning, MemoryError, torch.OutOfMemoryError
+_PASS = Warning, MemoryError, torch.cuda.OutOfMemoryError
 
 
 @contextmanager
@@ -86,8 +86,16 @@ def check_output(
             "use neither torch.no_grad() nor detach()."
         )
     _check_shapes(network, spec, n_classes, x)
-    is_numbers = not rows.columns.n_categories
-    _check_values(one, spec, x, may_go_far=is_numbers)
+    _check_finite(output, spec)
+    last = _last_step(output)
+    if last is None and not rows.columns.n_categories and _is_sigmoid(one, output, x):
+        last = "sigmoid"
+    if last is not None:
+        warn(
+            f"module={spec.name} seems to end in {last}, whose outputs are "
+            "probabilities or their logs; losses expect logits, and apply softmax "
+            f"themselves. Leave {last} out of forward."
+        )
 
 
 def _output_of(module: nn.Module, x: Tensor, spec: NetworkSpec) -> Tensor:
@@ -150,27 +158,15 @@ def _shape_message(
     )
 
 
-def _check_values(
-    module: nn.Module, spec: NetworkSpec, x: Tensor, *, may_go_far: bool
-) -> None:
-    """Raise for NaN and infinity before training, warn of probabilities."""
-    output = module(x)
+def _check_finite(output: Tensor, spec: NetworkSpec) -> None:
+    """Raise for NaN and infinity before training."""
     is_finite = output.isfinite().flatten(1).all(1)
     if not is_finite.all():
         what = "NaN" if output.isnan().any() else "infinite values"
         raise ValueError(
             f"module={spec.name} gives {what} before any training, for "
-            f"{(~is_finite).sum()} of the first {len(x)} rows: look for a log, root or "
-            "division in it, and for features that need scaling."
-        )
-    last = _last_step(output)
-    if last is None and may_go_far and _is_sigmoid(module, output, x):
-        last = "sigmoid"
-    if last is not None:
-        warn(
-            f"module={spec.name} seems to end in {last}, whose outputs are "
-            "probabilities or their logs; losses expect logits, and apply softmax "
-            f"themselves. Leave {last} out of forward."
+            f"{(~is_finite).sum()} of the first {len(output)} rows: look for a log, "
+            "root or division in it, and for features that need scaling."
         )
 
 
@@ -189,5 +185,10 @@ def _is_sigmoid(module: nn.Module, output: Tensor, x: Tensor) -> bool:
     """Return whether an output stays between 0 and 1 wherever the features go."""
     if torch.allclose(output, output[:1].expand_as(output)):
         return False
-    probes = (lambda: output, lambda: module(x * _FAR), lambda: module(x * -_FAR))
-    return all(bool(((p := probe()) >= 0).all() and (p <= 1).all()) for probe in probes)
+    if not _are_shares(output):
+        return False
+    return all(_are_shares(module(x * factor)) for factor in (_FAR, -_FAR))
+
+
+def _are_shares(values: Tensor) -> bool:
+    return bool(((values >= 0) & (values <= 1)).all())

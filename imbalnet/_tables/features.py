@@ -70,7 +70,7 @@ class Reading:
                 input_name=self.title,
             )
         except (TypeError, ValueError) as error:
-            named = f"{self.title} cannot be read as a table of numbers: {error}"
+            named = f"{self.title} cannot be read as a table: {error}"
             raise (TypeError if isinstance(error, TypeError) else ValueError)(
                 named
             ) from error

@@ -33,10 +33,8 @@ def as_labels(y: Any, name: str = "y") -> NDArray:
             f"{name} has labels that are {named}: give labels of one kind, such as "
             f"[str(label) for label in {name}]."
         )
-    if kinds.keys() == {"strings"} and labels.dtype != object:
-        y = labels  # of a dtype that scikit-learn may not know
     assert_all_finite(labels, input_name=name)
-    labels = column_or_1d(y, warn=True)
+    labels = column_or_1d(labels, warn=True)
     try:
         check_classification_targets(labels)
     except ValueError as error:
@@ -126,8 +124,8 @@ def _is_one_hot(labels: NDArray) -> bool:
 def _kinds(labels: NDArray) -> dict[str, Any]:
     """Return the kinds of labels, each with an example."""
     if labels.dtype != object:
-        of_kind = {"U": "strings", "T": "strings", "S": "bytes", "M": "dates"}
-        return {of_kind.get(labels.dtype.kind, "numbers"): labels.flat[:1]}
+        of_kind = {"U": "strings", "S": "bytes", "M": "dates"}
+        return {of_kind.get(labels.dtype.kind, "numbers"): labels.dtype}
     found: dict[str, Any] = {}
     values = labels.ravel().tolist()
     for of_type in dict.fromkeys(map(type, values)):

@@ -93,7 +93,9 @@ def _columns_that(is_fault: Any, X: Any, like: Any = None) -> list[Any]:
     with np.errstate(over="ignore"):
         if is_frame(X):
             numbers = X.select_dtypes("number")
-            found = is_fault(numbers.to_numpy(dtype=np.float64)).any(axis=0)
+            found = is_fault(numbers.to_numpy(dtype=np.float64, na_value=np.nan)).any(
+                axis=0
+            )
             return [str(name) for name in numbers.columns[found]]
         dtype = X.dtype if like is None or is_frame(like) else like.dtype
         if sparse.issparse(X):
