@@ -8,15 +8,51 @@ and deep copies and pickles of a classifier are without them.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from imbalnet._warn import warn
+
+# What skorch calls of every callback.
+_METHODS = "initialize", "set_params", "on_train_begin", "on_epoch_end"
 
 
 def callback_of(item: Any) -> Any:
     """Return the callback of an item, which may be a pair (name, callback)."""
     return item[1] if isinstance(item, tuple) else item
+
+
+def check_callbacks(items: Sequence[Any], taken: Collection[str] = ()) -> None:
+    """Raise for what skorch cannot use as a callback, and for names given twice.
+
+    Parameters
+    ----------
+    items : sequence
+        The parameter ``callbacks``: callbacks, their classes, or pairs (name,
+        callback).
+    taken : collection of str, default=()
+        Names that training uses itself.
+    """
+    names = list(taken)
+    for i, item in enumerate(items):
+        is_pair = isinstance(item, tuple)
+        if is_pair and (len(item) != 2 or not isinstance(item[0], str)):
+            raise ValueError(
+                f"callbacks[{i}]={item!r} must be a pair (name, callback) of a string "
+                "and a skorch callback, or a callback alone."
+            )
+        if not all(hasattr(callback_of(item), method) for method in _METHODS):
+            raise ValueError(
+                f"callbacks[{i}]={item!r} is no skorch callback, nor a pair (name, "
+                "callback) with one: derive it from skorch.callbacks.Callback."
+            )
+        names.extend(item[:1] if is_pair else ())
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"callbacks has the name {twice[0]!r} twice, or it is one of training's "
+            f"own ({', '.join(taken)}): give each callback another name."
+        )
 
 
 def uncopyable(items: Iterable[Any]) -> list[Any]:

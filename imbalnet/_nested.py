@@ -39,13 +39,29 @@ class NestedParametersMixin:
 
     _nested_prefixes: tuple[str, ...] = ()
 
+    def _set_further(self, params: Mapping[str, Any]) -> None:
+        """Set what ``__init__`` was given beside the parameters that it names.
+
+        ``fit`` rejects unknown names. Those with an underscore in front or behind would
+        pass for attributes of a fit there, and those of methods hide them: they are
+        rejected here.
+        """
+        cls = type(self)
+        self._reject_unknown(
+            name
+            for name in params
+            if name.startswith("_") or name.endswith("_") or hasattr(cls, name)
+        )
+        self.__dict__.update(params)
+
     def _extra(self) -> dict[str, Any]:
         """Return the parameters that ``__init__`` does not name."""
         named = self._get_param_names()  # type: ignore[attr-defined]
         return {
             name: value
             for name, value in vars(self).items()
-            if name not in named and not name.startswith("_") and not name.endswith("_")
+            if self._is_nested(name)
+            or not (name in named or name.startswith("_") or name.endswith("_"))
         }
 
     def _is_nested(self, name: str) -> bool:
@@ -54,7 +70,10 @@ class NestedParametersMixin:
 
     def _reject_unknown_parameters(self) -> None:
         """Raise for a parameter that ``__init__`` does not name and no prefix has."""
-        unknown = sorted(name for name in self._extra() if not self._is_nested(name))
+        self._reject_unknown(self._extra())
+
+    def _reject_unknown(self, params: Iterable[str]) -> None:
+        unknown = sorted(name for name in params if not self._is_nested(name))
         if unknown:
             named = ", ".join(self._get_param_names())  # type: ignore[attr-defined]
             prefixes = ", ".join(f"{prefix}__*" for prefix in self._nested_prefixes)
@@ -94,6 +113,7 @@ class NestedParametersMixin:
             The estimator itself.
         """
         own = {k: v for k, v in params.items() if not self._is_nested(k)}
+        self._reject_unknown(name for name in own if "__" in name)
         super().set_params(**own)  # type: ignore[misc]
         for name, value in params.items():
             if name not in own:
@@ -118,8 +138,14 @@ def name_of(component: Any) -> str:
 def accepted_names(
     function: Callable[..., Any], without: Collection[str] = ()
 ) -> set[str] | None:
-    """Return the parameters that a callable accepts; None is all, by ``**kwargs``."""
-    parameters = inspect.signature(function).parameters.values()
+    """Return the parameters that a callable accepts; None is all, by ``**kwargs``.
+
+    Nothing is known of some callables that are not written in Python: None, too.
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return None
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None
     kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
+from numbers import Integral
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,6 +31,10 @@ _GENERATOR_LOCK = threading.RLock()
 _LARGE_STEP = 2**27
 _LARGE_PREDICTION = 2**26
 _MOST_THREADS = 4
+
+# What users may ask for: as many threads as there are cores, or what nearly any machine
+# can start. OpenMP ends the process if it cannot start a thread.
+MOST_THREADS = max(256, os.cpu_count() or 1)
 
 _MAX_SEED = 2**31 - 1
 
@@ -54,7 +59,8 @@ def resolve_device(
             "'cuda', 'cuda:0' or 'mps'."
         ) from error
     n_gpus = torch.cuda.device_count() if resolved.type == "cuda" else int(has_mps)
-    if resolved.type in ("cuda", "mps") and (resolved.index or 0) >= n_gpus:
+    is_missing = resolved.type in ("cuda", "mps") and (resolved.index or 0) >= n_gpus
+    if is_missing or not _computes(resolved):
         raise ValueError(
             f"device={str(device)!r} is not available on this machine; use "
             "device='auto' to take what there is, or device='cpu'."
@@ -69,6 +75,20 @@ def available_device(device: str | torch.device) -> torch.device:
         with suppress(ValueError):
             return resolve_device(candidate)
     return torch.device("cpu")
+
+
+def _computes(device: torch.device) -> bool:
+    """Return whether a value can be put on a device and read there.
+
+    torch takes the names of devices that it was built without, "meta", which holds no
+    values, and any number of a processor.
+    """
+    if device.type == "cpu":
+        return not device.index
+    try:
+        return torch.ones(1, device=device).item() == 1.0
+    except Exception:  # each kind of device fails with errors of its own
+        return False
 
 
 def free_memory(device: torch.device) -> int | None:
@@ -117,6 +137,17 @@ def available_threads() -> int:
     return min(torch.get_num_threads(), cpu_count())
 
 
+def checked_threads(n_threads: Any) -> int:
+    """Return the parameter ``n_threads``, or raise if it is no sensible number."""
+    is_count = isinstance(n_threads, Integral) and not isinstance(n_threads, bool)
+    if is_count and 1 <= n_threads <= MOST_THREADS:
+        return int(n_threads)
+    raise ValueError(
+        f"n_threads={n_threads!r} must be an integer of at least 1 and at most "
+        f"{MOST_THREADS}, or None for the default."
+    )
+
+
 def training_threads(n_threads: int | None, products: int) -> int:
     """Return the number of threads for training steps of so many products.
 
@@ -125,7 +156,7 @@ def training_threads(n_threads: int | None, products: int) -> int:
     cores: they get one. Large steps leave one core free.
     """
     if n_threads is not None:
-        return n_threads
+        return checked_threads(n_threads)
     if products < _LARGE_STEP:
         return 1
     return max(1, min(available_threads() - 1, _MOST_THREADS))
@@ -138,7 +169,7 @@ def prediction_threads(n_threads: int | None, products: int) -> int:
     and one thread for small predictions.
     """
     if n_threads is not None:
-        return n_threads
+        return checked_threads(n_threads)
     return 1 if products < _LARGE_PREDICTION else available_threads()
 
 

@@ -19,13 +19,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 from torch.utils.data import Sampler
 
 from imbalnet._calibration import OutOfFold
 from imbalnet._callbacks import CallbacksMixin
+from imbalnet._constraints import Number
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.gather import Part, next_part
 from imbalnet._fit.options import column_rules, feature_dtype, resolve_options
@@ -36,7 +37,7 @@ from imbalnet._html import ResolvedRowsMixin
 from imbalnet._nested import NestedParametersMixin
 from imbalnet._optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet._persistence import PersistenceMixin
-from imbalnet._runtime import restored_on_failure
+from imbalnet._runtime import MOST_THREADS, restored_on_failure
 from imbalnet._tables import (
     Columns,
     FurtherRules,
@@ -63,7 +64,8 @@ from imbalnet.retention import RetentionMixin
 from imbalnet.samplers import SAMPLERS, IndexSampler
 
 _AUTO = StrOptions({"auto"})
-_COUNT = Interval(Integral, 1, None, closed="left")
+_COUNT = Number(Integral, 1, None, closed="left")
+_SEED = Number(Integral, 0, 2**32 - 1, closed="both")
 
 _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "module": [StrOptions({"auto", *NETWORKS}), callable],
@@ -92,24 +94,24 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
     "n_members": [_COUNT, _AUTO],
     "cv": ["cv_object"],
-    "n_neighbors": [Interval(Integral, 0, None, closed="left"), _AUTO],
+    "n_neighbors": [Number(Integral, 0, None, closed="left"), _AUTO],
     "optimizer": [StrOptions({"auto", *OPTIMIZERS}), callable],
-    "learning_rate": [Interval(Real, 0, None, closed="neither"), _AUTO],
+    "learning_rate": [Number(Real, 0, None, closed="neither"), _AUTO],
     "schedule": [StrOptions({"cosine", "constant"})],
-    "weight_decay": [Interval(Real, 0, None, closed="left"), _AUTO],
+    "weight_decay": [Number(Real, 0, None, closed="left"), _AUTO],
     "batch_size": [_COUNT, _AUTO],
     "max_epochs": [_COUNT, _AUTO],
     "early_stopping": ["boolean", _AUTO],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "validation_fraction": [Number(Real, 0, 1, closed="neither")],
     "patience": [_COUNT, _AUTO],
     "monitor": [StrOptions({"auto", "average_precision", "loss"})],
     "calibrate": ["boolean"],
     "device": [str, torch.device],
     "dtype": [StrOptions({"float32", "float64", "bfloat16"})],
-    "n_threads": [_COUNT, None],
+    "n_threads": [Number(Integral, 1, MOST_THREADS, closed="both"), None],
     "compile": ["boolean"],
     "warm_start": ["boolean"],
-    "random_state": ["random_state"],
+    "random_state": [_SEED, np.random.RandomState, None],
     "verbose": ["verbose"],
     "callbacks": [list, tuple, None],
 }
@@ -293,9 +295,10 @@ class BalancedNeuralClassifier(
         computes in float64.
 
     n_threads : int or None, default=None
-        Processor threads. None is one in ``fit`` (for steps of more than 134 million
-        products of rows and parameters all cores but one, at most 4), one for each core
-        in prediction, and one in the workers of a pool such as joblib's.
+        Processor threads, up to 256 or the number of cores. None is one in ``fit`` (for
+        steps of more than 134 million products of rows and parameters all cores but
+        one, at most 4), one for each core in prediction, and one in the workers of a
+        pool such as joblib's.
 
     compile : bool, default=False
         Whether to use ``torch.compile``, which takes seconds at first.
@@ -522,7 +525,7 @@ class BalancedNeuralClassifier(
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
-        self.__dict__.update(nested)
+        self._set_further(nested)
 
     # -- training ----------------------------------------------------------------
 

@@ -23,6 +23,7 @@ LAYERS = [
     {
         "_warn",
         "_checks",
+        "_constraints",
         "_nested",
         "_optimizers",
         "_runtime",
@@ -255,7 +256,7 @@ def test_a_name_of_the_estimator_is_found(source):
             "sklearn.utils.validation",
             {"classifier", "_tables", "export", "plots", "retention"},
         ),
-        ("sklearn.utils._param_validation", {"classifier"}),
+        ("sklearn.utils._param_validation", {"classifier", "_constraints"}),
         ("sklearn.callback", {"_tasks"}),
         ("tqdm", {"_fit"}),
         ("imblearn", {"metrics", "strategies"}),

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 from torch import Tensor, nn
 
 from imbalnet._fit.callbacks import make_callbacks
 from imbalnet._fit.net import ImbalanceNet
 from imbalnet._fit.outliers import warn_of_outliers
-from imbalnet._fit.specs import NetworkSpec, OptimizerSpec, Options
+from imbalnet._fit.output import check_output
+from imbalnet._fit.specs import OptimizerSpec, Options
 from imbalnet._fit.split import HeldOut
 from imbalnet._nested import accepted_names
 from imbalnet._runtime import seeded_torch
@@ -103,7 +103,7 @@ def _prepare_network(
     one = module.members[0] if isinstance(module, Members) else module
     if isinstance(one, LinearModel) and spec.params.get("standardize", True):
         warn_of_outliers(rows, some, getattr(one.input, "numbers", one.input))
-    _check_output(module, spec, len(options.classes), rows.X[:2])
+    check_output(module, spec, len(options.classes), rows)
     if options.loss.takes_cosines:
         _check_cosines(module, options)
     network.initialize_output(start)
@@ -163,48 +163,6 @@ def _sample(n_rows: int) -> NDArray[np.intp] | slice:
     if n_rows <= _STATISTICS_ROWS:
         return slice(None)
     return torch.randint(n_rows, (_STATISTICS_ROWS,)).unique().numpy()
-
-
-def _check_output(
-    network: nn.Module, spec: NetworkSpec, n_classes: int, X: Any
-) -> None:
-    """Raise if a network does not give a logit for each class, of each member."""
-    parameter = next(network.parameters(), torch.empty(0))
-    network.eval()
-    dense = X.toarray() if sparse.issparse(X) else X
-    x, n_members = torch.as_tensor(dense, device=parameter.device), spec.n_members
-    columns = {n_classes, 1} if n_classes == 2 else {n_classes}
-    if n_members > 1:
-        batches = [x, x[:, None].expand(-1, n_members, -1)]
-        members: tuple[int, ...] = (n_members,)
-    else:
-        batches = [x]
-        members = tuple(network(x[:1]).shape)[1:-1]  # as many for two rows as for one
-    for batch in batches:
-        shape = tuple(network(batch).shape)
-        is_right = len(shape) in (2, 3) and shape[:-1] == (len(batch), *members)
-        if not is_right or shape[-1] not in columns:
-            raise ValueError(_shape_message(spec, n_classes, shape, len(batch)))
-
-
-def _shape_message(
-    spec: NetworkSpec, n_classes: int, shape: tuple[int, ...], n_rows: int
-) -> str:
-    n_members = spec.n_members
-    if n_members == 1:
-        return (
-            f"module={spec.name} must give logits of shape (batch, {n_classes}) or "
-            f"(batch, members, {n_classes}), but gave {shape} for a batch of {n_rows} "
-            "rows. Networks of imbalnet inside of a module give (batch, members, "
-            f"columns); squeeze(1) takes the axis of one member out."
-        )
-    return (
-        f"module={spec.name} must give logits of shape (batch, {n_members}, "
-        f"{n_classes}) with n_members={n_members}, for features of shape (batch, "
-        f"in_features) and (batch, {n_members}, in_features), but gave {shape}. A "
-        f"module that does not accept n_members, and gives (batch, {n_classes}), is "
-        f"built {n_members} times."
-    )
 
 
 def _check_cosines(network: nn.Module, options: Options) -> None:

@@ -22,6 +22,9 @@ from imbalnet._warn import warn
 MIN_RANKED = 5
 MIN_JUDGED = 3
 
+# Names of the callbacks of training itself.
+SCHEDULE, BEST_EPOCH = "schedule", "best_epoch"
+
 _MORE_ROWS = {
     "folds": (
         "Get more rows of the rare classes, or set early_stopping=False, so that every "
@@ -39,11 +42,11 @@ def make_callbacks(options: Options, monitor: str | None) -> list[Any]:
     """Return our callbacks, then copies of the user's (where they can be copied)."""
     callbacks: list[Any] = []
     if options.optimizer.has_schedule:
-        callbacks.append(("schedule", CosineSchedule()))
+        callbacks.append((SCHEDULE, CosineSchedule()))
     if monitor is not None:
         first_stop = max(options.phases.unweighted, options.phases.warmup)
         best = BestEpoch(monitor, options.validation.patience, first_stop)
-        callbacks.append(("best_epoch", best))
+        callbacks.append((BEST_EPOCH, best))
     return [*callbacks, *copy_callbacks(options.callbacks)]
 
 

@@ -31,7 +31,9 @@ from imbalnet._callbacks import without_uncopyable
 from imbalnet._fit.batches import Batch, Place, Table, TensorBatches
 from imbalnet._fit.callbacks import BestEpoch
 from imbalnet._fit.feed import Feed, FoldFeed
+from imbalnet._fit.output import check_module, named_failure
 from imbalnet._fit.specs import Phases
+from imbalnet._nested import name_of
 from imbalnet._optimizers import PLAIN
 from imbalnet._predict import (
     Concatenation,
@@ -51,6 +53,10 @@ from imbalnet.networks.base import with_all_columns
 from imbalnet.posterior import least_log_loss
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+# What a module is given beside the parameters of its user.
+_GIVEN_TO_MODULE = {
+    *("in_features", "out_features", "n_categories", "module", "n_members"),
+}
 _ALL_AT_ONCE = 2**62
 _SUMS_AT_ONCE = 64
 
@@ -115,7 +121,12 @@ class ImbalanceNet(NeuralNetClassifier):
 
     def initialize_module(self) -> ImbalanceNet:
         """Build the module, in the net's dtype and on its device."""
-        super().initialize_module()
+        params = self.get_params_for("module")
+        given = {name: params[name] for name in params.keys() - _GIVEN_TO_MODULE}
+        of_member = params.get("module", self.module)
+        with named_failure("module", of_member, given):
+            super().initialize_module()
+        check_module(name_of(of_member), self.module_)
         self.epochs_behind_ = 0
         self.module_.to(dtype=self.dtype, device=self.device)
         if "batch_size" not in self.get_params_for("iterator_valid"):
@@ -157,8 +168,16 @@ class ImbalanceNet(NeuralNetClassifier):
         if self.weight_decay and not decays:
             of_decay = [group["params"] for group in groups if group["decays"]]
             self.penalised_ = [p for params in of_decay for p in params]
-        if hasattr(self, "optimizer__param_groups"):
-            return super().initialize_optimizer(triggered_directly)
+        given = self.get_params_for("optimizer")
+        factory = getattr(self.optimizer, "func", self.optimizer)
+        with named_failure("optimizer", factory, given):
+            if hasattr(self, "optimizer__param_groups"):
+                return super().initialize_optimizer(triggered_directly)
+            self._build_optimizer(groups, decays)
+        return self
+
+    def _build_optimizer(self, groups: list[dict[str, Any]], decays: bool) -> None:
+        """Build the optimiser of the network's groups and the loss' parameters."""
         kwargs = {"lr": self.lr, **self.get_params_for("optimizer")}
         params: list[Any] = [p for _, p in self.get_all_learnable_params()]
         if decays:
@@ -174,7 +193,6 @@ class ImbalanceNet(NeuralNetClassifier):
                 if group["params"]
             ]
         self.optimizer_ = self.optimizer(params, **kwargs)
-        return self
 
     @property
     def network_(self) -> Any:

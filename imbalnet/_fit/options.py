@@ -17,7 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from imbalnet._callbacks import callback_of
+from imbalnet._callbacks import callback_of, check_callbacks
+from imbalnet._fit.batches import TensorBatches
+from imbalnet._fit.callbacks import BEST_EPOCH, SCHEDULE
+from imbalnet._fit.class_values import check_class_values
 from imbalnet._fit.cv import check_cv_alone, name_of_cv, read_splits
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.groups import warn_of_useless_groups
@@ -68,7 +71,8 @@ _NET_PARAMETERS = {
     "torch_load_kwargs",
     "use_caching",
 }
-_WITH_NESTED = "iterator_train", "iterator_valid", "compile"
+_ITERATORS = "iterator_train", "iterator_valid"
+_WITH_NESTED = *_ITERATORS, "compile"
 
 _WEIGHT_PARAMETERS = {"power", "max_ratio", "start_epoch"}
 
@@ -225,6 +229,8 @@ class _Resolver:
     def check(self, classes: NDArray) -> None:
         """Raise for what is wrong whatever the rows are."""
         params = self.params
+        check_callbacks(params["callbacks"] or (), (SCHEDULE, BEST_EPOCH))
+        check_class_values(params, classes)
         uniform = np.ones(self.n_classes) / self.n_classes
         resolve_prior(params["target_prior"], classes, uniform)
         resolve_costs(params["cost_matrix"], classes)
@@ -245,6 +251,7 @@ class _Resolver:
             None if known is None else {*known, "param_groups"},
         )
         self._check_net_parameters()
+        self._check_iterators()
 
     def _check_threshold(self) -> None:
         threshold = self.params["threshold"]
@@ -316,6 +323,28 @@ class _Resolver:
                 "but net__iterator_train brings another iterator; use that iterator's "
                 "own sampler, or an imbalanced-learn object as sampler."
             )
+
+    def _check_iterators(self) -> None:
+        """Raise for iterators that are none, and arguments that they do not take."""
+        given = nested(self.params, "net")
+        for name in _ITERATORS:
+            iterator = given.get(name, TensorBatches)
+            if not callable(iterator):
+                raise ValueError(
+                    f"net__{name}={iterator!r} must be a class or function of batches, "
+                    "such as torch.utils.data.DataLoader."
+                )
+            arguments = nested(given, name)
+            owner = f"net__{name}={name_of(iterator)}"
+            known = accepted_names(iterator, without=("dataset",))
+            reject_unknown(f"net__{name}", owner, arguments, known)
+            size = arguments.get("batch_size", 1)
+            is_count = isinstance(size, Integral) and not isinstance(size, bool)
+            if not is_count or (size < 1 and size != -1):
+                raise ValueError(
+                    f"net__{name}__batch_size={size!r} must be an integer of at least "
+                    "1, or -1 for all rows at once."
+                )
 
     # -- loss ----------------------------------------------------------------------
 
@@ -476,9 +505,20 @@ class _Resolver:
         if self.is_partial or asked is False:
             return "none"
         if self.n_members > 1:
+            self._check_folds()
             return "folds"
         is_large = len(self.rows) > _EARLY_STOPPING_ROWS and not self.solves
         return "split" if (is_large if asked == "auto" else asked) else "none"
+
+    def _check_folds(self) -> None:
+        """Raise if the user asks for more folds than there are rows."""
+        asked, cv, n_rows = self.params["n_members"], self.params["cv"], len(self.rows)
+        if self.n_members <= n_rows or (asked == "auto" and cv is None):
+            return
+        name = f"n_members={asked}" if cv is None else name_of_cv(cv)
+        raise ValueError(
+            f"{name} asks for more folds than there are rows of X, {n_rows}; lower it."
+        )
 
     def validation(self, kind: str, phases: Phases) -> Validation:
         """Return which rows are held out, and what for."""

@@ -195,7 +195,7 @@ def plan_training(
     one_batch = levers.batch_size is None and is_small
     order = _order(sampler, codes, seed)
     counted, n_rows = rows.counts(n_classes), np.bincount(codes, minlength=n_classes)
-    size = _batch_size(levers, order.epoch_rows(n_rows), one_batch)
+    size = _batch_size(levers, _epoch_rows(order, n_rows), one_batch)
     # a draw goes by rows, a weight by weights
     rates = sampler_rates(order, counted if one_batch else n_rows, size)
     n_drawn = np.asarray(n_rows * (1.0 if one_batch else rates), dtype=np.float64)
@@ -219,13 +219,19 @@ def plan_training(
     )
 
 
-def _batch_size(levers: Levers, epoch_rows: Any, one_batch: bool) -> int:
-    if not isinstance(epoch_rows, Integral) or epoch_rows < 1:
+def _epoch_rows(order: Shuffle | IndexSampler, n_rows: NDArray[np.intp]) -> int:
+    """Return how many rows an epoch draws, as a sampler tells."""
+    given = order.epoch_rows(n_rows)
+    is_count = isinstance(given, Integral) and not isinstance(given, bool)
+    if not is_count or given < 1:
         raise ValueError(
-            f"sampler: epoch_rows must give the number of rows that an epoch draws, an "
-            f"integer of at least 1, but gave {epoch_rows!r}."
+            f"sampler={type(order).__name__}: epoch_rows must give the number of rows "
+            f"that an epoch draws, an integer of at least 1, but gave {given!r}."
         )
-    epoch_rows = int(epoch_rows)
+    return int(given)
+
+
+def _batch_size(levers: Levers, epoch_rows: int, one_batch: bool) -> int:
     if one_batch:
         return epoch_rows
     if levers.batch_size is not None:

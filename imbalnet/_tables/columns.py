@@ -89,7 +89,7 @@ class Columns:
             numbers = reader.numbers(i)
             return self.shifts[i].apply(numbers) if i in self.shifts else numbers
 
-        return filled(reader, dtype, column), self
+        return filled(reader, dtype, column, were_numbers=True), self
 
     def shifted(self, X: Any, dtype: type) -> Any:
         """Convert an array or a CSR matrix of numbers; itself if nothing changes."""

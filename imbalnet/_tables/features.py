@@ -6,7 +6,7 @@ Reading has three steps: `as_table`, then the estimator's check of names and wid
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -58,16 +58,22 @@ class Reading:
     title: str = "X"
 
     def checked(self, X: Any, dtype: type, finite: bool | str) -> Any:
-        """Convert X with scikit-learn's ``check_array``."""
-        return check_array(
-            X,
-            accept_sparse="csr",
-            dtype=dtype,
-            order="C",
-            ensure_all_finite=finite,
-            estimator=self.owner,
-            input_name=self.title,
-        )
+        """Convert X with scikit-learn's ``check_array``; errors name the table."""
+        try:
+            return check_array(
+                X,
+                accept_sparse="csr",
+                dtype=dtype,
+                order="C",
+                ensure_all_finite=finite,
+                estimator=self.owner,
+                input_name=self.title,
+            )
+        except (TypeError, ValueError) as error:
+            named = f"{self.title} cannot be read as a table: {error}"
+            raise (TypeError if isinstance(error, TypeError) else ValueError)(
+                named
+            ) from error
 
 
 def as_table(X: Any, reading: Reading) -> Any:
@@ -77,6 +83,11 @@ def as_table(X: Any, reading: Reading) -> Any:
     numbers as names, since scikit-learn from 1.9 on and resamplers refuse such frames.
     """
     X = _with_unique_names(X)
+    if X is None or isinstance(X, str | bytes | Mapping | Set):
+        raise ValueError(
+            f"{reading.title} must be a table of rows and columns, such as an array, a "
+            f"data frame or a sparse matrix, but is of type {type(X).__name__}."
+        )
     reject_times(X, reading.title)
     if len(getattr(X, "shape", ())) == 2:
         return X
@@ -119,7 +130,7 @@ def read_matrix(
     if reader is None or (is_sparse(reader) and not columns.names_categories):
         X, reader = _as_matrix(X, reading), None
     if reader is None and (columns.names_categories or holds_words(X)):
-        reader = _array_reader(X)
+        reader = _array_reader(X, reading.title)
     if reader is not None and (columns.names_categories or not is_plain(reader)):
         X, columns = columns.read(reader, dtype, used, unseen)
     else:
@@ -179,14 +190,16 @@ def _is_sliced_by_rows(X: Any) -> bool:
     return isinstance(X, np.ndarray) or hasattr(X, "columns")
 
 
-def _array_reader(X: Any) -> ArrayReader:
+def _array_reader(X: Any, title: str) -> ArrayReader:
     if sparse.issparse(X):
         raise ValueError(
-            "categorical_features names columns of categories, but X is sparse, which "
-            "holds numbers only. Give a dense array or a data frame, or set "
+            f"categorical_features names columns of categories, but {title} is sparse, "
+            "which holds numbers only. Give a dense array or a data frame, or set "
             "categorical_features=None."
         )
-    return ArrayReader(np.asarray(X))
+    reader = ArrayReader(np.asarray(X))
+    reader.title = title
+    return reader
 
 
 def _finite(

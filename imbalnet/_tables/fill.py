@@ -19,8 +19,18 @@ ENCODE_BEFORE = (
 )
 
 
-def filled(reader: Reader, dtype: type, column: Callable[[int], NDArray]) -> NDArray:
-    """Fill a matrix column by column; raise with all columns that cannot be read."""
+def filled(
+    reader: Reader,
+    dtype: type,
+    column: Callable[[int], NDArray],
+    *,
+    were_numbers: bool = False,
+) -> NDArray:
+    """Fill a matrix column by column; raise with all columns that cannot be read.
+
+    `were_numbers` tells that columns of numbers held numbers in ``fit``, which only
+    another ``fit`` can change.
+    """
     n_features = len(reader.names)
     matrix: NDArray = np.empty((reader.n_rows, n_features), dtype=dtype)
     unread = []
@@ -32,14 +42,43 @@ def filled(reader: Reader, dtype: type, column: Callable[[int], NDArray]) -> NDA
                 try:
                     values[:] = column(i)
                 except (TypeError, ValueError):
-                    unread.append(reader.names[i])
+                    unread.append(i)
             _transpose(part, matrix[:, some.start : some.stop])
     if unread:
-        raise ValueError(
-            f"{reader.title} has columns that are not numeric: {listed(unread)}. Name "
-            f"them in categorical_features, or {ENCODE_BEFORE.format(listed(unread))}."
-        )
+        raise ValueError(_not_numeric(reader, unread, were_numbers))
     return matrix
+
+
+def _not_numeric(reader: Reader, columns: list[int], were_numbers: bool) -> str:
+    """Name columns that should hold numbers, a value of the first one, and the cure."""
+    named = listed([reader.names[i] for i in columns])
+    fault = f"{reader.title} has columns that are not numeric: {named}"
+    example = _word(reader, columns[0])
+    if example is not None:
+        fault += f", such as {example} in {reader.names[columns[0]]!r}"
+    if were_numbers:
+        return (
+            f"{fault}. These columns held numbers in fit: give numbers here too (NaN "
+            "where there is none, such as by pandas.to_numeric(column, errors="
+            "'coerce')), or fit again with such words, as categories."
+        )
+    return (
+        f"{fault}. Name them in categorical_features, or {ENCODE_BEFORE.format(named)}."
+    )
+
+
+def _word(reader: Reader, i: int) -> str | None:
+    """Return the first value of a column that is no number, as text."""
+    try:
+        values = reader.dictionary(i)[1]
+    except (TypeError, ValueError, NotImplementedError):  # lists cannot be counted
+        return None
+    for value in values:
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return repr(value)
+    return None
 
 
 def _transpose(part: NDArray, out: NDArray) -> None:

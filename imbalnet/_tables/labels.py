@@ -2,37 +2,144 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.utils import assert_all_finite, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
 from imbalnet._tables.levels import is_missing
 
 
 def as_labels(y: Any, name: str = "y") -> NDArray:
-    """Validate labels."""
+    """Validate labels, in any container; the messages do not depend on it."""
     if y is None:
         raise ValueError(
-            "requires y to be passed, but the target y is None: a classifier needs "
-            "labels."
+            f"requires {name} to be passed, but the target {name} is None: a "
+            "classifier needs labels."
         )
-    assert_all_finite(y, input_name=name)
-    if type_of_target(y, input_name=name) in (
-        "multilabel-indicator",
-        "multiclass-multioutput",
-        "continuous-multioutput",
-    ):
+    labels = _as_array(y, name)
+    _reject_gaps(labels, name)
+    _reject_several_columns(labels, name)
+    kinds = _kinds(labels)
+    if len(kinds) > 1:
+        named = " and ".join(f"{kind} such as {kinds[kind]!r}" for kind in kinds)
         raise ValueError(
-            "Multilabel and multioutput targets are not supported. y must be 1d; for "
-            "several labels a row use sklearn.multioutput.MultiOutputClassifier."
+            f"{name} has labels that are {named}: give labels of one kind, such as "
+            f"[str(label) for label in {name}]."
         )
-    labels = column_or_1d(y, warn=True)
-    check_classification_targets(labels)
+    assert_all_finite(labels, input_name=name)
+    labels = column_or_1d(labels, warn=True)
+    try:
+        check_classification_targets(labels)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
     return labels
+
+
+def _as_array(y: Any, name: str) -> NDArray:
+    """Convert labels to an array as they are; raise if they are no sequence."""
+    try:
+        if sparse.issparse(y):
+            array = y.toarray()
+        elif isinstance(y, np.ma.MaskedArray):
+            array = np.ma.getdata(y)
+            if np.ma.is_masked(y):
+                array = array.astype(object)
+                array[np.ma.getmaskarray(y)] = None
+        else:
+            array = _keeping_kinds(y)
+        is_sequence = array.ndim > 0
+    except (TypeError, ValueError):  # sequences of several lengths
+        is_sequence = False
+    if not is_sequence:
+        raise ValueError(
+            f"{name} must be 1d, an array-like with one label for each row of X, but "
+            f"is {_shown(y)}."
+        )
+    if array.dtype.kind == "c":
+        raise ValueError(f"{name} must hold labels. Complex data not supported.")
+    return array
+
+
+def _keeping_kinds(y: Any) -> NDArray:
+    """Return an array in which numbers and strings of a list stay what they are."""
+    array = np.asarray(y)
+    if isinstance(y, list | tuple) and array.dtype.kind in "US":
+        return np.asarray(y, dtype=object) if len(set(map(type, y))) > 1 else array
+    if array.dtype.kind != "T":  # NumPy's StringDType, which may have gaps
+        return array
+    strings = array.astype(object)
+    return strings if _is_missing(strings.ravel()).any() else strings.astype(str)
+
+
+def _shown(value: Any, most: int = 60) -> str:
+    """Write a value of any kind, shortened."""
+    text = f"{type(value).__name__} {value!r}"
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _reject_gaps(labels: NDArray, name: str, what: str = "label") -> None:
+    """Raise if a label is missing, whatever stands for that."""
+    if labels.ndim > 1 and labels.shape[1:] != (1,):
+        return
+    gaps = _is_missing(labels.ravel())
+    if gaps.any():
+        raise ValueError(
+            f"{name} has {gaps.sum()} missing values (None or NaN), the first in row "
+            f"{gaps.argmax()}: leave out rows without a {what}. (Input {name} contains "
+            "NaN.)"
+        )
+
+
+def _reject_several_columns(labels: NDArray, name: str) -> None:
+    """Raise for labels of more than one column."""
+    if labels.ndim == 1 or labels.shape[1:] == (1,):
+        return
+    fault = f"Multilabel and multioutput targets are not supported. {name} must be 1d"
+    if labels.ndim == 2 and _is_one_hot(labels):
+        raise ValueError(
+            f"{fault}, but is one-hot: give the positions of its columns, "
+            f"numpy.asarray({name}).argmax(axis=1), or the names of a data frame's, "
+            f"{name}.idxmax(axis=1)."
+        )
+    raise ValueError(
+        f"{fault}, but has shape {labels.shape}; for several labels a row use "
+        "sklearn.multioutput.MultiOutputClassifier."
+    )
+
+
+def _is_one_hot(labels: NDArray) -> bool:
+    if labels.dtype.kind not in "biuf" or not labels.size:
+        return False
+    is_one = labels == 1
+    return bool((is_one | (labels == 0)).all() and (is_one.sum(axis=1) == 1).all())
+
+
+def _kinds(labels: NDArray) -> dict[str, Any]:
+    """Return the kinds of labels, each with an example."""
+    if labels.dtype != object:
+        of_kind = {"U": "strings", "S": "bytes", "M": "dates"}
+        return {of_kind.get(labels.dtype.kind, "numbers"): labels.dtype}
+    found: dict[str, Any] = {}
+    values = labels.ravel().tolist()
+    for of_type in dict.fromkeys(map(type, values)):
+        example = next(value for value in values if type(value) is of_type)
+        found.setdefault(_kind(example), example)
+    return found
+
+
+def _kind(label: Any) -> str:
+    if isinstance(label, str):
+        return "strings"
+    if isinstance(label, Real | np.bool_ | Decimal):
+        return "numbers"
+    return f"of type {type(label).__name__}"
 
 
 def all_classes(classes: Any, known: NDArray | None) -> NDArray:
@@ -48,11 +155,16 @@ def all_classes(classes: Any, known: NDArray | None) -> NDArray:
                 "that will ever come."
             )
         return known
-    given = np.unique(column_or_1d(classes))
+    given = sorted_classes(as_labels(classes, "classes"))
     if known is not None and not np.array_equal(given, known):
         raise ValueError(
             f"classes={given.tolist()} differs from the first call to partial_fit, "
             f"which had {known.tolist()}."
+        )
+    if len(given) < 2:
+        raise ValueError(
+            f"classes={given.tolist()} must hold at least two labels: all that will "
+            "ever come."
         )
     return given
 
@@ -70,25 +182,43 @@ def sorted_classes(labels: NDArray) -> NDArray:
 
 def as_codes(labels: NDArray, classes: NDArray, name: str = "y") -> NDArray[np.integer]:
     """Return the positions of labels in the sorted `classes`."""
-    codes = np.searchsorted(classes, labels)
-    codes[codes == len(classes)] = 0
-    codes = codes.astype(np.uint8 if len(classes) <= 256 else np.intp)
-    unknown = np.unique(labels[classes[codes] != labels])
+    if _kinds(labels).keys() == _kinds(classes).keys():
+        codes = np.searchsorted(classes, labels)
+        codes[codes == len(classes)] = 0
+        unknown = np.unique(labels[classes[codes] != labels])
+    else:  # which NumPy would compare as strings, or not at all
+        unknown = np.unique(labels)
     if len(unknown):
         raise ValueError(
             f"{name} has labels that are not in classes_: {unknown.tolist()}; known "
             f"are {classes.tolist()}."
         )
-    return codes
+    return codes.astype(np.uint8 if len(classes) <= 256 else np.intp)
+
+
+def check_lengths(X: Any, y: NDArray, title: str = "X", name: str = "y") -> None:
+    """Raise if there is not a label for each row."""
+    n_rows = X.shape[0]
+    if n_rows and len(y) != n_rows:  # an empty table is an error of its own
+        raise ValueError(
+            f"{title} has {n_rows} rows, but {name} has {len(y)} labels; give one for "
+            "each row (found inconsistent numbers of samples)."
+        )
 
 
 def as_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
     """Validate sample weights; None stays None."""
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    try:
+        weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "sample_weight must hold a finite number of at least 0 for each row of X, "
+            f"not 0 for every row: {str(error).splitlines()[0]}"
+        ) from error
     if not weight.any():
         raise ValueError(
             "sample_weight is 0 for every row; no row is left to train on."
@@ -100,12 +230,13 @@ def as_groups(groups: Any, X: Any) -> NDArray[np.integer] | None:
     """Replace the labels of groups by numbers from 0; None stays None."""
     if groups is None:
         return None
-    labels = np.asarray(column_or_1d(groups, warn=True))
-    if len(labels) != X.shape[0]:
+    labels = _as_array(groups, "groups")
+    if labels.shape not in ((X.shape[0],), (X.shape[0], 1)):
         raise ValueError(
-            f"groups must have a group for each row of X, but has {len(labels)} values "
-            f"for {X.shape[0]} rows."
+            "groups must be 1d, with a group for each row of X, but has shape "
+            f"{labels.shape}: {len(labels)} values for {X.shape[0]} rows."
         )
+    labels = column_or_1d(labels, warn=True)
     is_missing = _is_missing(labels)
     if is_missing.any():
         raise ValueError(
@@ -122,7 +253,7 @@ def as_groups(groups: Any, X: Any) -> NDArray[np.integer] | None:
 def _is_missing(labels: NDArray) -> NDArray[np.bool_]:
     if labels.dtype.kind in "fcmM":
         return np.isnat(labels) if labels.dtype.kind in "mM" else np.isnan(labels)
-    if labels.dtype == object:
+    if labels.dtype == object and set(map(type, labels.tolist())) != {str}:
         # NumPy's NaT, which is no level, differs from itself too
         is_gap = [is_missing(label) or bool(label != label) for label in labels]
         return np.array(is_gap, dtype=bool)

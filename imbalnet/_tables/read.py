@@ -7,10 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.utils import check_consistent_length
 
 from imbalnet._tables.features import Reading, read_matrix
-from imbalnet._tables.labels import as_codes, as_labels, as_weights, sorted_classes
+from imbalnet._tables.labels import (
+    as_codes,
+    as_labels,
+    as_weights,
+    check_lengths,
+    sorted_classes,
+)
 from imbalnet._tables.notes import find_constant, note_of_constant, warn_of
 from imbalnet._tables.readers import reader_of
 from imbalnet._tables.rows import Rows
@@ -30,11 +35,11 @@ def read_rows(
     Returns the rows and the sorted labels.
     """
     labels = as_labels(y)
+    check_lengths(X, labels)
     weight = as_weights(sample_weight, X)
     index = None if weight is None or weight.all() else np.flatnonzero(weight)
     unseen = Unseen()
     matrix, columns = read_matrix(X, reading, index, unseen)
-    check_consistent_length(matrix, labels)
     used = labels if index is None else labels[index]
     classes = sorted_classes(used) if classes is None else classes
     if len(classes) < 2:
@@ -66,8 +71,8 @@ def read_validation_rows(
     if X is None:
         return None
     labels = as_labels(y, "y_val")
+    check_lengths(X, labels, "X_val", "y_val")
     unseen = Unseen()
     matrix, _ = read_matrix(X, reading, unseen=unseen)
-    check_consistent_length(matrix, labels)
     unseen.warn(reading.title)
     return Rows(matrix, as_codes(labels, classes, "y_val"))

@@ -134,7 +134,7 @@ class Rows:
 
 def resampled_matrix(X: Any, rows: Rows, maker: str) -> Any:
     """Read what a resampler made of ``rows.features()`` as a matrix like ``rows.X``."""
-    reader = reader_of(X)
+    reader = reader_of(X, f"The X that {maker} made")
     if reader is not None:
         return rows.columns.read(reader, rows.X.dtype)[0]
     rows.columns.check_codes(X, maker)

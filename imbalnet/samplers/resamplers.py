@@ -13,6 +13,18 @@ from sklearn.base import clone
 
 from imbalnet._nested import reject_unknown
 from imbalnet._tables import is_frame
+from imbalnet.samplers._resampled import checked_rows
+
+# What a resampler, which may be the user's own, fails with.
+_FAILURES = (
+    ValueError,
+    RuntimeError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+)
 
 # Replaces missing values where rows are compared.
 _OF_GAPS = -0.7390851332151607
@@ -91,18 +103,26 @@ def _resampled(
         with warnings.catch_warnings():
             # about values between categories; _check_categories raises for them
             warnings.filterwarnings("ignore", "Constructing a Categorical with")
-            X_new, y_new = step.fit_resample(X, names[codes])
-    except (ValueError, RuntimeError, TypeError, IndexError) as error:
+            given = step.fit_resample(X, names[codes])
+    except _FAILURES as error:
         counts = np.bincount(codes, minlength=len(classes))
         by_label = dict(zip(classes.tolist(), counts.tolist(), strict=True))
         cure = _neighbors_cure(step, counts[counts > 0].min()) + _cure(step, X)
         raise ValueError(
             f"sampler={type(step).__name__}() failed on the training rows, whose "
-            f"class counts are {by_label}: {str(error).rstrip(' .')}.{note}{cure}"
+            f"class counts are {by_label}: {_text_of(error)}.{note}{cure}"
         ) from error
+    maker = f"sampler={type(step).__name__}()"
+    X_new, codes_new = checked_rows(maker, given, X, codes, names)
     if is_frame(X_new):
         _check_categories(step, X, X_new)
-    return X_new, np.searchsorted(names, y_new)
+    return X_new, codes_new
+
+
+def _text_of(error: Exception) -> str:
+    """Return the message of an error; that of a KeyError is but the key."""
+    text = str(error).rstrip(" .")
+    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
 
 
 def _may_name_labels(step: Any) -> bool:
@@ -190,7 +210,7 @@ def _weights_of_rows(
         return np.full(len(codes_new), w[0])
     indices = getattr(step, "sample_indices_", None)
     if indices is not None:
-        return w[indices]
+        return w[_checked_indices(step, indices, len(w), len(codes_new))]
     class_mean = np.bincount(codes, w) / np.maximum(np.bincount(codes), 1)
     before, after = (
         _fingerprints(table, of_rows, like=X)
@@ -202,6 +222,19 @@ def _weights_of_rows(
     kept = np.bincount(inverse, w) / np.bincount(inverse)
     place = np.searchsorted(rows, after).clip(max=len(rows) - 1)
     return np.where(rows[place] == after, kept[place], class_mean[codes_new])
+
+
+def _checked_indices(step: Any, indices: Any, n_given: int, n_new: int) -> NDArray:
+    """Return the row that each new row is a copy of, or raise a ValueError."""
+    rows = np.asarray(indices)
+    is_right = rows.shape == (n_new,) and rows.dtype.kind in "iu"
+    if not is_right or not np.all((rows >= 0) & (rows < n_given)):
+        raise ValueError(
+            f"sampler={type(step).__name__}(): sample_indices_ must hold, for each of "
+            f"the {n_new} rows that it returned, the position among the {n_given} that "
+            "it was given."
+        )
+    return rows
 
 
 def _fingerprints(X: Any, codes: NDArray, like: Any) -> NDArray[np.float64]:

@@ -183,6 +183,18 @@ def test_compiled_network_predicts_the_same(rare):
     )
 
 
+def test_small_outputs_are_not_taken_for_probabilities(rare):
+    """Those of small features are near the biases, which may lie between 0 and 1."""
+
+    def module(in_features, out_features):
+        layer = nn.Linear(in_features, 1)
+        nn.init.constant_(layer.bias, 0.5)
+        return layer
+
+    X, y = rare
+    fitted((1e-4 * X, y), module=module, max_epochs=1)
+
+
 class WideAndDeep(nn.Module):
     """A module around one of ours, whose logits have an axis of members."""
 
@@ -199,7 +211,7 @@ class WideAndDeep(nn.Module):
 
 def test_a_network_inside_a_module_needs_its_axis_taken_out(rare):
     """Otherwise rows would be taken for members: (batch, 1, 2) + (batch, 2)."""
-    with pytest.raises(ValueError, match=r"gave \(2, 2, 2\) .* squeeze\(1\)"):
+    with pytest.raises(ValueError, match=r"gave \(3, 3, 2\) .* squeeze\(1\)"):
         fitted(rare, module=WideAndDeep, module__squeezes=False)
     X, y = rare
     clf = fitted(rare, module=WideAndDeep, module__squeezes=True, learning_rate=0.02)

@@ -295,6 +295,13 @@ def test_unknown_parameter_is_an_error_at_fit(rare, params):
     assert not hasattr(clf, "n_features_in_")
 
 
+@pytest.mark.parametrize("name", ["max_epochs_", "_loss", "module__", "predict"])
+def test_unknown_parameter_is_an_error_at_once(name):
+    """They would pass for attributes of a fit later, or hide a method."""
+    with pytest.raises(ValueError, match=f"{name} is no parameter of .* known are"):
+        mlp(**{name: 3})
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [

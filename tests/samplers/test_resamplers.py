@@ -169,7 +169,7 @@ def test_resample_knows_the_labels(sampler, table):
     assert np.bincount(codes)[1:].tolist() == [60, 40]
 
 
-class Minority:
+class Undersample:
     """A sampler that is not imblearn's, with its own idea of labels."""
 
     def get_params(self, deep=True):
@@ -179,15 +179,44 @@ class Minority:
         return self
 
     def fit_resample(self, X, y):
-        return X[y != "a"], y[y != "a"]
+        rows = np.sort(np.r_[np.flatnonzero(y == "a")[:5], np.flatnonzero(y != "a")])
+        return X[rows], y[rows]
 
 
 def test_resample_takes_any_object_with_its_methods(table):
     X, weight = table
-    X_new, codes, new_weight = resample(Minority(), X, CODES, weight, LABELS, seed=0)
-    np.testing.assert_array_equal(X_new, X[CODES > 0])
-    np.testing.assert_array_equal(codes, CODES[CODES > 0])
-    np.testing.assert_array_equal(new_weight, weight[CODES > 0])
+    X_new, codes, new_weight = resample(Undersample(), X, CODES, weight, LABELS, seed=0)
+    rows = np.sort(np.r_[np.flatnonzero(CODES == 0)[:5], np.flatnonzero(CODES > 0)])
+    np.testing.assert_array_equal(X_new, X[rows])
+    np.testing.assert_array_equal(codes, CODES[rows])
+    np.testing.assert_array_equal(new_weight, weight[rows])
+
+
+def test_columns_that_come_back_in_another_order_are_put_back(frame):
+    turned = FunctionSampler(func=lambda X, y: (X.iloc[:, ::-1], y), validate=False)
+    ones = np.ones(len(CODES))
+    X_new, codes, _ = resample(turned, frame, CODES, ones, LABELS, seed=0)
+    pd.testing.assert_frame_equal(X_new, frame)
+    np.testing.assert_array_equal(codes, CODES)
+
+
+def test_other_columns_are_an_error(frame):
+    name = frame.columns[0]
+    other = FunctionSampler(
+        func=lambda X, y: (X.rename(columns={name: "odd"}), y), validate=False
+    )
+    ones = np.ones(len(CODES))
+    with pytest.raises(ValueError, match="must return the columns that it was given"):
+        resample(other, frame, CODES, ones, LABELS, seed=0)
+
+
+@pytest.mark.parametrize("indices", [[0, 1], np.arange(380.0), np.arange(380) - 1])
+def test_wrong_sample_indices_are_an_error(table, indices):
+    X, weight = table
+    sampler = FunctionSampler()
+    sampler.sample_indices_ = indices
+    with pytest.raises(ValueError, match="sample_indices_ must hold"):
+        resample(sampler, X, CODES, weight, LABELS, seed=0)
 
 
 @pytest.mark.parametrize(

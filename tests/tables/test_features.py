@@ -43,7 +43,7 @@ def test_sparse_matrix_becomes_csr(container, rng):
     [
         (
             pd.Series(["a", "b"], dtype="category"),
-            "not numeric: .*'odd'.*OneHotEncoder",
+            "not numeric: .*'odd'.*, such as 'a'.* held numbers in fit: give numbers",
         ),
         (pd.to_datetime(pd.Series(["2026-01-01", "2026-01-02"])), "dates or times"),
         (pd.Series([1.0, None]), "missing values: .*'odd'.*SimpleImputer"),
@@ -124,9 +124,14 @@ def test_words_of_an_array_are_categories_as_those_of_a_frame(build):
 @pytest.mark.parametrize("build", [np.asarray, np.ndarray.tolist])
 def test_words_that_are_not_to_be_categories_are_named(build):
     X = build(np.array([["Ulm", 1], ["Bonn", 2]], dtype=object))
-    for columns in (ColumnRules(None), ColumnRules([1]), Columns()):
+    for columns, cure in (
+        (ColumnRules(None), "OneHotEncoder"),
+        (ColumnRules([1]), "OneHotEncoder"),
+        (Columns(), "held numbers in fit: give numbers"),
+    ):
         reading = Reading(columns, np.float32, "Net")
-        with pytest.raises(ValueError, match=r"not numeric: \[0\].*OneHotEncoder"):
+        message = rf"not numeric: \[0\], such as 'Ulm'.*{cure}"
+        with pytest.raises(ValueError, match=message):
             read_matrix(as_table(X, reading), reading)
 
 
@@ -277,7 +282,7 @@ def test_a_word_in_a_late_block_is_named(small_blocks, rng):
     frame = pd.DataFrame(rng.normal(size=(11, 3)), columns=["a", "odd", "c"])
     frame = frame.astype({"odd": object})
     frame.loc[9, "odd"] = "nine"
-    with pytest.raises(ValueError, match=r"not numeric: \['odd'\].*OneHotEncoder"):
+    with pytest.raises(ValueError, match=r"not numeric: \['odd'\], such as 'nine'"):
         list(blocks_of(frame, np.float64))
 
 

@@ -3,14 +3,46 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
-from imbalnet._tables.labels import as_codes, as_labels, as_weights
+from imbalnet._tables.labels import as_codes, as_labels, as_weights, sorted_classes
 
 
 def test_labels_with_gaps_are_named():
     with pytest.raises(ValueError, match="y contains NaN"):
         as_labels(np.array([0.0, np.nan, 1.0]))
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.array(["no", "yes"], dtype=np.dtypes.StringDType()),
+        np.array(["no", "yes"], dtype=object),
+        ["no", "yes"],
+        pd.Series(["no", "yes"], dtype="string"),
+        pd.Series(["no", "yes"], dtype="category"),
+        pl.Series(["no", "yes"]),
+        np.ma.masked_array(["no", "yes"], [False, False]),
+    ],
+    ids=lambda y: f"{type(y).__name__} {getattr(y, 'dtype', '')}",
+)
+def test_strings_are_labels_in_every_container(y):
+    labels = as_labels(y)
+    assert labels.tolist() == ["no", "yes"]
+    assert as_codes(labels, sorted_classes(labels)).tolist() == [0, 1]
+
+
+def test_kinds_of_numbers_may_be_mixed():
+    labels = as_labels(np.array([True, 0, np.int64(1), 0.0], dtype=object).tolist())
+    assert as_codes(labels, np.array([0, 1])).tolist() == [1, 0, 1, 0]
+
+
+def test_strings_that_look_like_numbers_are_no_numbers():
+    """NumPy would compare them as strings."""
+    with pytest.raises(ValueError, match=r"not in classes_: \['0', '1'\]"):
+        as_codes(np.array(["0", "1"]), np.array([0, 1]))
 
 
 def test_codes_are_positions_in_the_classes():

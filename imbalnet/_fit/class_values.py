@@ -1,0 +1,80 @@
+"""Checks of what users give for classes: weights, costs and probabilities.
+
+NumPy takes ``True`` and ``"5"`` for numbers, and a label that does not exist does
+nothing; here they are an error and a warning. What numbers are allowed is left to
+:mod:`imbalnet.class_weights` and :mod:`imbalnet.posterior`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbalnet._checks import values_by_label
+from imbalnet._nested import name_of
+from imbalnet._warn import warn
+
+_NAMES = "class_weight", "cost_matrix", "target_prior"
+
+
+def check_class_values(params: Mapping[str, Any], classes: NDArray) -> None:
+    """Raise for values that are no numbers, and warn of weights for unknown labels.
+
+    A label may be missing by chance, in a fold of the rows, so that it is no error.
+    """
+    for name in _NAMES:
+        value = params[name]
+        if not (value is None or isinstance(value, str) or callable(value)):
+            _check_numbers(name, value)
+    if callable(params["class_weight"]):
+        _check_takes_counts(params["class_weight"])
+    of_label = values_by_label("class_weight", params["class_weight"]) or {}
+    labels = classes.tolist()
+    known = set(labels)
+    unknown = [label for label in of_label if label not in known]
+    if unknown and len(of_label) == len(labels) + len(unknown):
+        warn(
+            f"class_weight has weights for {unknown}, which are no labels of y and so "
+            f"change nothing; the labels are {labels}. Leave them out."
+        )
+
+
+def _check_takes_counts(function: Any) -> None:
+    """Raise for a function of another number of arguments."""
+    with suppress(ValueError):  # functions of C may not tell
+        try:
+            inspect.signature(function).bind(None)
+        except TypeError as error:
+            raise TypeError(
+                f"class_weight={name_of(function)} must take one argument, the class "
+                f"counts, and return the weights: {error}."
+            ) from error
+
+
+def _check_numbers(name: str, value: Any) -> None:
+    """Raise for a value that is no number, and say where it is."""
+    of_label = None if hasattr(value, "columns") else values_by_label(name, value)
+    if of_label is not None:
+        for key, each in of_label.items():
+            if _is_no_number(each):
+                raise ValueError(f"{name}[{key!r}]={each!r} must be a finite number.")
+        return
+    try:
+        values = np.asarray(value, dtype=object)
+    except ValueError:  # sequences of several lengths, which have no shape
+        return
+    wrong = next((each for each in values.flat if _is_no_number(each)), None)
+    if wrong is not None:
+        raise ValueError(
+            f"{name}={value!r} must hold finite numbers, but holds {wrong!r}."
+        )
+
+
+def _is_no_number(value: Any) -> bool:
+    """Return whether NumPy would take a value for a number that is none."""
+    return isinstance(value, str | bytes | bool | np.bool_)
