@@ -7,6 +7,7 @@ that `recipes` holds. No step of a run sees the word "auto".
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from numbers import Integral, Real
@@ -24,6 +25,7 @@ from imbalnet._fit.groups import warn_of_useless_groups
 from imbalnet._fit.plan import FULL_BATCH_ROWS, auto_batch_size
 from imbalnet._fit.recipes import find_recipe
 from imbalnet._fit.specs import (
+    CheckpointSpec,
     Levers,
     Machine,
     NetworkSpec,
@@ -122,6 +124,7 @@ def resolve_options(
         verbose=params["verbose"],
         is_partial=is_partial,
         starts_anew=starts_anew,
+        checkpoint=None if is_partial else resolver.checkpoint(),
     )
 
 
@@ -526,6 +529,19 @@ class _Resolver:
                 "early_stopping=True to keep the best epoch"
             )
         raise ValueError(f"callbacks has {names[0]}(load_best=True), but {rival}.")
+
+    def checkpoint(self) -> CheckpointSpec | None:
+        """Return where the unfinished fit is kept; None keeps it nowhere."""
+        folder = self.params["checkpoint"]
+        if folder is None:
+            return None
+        if "net__iterator_train" in self.params:
+            raise ValueError(
+                f"checkpoint={str(folder)!r} cannot save where net__iterator_train is "
+                "in its rows; leave one of them out (batch_size and sampler set the "
+                "rows of imbalnet's own batches)."
+            )
+        return CheckpointSpec(os.fspath(folder), self.params)
 
     def _n_neighbors(self, has_folds: bool) -> int:
         """Return the number of neighbours; 0 where nothing tells their worth."""
