@@ -100,10 +100,9 @@ def resolve_options(
     resolver.largest_call, starts_anew = starts_anew_for, starts_anew_for is not None
     resolver.check(classes)
     loss = resolver.loss = resolver.build_loss()
-    network = resolver.network()
+    network, phases = resolver.network(), resolver.phases()
     if before is not None:
         before.network.check_same(network, f"loss={params['loss']!r}")
-    phases = resolver.phases()
     kind = "given" if has_validation_rows else resolver.kind_of_validation()
     if rows.groups is not None:
         warn_of_useless_groups(kind)
