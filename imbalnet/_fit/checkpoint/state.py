@@ -40,7 +40,7 @@ _CONSTANT = (
     type,
 )
 _LEAVE = ["leave", None]
-_PLAIN = bool, int, float, complex, str, type(None)
+_PLAIN = bool, int, float, str, type(None)
 _OF_EVERY_MODULE = set(vars(nn.Module()))
 _OF_EVERY_OPTIMIZER = {"defaults", "param_groups", "state"}
 # Of the net itself; callbacks may change them.
@@ -159,10 +159,11 @@ def _ways(value: Any) -> tuple[Callable[[], Any], Callable[[Any], Any]] | None:
 
 def pack_net(net: Any, callbacks: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """Return the state of a net between two epochs; `callbacks` are those to store."""
-    parts = net, net.module_, net.criterion_, net.optimizer_, net.history
+    parts = [net, net.module_, net.criterion_, net.optimizer_, net.history]
+    parts += [*net.module_.parameters(), *net.criterion_.parameters()]
     known = {id(part) for part in parts}
     return {
-        "net": {name: getattr(net, name) for name in _OF_NET},
+        "net": {name: pack(getattr(net, name)) for name in _OF_NET},
         "module": _pack_module(net.module_, "module", known),
         "criterion": _pack_module(net.criterion_, "loss", known),
         "optimizer": _named("optimizer", net.optimizer_.state_dict(), known),
@@ -179,7 +180,7 @@ def unpack_net(
 ) -> None:
     """Bring a net, and its `callbacks`, into the state that was packed."""
     for name, value in packed["net"].items():
-        setattr(net, name, value)
+        setattr(net, name, unpack(value))
     _load_module(net.module_, packed["module"])
     _load_module(net.criterion_, packed["criterion"])
     net.optimizer_.load_state_dict(unpack(packed["optimizer"]))
