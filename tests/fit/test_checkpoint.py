@@ -717,3 +717,14 @@ def test_fit_killed_while_it_writes_resumes(folder):
     whole = clf.set_params(checkpoint=None).fit(table, y)
     assert_same(left_by(whole), left_by(resumed))
     assert not list(folder.iterdir())
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL and fork")
+def test_fifty_killed_fits_resume():
+    root = Path(__file__).parents[2]
+    script = root / "examples" / "benchmarks" / "kills.py"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    command = [sys.executable, str(script), "--kills", "50"]
+    subprocess.run(command, env=environment, check=True)
