@@ -61,7 +61,8 @@ class CheckpointFile:
             yield
         finally:
             if not self.path.exists():
-                Path(lock.lock_file).unlink(missing_ok=True)
+                with suppress(OSError):  # Windows keeps open files
+                    Path(lock.lock_file).unlink()
             lock.release()
             if self.is_own:
                 with suppress(OSError):  # it holds a checkpoint

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from types import FunctionType
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.base import BaseEstimator
 
 from imbalnet._fit.cv import name_of_cv
 from imbalnet._fit.plan import TrainingPlan
@@ -162,8 +162,7 @@ def digest(value: Any) -> str:
     True
     """
     hasher = hashlib.sha256(usedforsecurity=False)
-    seen: set[int] = set()
-    for part in _parts(value, seen):
+    for part in _parts(value):
         hasher.update(part)
     return hasher.hexdigest()[:32]
 
@@ -175,8 +174,8 @@ def short(value: Any) -> str:
     return f"<{type(value).__name__}>" if is_long else text
 
 
-def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
-    """Yield the bytes that a value consists of."""
+def _parts(value: Any, around: tuple[Any, ...] = ()) -> Iterator[Any]:
+    """Yield the bytes that a value consists of; `around` are those that hold it."""
     if isinstance(value, np.generic) and value.dtype.kind in "biuf":
         value = value.item()
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
@@ -184,16 +183,14 @@ def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
         return
     yield f"{type(value).__qualname__}(".encode()
     if isinstance(value, np.ndarray | np.generic | torch.Tensor):
-        yield from _of_array(value, seen)
-    elif id(value) not in seen:  # objects may refer to each other in a circle
-        seen.add(id(value))
-        for inner in _inside(value):
-            yield from _parts(inner, seen)
-        seen.discard(id(value))
+        yield from _of_array(value)
+    elif not any(value is outer for outer in around):
+        for inner in _inside(value, around):
+            yield from _parts(inner, (*around, value))
     yield b")"
 
 
-def _of_array(value: Any, seen: set[int]) -> Iterator[Any]:
+def _of_array(value: Any) -> Iterator[Any]:
     """Yield the bytes of an array, row by row in whatever order they lie in memory."""
     if isinstance(value, torch.Tensor):
         flat = value.detach().cpu().contiguous().flatten()
@@ -203,7 +200,7 @@ def _of_array(value: Any, seen: set[int]) -> Iterator[Any]:
     array = np.asarray(value)
     yield f"{array.dtype}{array.shape}".encode()
     if array.dtype.hasobject or array.dtype.kind == "T":
-        yield from _parts(array.tolist(), seen)
+        yield from _parts(array.tolist())
         return
     n_rows = len(array) if array.ndim and not array.flags.c_contiguous else 1
     step = max(1, _BLOCK_BYTES * n_rows // max(array.nbytes, 1))
@@ -213,36 +210,42 @@ def _of_array(value: Any, seen: set[int]) -> Iterator[Any]:
         yield block.reshape(-1).view(np.uint8)
 
 
-def _inside(value: Any) -> Iterator[Any]:
-    """Yield what an object consists of."""
+def _inside(value: Any, around: tuple[Any, ...]) -> Iterable[Any]:
+    """Return what a value that is no number, string or array consists of."""
     if isinstance(value, Mapping):
-        yield from (pair for pair in sorted(value.items(), key=lambda kv: repr(kv[0])))
-    elif isinstance(value, set | frozenset):
-        yield from sorted(value, key=repr)
-    elif isinstance(value, list | tuple | range):
-        yield from value
-    elif sparse.issparse(value):
-        value = sparse.csr_array(value)
-        yield from (value.shape, value.data, value.indices, value.indptr)
-    elif isinstance(value, type | FunctionType):
-        yield f"{value.__module__}.{value.__qualname__}"
-        with suppress(OSError, TypeError):  # there is none, as in a terminal
-            yield inspect.getsource(value)
-    elif isinstance(value, partial):
-        yield from (value.func, value.args, value.keywords)
-    elif isinstance(value, np.random.Generator):
-        yield value.bit_generator.state
-    elif isinstance(value, np.random.RandomState):
-        yield value.get_state(legacy=False)
-    elif isinstance(value, torch.Generator):
-        yield value.get_state()
-    elif hasattr(value, "to_dict"):  # a data frame, or one column of it
-        yield value.to_dict()
-    elif hasattr(value, "__array__"):
-        yield np.asarray(value)
-    elif is_dataclass(value):
-        yield from (getattr(value, field.name) for field in fields(value))
-    elif hasattr(value, "get_params"):
-        yield from (type(value), value.get_params(deep=False))
-    else:
-        yield from (type(value), getattr(value, "__dict__", None))
+        return sorted(value.items(), key=lambda pair: repr(pair[0]))
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=repr)
+    if isinstance(value, list | tuple | range):
+        return value
+    if sparse.issparse(value):
+        rows = sparse.csr_array(value)
+        return rows.shape, rows.data, rows.indices, rows.indptr
+    if isinstance(value, type | FunctionType):
+        return f"{value.__module__}.{value.__qualname__}", _source(value)
+    if isinstance(value, partial):
+        return value.func, value.args, value.keywords
+    if isinstance(value, np.random.Generator):
+        return [value.bit_generator.state]
+    if isinstance(value, np.random.RandomState):
+        return [value.get_state(legacy=False)]
+    if isinstance(value, torch.Generator):
+        return [value.get_state()]
+    if hasattr(value, "to_dict"):  # a data frame, or one column of it
+        return [value.to_dict()]
+    if hasattr(value, "__array__"):
+        return [np.asarray(value)]
+    if is_dataclass(value):
+        return [getattr(value, field.name) for field in fields(value)]
+    if isinstance(value, BaseEstimator):
+        return type(value), value.get_params(deep=False)
+    if any(hasattr(outer, "__dict__") for outer in around):
+        return [type(value)]  # an object's own objects may hold times and addresses
+    return type(value), getattr(value, "__dict__", None)
+
+
+def _source(value: Any) -> str | None:
+    try:
+        return inspect.getsource(value)
+    except (OSError, TypeError):  # there is none, as in a terminal
+        return None

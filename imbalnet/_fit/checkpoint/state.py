@@ -47,7 +47,7 @@ _OF_EVERY_OPTIMIZER = {"defaults", "param_groups", "state"}
 _OF_NET = "lr", "weight_decay", "stop_training"
 
 
-class CannotBePackedError(TypeError):
+class _CannotBePackedError(TypeError):
     """Says of which type a value is that has no plain form."""
 
 
@@ -82,7 +82,7 @@ def pack(value: Any, known: Collection[int] = ()) -> Any:
         return ["dict", items]
     ways = _ways(value)
     if ways is None:
-        raise CannotBePackedError(type(value).__name__)
+        raise _CannotBePackedError(type(value).__name__)
     return ["state", pack(ways[0](), known)]
 
 
@@ -196,7 +196,7 @@ def unpack_net(
 def _named(what: str, value: Any, known: Collection[int]) -> Any:
     try:
         return pack(value, known)
-    except CannotBePackedError as error:
+    except _CannotBePackedError as error:
         raise ValueError(
             f"checkpoint: the state of {what} holds a {error}, which cannot be saved; "
             "let it be numbers, strings, arrays or tensors, or leave checkpoint out."
@@ -259,13 +259,13 @@ def _attributes(
             continue
         try:
             packed[name] = pack(value, known)
-        except CannotBePackedError as error:
+        except _CannotBePackedError as error:
             if is_strict:
                 raise ValueError(_of_attribute(owner, name, error)) from error
     return packed
 
 
-def _of_attribute(owner: Any, name: str, error: CannotBePackedError) -> str:
+def _of_attribute(owner: Any, name: str, error: _CannotBePackedError) -> str:
     kind = type(owner).__name__
     return (
         f"checkpoint: {kind}.{name} holds a {error}, which cannot be saved. Give "
