@@ -242,8 +242,8 @@ class ImbalanceNet(NeuralNetClassifier):
         self.epochs_behind_ = self.epochs_before
         n_earlier = len(self.history)
         self.batches_are_watched = self._has_batch_callback()
-        n_done = self._resume(X)
         try:
+            n_done = self._resume(X)
             super().fit_loop(X, y, epochs=self.max_epochs - n_done, **kwargs)
         except _StopTraining:
             pass
