@@ -15,6 +15,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from imbalnet._checks import and_more
 from imbalnet._fit.checkpoint.files import CheckpointFile
 from imbalnet._fit.checkpoint.identity import Identity, digest_of_plans
 from imbalnet._fit.checkpoint.state import pack_net, unpack_net
@@ -58,9 +59,7 @@ def saved_fit(
 def _check_same(file: CheckpointFile, written: Identity, now: Identity) -> None:
     differences = written.differences(now)
     if differences:
-        n_more = len(differences) - _MOST_DIFFERENCES
-        more = f" and {n_more} more" if n_more > 0 else ""
-        raise file.refusal("; ".join(differences[:_MOST_DIFFERENCES]) + more)
+        raise file.refusal(and_more(differences, _MOST_DIFFERENCES))
 
 
 class Saver(Callback):
