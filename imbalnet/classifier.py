@@ -7,6 +7,7 @@ into values, and hands these to :func:`imbalnet._fit.train.train`.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -111,6 +112,7 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "n_threads": [Number(Integral, 1, MOST_THREADS, closed="both"), None],
     "compile": ["boolean"],
     "warm_start": ["boolean"],
+    "checkpoint": [str, os.PathLike, None],
     "random_state": [_SEED, np.random.RandomState, None],
     "verbose": ["verbose"],
     "callbacks": [list, tuple, None],
@@ -308,6 +310,11 @@ class BalancedNeuralClassifier(
         Loss, optimiser, learning rate and callbacks may change, the network may not.
         ``oof_proba_`` needs the same rows as before.
 
+    checkpoint : str, path or None, default=None
+        Folder that keeps an unfinished ``fit``: called again with the same data and
+        parameters after it was killed, it goes on, to the same bits. Another fit is
+        refused. In a search, "folder/{fit}" gives each fit a folder of its own.
+
     random_state : int, RandomState instance or None, default=None
         Seeds initialisation, split, resampling, batch order and dropout. Global
         generators stay as they are; None takes fresh entropy.
@@ -489,6 +496,7 @@ class BalancedNeuralClassifier(
         n_threads: int | None = None,
         compile: bool = False,
         warm_start: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
         callbacks: list[Any] | None = None,
@@ -522,6 +530,7 @@ class BalancedNeuralClassifier(
         self.n_threads = n_threads
         self.compile = compile
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from imbalnet._callbacks import without_uncopyable
 from imbalnet._fit.batches import Batch, Place, Table, TensorBatches
 from imbalnet._fit.callbacks import BestEpoch
+from imbalnet._fit.checkpoint.saver import Saver
 from imbalnet._fit.feed import Feed, FoldFeed
 from imbalnet._fit.output import check_module, named_failure
 from imbalnet._fit.specs import Phases
@@ -313,7 +314,8 @@ class ImbalanceNet(NeuralNetClassifier):
         n_earlier = len(self.history)
         self.batches_are_watched = self._has_batch_callback()
         try:
-            super().fit_loop(X, y, **kwargs)
+            n_done = self._resume(X)
+            super().fit_loop(X, y, epochs=self.max_epochs - n_done, **kwargs)
         except _StopTraining:
             pass
         except KeyboardInterrupt:  # by which skorch's EarlyStopping ends training too
@@ -327,6 +329,13 @@ class ImbalanceNet(NeuralNetClassifier):
         kept = self.best_epoch() or len(self.history)
         self.epochs_behind_ = self.epochs_before + kept - n_earlier
         return self
+
+    def _resume(self, feeds: Any) -> int:
+        """Go on where a checkpoint was written; return the epochs behind it."""
+        savers = [cb for _, cb in self.callbacks_ if isinstance(cb, Saver)]
+        n_done = savers[0].resume(self, feeds[0]) if savers else 0
+        self.epochs_behind_ += n_done
+        return n_done
 
     def best_epoch(self) -> int | None:
         """Return the epoch, from 1, that BestEpoch kept; None if nothing chose one."""

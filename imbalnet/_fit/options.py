@@ -7,6 +7,7 @@ that `recipes` holds. No step of a run sees the word "auto".
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from numbers import Integral, Real
@@ -27,6 +28,7 @@ from imbalnet._fit.groups import warn_of_useless_groups
 from imbalnet._fit.plan import FULL_BATCH_ROWS, auto_batch_size
 from imbalnet._fit.recipes import find_recipe
 from imbalnet._fit.specs import (
+    CheckpointSpec,
     Levers,
     Machine,
     NetworkSpec,
@@ -102,10 +104,9 @@ def resolve_options(
     resolver.largest_call, starts_anew = starts_anew_for, starts_anew_for is not None
     resolver.check(classes)
     loss = resolver.loss = resolver.build_loss()
-    network = resolver.network()
+    network, phases = resolver.network(), resolver.phases()
     if before is not None:
         before.network.check_same(network, f"loss={params['loss']!r}")
-    phases = resolver.phases()
     kind = "given" if has_validation_rows else resolver.kind_of_validation()
     if rows.groups is not None:
         warn_of_useless_groups(kind)
@@ -126,6 +127,7 @@ def resolve_options(
         verbose=params["verbose"],
         is_partial=is_partial,
         starts_anew=starts_anew,
+        checkpoint=None if is_partial else resolver.checkpoint(),
     )
 
 
@@ -566,6 +568,19 @@ class _Resolver:
                 "early_stopping=True to keep the best epoch"
             )
         raise ValueError(f"callbacks has {names[0]}(load_best=True), but {rival}.")
+
+    def checkpoint(self) -> CheckpointSpec | None:
+        """Return where the unfinished fit is kept; None keeps it nowhere."""
+        folder = self.params["checkpoint"]
+        if folder is None:
+            return None
+        if "net__iterator_train" in self.params:
+            raise ValueError(
+                f"checkpoint={str(folder)!r} cannot save where net__iterator_train is "
+                "in its rows; leave one of them out (batch_size and sampler set the "
+                "rows of imbalnet's own batches)."
+            )
+        return CheckpointSpec(os.fspath(folder), self.params)
 
     def _n_neighbors(self, has_folds: bool) -> int:
         """Return the number of neighbours; 0 where nothing tells their worth."""

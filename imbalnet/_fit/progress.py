@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from skorch.callbacks import Callback, PrintLog
 
+from imbalnet._fit.checkpoint.saver import Saver
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.net import ImbalanceNet
 from imbalnet._fit.specs import Options
@@ -113,6 +114,7 @@ class Progress(Callback):
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Note the time, and open the bar."""
         self.start_, self.n_before_ = time.perf_counter(), len(net.history)
+        self.n_shown_ = 0
         self.shows_epochs_ = not self.has_table and net.max_epochs > 1
         self.bar_ = _new_bar(net.max_epochs) if self.shows_epochs_ else None
 
@@ -121,15 +123,16 @@ class Progress(Callback):
         if not self.shows_epochs_:
             return
         text = self.score.text(net.history[-1])
+        self.n_shown_ += 1
+        n_done = len(net.history) - self.n_before_
         if self.bar_ is not None:
             self.bar_.set_postfix_str(text, refresh=False)
-            self.bar_.update()
+            self.bar_.update(n_done - self.bar_.n)  # a checkpoint may have come first
             return
         best, at_most = net.best_epoch(), ""
         if best is not None:
             text, at_most = f"{text} (best epoch {best})", "at most "
-        n_done = len(net.history) - self.n_before_
-        seconds = (time.perf_counter() - self.start_) / n_done
+        seconds = (time.perf_counter() - self.start_) / self.n_shown_
         left = duration(seconds * (net.max_epochs - n_done))
         _print(f"{self._epoch_of(net)}: {text}, {at_most}{left} left")
 
@@ -210,8 +213,9 @@ def shown_and_told(
     options: Options,
     monitor: str | None,
     teller: TellTasks | None,
+    saver: Saver | None = None,
 ) -> Iterator[None]:
-    """Show progress, and let `teller` know of epochs, while a net trains in a block.
+    """Show progress, and let others know of epochs, while a net trains in a block.
 
     The net does not keep the callbacks for that: neither a pickle nor later training
     needs them.
@@ -228,6 +232,8 @@ def shown_and_told(
         added.append(("table", PrintLog(sink=_print).initialize()))
     if options.verbose:
         added.append(("progress", progress))
+    if saver is not None:
+        added.append(("saver", saver))  # the last: it saves what the others left
     own = net.callbacks_
     net.callbacks_ = [*own, *added]
     try:

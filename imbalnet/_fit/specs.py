@@ -236,6 +236,21 @@ class Phases:
 
 
 @dataclass(frozen=True)
+class CheckpointSpec:
+    """Where an unfinished fit is kept.
+
+    Attributes
+    ----------
+    folder : str
+    params : mapping
+        The estimator's parameters, by which the fit is known again.
+    """
+
+    folder: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Options:
     """All that one training run is asked for; no "auto" is left in it."""
 
@@ -255,6 +270,7 @@ class Options:
     verbose: int
     is_partial: bool  # partial_fit: one epoch, and class counts that add up
     starts_anew: bool = False  # with a new network, as the first call did
+    checkpoint: CheckpointSpec | None = None
 
     def resolved(self, monitor: str | None, net: Any) -> dict[str, Any]:
         """Return what training used for the parameters that may be "auto".

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -21,6 +21,7 @@ from imbalnet._fit.calibrate import (
     predict_out_of_fold,
 )
 from imbalnet._fit.callbacks import choose_monitor
+from imbalnet._fit.checkpoint.saver import Saver, saved_fit
 from imbalnet._fit.feed import training_feed, validation_feed
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.net import ImbalanceNet, unchanged_on_failure
@@ -85,8 +86,28 @@ def train(
 
     Validation rows are split off `rows` here, unless the user has `given` some. The net
     of `before` is changed, and put back on failure; if training starts anew, it stays.
-    `tasks` are told of each epoch.
+    `tasks` are told of each epoch. With a checkpoint, training goes on where that was
+    written.
     """
+    if options.checkpoint is None:
+        return _train(options, rows, given, before, tasks)
+    start = None if before is None else before.net.module_.state_dict()
+    with saved_fit(options, rows, given, start) as saver:
+        options = replace(options, seeds=saver.seeds)
+        fitted = _train(options, rows, given, before, tasks, saver)
+        saver.finish(is_whole=not fitted.net.was_interrupted)
+    return fitted
+
+
+def _train(
+    options: Options,
+    rows: Rows,
+    given: Rows | None,
+    before: Fitted | None,
+    tasks: Tasks | None,
+    saver: Saver | None = None,
+) -> Fitted:
+    """Train, and let `saver` know of each epoch."""
     earlier, before = before, None if options.starts_anew else before
     run = _settle(options, rows, given, before)
     with torch_threads(1), one_blas_thread():
@@ -102,7 +123,10 @@ def train(
             resume(net, options, run.rows, monitor=run.monitor, shift=shift)
         now = partial(_fitted_now, net, run)
         teller = None if tasks is None else TellTasks(tasks, now)
-        with shown_and_told(net, options, run.monitor, teller):
+        if saver is not None:
+            drawing = torch.device(net.device) if _may_draw(net) else None
+            saver.begin(net, run.plans, run.rows, drawing)
+        with shown_and_told(net, options, run.monitor, teller, saver):
             _run_epochs(net, run)
         calibration, out_of_fold = _calibrate(net, run)
     net.release_gradients()
@@ -211,9 +235,13 @@ def _generator_context(net: ImbalanceNet, seed: int) -> AbstractContextManager[N
     The default generators are shared between threads, so that seeding them makes fits
     in parallel threads wait for each other.
     """
-    if all(type(module) in DETERMINISTIC for module in net.module_.modules()):
+    if not _may_draw(net):
         return nullcontext()
     return seeded_torch(seed, torch.device(net.device))
+
+
+def _may_draw(net: ImbalanceNet) -> bool:
+    return any(type(module) not in DETERMINISTIC for module in net.module_.modules())
 
 
 def _uncalibrated(net: ImbalanceNet, run: _Run) -> Calibration:

@@ -224,8 +224,8 @@ class Bar:
         self.n, self.texts, self.is_open = 0, [], True
         self.bars.append(self)
 
-    def update(self):
-        self.n += 1
+    def update(self, n=1):
+        self.n += n
 
     def set_postfix_str(self, text, refresh):
         self.texts.append(text)
@@ -251,6 +251,28 @@ def test_bar_takes_the_place_of_lines(rare, capsys, bars):
         f"out-of-fold average precision {score:#.3g}" for score in scores
     ]
     assert len(printed(capsys)) == 1  # the closing line
+
+
+class FailOnce(Callback):
+    """Fail at the beginning of the third epoch."""
+
+    has_failed = False  # of the class, for a fit has a copy of its own
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 3 and not FailOnce.has_failed:
+            FailOnce.has_failed = True
+            raise InterruptedError
+
+
+def test_bar_goes_on_from_a_checkpoint(rare, bars, monkeypatch, tmp_path):
+    monkeypatch.setattr("imbalnet._fit.checkpoint.saver._FIRST_AFTER", -1.0)
+    monkeypatch.setattr("imbalnet._fit.checkpoint.saver._MOST_SHARE", 1.0)
+    monkeypatch.setattr(FailOnce, "has_failed", False)
+    clf = mlp(max_epochs=4, verbose=1, callbacks=[FailOnce()], checkpoint=tmp_path)
+    with pytest.raises(InterruptedError):
+        clf.fit(*rare)
+    clf.fit(*rare)
+    assert [(bar.n, len(bar.texts)) for bar in bars] == [(2, 2), (4, 2)]
 
 
 @pytest.mark.parametrize("verbose", [0, 2])
