@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imbalnet._runtime import one_openmp_thread
+from imbalnet._runtime import one_openmp_thread, torch_threads
 from imbalnet.decisions.threshold import best_threshold
 from imbalnet.neighbors import Neighbors
 from imbalnet.posterior import prior_shift
@@ -172,6 +172,7 @@ class OutOfFold:
     codes: NDArray[np.integer] | None = None
     weight: NDArray[np.floating] | None = None
 
+    @torch_threads(1)
     def log_proba(
         self, calibration: Calibration, target_prior: NDArray | None
     ) -> NDArray[np.float64]:

@@ -7,7 +7,6 @@ once.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import inspect
 from collections.abc import Callable, Iterator
@@ -41,6 +40,7 @@ from imbalnet._predict import (
     output_of,
     rows_at_once,
 )
+from imbalnet._runtime import restorer
 from imbalnet._tables import Rows
 from imbalnet.losses import Loss
 from imbalnet.metrics import macro_average_precision
@@ -190,6 +190,27 @@ class ImbalanceNet(NeuralNetClassifier):
         twin.callbacks_ = []
         return twin
 
+    def restorer(self) -> Callable[[], None]:
+        """Return a function that puts the net back to what it is now.
+
+        That is what further training may change: weights, optimiser, history, and the
+        attributes of net, module and callbacks.
+        """
+        parts = [self, self.optimizer_, *self.module_.modules()]
+        parts += [callback for _, callback in self.callbacks_]
+        restorers = [restorer(part) for part in parts]
+        module, optimizer, n_epochs = self.module_, self.optimizer_, len(self.history)
+        states = copy.deepcopy((module.state_dict(), optimizer.state_dict()))
+
+        def restore() -> None:
+            for restore_attributes in restorers:
+                restore_attributes()
+            module.load_state_dict(states[0])
+            optimizer.load_state_dict(states[1])
+            del self.history[n_epochs:]
+
+        return restore
+
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without callbacks that cannot be pickled."""
         state = super().__getstate__()
@@ -231,6 +252,15 @@ class ImbalanceNet(NeuralNetClassifier):
             batches.prepared_width = self.network_.prepared_width
         return batches
 
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any
+    ) -> ImbalanceNet:
+        """Train as skorch does, but do not swallow interrupts between the epochs."""
+        self.notify("on_train_begin", X=X, y=y)
+        self.fit_loop(X, y, **fit_params)
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
     def fit_loop(self, X: Any, y: Any = None, **kwargs: Any) -> ImbalanceNet:
         """Run the epochs until ``stop_training`` is set; remember an interrupt.
 
@@ -246,9 +276,12 @@ class ImbalanceNet(NeuralNetClassifier):
         except _StopTraining:
             pass
         except KeyboardInterrupt:  # by which skorch's EarlyStopping ends training too
-            callbacks = [callback for _, callback in self.callbacks_]
+            if len(self.history) == n_earlier:
+                raise
             self.was_interrupted = not any(
-                isinstance(callback, EarlyStopping) for callback in callbacks
+                isinstance(callback, EarlyStopping)
+                and callback.misses_ >= callback.patience
+                for _, callback in self.callbacks_
             )
         if not self.was_interrupted:
             self._check_weights()
@@ -594,43 +627,3 @@ def works_on_blocks(module: nn.Module, feed: Table) -> bool:
         return False
     prepare: Any = module.eval().prepare
     return not prepare(feed.features(slice(0, 1))).requires_grad
-
-
-# What further training may change in a net, beside weights and history.
-_KEPT = (
-    "batch_size",
-    "epochs_before",
-    "epochs_behind_",
-    "callbacks",
-    "callbacks_",
-    "criterion",
-    "criterion_",
-    "lr",
-    "max_epochs",
-    "optimizer",
-    "optimizer_",
-    "phases",
-    "verbose",
-    "weight_decay",
-)
-
-
-@contextlib.contextmanager
-def unchanged_on_failure(net: ImbalanceNet) -> Iterator[None]:
-    """Put weights, optimiser and history back if further training fails."""
-    before = {name: getattr(net, name) for name in _KEPT}
-    states = copy.deepcopy((net.module_.state_dict(), net.optimizer_.state_dict()))
-    n_epochs = len(net.history)
-    watchers = [cb for _, cb in net.callbacks_ if isinstance(cb, BestEpoch)]
-    chosen = [(watcher, dict(vars(watcher))) for watcher in watchers]
-    try:
-        yield
-    except BaseException:
-        for watcher, attributes in chosen:
-            watcher.__dict__.update(attributes)
-        for name, value in before.items():
-            setattr(net, name, value)
-        net.module_.load_state_dict(states[0])
-        net.optimizer_.load_state_dict(states[1])
-        del net.history[n_epochs:]
-        raise
