@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -267,10 +268,41 @@ def _forget_other_threads() -> None:
     _GENERATORS.lock = threading.RLock()
     _BLAS.lock, _OUTSIDE.lock, _DTYPE.lock = (threading.Lock() for _ in range(3))
     _OUTSIDE.n_inside = int(_NESTING.is_inside)
+    _DRAWS.lock, _DRAWS.n_forks = threading.RLock(), 0
+
+
+# Held while torch's default generator draws. A fork waits for that: the lock inside of
+# the generator, which nobody can renew, would stay taken in the child.
+_DRAWS = SimpleNamespace(lock=threading.RLock(), n_forks=0, forks=threading.local())
+_LONGEST_DRAW = 10.0  # seconds that a fork waits
+
+
+@contextmanager
+def apart_from_forks() -> Iterator[None]:
+    """Run a block, such as a training step, during which no other thread forks."""
+    while _DRAWS.n_forks:
+        time.sleep(1e-4)
+    with _DRAWS.lock:
+        yield
+
+
+def _await_draws() -> None:
+    _DRAWS.n_forks += 1
+    _DRAWS.forks.has_lock = _DRAWS.lock.acquire(timeout=_LONGEST_DRAW)
+
+
+def _go_on_drawing() -> None:
+    _DRAWS.n_forks -= 1
+    if _DRAWS.forks.has_lock:
+        _DRAWS.lock.release()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_forget_other_threads)
+    os.register_at_fork(
+        before=_await_draws,
+        after_in_parent=_go_on_drawing,
+        after_in_child=_forget_other_threads,
+    )
 
 
 def use_one_thread() -> None:

@@ -520,7 +520,6 @@ class BalancedNeuralClassifier(
 
     @_fit_context(prefer_skip_nested_validation=True)
     @in_usual_state
-    @torch_threads(1)
     def fit(
         self,
         X: Any,
@@ -574,7 +573,7 @@ class BalancedNeuralClassifier(
         tasks = FitTasks.of(self, self._attributes_of, X, y, sample_weight)
         before = self._fitted if self.warm_start and self._is_fitted else None
         inner = None if before is None else before.net.restorer()
-        with restored_on_failure(self, inner):
+        with restored_on_failure(self, inner), torch_threads(1):
             classes = self.classes_ if before else None
             rows = self._read(X, y, sample_weight, classes, before, is_partial=False)
             rows = replace(rows, groups=as_groups(groups, rows.X))
@@ -589,7 +588,6 @@ class BalancedNeuralClassifier(
 
     @_fit_context(prefer_skip_nested_validation=True)
     @in_usual_state
-    @torch_threads(1)
     def partial_fit(
         self,
         X: Any,
@@ -635,7 +633,7 @@ class BalancedNeuralClassifier(
         """
         before = self._fitted if self._is_fitted else None
         inner = None if before is None else before.net.restorer()
-        with restored_on_failure(self, inner):
+        with restored_on_failure(self, inner), torch_threads(1):
             classes = all_classes(classes, self.classes_ if before else None)
             rows = self._read(X, y, sample_weight, classes, before, is_partial=True)
             gathered = None if before is None else before.gathered

@@ -18,9 +18,11 @@ from imbalnet._fit.outliers import warn_of_outliers
 from imbalnet._fit.specs import NetworkSpec, OptimizerSpec, Options
 from imbalnet._fit.split import HeldOut
 from imbalnet._nested import accepted_names
-from imbalnet._runtime import seeded_torch
+from imbalnet._predict import output_of
+from imbalnet._runtime import apart_from_forks, seeded_torch
 from imbalnet._tables import Rows
 from imbalnet.networks import CosineLinear, LinearModel, Members
+from imbalnet.networks.base import may_write
 
 # Rows in the sample that a network takes its statistics from.
 _STATISTICS_ROWS = 2**16
@@ -45,7 +47,7 @@ def build_net(
     sizes = {"in_features": rows.X.shape[1], "out_features": len(options.classes)}
     if rows.columns.n_categories:
         sizes["n_categories"] = rows.columns.n_categories
-    with seeded_torch(options.seeds.network, machine.device):
+    with seeded_torch(options.seeds.network, machine.device), apart_from_forks():
         net = ImbalanceNet(
             spec.factory,
             **_prefixed("module", {**sizes, **spec.params}),
@@ -98,7 +100,7 @@ def _prepare_network(
         names = accepted_names(network.initialize_from)  # None: it accepts any
         if names is None or "folds" in names:
             folds = {"folds": held_out.folds[some]}
-    network.initialize_from(*_columns(rows, some), **folds)
+    network.initialize_from(*_columns(net, rows, some), **folds)
     module: Any = getattr(net.module_, "_orig_mod", net.module_)  # not compiled yet
     one = module.members[0] if isinstance(module, Members) else module
     if isinstance(one, LinearModel) and spec.params.get("standardize", True):
@@ -144,7 +146,7 @@ def resume(
         net.initialize_optimizer()
     if options.is_partial:
         with seeded_torch(options.seeds.network, torch.device(net.device)):
-            net.network_.update_from(*_columns(rows, _sample(len(rows))))
+            net.network_.update_from(*_columns(net, rows, _sample(len(rows))))
         if shift is not None:
             net.network_.shift_output(shift)
     else:
@@ -152,10 +154,13 @@ def resume(
         net.initialize_callbacks()
 
 
-def _columns(rows: Rows, some: Any) -> tuple[Any, NDArray, NDArray]:
-    """Return features, codes and weights."""
+def _columns(net: ImbalanceNet, rows: Rows, some: Any) -> tuple[Any, NDArray, NDArray]:
+    """Return features, codes and weights; copies for modules that may change them."""
     rows = rows if isinstance(some, slice) else rows.subset(some)
-    return rows.of(rows.X), rows.of(rows.codes), rows.of(rows.weights)
+    columns = rows.of(rows.X), rows.of(rows.codes), rows.of(rows.weights)
+    module: Any = getattr(net.module_, "_orig_mod", net.module_)
+    one = module.members[0] if isinstance(module, Members) else module
+    return copy.deepcopy(columns) if may_write(one) else columns
 
 
 def _sample(n_rows: int) -> NDArray[np.intp] | slice:
@@ -179,9 +184,10 @@ def _check_output(
         members: tuple[int, ...] = (n_members,)
     else:
         batches = [x]
-        members = tuple(network(x[:1]).shape)[1:-1]  # as many for two rows as for one
+        one = output_of(network, x[:1], dtype=None)
+        members = tuple(one.shape)[1:-1]  # as many for two rows as for one
     for batch in batches:
-        shape = tuple(network(batch).shape)
+        shape = tuple(output_of(network, batch, dtype=None).shape)
         is_right = len(shape) in (2, 3) and shape[:-1] == (len(batch), *members)
         if not is_right or shape[-1] not in columns:
             raise ValueError(_shape_message(spec, n_classes, shape, len(batch)))

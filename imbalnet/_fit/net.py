@@ -40,7 +40,7 @@ from imbalnet._predict import (
     output_of,
     rows_at_once,
 )
-from imbalnet._runtime import restorer
+from imbalnet._runtime import apart_from_forks, restorer, torch_threads
 from imbalnet._tables import Rows
 from imbalnet.losses import Loss
 from imbalnet.metrics import macro_average_precision
@@ -190,6 +190,7 @@ class ImbalanceNet(NeuralNetClassifier):
         twin.callbacks_ = []
         return twin
 
+    @torch_threads(1)
     def restorer(self) -> Callable[[], None]:
         """Return a function that puts the net back to what it is now.
 
@@ -202,6 +203,7 @@ class ImbalanceNet(NeuralNetClassifier):
         module, optimizer, n_epochs = self.module_, self.optimizer_, len(self.history)
         states = copy.deepcopy((module.state_dict(), optimizer.state_dict()))
 
+        @torch_threads(1)
         def restore() -> None:
             for restore_attributes in restorers:
                 restore_attributes()
@@ -248,7 +250,7 @@ class ImbalanceNet(NeuralNetClassifier):
         if type(batches) is not TensorBatches or self.compile:
             return batches
         if works_on_blocks(self.module_, dataset):
-            batches.prepare = self.module_.prepare
+            batches.prepare = partial(output_of, self.module_.prepare, dtype=None)
             batches.prepared_width = self.network_.prepared_width
         return batches
 
@@ -346,10 +348,11 @@ class ImbalanceNet(NeuralNetClassifier):
         mean = _LossMean()
         for X, y, weight, share in batches.prepared():
             optimizer.zero_grad()
-            # an axis of one member would cost autograd some per cent of a small step
-            logits = with_all_columns(output_of(forward, X, mixed))
-            losses = self.loss_per_row(logits, y)
-            losses.backward(share.to(losses.dtype))  # of the weighted mean
+            with apart_from_forks():
+                # an axis of one member would cost autograd some per cent of a step
+                logits = with_all_columns(output_of(forward, X, mixed))
+                losses = self.loss_per_row(logits, y)
+                losses.backward(share.to(losses.dtype))  # of the weighted mean
             optimizer.step()
             mean.add(losses.detach(), weight)
         return mean.result()
@@ -359,7 +362,8 @@ class ImbalanceNet(NeuralNetClassifier):
         losses, sizes = [], []
         for batch in batches:
             self.notify("on_batch_begin", batch=batch[:2], training=True)
-            step = step_fn(batch)
+            with apart_from_forks():
+                step = step_fn(batch)
             losses.append(step["loss"])
             sizes.append(len(batch[1]))
             self.notify("on_batch_end", batch=batch[:2], training=True, **step)
@@ -626,4 +630,5 @@ def works_on_blocks(module: nn.Module, feed: Table) -> bool:
     if not is_split(module) or any(hooks):
         return False
     prepare: Any = module.eval().prepare
-    return not prepare(feed.features(slice(0, 1))).requires_grad
+    row = feed.features(slice(0, 1))
+    return not output_of(prepare, row, dtype=None).requires_grad

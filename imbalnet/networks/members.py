@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from imbalnet.networks.base import (
     Network,
     is_split,
+    may_write,
     network_of,
     with_all_columns,
 )
@@ -94,7 +95,8 @@ class Members(Network):
         return _logits([member.body for member in self.members], z.unbind(1))
 
     def _rows_of_each(self, x: Tensor) -> Sequence[Tensor]:
-        return [x] * len(self.members) if x.ndim == 2 else x.unbind(1)
+        rows = [x] * len(self.members) if x.ndim == 2 else x.unbind(1)
+        return [x.clone() for x in rows] if may_write(self.members[0]) else rows
 
     def initialize_from(
         self, X: Any, y: NDArray, sample_weight: NDArray, folds: NDArray | None = None
