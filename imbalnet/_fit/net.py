@@ -203,12 +203,12 @@ class ImbalanceNet(NeuralNetClassifier):
         module, optimizer, n_epochs = self.module_, self.optimizer_, len(self.history)
         states = copy.deepcopy((module.state_dict(), optimizer.state_dict()))
 
-        @torch_threads(1)
         def restore() -> None:
             for restore_attributes in restorers:
                 restore_attributes()
-            module.load_state_dict(states[0])
-            optimizer.load_state_dict(states[1])
+            with torch_threads(1):
+                module.load_state_dict(states[0])
+                optimizer.load_state_dict(states[1])
             del self.history[n_epochs:]
 
         return restore
