@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from imbalnet._runtime import torch_threads
 from imbalnet.decisions.threshold import best_threshold
 from imbalnet.neighbors import Neighbors
 from imbalnet.posterior import prior_shift
@@ -175,6 +176,7 @@ class OutOfFold:
     codes: NDArray[np.integer] | None = None
     weight: NDArray[np.floating] | None = None
 
+    @torch_threads(1)
     def log_proba(
         self, calibration: Calibration, target_prior: NDArray | None
     ) -> NDArray[np.float64]:

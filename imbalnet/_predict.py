@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from imbalnet._runtime import prediction_threads, torch_threads, use_one_thread
 from imbalnet.losses import Loss
 from imbalnet.networks import as_logits
+from imbalnet.networks.base import may_write
 
 # In multiples of this many rows, a matrix product treats each of them the same. Batched
 # ones need so many multiplications, below which torch has another kernel.
@@ -151,8 +152,11 @@ def output_of(
     """Return a network's output as it comes.
 
     With a `dtype`, the network computes in bfloat16 what torch's autocast allows, and
-    the output is of that dtype.
+    the output is of that dtype. `forward` is a module, or a method of one.
     """
+    is_module = isinstance(forward, nn.Module)
+    if may_write(forward if is_module else getattr(forward, "__self__", forward)):
+        x = x.clone()  # it may be the caller's table
     if dtype is None:
         return forward(x)
     with torch.autocast(x.device.type, torch.bfloat16):

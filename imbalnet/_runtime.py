@@ -1,7 +1,8 @@
 """Where and how the computation runs: device, threads, seeds, and undo on failure.
 
 The estimator, :mod:`imbalnet._fit` and :mod:`imbalnet._predict` use these functions,
-so that they leave the threads and the generators of the process as they were.
+so that they leave the threads and the generators of the process as they were, and do
+not depend on what the caller has set around them.
 """
 
 from __future__ import annotations
@@ -9,22 +10,26 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import cache, wraps
 from numbers import Integral
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 from joblib import cpu_count
 from threadpoolctl import ThreadpoolController
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
 # Torch's default generators belong to the process, so only one fit at a time may
 # seed them; fits in other threads (joblib's threading backend) wait for it.
-_GENERATOR_LOCK = threading.RLock()
+_GENERATORS = SimpleNamespace(lock=threading.RLock())
 
 # Products (rows times parameters) from which several threads are faster than one, and
 # the largest number of threads in training.
@@ -111,15 +116,41 @@ def check_bfloat16(device: torch.device) -> None:
         )
 
 
-@contextmanager
-def restored_on_failure(instance: Any) -> Iterator[None]:
-    """Restore the attributes of an object if the block fails."""
+def restorer(instance: Any) -> Callable[[], None]:
+    """Return a function that sets the attributes of an object to what they are now."""
     before = dict(vars(instance))
+
+    def restore() -> None:
+        attributes = vars(instance)
+        attributes.update(before)
+        for name in attributes.keys() - before.keys():
+            del attributes[name]
+
+    return restore
+
+
+@contextmanager
+def restored_on_failure(
+    instance: Any, inner: Callable[[], None] | None = None
+) -> Iterator[None]:
+    """Restore the attributes of an object if the block fails, or is interrupted.
+
+    `inner` is called as well, to restore what the attributes refer to.
+    """
+    outer = restorer(instance)
+
+    def restore() -> None:
+        outer()
+        if inner is not None:
+            inner()
+
     try:
         yield
     except BaseException:
-        instance.__dict__.clear()
-        instance.__dict__.update(before)
+        try:
+            restore()
+        except KeyboardInterrupt:  # Ctrl-C a second time
+            restore()
         raise
 
 
@@ -132,9 +163,11 @@ def available_threads() -> int:
     """
     is_thread = threading.current_thread() is not threading.main_thread()
     is_process = multiprocessing.parent_process() is not None
-    if is_thread or (is_process and "OMP_NUM_THREADS" not in os.environ):
+    is_alone = is_process and "OMP_NUM_THREADS" not in os.environ
+    if is_thread or is_alone or _PROCESS.is_forked:
         return 1
-    return min(torch.get_num_threads(), cpu_count())
+    n_outside = _OUTSIDE.n_threads if _NESTING.is_inside else torch.get_num_threads()
+    return min(n_outside, cpu_count())
 
 
 def checked_threads(n_threads: Any) -> int:
@@ -173,6 +206,11 @@ def prediction_threads(n_threads: int | None, products: int) -> int:
     return 1 if products < _LARGE_PREDICTION else available_threads()
 
 
+# Whether the process was forked off another one. OpenMP's threads do not survive that,
+# and torch would wait for them for ever: such a process computes with one.
+_PROCESS = SimpleNamespace(is_forked=False)
+
+
 class _Nesting(threading.local):
     """Whether the current thread is inside a block of `torch_threads`."""
 
@@ -191,7 +229,9 @@ def torch_threads(n_threads: int) -> Iterator[None]:
     Torch keeps a number for each thread, and one that new threads start with; setting
     the first sets the second. A thread that starts while others are inside a block
     starts with their number. Its outermost block goes back to the number from before.
+    In a forked process `n_threads` is 1.
     """
+    n_threads = 1 if _PROCESS.is_forked else n_threads
     is_outermost = not _NESTING.is_inside
     with _OUTSIDE.lock:
         if is_outermost and not _OUTSIDE.n_inside:
@@ -228,7 +268,7 @@ def one_openmp_thread() -> Iterator[None]:
 
 
 # Held by the thread that limits BLAS, whose number of threads is the process'.
-_LIMITS_BLAS = threading.Lock()
+_BLAS = SimpleNamespace(lock=threading.Lock())
 
 
 @contextmanager
@@ -239,14 +279,15 @@ def one_blas_thread() -> Iterator[None]:
     they take many times as long. Of blocks that overlap only the first one sets the
     number, and sets it back: each of several would take the other's for the original.
     """
-    if not _LIMITS_BLAS.acquire(blocking=False):
+    lock = _BLAS.lock
+    if not lock.acquire(blocking=False):
         yield
         return
     try:
         with _libraries().limit(limits=1, user_api="blas"):
             yield
     finally:
-        _LIMITS_BLAS.release()
+        lock.release()
 
 
 @cache
@@ -254,9 +295,147 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()  # searches for libraries: 8 ms
 
 
+def _forget_other_threads() -> None:
+    """Renew the locks in a forked process, where those who hold them do not run."""
+    _PROCESS.is_forked = True
+    _GENERATORS.lock = threading.RLock()
+    _BLAS.lock, _OUTSIDE.lock, _DTYPE.lock = (threading.Lock() for _ in range(3))
+    _OUTSIDE.n_inside = int(_NESTING.is_inside)
+    _DRAWS.lock, _DRAWS.n_forks = threading.RLock(), 0
+
+
+# Held while torch's default generator draws. A fork waits for that: the lock inside of
+# the generator, which nobody can renew, would stay taken in the child.
+_DRAWS = SimpleNamespace(lock=threading.RLock(), n_forks=0, forks=threading.local())
+_LONGEST_DRAW = 10.0  # seconds that a fork waits
+
+
+@contextmanager
+def apart_from_forks() -> Iterator[None]:
+    """Run a block, such as a training step, during which no other thread forks."""
+    while _DRAWS.n_forks:
+        time.sleep(1e-4)
+    with _DRAWS.lock:
+        yield
+
+
+def _await_draws() -> None:
+    _DRAWS.n_forks += 1
+    _DRAWS.forks.has_lock = _DRAWS.lock.acquire(timeout=_LONGEST_DRAW)
+
+
+def _go_on_drawing() -> None:
+    _DRAWS.n_forks -= 1
+    if _DRAWS.forks.has_lock:
+        _DRAWS.lock.release()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(
+        before=_await_draws,
+        after_in_parent=_go_on_drawing,
+        after_in_child=_forget_other_threads,
+    )
+
+
 def use_one_thread() -> None:
     """Set torch's number of threads to one in the calling thread."""
     torch.set_num_threads(1)
+
+
+# Torch's default dtype belongs to the process: the number of blocks that have set it to
+# float32, and what it was before.
+_DTYPE = SimpleNamespace(n_inside=0, before=torch.float32, lock=threading.Lock())
+
+
+@contextmanager
+def _float32_by_default() -> Iterator[None]:
+    """Run a block with torch's usual default dtype.
+
+    The last of blocks that overlap sets it back.
+    """
+    with _DTYPE.lock:
+        if torch.get_default_dtype() != torch.float32:
+            _DTYPE.before = torch.get_default_dtype()
+            torch.set_default_dtype(torch.float32)
+        _DTYPE.n_inside += 1
+    try:
+        yield
+    finally:
+        with _DTYPE.lock:
+            _DTYPE.n_inside -= 1
+            if not _DTYPE.n_inside:
+                torch.set_default_dtype(_DTYPE.before)
+
+
+@contextmanager
+def _denormals_kept() -> Iterator[None]:
+    """Run a block in which numbers near 0 are not taken for 0."""
+    torch.set_flush_denormal(False)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(True)
+
+
+_AUTOCASTS = "cpu", "cuda", "mps"
+_NUMPY_ERRORS: Any = {
+    "divide": "warn",
+    "over": "warn",
+    "under": "ignore",
+    "invalid": "warn",
+}
+_SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
+
+
+def _unusual() -> list[AbstractContextManager[Any]]:
+    """Return contexts that undo what the caller has set and results would depend on.
+
+    Each prediction comes here: looking costs less than entering a context.
+    """
+    found: list[AbstractContextManager[Any]] = []
+    if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
+        found.append(torch.inference_mode(False))  # lets gradients be computed too
+    # a cache would hold the weights of the first step until the caller's autocast ends
+    found += [
+        torch.autocast(device, enabled=False, cache_enabled=False)
+        for device in _AUTOCASTS
+        if torch.is_autocast_enabled(device)
+    ]
+    new = torch.empty(0)  # tells the default dtype and the default device
+    if new.dtype != torch.float32 or _DTYPE.n_inside:
+        found.append(_float32_by_default())
+    if not new.is_cpu:
+        found.append(torch.device("cpu"))
+    if _SMALLEST * 1.0 == 0.0:  # torch does not tell whether it flushes denormals
+        found.append(_denormals_kept())
+    if np.geterr() != _NUMPY_ERRORS:
+        found.append(np.errstate(**_NUMPY_ERRORS))
+    return found
+
+
+def in_usual_state(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Let a function compute as in a new process, whatever is set around its call.
+
+    That is, torch computes gradients, on no device but those that are named, and
+    without autocast; its default dtype is float32, denormal numbers are kept, and NumPy
+    has its own rules for division by zero, overflow and the like. What was set is set
+    again afterwards. Modes that only look (anomaly detection) or forbid (deterministic
+    algorithms, warnings as errors) stay, and so does the precision of float32 products,
+    with which users choose speed.
+    """
+
+    @wraps(function)
+    def inside(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        unusual = _unusual()
+        if not unusual:
+            return function(*args, **kwargs)
+        with ExitStack() as stack:
+            for context in unusual:
+                stack.enter_context(context)
+            return function(*args, **kwargs)
+
+    return inside
 
 
 @contextmanager
@@ -268,7 +447,7 @@ def seeded_torch(seed: int, device: torch.device) -> Iterator[None]:
     devices = [device] if device.type in ("cuda", "mps") else []
     device_type = device.type if devices else "cuda"
     with (
-        _GENERATOR_LOCK,
+        _GENERATORS.lock,
         torch.random.fork_rng(devices, device_type=device_type),
     ):
         # torch.manual_seed would seed the generators of all other devices too

@@ -38,7 +38,12 @@ from imbalnet._html import ResolvedRowsMixin
 from imbalnet._nested import NestedParametersMixin
 from imbalnet._optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet._persistence import PersistenceMixin
-from imbalnet._runtime import MOST_THREADS, restored_on_failure
+from imbalnet._runtime import (
+    MOST_THREADS,
+    in_usual_state,
+    restored_on_failure,
+    torch_threads,
+)
 from imbalnet._tables import (
     Columns,
     FurtherRules,
@@ -54,7 +59,6 @@ from imbalnet._tables import (
     read_validation_rows,
 )
 from imbalnet._tasks import CallbackSupportMixin, FitTasks
-from imbalnet._warn import warn
 from imbalnet.decisions.criteria import check_threshold
 from imbalnet.export import ExportMixin
 from imbalnet.losses import LOSSES
@@ -539,6 +543,7 @@ class BalancedNeuralClassifier(
     # -- training ----------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @in_usual_state
     def fit(
         self,
         X: Any,
@@ -585,18 +590,28 @@ class BalancedNeuralClassifier(
         FloatingPointError
             If the loss becomes NaN or infinite. Whenever fitting fails, the estimator
             stays as it was.
+        KeyboardInterrupt
+            Behind Ctrl-C in an epoch: the estimator is fitted, with the best weights so
+            far. Ctrl-C at other times leaves it as it was.
         """
         tasks = FitTasks.of(self, self._attributes_of, X, y, sample_weight)
-        with restored_on_failure(self):
-            before = self._fitted if self.warm_start and self._is_fitted else None
+        before = self._fitted if self.warm_start and self._is_fitted else None
+        inner = None if before is None else before.net.restorer()
+        with restored_on_failure(self, inner), torch_threads(1):
             classes = self.classes_ if before else None
             rows = self._read(X, y, sample_weight, classes, before, is_partial=False)
             rows = replace(rows, groups=as_groups(groups, rows.X))
             given = self._read_validation(X_val, y_val, rows)
             self._train(rows, given, before, tasks=tasks)
+        if self.net_.was_interrupted:  # a search or loop around is to stop as well
+            raise KeyboardInterrupt(
+                f"training ended in epoch {self.n_iter_}; the estimator keeps the best "
+                "weights so far (without validation rows, the last ones)"
+            )
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @in_usual_state
     def partial_fit(
         self,
         X: Any,
@@ -641,8 +656,9 @@ class BalancedNeuralClassifier(
             If `classes` is missing in the first call or differs in a later one, or if
             the data are not usable.
         """
-        with restored_on_failure(self):
-            before = self._fitted if self._is_fitted else None
+        before = self._fitted if self._is_fitted else None
+        inner = None if before is None else before.net.restorer()
+        with restored_on_failure(self, inner), torch_threads(1):
             classes = all_classes(classes, self.classes_ if before else None)
             rows = self._read(X, y, sample_weight, classes, before, is_partial=True)
             gathered = None if before is None else before.gathered
@@ -736,11 +752,6 @@ class BalancedNeuralClassifier(
         if part is not None:
             fitted = replace(fitted, gathered=part.gathered)
         self._keep(fitted)
-        if fitted.net.was_interrupted:
-            warn(
-                f"Training was interrupted in epoch {self.n_iter_}; the best weights "
-                "so far are kept (without validation rows, the last ones)."
-            )
         if self.threshold is not None:
             self._chosen_threshold()  # so that fit says what is wrong with it
         if tasks is not None:
@@ -778,6 +789,7 @@ class BalancedNeuralClassifier(
 
     # -- prediction --------------------------------------------------------------
 
+    @in_usual_state
     def predict(self, X: Any, *, cost_matrix: Any = None) -> NDArray:
         """Predict the most likely class under the target prior, or the cheapest.
 
@@ -826,6 +838,7 @@ class BalancedNeuralClassifier(
         costs: Any = resolve_costs(cost_matrix, self.classes_, len(probabilities))
         return cheapest_class(probabilities, costs)
 
+    @in_usual_state
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict class probabilities under the target prior.
 
@@ -842,6 +855,7 @@ class BalancedNeuralClassifier(
         self._check_is_fitted()
         return np.exp(self._log_proba(X, self.target_prior))
 
+    @in_usual_state
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Compute the log odds of the positive class, or log probabilities.
 
@@ -895,6 +909,7 @@ class BalancedNeuralClassifier(
         return torch.device(self.net_.device)
 
     @property
+    @in_usual_state
     def oof_proba_(self) -> NDArray[np.float64]:
         """Out-of-fold probabilities of the training rows, with ``n_members`` > 1."""
         log_proba = self._out_of_fold("oof_proba_").log_proba(
@@ -913,6 +928,7 @@ class BalancedNeuralClassifier(
         return self.classes_[self._out_of_fold("oof_labels_").codes]
 
     @property
+    @in_usual_state
     def oof_weight_(self) -> NDArray[np.float64]:
         """How much each row of ``oof_proba_`` counts under `target_prior`."""
         return self._out_of_fold("oof_weight_").weight_under(
@@ -920,6 +936,7 @@ class BalancedNeuralClassifier(
         )
 
     @property
+    @in_usual_state
     def report_(self) -> ImbalanceReport:
         """What the out-of-fold rows say of the model, see :mod:`imbalnet.report`."""
         out_of_fold, weight = self._out_of_fold("report_"), self.oof_weight_
@@ -940,6 +957,7 @@ class BalancedNeuralClassifier(
         return ImbalanceReport.of_rows(rows)
 
     @property
+    @in_usual_state
     def threshold_(self) -> float:
         """The probability from which on the second class is called."""
         if self.threshold is None:
@@ -989,6 +1007,8 @@ class BalancedNeuralClassifier(
         is_binary = len(self.classes_) == 2
         return intercept + (np.diff(self.offset_) if is_binary else self.offset_)
 
+    @in_usual_state
+    @torch_threads(1)
     def _coefficients(self) -> tuple[NDArray, NDArray]:
         """Return coefficients and intercepts in log odds, if the loss is linear."""
         module = self.module_

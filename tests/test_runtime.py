@@ -180,7 +180,7 @@ def test_available_threads_are_one_in_a_child_process(many_threads, monkeypatch)
 
 
 @pytest.mark.parametrize("threads", [training_threads, prediction_threads])
-@pytest.mark.parametrize("n_threads", [1, 3, 99])
+@pytest.mark.parametrize("n_threads", [1, 3, 64])
 @pytest.mark.parametrize("products", [0, LARGE])
 def test_threads_that_the_user_wants_win(many_threads, threads, n_threads, products):
     assert threads(n_threads, products) == n_threads

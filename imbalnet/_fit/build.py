@@ -18,9 +18,10 @@ from imbalnet._fit.output import check_output
 from imbalnet._fit.specs import OptimizerSpec, Options
 from imbalnet._fit.split import HeldOut
 from imbalnet._nested import accepted_names
-from imbalnet._runtime import seeded_torch
+from imbalnet._runtime import apart_from_forks, seeded_torch
 from imbalnet._tables import Rows
 from imbalnet.networks import CosineLinear, LinearModel, Members
+from imbalnet.networks.base import may_write
 
 # Rows in the sample that a network takes its statistics from.
 _STATISTICS_ROWS = 2**16
@@ -45,7 +46,7 @@ def build_net(
     sizes = {"in_features": rows.X.shape[1], "out_features": len(options.classes)}
     if rows.columns.n_categories:
         sizes["n_categories"] = rows.columns.n_categories
-    with seeded_torch(options.seeds.network, machine.device):
+    with seeded_torch(options.seeds.network, machine.device), apart_from_forks():
         net = ImbalanceNet(
             spec.factory,
             **_prefixed("module", {**sizes, **spec.params}),
@@ -98,7 +99,7 @@ def _prepare_network(
         names = accepted_names(network.initialize_from)  # None: it accepts any
         if names is None or "folds" in names:
             folds = {"folds": held_out.folds[some]}
-    network.initialize_from(*_columns(rows, some), **folds)
+    network.initialize_from(*_columns(net, rows, some), **folds)
     module: Any = getattr(net.module_, "_orig_mod", net.module_)  # not compiled yet
     one = module.members[0] if isinstance(module, Members) else module
     if isinstance(one, LinearModel) and spec.params.get("standardize", True):
@@ -144,7 +145,7 @@ def resume(
         net.initialize_optimizer()
     if options.is_partial:
         with seeded_torch(options.seeds.network, torch.device(net.device)):
-            net.network_.update_from(*_columns(rows, _sample(len(rows))))
+            net.network_.update_from(*_columns(net, rows, _sample(len(rows))))
         if shift is not None:
             net.network_.shift_output(shift)
     else:
@@ -152,10 +153,13 @@ def resume(
         net.initialize_callbacks()
 
 
-def _columns(rows: Rows, some: Any) -> tuple[Any, NDArray, NDArray]:
-    """Return features, codes and weights."""
+def _columns(net: ImbalanceNet, rows: Rows, some: Any) -> tuple[Any, NDArray, NDArray]:
+    """Return features, codes and weights; copies for modules that may change them."""
     rows = rows if isinstance(some, slice) else rows.subset(some)
-    return rows.of(rows.X), rows.of(rows.codes), rows.of(rows.weights)
+    columns = rows.of(rows.X), rows.of(rows.codes), rows.of(rows.weights)
+    module: Any = getattr(net.module_, "_orig_mod", net.module_)
+    one = module.members[0] if isinstance(module, Members) else module
+    return copy.deepcopy(columns) if may_write(one) else columns
 
 
 def _sample(n_rows: int) -> NDArray[np.intp] | slice:

@@ -155,8 +155,8 @@ class BestEpoch(Callback):
         if self.monitor == "average_precision":
             net.history.record("valid_average_precision_best", rank > self.best_rank_)
         if rank > self.best_rank_:
-            self.best_epoch_, self.best_rank_ = epoch, rank
-            self.best_state_ = _state_of(net)
+            state = _state_of(net)  # an interrupt comes before all three, or behind
+            self.best_epoch_, self.best_rank_, self.best_state_ = epoch, rank, state
         elif self.patience is not None and self._waited(net, epoch) >= self.patience:
             net.stop_training = True
 

@@ -7,7 +7,6 @@ once.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import inspect
 from collections.abc import Callable, Iterator
@@ -44,7 +43,12 @@ from imbalnet._predict import (
     output_of,
     rows_at_once,
 )
-from imbalnet._runtime import available_device
+from imbalnet._runtime import (
+    apart_from_forks,
+    available_device,
+    restorer,
+    torch_threads,
+)
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
 from imbalnet.losses import Loss
@@ -211,6 +215,29 @@ class ImbalanceNet(NeuralNetClassifier):
         twin.callbacks_ = []
         return twin
 
+    @torch_threads(1)
+    def restorer(self) -> Callable[[], None]:
+        """Return a function that puts the net back to what it is now.
+
+        That is what further training may change: weights, optimiser, history, and the
+        attributes of net, module and callbacks.
+        """
+        parts = [self, self.optimizer_, *self.module_.modules()]
+        parts += [callback for _, callback in self.callbacks_]
+        restorers = [restorer(part) for part in parts]
+        module, optimizer, n_epochs = self.module_, self.optimizer_, len(self.history)
+        states = copy.deepcopy((module.state_dict(), optimizer.state_dict()))
+
+        def restore() -> None:
+            for restore_attributes in restorers:
+                restore_attributes()
+            with torch_threads(1):
+                module.load_state_dict(states[0])
+                optimizer.load_state_dict(states[1])
+            del self.history[n_epochs:]
+
+        return restore
+
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without callbacks that cannot be pickled."""
         state = super().__getstate__()
@@ -299,9 +326,18 @@ class ImbalanceNet(NeuralNetClassifier):
         if type(batches) is not TensorBatches or self.compile:
             return batches
         if works_on_blocks(self.module_, dataset):
-            batches.prepare = self.module_.prepare
+            batches.prepare = partial(output_of, self.module_.prepare, dtype=None)
             batches.prepared_width = self.network_.prepared_width
         return batches
+
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any
+    ) -> ImbalanceNet:
+        """Train as skorch does, but do not swallow interrupts between the epochs."""
+        self.notify("on_train_begin", X=X, y=y)
+        self.fit_loop(X, y, **fit_params)
+        self.notify("on_train_end", X=X, y=y)
+        return self
 
     def fit_loop(self, X: Any, y: Any = None, **kwargs: Any) -> ImbalanceNet:
         """Run the epochs until ``stop_training`` is set; remember an interrupt.
@@ -319,9 +355,12 @@ class ImbalanceNet(NeuralNetClassifier):
         except _StopTraining:
             pass
         except KeyboardInterrupt:  # by which skorch's EarlyStopping ends training too
-            callbacks = [callback for _, callback in self.callbacks_]
+            if len(self.history) == n_earlier:
+                raise
             self.was_interrupted = not any(
-                isinstance(callback, EarlyStopping) for callback in callbacks
+                isinstance(callback, EarlyStopping)
+                and callback.misses_ >= callback.patience
+                for _, callback in self.callbacks_
             )
         if not self.was_interrupted:
             self._check_weights()
@@ -393,10 +432,11 @@ class ImbalanceNet(NeuralNetClassifier):
         mean = _LossMean()
         for X, y, weight, share in batches.prepared():
             optimizer.zero_grad()
-            # an axis of one member would cost autograd some per cent of a small step
-            logits = with_all_columns(output_of(forward, X, mixed))
-            losses = self.loss_per_row(logits, y)
-            losses.backward(share.to(losses.dtype))  # of the weighted mean
+            with apart_from_forks():
+                # an axis of one member would cost autograd some per cent of a step
+                logits = with_all_columns(output_of(forward, X, mixed))
+                losses = self.loss_per_row(logits, y)
+                losses.backward(share.to(losses.dtype))  # of the weighted mean
             optimizer.step()
             mean.add(losses.detach(), weight)
         return mean.result()
@@ -406,7 +446,8 @@ class ImbalanceNet(NeuralNetClassifier):
         losses, sizes = [], []
         for batch in batches:
             self.notify("on_batch_begin", batch=batch[:2], training=True)
-            step = step_fn(batch)
+            with apart_from_forks():
+                step = step_fn(batch)
             losses.append(step["loss"])
             sizes.append(len(batch[1]))
             self.notify("on_batch_end", batch=batch[:2], training=True, **step)
@@ -674,44 +715,5 @@ def works_on_blocks(module: nn.Module, feed: Table) -> bool:
     if not is_split(module) or any(hooks):
         return False
     prepare: Any = module.eval().prepare
-    return not prepare(feed.features(slice(0, 1))).requires_grad
-
-
-# What further training may change in a net, beside weights and history.
-_KEPT = (
-    "batch_size",
-    "epochs_before",
-    "epochs_behind_",
-    "callbacks",
-    "callbacks_",
-    "criterion",
-    "criterion_",
-    "lr",
-    "max_epochs",
-    "optimizer",
-    "optimizer_",
-    "phases",
-    "verbose",
-    "weight_decay",
-)
-
-
-@contextlib.contextmanager
-def unchanged_on_failure(net: ImbalanceNet) -> Iterator[None]:
-    """Put weights, optimiser and history back if further training fails."""
-    before = {name: getattr(net, name) for name in _KEPT}
-    states = copy.deepcopy((net.module_.state_dict(), net.optimizer_.state_dict()))
-    n_epochs = len(net.history)
-    watchers = [cb for _, cb in net.callbacks_ if isinstance(cb, BestEpoch)]
-    chosen = [(watcher, dict(vars(watcher))) for watcher in watchers]
-    try:
-        yield
-    except BaseException:
-        for watcher, attributes in chosen:
-            watcher.__dict__.update(attributes)
-        for name, value in before.items():
-            setattr(net, name, value)
-        net.module_.load_state_dict(states[0])
-        net.optimizer_.load_state_dict(states[1])
-        del net.history[n_epochs:]
-        raise
+    row = feed.features(slice(0, 1))
+    return not output_of(prepare, row, dtype=None).requires_grad

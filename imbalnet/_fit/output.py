@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from imbalnet._fit.specs import NetworkSpec
 from imbalnet._nested import name_of
+from imbalnet._predict import output_of
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
 from imbalnet.networks import Members
@@ -101,7 +102,7 @@ def check_output(
 def _output_of(module: nn.Module, x: Tensor, spec: NetworkSpec) -> Tensor:
     """Return a module's output, which must be a tensor of floating point numbers."""
     try:
-        output = module(x)
+        output = output_of(module, x, dtype=None)
     except Exception as error:
         if isinstance(error, _PASS):
             raise
@@ -130,7 +131,8 @@ def _check_shapes(
         members: tuple[int, ...] = (n_members,)
     else:
         batches = [x]
-        members = tuple(network(x[:1]).shape)[1:-1]  # as many for all rows as for one
+        one = _output_of(network, x[:1], spec)  # has as many members as all rows
+        members = tuple(one.shape)[1:-1]
     for batch in batches:
         shape = tuple(_output_of(network, batch, spec).shape)
         is_right = len(shape) in (2, 3) and shape[:-1] == (len(batch), *members)

@@ -24,7 +24,7 @@ from imbalnet._fit.callbacks import choose_monitor
 from imbalnet._fit.checkpoint.saver import Saver, saved_fit
 from imbalnet._fit.feed import training_feed, validation_feed
 from imbalnet._fit.fitted import Fitted
-from imbalnet._fit.net import ImbalanceNet, unchanged_on_failure
+from imbalnet._fit.net import ImbalanceNet
 from imbalnet._fit.plan import Priors, TrainingPlan, plan_members, seen_classes
 from imbalnet._fit.progress import Tasks, TellTasks, shown_and_told
 from imbalnet._fit.specs import Options
@@ -85,9 +85,9 @@ def train(
     """Train a new net, or go on with the one that was left `before`.
 
     Validation rows are split off `rows` here, unless the user has `given` some. The net
-    of `before` is changed, and put back on failure; if training starts anew, it stays.
-    `tasks` are told of each epoch. With a checkpoint, training goes on where that was
-    written.
+    of `before` is changed, and it is left to the caller to put it back on failure; if
+    training starts anew, it stays. `tasks` are told of each epoch. With a checkpoint,
+    training goes on where that was written.
     """
     if options.checkpoint is None:
         return _train(options, rows, given, before, tasks)
@@ -110,14 +110,13 @@ def _train(
     """Train, and let `saver` know of each epoch."""
     earlier, before = before, None if options.starts_anew else before
     run = _settle(options, rows, given, before)
-    with torch_threads(1), one_blas_thread():
+    with one_blas_thread():
         net = before.net if before else _new_net(run)
     if earlier and options.starts_anew:
         replace_net(earlier.net, net)
     n_products = run.plans[0].batch_size * net.n_parameters
     n_threads = training_threads(options.n_threads, n_products)
-    keeping = unchanged_on_failure(net) if before else nullcontext()
-    with torch_threads(n_threads), one_blas_thread(), keeping:
+    with torch_threads(n_threads), one_blas_thread():
         if before:
             shift = _shift_of_new_classes(run) if options.is_partial else None
             resume(net, options, run.rows, monitor=run.monitor, shift=shift)

@@ -238,6 +238,20 @@ def is_split(module: nn.Module) -> bool:
     return len(definers) == 1
 
 
+def may_write(module: Any) -> bool:
+    """Return whether a module may work in place on the rows that it is given.
+
+    imbalnet's networks do not, so that they need no copies.
+    """
+    if _is_ours(module):
+        return False
+    return not _is_ours(getattr(module, "_orig_mod", module))  # if it is compiled
+
+
+def _is_ours(module: Any) -> bool:
+    return type(module).__module__.startswith("imbalnet.")
+
+
 def as_logits(output: Tensor) -> Tensor:
     """Return a module's output as logits of shape (batch, members, n_classes).
 

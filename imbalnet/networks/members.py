@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from imbalnet.networks.base import (
     Network,
     is_split,
+    may_write,
     network_of,
     with_all_columns,
 )
@@ -91,10 +92,15 @@ class Members(Network):
         """Compute the logits of prepared rows."""
         if not self.is_split:
             return self(z)
-        return _logits([member.body for member in self.members], z.unbind(1))
+        rows = self._apart(z.unbind(1))
+        return _logits([member.body for member in self.members], rows)
 
     def _rows_of_each(self, x: Tensor) -> Sequence[Tensor]:
-        return [x] * len(self.members) if x.ndim == 2 else x.unbind(1)
+        return self._apart([x] * len(self.members) if x.ndim == 2 else x.unbind(1))
+
+    def _apart(self, rows: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Copy the rows for members that may change what the others see."""
+        return [x.clone() for x in rows] if may_write(self.members[0]) else rows
 
     def initialize_from(
         self, X: Any, y: NDArray, sample_weight: NDArray, folds: NDArray | None = None

@@ -607,7 +607,7 @@ def test_failure_leaves_the_ensemble_as_it_was(rare):
 @pytest.mark.parametrize("where", ["batch", "epoch"])
 def test_interrupt_keeps_the_best_so_far(where, rare, interrupt):
     clf = ensemble(max_epochs=20, callbacks=[interrupt[where](2)])
-    with pytest.warns(UserWarning, match="interrupted in epoch 2"):
+    with pytest.raises(KeyboardInterrupt, match="ended in epoch 2"):
         clf.fit(*rare)
     assert clf.oof_proba_.shape == (600, 2)
 

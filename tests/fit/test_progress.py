@@ -209,7 +209,7 @@ def test_closing_line_knows_early_stopping_and_interrupts(rare, capsys, interrup
     )
     fit(max_epochs=3, callbacks=[Stop()]).fit(*rare)
     assert printed(capsys)[-1].startswith("stopped after epoch 1 of 3 by a callback; ")
-    with pytest.warns(UserWarning, match="interrupted in epoch 2"):
+    with pytest.raises(KeyboardInterrupt, match="ended in epoch 2"):
         fit(max_epochs=3, callbacks=[interrupt["epoch"](2)]).fit(*rare)
     assert printed(capsys)[-1].startswith("interrupted in epoch 2 of 3; best epoch")
 

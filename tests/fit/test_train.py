@@ -197,7 +197,7 @@ def test_warm_start_goes_on(rare):
         clf.fit(X, y + 5)
 
 
-def test_interrupt_keeps_the_best_weights_and_warns(rare, interrupt):
+def test_interrupt_keeps_the_best_weights_and_goes_on_to_the_caller(rare, interrupt):
     X, y = rare
     params = {
         "random_state": 0,
@@ -206,7 +206,7 @@ def test_interrupt_keeps_the_best_weights_and_warns(rare, interrupt):
         "schedule": "constant",
     }
     clf = mlp(**params, callbacks=[interrupt["batch"](6)])
-    with pytest.warns(UserWarning, match="interrupted in epoch 6"):
+    with pytest.raises(KeyboardInterrupt, match="ended in epoch 6"):
         clf.fit(X, y)
     assert clf.best_iteration_ <= 5
     whole = mlp(**params, max_epochs=5).fit(X, y)
