@@ -237,7 +237,7 @@ def _plain_matrix(X: Any, dtype: type, columns: Columns) -> NDArray | None:
     if type(X) is not np.ndarray or X.dtype.kind != "f" or X.ndim != 2 or not X.size:
         return None
     with np.errstate(over="ignore", invalid="ignore"):
-        matrix = np.ascontiguousarray(X, dtype=dtype)
+        matrix: NDArray = np.ascontiguousarray(X, dtype=dtype)
         if np.isfinite(matrix.sum()):
             return matrix
     is_allowed = columns.missing and not np.isinf(matrix).any()
