@@ -21,7 +21,12 @@ from sklearn.utils import gen_batches
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet._runtime import prediction_threads, torch_threads, use_one_thread
+from imbalnet._runtime import (
+    checked_threads,
+    prediction_threads,
+    torch_threads,
+    use_one_thread,
+)
 from imbalnet.losses import Loss
 from imbalnet.networks import as_logits
 from imbalnet.networks.base import may_write
@@ -90,6 +95,8 @@ class Predictor:
         and up to a constant for each row and member, and with their slice. Threads
         share the rows on a CPU; the bits do not depend on their number.
         """
+        if n_threads is not None:
+            n_threads = checked_threads(n_threads)
         first, *others = gen_batches(n_rows, self.block_rows)
         with torch_threads(1):
             part = self._block(features, finish, first)

@@ -339,7 +339,9 @@ class ImbalanceNet(NeuralNetClassifier):
         self.notify("on_train_end", X=X, y=y)
         return self
 
-    def fit_loop(self, X: Any, y: Any = None, **kwargs: Any) -> ImbalanceNet:
+    def fit_loop(
+        self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any
+    ) -> ImbalanceNet:
         """Run the epochs until ``stop_training`` is set; remember an interrupt.
 
         `epochs_behind_` counts the epochs behind the present weights: those before,
@@ -350,8 +352,8 @@ class ImbalanceNet(NeuralNetClassifier):
         n_earlier = len(self.history)
         self.batches_are_watched = self._has_batch_callback()
         try:
-            n_done = self._resume(X)
-            super().fit_loop(X, y, epochs=self.max_epochs - n_done, **kwargs)
+            epochs = (self.max_epochs if epochs is None else epochs) - self._resume(X)
+            super().fit_loop(X, y, epochs=epochs, **kwargs)
         except _StopTraining:
             pass
         except KeyboardInterrupt:  # by which skorch's EarlyStopping ends training too

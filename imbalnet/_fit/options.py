@@ -60,6 +60,9 @@ from imbalnet.samplers._build import build_sampler
 # As HistGradientBoostingClassifier: below, a validation split costs more than it gives.
 _EARLY_STOPPING_ROWS = 10_000
 
+# So many folds may be empty: members without one train on all rows.
+_FEW_FOLDS = 64
+
 # The largest table in which "auto" looks for neighbours; frequent levels are columns.
 _NEIGHBOR_ROWS, _NEIGHBOR_COLUMNS = 2**16, 2**9
 
@@ -515,7 +518,9 @@ class _Resolver:
     def _check_folds(self) -> None:
         """Raise if the user asks for more folds than there are rows."""
         asked, cv, n_rows = self.params["n_members"], self.params["cv"], len(self.rows)
-        if self.n_members <= n_rows or (asked == "auto" and cv is None):
+        if self.n_members <= max(n_rows, _FEW_FOLDS) or (
+            asked == "auto" and cv is None
+        ):
             return
         name = f"n_members={asked}" if cv is None else name_of_cv(cv)
         raise ValueError(

@@ -293,14 +293,14 @@ def test_early_stop_stays_a_stop(folder, monkeypatch):
 def test_interrupted_fit_goes_on(folder, interrupt):
     whole = new(**MLP).fit(X, Y)
     stops = [interrupt["epoch"](3)]
-    with pytest.warns(UserWarning, match="was interrupted"):
+    with pytest.raises(KeyboardInterrupt, match="training ended in epoch"):
         new(stops, **MLP, checkpoint=folder).fit(X, Y)
     assert (folder / "unfinished_fit.pt").exists()
     with pytest.raises(ValueError, match="callbacks"):
         new(**MLP, checkpoint=folder).fit(X, Y)
     stops[0].epoch = 3
     again = new(stops, **MLP, checkpoint=folder)
-    with pytest.warns(UserWarning, match="was interrupted"):
+    with pytest.raises(KeyboardInterrupt, match="training ended in epoch"):
         again.fit(X, Y)
     assert whole.n_iter_ > again.n_iter_
 

@@ -201,7 +201,7 @@ def test_native_members_are_one_call_a_batch(rare):
     Batched.calls = 0
     clf.fit(X, y)
     n_batches = len(batch_sizes(450, 50))
-    checks = 2  # of the shapes
+    checks = 3  # of the output and of two shapes
     validation = 2 * 1
     final = 1  # out-of-fold rows of the kept epoch
     assert Batched.calls == checks + 2 * n_batches + validation + final
