@@ -181,9 +181,9 @@ def loss_at(loss: Loss, logits: Tensor) -> Loss:
 def same_kernel_rows(module: nn.Module) -> int:
     """Return the multiple of rows in which matrix products treat each row the same."""
     fewest = _SAME_KERNEL_PRODUCTS / _SAME_KERNEL_ROWS
-    batched = [p for p in module.parameters() if p.ndim > 2 and p.shape[-2] > 1]
-    is_large = all(p.shape[-2] * p.shape[-1] >= fewest for p in batched)
-    return _SAME_KERNEL_ROWS if is_large else _BLOCK_OF_ROWS
+    shapes = [p.shape[-2:] for p in module.parameters() if p.ndim > 2]
+    smallest = min([prod(shape) for shape in shapes if shape[0] > 1], default=fewest)
+    return _SAME_KERNEL_ROWS if smallest >= fewest else _BLOCK_OF_ROWS
 
 
 def rows_at_once(module: nn.Module, device: torch.device) -> int:

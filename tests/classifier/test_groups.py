@@ -337,13 +337,16 @@ def test_splits_repeat_and_survive_clones_and_warm_starts(patients):
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        (np.arange(599), r"groups must have a group for each row.*599 values for 600"),
+        (
+            np.arange(599),
+            r"groups must be 1d.*599 values for 600",
+        ),
         (np.where(np.arange(600) == 5, np.nan, 1.0), r"1 missing.*first in row 5"),
         ([None, *"ab" * 299, "a"], r"groups has 1 missing values \(the first in row 0"),
         (pd.array([pd.NA, *range(599)], dtype="Int64"), r"groups has 1 missing values"),
         (np.arange(600) % 3, r"3 groups, fewer than the n_members=4.*n_members=3"),
         (np.zeros(600), r"1 groups.*; set early_stopping=False"),
-        (np.zeros((600, 2)), r"1d array"),
+        (np.zeros((600, 2)), r"groups must be 1d.*shape \(600, 2\)"),
     ],
 )
 def test_groups_that_cannot_be_used_are_an_error(groups, message, patients):
