@@ -143,7 +143,9 @@ def test_interrupt_anywhere_leaves_the_estimator_as_it_was(name, small):
 def test_training_behind_a_failure_goes_on_as_without_it(name, small):
     (X, y), (clf, calls) = small, points(name, small, 6)
     twin = copy.deepcopy(clf)
-    for k in calls[:-5]:  # after a failure there may be a few calls fewer
+    for k in calls:
+        if k > 0.8 * calls[-1]:  # after a failure there may be fewer calls
+            continue
         with pytest.raises(InjectedError):
             Raise(k).around(STEPS[name][1], clf, X, y)
     for each in (clf, twin):
@@ -198,6 +200,7 @@ def press():
     time.sleep(0.1)
     signal.raise_signal(signal.SIGINT)
 
+BalancedNeuralClassifier("mlp", max_epochs=1).fit(X, y)  # torch imports late
 clf = BalancedNeuralClassifier(
     "mlp", max_epochs=100_000, random_state=0, early_stopping=False,
     callbacks=[Begun(), EarlyStopping(monitor="train_loss", patience=10**6)],
