@@ -93,6 +93,7 @@ def test_forked_processes_give_the_same_bits(way, tmp_path):
     run(way, tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", FURTHER.values(), ids=FURTHER)
 def test_workers_give_the_same_bits(way, tmp_path):
     run(way, tmp_path)

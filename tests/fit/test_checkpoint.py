@@ -757,6 +757,7 @@ def run(folder, way, at):
     return subprocess.run(command, env=environment, check=False).returncode
 
 
+@pytest.mark.long  # a few seconds for each process
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 def test_fit_killed_while_it_writes_resumes(folder):
     """In the middle of the third file; then between file and name of the second."""
