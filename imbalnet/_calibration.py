@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imbalnet._runtime import torch_threads
+from imbalnet._runtime import one_blas_thread, torch_threads
 from imbalnet.decisions.threshold import best_threshold
 from imbalnet.neighbors import Neighbors
 from imbalnet.posterior import prior_shift
@@ -64,6 +65,10 @@ class Calibration:
     def effective_prior(self) -> NDArray[np.float64]:
         """Mean of the members' priors."""
         return self.member_priors.mean(axis=0)
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Return the context of `finish`: neighbours are found by NumPy's products."""
+        return nullcontext() if self.neighbors is None else one_blas_thread()
 
     def finish(
         self, formula: Formula, X: Any, log_posterior: Tensor, rows: slice
@@ -122,7 +127,7 @@ class Formula:
             (:meth:`~imbalnet.losses.Loss.posterior_scores`), up to a constant for each
             row and member.
         evidence : {ndarray, Tensor} of shape (n_rows, n_classes) or None, default=None
-            See :meth:`Calibration.evidence`.
+            What neighbours add to the log probabilities, times their weight.
         members : ndarray of int, shape (n_rows,), or None, default=None
             The member of each row, where a row has only the log posterior of one
             (``members`` is 1 in the shape above). None means all members, in order.

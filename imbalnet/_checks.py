@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,11 @@ def checked_share(name: str, value: Any) -> float:
     if _is_real(value) and 0 <= value <= 1:
         return float(value)
     raise ValueError(f"{name}={value!r} must be a number that lies between 0 and 1.")
+
+
+def is_integer(value: Any) -> bool:
+    """Return whether a value is a whole number, which True and False are not."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _is_real(value: Any) -> bool:

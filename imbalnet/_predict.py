@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -21,12 +22,7 @@ from sklearn.utils import gen_batches
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet._runtime import (
-    checked_threads,
-    prediction_threads,
-    torch_threads,
-    use_one_thread,
-)
+from imbalnet._runtime import prediction_threads, torch_threads, use_one_thread
 from imbalnet.losses import Loss
 from imbalnet.networks import as_logits
 from imbalnet.networks.base import may_write
@@ -66,10 +62,14 @@ class Predictor:
         another order. Without a standardising layer, whose output is aligned, the last
         bit may still depend on where in memory a row is.
         """
-        missing = -len(x) % same_kernel_rows(self.module)
+        missing = -len(x) % self._same_kernel_rows
         if not missing:
             return self.logits(x)
         return self.logits(F.pad(x, (0, 0, 0, missing)))[: len(x)]
+
+    @cached_property
+    def _same_kernel_rows(self) -> int:
+        return same_kernel_rows(self.module)
 
     def features(self, X: Any, rows: slice) -> Tensor:
         """Bring rows of a matrix to the device, dense."""
@@ -95,22 +95,20 @@ class Predictor:
         and up to a constant for each row and member, and with their slice. Threads
         share the rows on a CPU; the bits do not depend on their number.
         """
-        if n_threads is not None:
-            n_threads = checked_threads(n_threads)
         first, *others = gen_batches(n_rows, self.block_rows)
+        parameters = self.module.parameters() if others else ()  # else nothing to share
+        n_products = n_rows * sum(p.numel() for p in parameters)
+        n_threads = prediction_threads(n_threads, n_products)
         with torch_threads(1):
             part = self._block(features, finish, first)
-        if not others:
-            return part
-        result = np.empty((n_rows, *part.shape[1:]))
-        result[first] = part
+            if not others:
+                return part
+            result = np.empty((n_rows, *part.shape[1:]))
+            result[first] = part
 
-        def fill(rows: slice) -> None:
-            result[rows] = self._block(features, finish, rows)
+            def fill(rows: slice) -> None:
+                result[rows] = self._block(features, finish, rows)
 
-        n_parameters = sum(p.numel() for p in self.module.parameters())
-        n_threads = prediction_threads(n_threads, n_rows * n_parameters)
-        with torch_threads(1):
             if n_threads > 1 and self.in_threads:
                 with ThreadPoolExecutor(n_threads, initializer=use_one_thread) as pool:
                     list(pool.map(fill, others))  # raises what the tasks raised

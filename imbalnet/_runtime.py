@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cache, wraps
-from numbers import Integral
 from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeVar
 
@@ -23,6 +22,8 @@ import numpy as np
 import torch
 from joblib import cpu_count
 from threadpoolctl import ThreadpoolController
+
+from imbalnet._checks import is_integer
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -172,8 +173,7 @@ def available_threads() -> int:
 
 def checked_threads(n_threads: Any) -> int:
     """Return the parameter ``n_threads``, or raise if it is no sensible number."""
-    is_count = isinstance(n_threads, Integral) and not isinstance(n_threads, bool)
-    if is_count and 1 <= n_threads <= MOST_THREADS:
+    if is_integer(n_threads) and 1 <= n_threads <= MOST_THREADS:
         return int(n_threads)
     raise ValueError(
         f"n_threads={n_threads!r} must be an integer of at least 1 and at most "
@@ -255,16 +255,6 @@ def _threads_outside() -> int:
         return torch.get_num_threads()
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(torch.get_num_threads).result()
-
-
-@contextmanager
-def one_openmp_thread() -> Iterator[None]:
-    """Run scikit-learn code with one OpenMP thread, so that ties are reproducible.
-
-    The number belongs to the Python thread that sets it.
-    """
-    with _libraries().limit(limits=1, user_api="openmp"):
-        yield
 
 
 # Held by the thread that limits BLAS, whose number of threads is the process'.

@@ -881,9 +881,11 @@ class BalancedNeuralClassifier(
         formula = self.calibration_.for_target(self._resolved(target_prior))
         reading = self._reading(self._columns, self.net_.feature_dtype)
         parts = []
-        for block in matrix_blocks(self._table(X, reading, reset=False), reading):
-            finish = partial(self.calibration_.finish, formula, block)
-            parts.append(self.net_.predict_log_posterior(block, finish, self.n_threads))
+        with self.calibration_.computing():
+            for block in matrix_blocks(self._table(X, reading, reset=False), reading):
+                finish = partial(self.calibration_.finish, formula, block)
+                part = self.net_.predict_log_posterior(block, finish, self.n_threads)
+                parts.append(part)
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _resolved(self, target_prior: Any) -> NDArray[np.float64] | None:

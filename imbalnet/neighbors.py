@@ -32,7 +32,7 @@ _FEW = 2**10
 # Columns with a smaller standard deviation are not scaled up.
 _LEAST_DEVIATION = 0.5
 # Distances are at least this part of the usual distance.
-_NEAREST = 1e-2
+NEAREST = 1e-2
 _LARGEST_WEIGHT = 6.0
 # Number of coordinates, or of shares of classes, in a block: 32 MiB.
 _BLOCK_VALUES = 2**22
@@ -241,7 +241,7 @@ class Neighbors:
         self, found: NDArray[np.intp], square: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return the evidence of neighbours at squared distances, (n_rows, n_found)."""
-        kernel = 1 / np.maximum(square / self.distance**2, _NEAREST**2)
+        kernel = 1 / np.maximum(square / self.distance**2, NEAREST**2)
         shape = len(found), len(self.class_prior)
         place = self.codes[found] + shape[1] * np.arange(len(found))[:, None]
         votes = self.n_neighbors * self.class_prior + np.bincount(

@@ -20,7 +20,6 @@ from imbalnet._fit.net import ImbalanceNet
 from imbalnet._fit.plan import TrainingPlan
 from imbalnet._fit.specs import Validation
 from imbalnet._fit.split import HeldOut
-from imbalnet._runtime import one_openmp_thread
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
 from imbalnet.neighbors import Neighbors, fit_weight, sample_rows
@@ -95,28 +94,27 @@ def _with_neighbors(
     """
     rng, rows = np.random.default_rng(seed), held_out.rows
     folds = held_out.folds if held_out.are_apart else None
-    with one_openmp_thread():
-        neighbors = Neighbors(
-            rows.of(rows.X),
-            rows.of(rows.codes),
-            rows.of(rows.weights),
-            calibration.class_prior,
-            n_neighbors,
-            n_categories=rows.columns.n_categories or None,
-            rng=rng,
-            folds=folds,
-        )
-        asked = np.flatnonzero(is_known)
-        asked = asked[sample_rows(len(asked), _MOST_ASKED, rng)]
-        at = held_out.held[asked]
-        some = rows.subset(at)
-        found = neighbors.evidence_within(some.of(some.X), at, folds)
-        factor = fit_weight(
-            log_posterior[asked], found, some.of(some.codes), some.of(some.weights)
-        )
-        if factor <= 0:
-            return calibration, None
-        evidence = _evidence_of_table(neighbors, rows, folds, at, found)
+    neighbors = Neighbors(
+        rows.of(rows.X),
+        rows.of(rows.codes),
+        rows.of(rows.weights),
+        calibration.class_prior,
+        n_neighbors,
+        n_categories=rows.columns.n_categories or None,
+        rng=rng,
+        folds=folds,
+    )
+    asked = np.flatnonzero(is_known)
+    asked = asked[sample_rows(len(asked), _MOST_ASKED, rng)]
+    at = held_out.held[asked]
+    some = rows.subset(at)
+    found = neighbors.evidence_within(some.of(some.X), at, folds)
+    factor = fit_weight(
+        log_posterior[asked], found, some.of(some.codes), some.of(some.weights)
+    )
+    if factor <= 0:
+        return calibration, None
+    evidence = _evidence_of_table(neighbors, rows, folds, at, found)
     kept = replace(calibration, neighbors=neighbors, neighbor_weight=factor)
     return kept, factor * evidence.astype(np.float32)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imbalnet._callbacks import callback_of, check_callbacks
+from imbalnet._checks import is_integer
 from imbalnet._fit.batches import TensorBatches
 from imbalnet._fit.callbacks import BEST_EPOCH, SCHEDULE
 from imbalnet._fit.class_values import check_class_values
@@ -344,8 +345,7 @@ class _Resolver:
             known = accepted_names(iterator, without=("dataset",))
             reject_unknown(f"net__{name}", owner, arguments, known)
             size = arguments.get("batch_size", 1)
-            is_count = isinstance(size, Integral) and not isinstance(size, bool)
-            if not is_count or (size < 1 and size != -1):
+            if not is_integer(size) or (size < 1 and size != -1):
                 raise ValueError(
                     f"net__{name}__batch_size={size!r} must be an integer of at least "
                     "1, or -1 for all rows at once."
@@ -518,9 +518,8 @@ class _Resolver:
     def _check_folds(self) -> None:
         """Raise if the user asks for more folds than there are rows."""
         asked, cv, n_rows = self.params["n_members"], self.params["cv"], len(self.rows)
-        if self.n_members <= max(n_rows, _FEW_FOLDS) or (
-            asked == "auto" and cv is None
-        ):
+        is_asked = asked != "auto" or cv is not None
+        if not is_asked or self.n_members <= max(n_rows, _FEW_FOLDS):
             return
         name = f"n_members={asked}" if cv is None else name_of_cv(cv)
         raise ValueError(
@@ -615,7 +614,7 @@ class _Resolver:
 
 def epochs_before_weights(start_epoch: Any, max_epochs: int) -> int:
     """Return ``class_weight__start_epoch`` as a number of epochs."""
-    is_count = isinstance(start_epoch, Integral) and not isinstance(start_epoch, bool)
+    is_count = is_integer(start_epoch)
     if is_count and start_epoch >= 0:
         return int(start_epoch)
     is_share = isinstance(start_epoch, Real) and not is_count

@@ -16,7 +16,8 @@ from imbalnet._nested import name_of
 from imbalnet._predict import output_of
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
-from imbalnet.networks import NETWORKS, Members
+from imbalnet.networks import Members
+from imbalnet.networks.base import is_own_network
 
 # Rows whose outputs tell probabilities from logits.
 _SOME_ROWS = 64
@@ -88,7 +89,7 @@ def check_output(
         )
     _check_shapes(network, spec, n_classes, x)
     _check_finite(output, spec)
-    if type(one) in NETWORKS.values():  # which end in logits
+    if is_own_network(one):  # which ends in logits
         return
     last = _last_step(output)
     if last is None and not rows.columns.n_categories and _is_sigmoid(one, output, x):

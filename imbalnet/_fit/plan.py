@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from imbalnet._checks import is_integer
 from imbalnet._fit.specs import Levers
 from imbalnet._tables import Rows, resampled_matrix
 from imbalnet.class_weights import class_weights
@@ -222,8 +222,7 @@ def plan_training(
 def _epoch_rows(order: Shuffle | IndexSampler, n_rows: NDArray[np.intp]) -> int:
     """Return how many rows an epoch draws, as a sampler tells."""
     given = order.epoch_rows(n_rows)
-    is_count = isinstance(given, Integral) and not isinstance(given, bool)
-    if not is_count or given < 1:
+    if not is_integer(given) or given < 1:
         raise ValueError(
             f"sampler={type(order).__name__}: epoch_rows must give the number of rows "
             f"that an epoch draws, an integer of at least 1, but gave {given!r}."

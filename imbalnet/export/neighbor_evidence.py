@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imbalnet.neighbors import _NEAREST, Neighbors
+from imbalnet.neighbors import NEAREST, Neighbors
 
 # Points beside the neighbours whose exact distances are computed.
 _SPARE = 16
@@ -72,7 +72,7 @@ class NeighborEvidence(nn.Module):
         rows = (self.input(x.double()) / self.deviation).float().double()
         near = self._candidates(rows)
         square = (self.points[near] - rows.unsqueeze(1)).square().sum(dim=-1)
-        scaled = (square / self.distance**2).clamp(min=_NEAREST**2)
+        scaled = (square / self.distance**2).clamp(min=NEAREST**2)
         votes = self._is_neighbor(square, near) * self.votes[near] / scaled
         is_class = self.codes[near].unsqueeze(-1) == torch.arange(
             len(self.class_prior), device=near.device

@@ -243,12 +243,13 @@ def may_write(module: Any) -> bool:
 
     imbalnet's networks do not, so that they need no copies.
     """
-    if _is_ours(module):
+    if is_own_network(module):
         return False
-    return not _is_ours(getattr(module, "_orig_mod", module))  # if it is compiled
+    return not is_own_network(getattr(module, "_orig_mod", module))  # if it is compiled
 
 
-def _is_ours(module: Any) -> bool:
+def is_own_network(module: Any) -> bool:
+    """Return whether a module's class is one of this package."""
     return type(module).__module__.startswith("imbalnet.")
 
 
