@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -22,7 +21,7 @@ from sklearn.utils import gen_batches
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet._runtime import prediction_threads, torch_threads, use_one_thread
+from imbalnet._runtime import pool_of_threads, prediction_threads, torch_threads
 from imbalnet.losses import Loss
 from imbalnet.networks import as_logits
 from imbalnet.networks.base import may_write
@@ -110,7 +109,7 @@ class Predictor:
                 result[rows] = self._block(features, finish, rows)
 
             if n_threads > 1 and self.in_threads:
-                with ThreadPoolExecutor(n_threads, initializer=use_one_thread) as pool:
+                with pool_of_threads(n_threads) as pool:
                     list(pool.map(fill, others))  # raises what the tasks raised
             else:
                 for rows in others:

@@ -298,6 +298,7 @@ def _forget_other_threads() -> None:
 # the generator, which nobody can renew, would stay taken in the child.
 _DRAWS = SimpleNamespace(lock=threading.RLock(), n_forks=0, forks=threading.local())
 _LONGEST_DRAW = 10.0  # seconds that a fork waits
+_LONGEST_END = 1.0  # and that a pool waits for its threads
 
 
 @contextmanager
@@ -328,9 +329,33 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     )
 
 
-def use_one_thread() -> None:
-    """Set torch's number of threads to one in the calling thread."""
-    torch.set_num_threads(1)
+@contextmanager
+def pool_of_threads(n_threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Run a block with a pool of threads, in each of which torch takes one.
+
+    Behind the block the system has ended them, too. A thread that ends gives back
+    memory to MKL: a process that is forked meanwhile has half a list of threads, in
+    which its first matrix product searches for ever.
+    """
+    threads: list[int] = []
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        threads.append(threading.get_native_id())
+
+    try:
+        with ThreadPoolExecutor(n_threads, initializer=begin) as pool:
+            yield pool
+    finally:
+        _await_ends(threads)
+
+
+def _await_ends(threads: list[int]) -> None:
+    """Wait until the system has no such threads, where it tells (Linux)."""
+    last = time.monotonic() + _LONGEST_END
+    for thread in threads:
+        while os.path.exists(f"/proc/self/task/{thread}") and time.monotonic() < last:
+            time.sleep(1e-5)
 
 
 # Torch's default dtype belongs to the process: the number of blocks that have set it to

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +20,7 @@ from imbalnet import BalancedNeuralClassifier
 from imbalnet._runtime import (
     available_threads,
     one_blas_thread,
+    pool_of_threads,
     prediction_threads,
     resolve_device,
     restored_on_failure,
@@ -408,3 +410,12 @@ def test_workers_that_are_processes_compute_with_one(rare):
         allowed = Parallel()(delayed(torch.get_num_threads)() for _ in range(2))
     assert allowed == [2, 2]
     assert seen == [{(True, 1)}] * 2
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="needs Linux")
+def test_threads_of_a_pool_have_ended_behind_it():
+    """A process that is forked while they end would hang in MKL."""
+    for _ in range(20):
+        with pool_of_threads(3) as pool:
+            threads = set(pool.map(lambda _: threading.get_native_id(), range(30)))
+        assert not threads & set(map(int, os.listdir("/proc/self/task")))
