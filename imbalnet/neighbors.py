@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.utils import gen_batches
 
+from imbalnet._blocks import row_blocks
 from imbalnet._nearest import NearestRows
 from imbalnet.networks import RobustScale
 from imbalnet.networks.layers.categories import dense
@@ -213,10 +213,9 @@ class Neighbors:
         `own` are positions among the training rows, `voters` among those that are kept.
         """
         width = max(self.points.shape[1], len(self.class_prior))
-        step = max(1, _BLOCK_VALUES // (self.n_neighbors * width))
         evidence = np.empty((X.shape[0], len(self.class_prior)))
         search = self.search if voters is None else NearestRows(self.points[voters])
-        for rows in gen_batches(X.shape[0], step):
+        for rows in row_blocks(X.shape[0], self.n_neighbors * width, _BLOCK_VALUES):
             points = self.coordinates.of(dense(X[rows]))
             if own is not None:
                 found, square = self._without_own(points, own[rows])
@@ -301,10 +300,14 @@ def fit_weight(
         log of the number of rows, twice what Schwarz' criterion asks of a parameter.
     """
     weight = effective_weight(sample_weight)
-    at = np.arange(len(codes)), codes
 
     def loss(factor: float) -> float:
-        return -weight @ log_softmax(log_posterior + factor * evidence, axis=1)[at]
+        log_target = np.empty(len(codes))
+        for rows in row_blocks(*log_posterior.shape):
+            blended = log_posterior[rows] + factor * evidence[rows]
+            at = np.arange(len(blended)), codes[rows]
+            log_target[rows] = log_softmax(blended, axis=1)[at]
+        return float(-weight @ log_target)
 
     bounds = 0.0, _LARGEST_WEIGHT
     factor = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)

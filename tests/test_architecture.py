@@ -22,6 +22,7 @@ API = PACKAGE.parent / "docs" / "api" / "index.rst"
 LAYERS = [
     {
         "_warn",
+        "_blocks",
         "_checks",
         "_constraints",
         "_nested",
@@ -47,6 +48,7 @@ LAYERS = [
 # Rooms of one layer that another one of it builds on.
 WITHIN = {
     "_callbacks": {"_warn"},
+    "_nearest": {"_blocks"},
     "_nested": {"_checks"},
     "_persistence": {"_state", "_warn"},
     "_runtime": {"_checks"},

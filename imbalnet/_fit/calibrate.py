@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from imbalnet._calibration import Calibration, OutOfFold
 from imbalnet._fit.batches import Place, Table
-from imbalnet._fit.feed import fold_feed
+from imbalnet._fit.feed import add_by_fold, fold_feed
 from imbalnet._fit.net import ImbalanceNet
 from imbalnet._fit.plan import TrainingPlan
 from imbalnet._fit.specs import Validation
@@ -28,6 +28,7 @@ from imbalnet.posterior import (
     fit_member_offsets,
     fit_offset,
     fit_temperature,
+    prior_shift,
     shift_prior,
 )
 
@@ -52,17 +53,18 @@ def calibrate_by_folds(
     is_known = priors[folds, codes] > 0  # to the member
     if len(np.unique(codes[is_known])) < 2:  # which say nothing of the others
         return result, out_of_fold
-    log_posterior = shift_prior(out_of_fold.log_posterior, priors[folds], class_prior)
+    known = slice(None) if is_known.all() else is_known  # a slice makes no copy
+    log_posterior = out_of_fold.log_posterior.astype(np.float64)
+    add_by_fold(log_posterior, prior_shift(priors, class_prior), folds)
+    _normalise(log_posterior)
     if validation.calibrate:
         offsets = fit_member_offsets(
             log_posterior, folds, len(priors), class_prior, weight
         )
         offsets[(priors == 0).any(axis=1)] = 0.0  # where a class is missing
         offsets[~held_out.stratified(*priors.shape)] = 0.0
-        log_posterior += offsets[folds]
-        temperature = fit_temperature(
-            log_posterior[is_known], codes[is_known], weight[is_known]
-        )
+        add_by_fold(log_posterior, offsets, folds)
+        temperature = fit_temperature(log_posterior[known], codes[known], weight[known])
         log_posterior /= temperature
         result = replace(result, temperature=temperature, member_offsets=offsets)
     if validation.n_neighbors:
@@ -73,9 +75,15 @@ def calibrate_by_folds(
             log_posterior += rows.of(evidence)
             out_of_fold = replace(out_of_fold, evidence=evidence)
     if validation.calibrate:
-        offset = fit_offset(log_posterior[is_known], codes[is_known], weight[is_known])
+        offset = fit_offset(log_posterior[known], codes[known], weight[known])
         result = replace(result, offset=offset)
     return result, out_of_fold
+
+
+def _normalise(log_posterior: NDArray[np.float64]) -> None:
+    """Let the probabilities of each row sum to 1, in place."""
+    values = torch.from_numpy(log_posterior)
+    torch.log_softmax(values, -1, out=values)
 
 
 def _with_neighbors(

@@ -19,6 +19,7 @@ from scipy.special import xlogy
 from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor
 
+from imbalnet._blocks import row_blocks
 from imbalnet._fit.batches import Batch, Place, Table
 from imbalnet._fit.plan import TrainingPlan, loss_factors, seen_classes
 from imbalnet._fit.specs import Machine
@@ -456,11 +457,12 @@ class FoldFeed(Feed):
     def aligned(self, log_posterior: Tensor) -> Tensor:
         """Bring all rows' log posteriors under one prior, and members to one level.
 
-        Folds with other class shares than the rows keep their level.
+        They are changed in place: with many classes they are most of the memory. Folds
+        with other class shares than the rows keep their level.
         """
         if self.phase_shifts is not None:
-            shift = self.phase_shifts[self.is_weighted_phase][self.folds]
-            log_posterior = log_posterior + torch.from_numpy(shift)
+            shifts = self.phase_shifts[self.is_weighted_phase]
+            add_by_fold(log_posterior, shifts, self.folds)
         offsets = fit_member_offsets(
             log_posterior.numpy(),
             self.folds,
@@ -469,12 +471,21 @@ class FoldFeed(Feed):
             self.score_weight,
         )
         offsets[~self.is_stratified] = 0.0
-        log_posterior = log_posterior + torch.from_numpy(offsets[self.folds])
-        return log_posterior.log_softmax(-1)
+        add_by_fold(log_posterior, offsets, self.folds)
+        return torch.log_softmax(log_posterior, -1, out=log_posterior)
 
     def in_order(self, outputs: Tensor) -> Tensor:
         """Bring outputs of `parts` into the order of the rows: (n_rows, n_classes)."""
         return outputs.flatten(0, 1).index_select(0, self.slot.to(outputs.device))
+
+
+def add_by_fold(
+    log_posterior: Tensor | NDArray, offsets: NDArray, folds: NDArray[np.integer]
+) -> None:
+    """Add to the log posteriors of each row the offsets of its fold, in place."""
+    values = np.asarray(log_posterior)  # not a copy
+    for rows in row_blocks(*values.shape):
+        values[rows] += offsets[folds[rows]]
 
 
 def _fold_matrix(folds: NDArray[np.integer], n_folds: int) -> tuple[Tensor, Tensor]:

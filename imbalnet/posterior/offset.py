@@ -6,12 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
-from sklearn.utils import gen_batches
 
+from imbalnet._blocks import row_blocks
 from imbalnet.posterior._effective import effective_weight
-
-# Number of log posteriors that are shifted at once: 1 MiB.
-_BLOCK_VALUES = 2**17
 
 
 def fit_offset(
@@ -53,15 +50,15 @@ def fit_offset(
     if len(present) < 2:
         return offset
     codes = np.searchsorted(present, codes)
-    log_posterior = log_posterior[..., present]
+    if len(present) < n_classes:
+        log_posterior = log_posterior[..., present]
     members = log_posterior.reshape(len(codes), -1, len(present))
     weight = effective_weight(sample_weight)
-    step = max(1, _BLOCK_VALUES // members[0].size)
 
     def objective(offset: NDArray) -> tuple[float, NDArray]:
         value = 0.5 * np.square(offset / scale).sum()
         gradient = offset / scale**2
-        for rows in gen_batches(len(codes), step):
+        for rows in row_blocks(len(codes), members[0].size):
             loss, residual = _loss_and_gradient(members[rows] + offset, codes[rows])
             value += weight[rows] @ loss
             gradient = gradient + weight[rows] @ residual

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
+from imbalnet._blocks import row_blocks
 from imbalnet.posterior._effective import effective_weight
 
 # The temperature lies between a tenth and ten.
@@ -66,10 +67,13 @@ def fit_temperature(
     codes = np.asarray(codes, dtype=np.intp)
 
     def objective(log_temperature: float) -> float:
-        tempered = log_softmax(members / np.exp(log_temperature), axis=-1)
-        log_target = tempered[np.arange(len(codes)), :, codes]
-        log_loss = np.log(members.shape[1]) - logsumexp(log_target, axis=1)
-        return weight @ log_loss + 0.5 * (log_temperature / scale) ** 2
+        temperature, log_loss = np.exp(log_temperature), np.empty(len(codes))
+        for rows in row_blocks(len(codes), members[0].size):
+            tempered = log_softmax(members[rows] / temperature, axis=-1)
+            own = codes[rows]
+            log_target = tempered[np.arange(len(own)), :, own]
+            log_loss[rows] = np.log(members.shape[1]) - logsumexp(log_target, axis=1)
+        return float(weight @ log_loss) + 0.5 * (log_temperature / scale) ** 2
 
     bounds = (-_LOG_RANGE, _LOG_RANGE)
     found = minimize_scalar(objective, bounds=bounds, method="bounded").x
@@ -114,10 +118,7 @@ def least_log_loss(
     # against 0.92 ms for 600 rows, 29 against 54 ms for 60,000), and has no bounds.
     inverse, low, high = 1.0, 0.0, np.inf
     for _ in range(_NEWTON_STEPS):
-        exponential = np.exp(inverse * scores)
-        normaliser = exponential.sum(axis=1)
-        mean = (exponential * scores).sum(axis=1) / normaliser
-        square = (exponential * scores**2).sum(axis=1) / normaliser
+        _, mean, square = _moments(scores, inverse)
         slope = weight @ (mean - target)
         if slope > 0:
             high = inverse
@@ -131,5 +132,22 @@ def least_log_loss(
         inverse = step
         if done:
             break
-    normaliser = np.exp(inverse * scores).sum(axis=1)
+    normaliser, _, _ = _moments(scores, inverse)
     return float(weight @ (np.log(normaliser) - inverse * target))
+
+
+def _moments(scores: NDArray, inverse: float) -> tuple[NDArray, NDArray, NDArray]:
+    """Return the normaliser of each row, and the mean score and the mean square.
+
+    Scores have the weights ``exp(inverse * scores)``.
+    """
+    normaliser, mean, square = np.empty((3, len(scores)))
+    for rows in row_blocks(*scores.shape):
+        own = scores[rows]
+        exponential = np.exp(inverse * own)
+        normaliser[rows] = exponential.sum(axis=1)
+        exponential *= own
+        mean[rows] = exponential.sum(axis=1)
+        exponential *= own
+        square[rows] = exponential.sum(axis=1)
+    return normaliser, mean / normaliser, square / normaliser

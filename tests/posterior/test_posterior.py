@@ -172,7 +172,7 @@ def test_fit_offset_in_blocks_equals_all_at_once(rng, monkeypatch, shape, block_
     log_posterior = log_softmax(2 * rng.normal(size=shape), axis=-1)
     codes, weight = rng.integers(0, 3, size=200), rng.random(200)
     at_once = fit_offset(log_posterior, codes, weight)
-    monkeypatch.setattr("imbalnet.posterior.offset._BLOCK_VALUES", block_values)
+    monkeypatch.setattr("imbalnet._blocks._CACHED_VALUES", block_values)
     in_blocks = fit_offset(log_posterior, codes, weight)
     np.testing.assert_allclose(in_blocks, at_once, rtol=0, atol=1e-12)
     assert abs(at_once).max() > 0.01
