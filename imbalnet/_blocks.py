@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sklearn.utils import gen_batches
-
 # 1 MiB of float64, which the processor's cache holds with what is computed from it.
 _CACHED_VALUES = 2**17
 
@@ -15,7 +13,10 @@ def row_blocks(
 ) -> Iterator[slice]:
     """Cut rows of so many values into blocks of at most `most_values`, or of one row.
 
-    None is what the processor's cache holds.
+    None is what the processor's cache holds. (Scikit-learn's ``gen_batches`` checks its
+    arguments for longer than a network needs for one row.)
     """
     most_values = _CACHED_VALUES if most_values is None else most_values
-    return gen_batches(n_rows, max(1, most_values // max(1, row_size)))
+    step = max(1, most_values // max(1, row_size))
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -81,13 +82,21 @@ class Calibration:
 
     def for_target(self, target_prior: NDArray | None) -> Formula:
         """Return the formula for a target prior; None keeps the effective prior."""
+        to_target = (
+            self._to_effective_prior
+            if target_prior is None
+            else prior_shift(self.class_prior, target_prior)
+        )
+        return Formula(self._level, self.temperature, to_target)
+
+    @cached_property
+    def _level(self) -> NDArray[np.float64]:
         to_data = prior_shift(self.member_priors, self.class_prior)
-        level = self.offset + (to_data + self.member_offsets) / self.temperature
-        if target_prior is None:
-            to_target = -prior_shift(self.effective_prior, self.class_prior)
-        else:
-            to_target = prior_shift(self.class_prior, target_prior)
-        return Formula(level, self.temperature, to_target)
+        return self.offset + (to_data + self.member_offsets) / self.temperature
+
+    @cached_property
+    def _to_effective_prior(self) -> NDArray[np.float64]:
+        return -prior_shift(self.effective_prior, self.class_prior)
 
 
 @dataclass(frozen=True)
