@@ -41,7 +41,7 @@ LAYERS = [
     {"neighbors", "_predict", "report"},
     {"_calibration"},
     {"_fit", "export"},
-    {"retention"},
+    {"retention", "_fitted_attributes"},
     {"classifier", "plots"},
     {"comparison"},
 ]
