@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from imbalnet._checks import checked_weights
-from imbalnet._tables.labels import as_codes, as_labels, sorted_classes
+from imbalnet.metrics._rows import pairs_of_labels
 from imbalnet.plots._base import (
     Display,
     add_legend,
@@ -186,15 +185,8 @@ class ClassCountsDisplay(Display):
         ValueError
             If the arrays do not fit together, or if a label is not in `classes`.
         """
-        labels, called = as_labels(y_true, "y_true"), as_labels(y_pred, "y_pred")
-        check_consistent_length(labels, called)
-        weight = checked_weights(sample_weight, len(labels))
-        both = np.concatenate([labels, called])
-        known = sorted_classes(both if classes is None else column_or_1d(classes))
-        true, predicted = (
-            as_codes(of_rows, known, name)
-            for of_rows, name in ((labels, "y_true"), (called, "y_pred"))
-        )
+        true, predicted, known = pairs_of_labels(y_true, y_pred, classes)
+        weight = checked_weights(sample_weight, len(true))
         display = cls._of_codes(true, predicted, known, weight)
         return display.plot(ax=ax, **plot_options)
 

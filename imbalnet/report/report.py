@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imbalnet._text import html_list, html_table, text_table
+from imbalnet.metrics._fitted import labels_and_response
+from imbalnet.metrics._rows import checked_budget, checked_level
 from imbalnet.report.cautions import cautions
 from imbalnet.report.decide import DecisionRow, decide, decision_row
 from imbalnet.report.figures import (
@@ -114,10 +116,17 @@ class ImbalanceReport:
         -------
         ImbalanceReport
             The report, with a decision "predict", which is the estimator's own.
+
+        Raises
+        ------
+        NotFittedError
+            If `estimator` is not fitted.
+        ValueError
+            If it has no ``predict_proba``, or as :meth:`from_predictions`.
         """
-        probabilities = estimator.predict_proba(X)
+        labels, probabilities = labels_and_response(estimator, X, y)
         rows = ScoredRows.read(
-            y,
+            labels,
             probabilities,
             estimator.classes_,
             sample_weight,
@@ -192,6 +201,8 @@ class ImbalanceReport:
         ImbalanceReport
             The report.
         """
+        level = checked_level(level)
+        alerts = None if alerts is None else checked_budget("alerts", alerts)
         calibration = CalibrationOfRows.of(rows)
         figures = figure_rows(rows, level, calibration)
         decided = decide(rows, alerts)
@@ -355,6 +366,11 @@ def imbalance_report(
         "alerts": alerts,
         "level": level,
     }
+    if y is None and hasattr(estimator, "predict"):
+        raise ValueError(
+            "y must be passed with a classifier and rows: imbalance_report(estimator, "
+            "X, y)."
+        )
     if y is None:
         return ImbalanceReport.from_predictions(estimator, X, **options)
     return ImbalanceReport.from_estimator(estimator, X, y, **options)

@@ -1,0 +1,59 @@
+"""Whether something is a fitted classifier, and what it says about rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from imbalnet._tables.labels import check_lengths
+from imbalnet.metrics._rows import labels_of_rows
+
+
+def check_classifier(
+    estimator: Any, methods: str | tuple[str, ...] = "predict_proba"
+) -> None:
+    """Raise unless an estimator is fitted and has classes and one of some methods.
+
+    Raises
+    ------
+    NotFittedError
+        If it is not fitted.
+    ValueError
+        If it is none, or lacks something else.
+    """
+    name, names = type(estimator).__name__, [methods]
+    if not isinstance(methods, str):
+        names = [*methods]
+    if isinstance(estimator, type):
+        raise ValueError(
+            f"estimator is the class {estimator.__name__}: give a fitted instance, "
+            f"{estimator.__name__}().fit(X, y)."
+        )
+    if not any(hasattr(estimator, method) for method in ("fit", "predict", *names)):
+        raise ValueError(
+            f"estimator is of type {name}, but must be a fitted classifier; labels and "
+            "probabilities are arguments of from_predictions."
+        )
+    if not hasattr(estimator, "classes_"):
+        check_is_fitted(estimator)
+        raise ValueError(
+            f"estimator={name} is no classifier: fitted, it has no classes_."
+        )
+    if not any(hasattr(estimator, method) for method in names):
+        raise ValueError(
+            f"{name} has no {' or '.join(names)}; wrap it in "
+            "sklearn.calibration.CalibratedClassifierCV."
+        )
+
+
+def labels_and_response(
+    estimator: Any, X: Any, y: ArrayLike, method: str = "predict_proba"
+) -> tuple[NDArray, NDArray]:
+    """Return the labels of rows, and what a fitted classifier says about them."""
+    check_classifier(estimator, method)
+    labels = labels_of_rows(y, "y")
+    response = getattr(estimator, method)(X)
+    check_lengths(response, labels)
+    return labels, response
