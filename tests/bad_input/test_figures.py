@@ -250,7 +250,7 @@ KINDS = {
     ],
     "classes": [
         ("a number", 3, "1d"),
-        ("empty", [], r"\(60, 2\)|at least"),
+        ("empty", [], "empty.*all labels"),
         ("one", [0], r"0"),
         ("three", [0, 1, 2], r"3"),
         ("without a label", [0, 7], r"y_true has labels.*\[1\].*0, 7"),
@@ -264,6 +264,7 @@ KINDS |= {
     "periods": GROUPS,
     "groups": GROUPS,
     "labels": KINDS["classes"],
+    "all_labels": [case for case in KINDS["classes"] if case[0] != "three"],
     "two_classes": [
         ("one class", np.zeros(N, int), "two classes.*1"),
         ("three classes", CODES3, "two classes.*3"),
@@ -277,7 +278,7 @@ KINDS |= {
     "n_classes": [case for case in KINDS["count"] if case[0] != "None"],
 }
 # where the name of the argument is not that of the kind
-ARGUMENT = {"two_classes": "y_true", "any_score": "y_score"}
+ARGUMENT = {"all_labels": "labels", "two_classes": "y_true", "any_score": "y_score"}
 
 TWO = ("y_true", "y_score", "two_classes", "pos_label", "sample_weight")
 PROBABLE = ("y_true", "probabilities", "sample_weight")
@@ -295,7 +296,7 @@ SUBJECTS = [
     Subject(lift_at_k, {**OF_SCORES, "k": 5}, AT_K),
     Subject(recall_at_precision, {**OF_SCORES, "precision": 0.5}, (*TWO, "precision")),
     Subject(recall_at_fpr, {**OF_SCORES, "fpr": 0.5}, (*TWO, "fpr")),
-    Subject(mean_cost, {"y_true": Y, "y_pred": CALLED, "cost_matrix": COSTS}, ("y_true", "y_pred", "sample_weight", "cost_matrix", "labels")),
+    Subject(mean_cost, {"y_true": Y, "y_pred": CALLED, "cost_matrix": COSTS}, ("y_true", "y_pred", "sample_weight", "cost_matrix", "all_labels")),
     Subject(brier_skill_score, OF_PROBABILITIES, (*PROBABLE, "labels")),
     Subject(calibration_error, OF_PROBABILITIES, (*PROBABLE, "two_classes", "pos_label", "n_bins")),
     Subject(calibration_noise, {"probabilities": P}, ("level", "n_bins", "n_draws", "random_state", "sample_weight")),
