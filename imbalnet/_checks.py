@@ -51,6 +51,14 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def check_axes(ax: Any, name: str = "ax") -> None:
+    """Raise unless something is an Axes of matplotlib, which is not imported here."""
+    if all(hasattr(ax, part) for part in ("figure", "errorbar", "get_xlim")):
+        return
+    cure = "one of them" if np.ndim(ax) else "such as matplotlib.pyplot.subplots()[1]"
+    raise ValueError(f"{name}={ax!r} must be one matplotlib Axes; give {cure}.")
+
+
 def and_more(texts: Sequence[str], most: int) -> str:
     """List the first texts, and how many more there are."""
     more = len(texts) - most

@@ -301,7 +301,7 @@ def as_criterion(criterion: Any, name: str = "threshold") -> Criterion | None:
                 "labels."
             )
         return CRITERIA[criterion]
-    if isinstance(criterion, _OF_COUNTS) or criterion in _FUNCTIONS:
+    if isinstance(criterion, _OF_COUNTS) or any(criterion is of for of in _FUNCTIONS):
         of_counts: Criterion = criterion
         return of_counts
     if callable(criterion) and not isinstance(criterion, type):

@@ -11,6 +11,27 @@ from imbalnet._tables.labels import check_lengths
 from imbalnet.metrics._rows import labels_of_rows
 
 
+def check_fitted(estimator: Any) -> None:
+    """Raise unless something is a fitted estimator.
+
+    Raises
+    ------
+    NotFittedError
+        If it is not fitted.
+    ValueError
+        If it is none.
+    """
+    name = type(estimator).__name__
+    if isinstance(estimator, type):
+        raise ValueError(
+            f"estimator is the class {estimator.__name__}: give a fitted instance, "
+            f"{estimator.__name__}().fit(X, y)."
+        )
+    if not hasattr(estimator, "fit"):
+        raise ValueError(f"estimator is of type {name}, but must be fitted, as by fit.")
+    check_is_fitted(estimator)
+
+
 def check_classifier(
     estimator: Any, methods: str | tuple[str, ...] = "predict_proba"
 ) -> None:
@@ -23,24 +44,11 @@ def check_classifier(
     ValueError
         If it is none, or lacks something else.
     """
-    name, names = type(estimator).__name__, [methods]
-    if not isinstance(methods, str):
-        names = [*methods]
-    if isinstance(estimator, type):
-        raise ValueError(
-            f"estimator is the class {estimator.__name__}: give a fitted instance, "
-            f"{estimator.__name__}().fit(X, y)."
-        )
-    if not any(hasattr(estimator, method) for method in ("fit", "predict", *names)):
-        raise ValueError(
-            f"estimator is of type {name}, but must be a fitted classifier; labels and "
-            "probabilities are arguments of from_predictions."
-        )
-    if not hasattr(estimator, "classes_"):
-        check_is_fitted(estimator)
-        raise ValueError(
-            f"estimator={name} is no classifier: fitted, it has no classes_."
-        )
+    name = type(estimator).__name__
+    names = [methods] if isinstance(methods, str) else [*methods]
+    if isinstance(estimator, type) or not hasattr(estimator, "classes_"):
+        check_fitted(estimator)
+        raise ValueError(f"estimator={name} is no classifier: it has no classes_.")
     if not any(hasattr(estimator, method) for method in names):
         raise ValueError(
             f"{name} has no {' or '.join(names)}; wrap it in "

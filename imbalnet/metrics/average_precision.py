@@ -70,8 +70,8 @@ def _checked_codes(codes: Any, n_rows: int, n_classes: int) -> NDArray[np.intege
     is_code = checked.dtype.kind in "biu" and 0 <= checked.min() <= checked.max()
     if not is_code or checked.max() >= n_classes:
         raise ValueError(
-            f"codes must hold integers from 0 to {n_classes - 1}, one for each column of "
-            f"scores, but hold {np.unique(checked)[:6].tolist()}."
+            f"codes must be columns of scores, from 0 to {n_classes - 1}, but hold "
+            f"{np.unique(checked)[:6].tolist()}."
         )
     return checked
 

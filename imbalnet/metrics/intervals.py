@@ -88,7 +88,7 @@ def bootstrap_weights(
     3 2
     3 2
     """
-    n_resamples = checked_integer("n_resamples", n_resamples)
+    n_resamples = checked_integer("n_resamples", n_resamples, 0)
     rng = checked_generator(random_state)
     of_strata = codes_of_groups("strata", strata)
     if groups is None:

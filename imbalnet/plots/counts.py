@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
 
-from imbalnet._checks import checked_weights
+from imbalnet._checks import checked_integer, checked_weights
+from imbalnet.metrics._fitted import labels_and_response
 from imbalnet.metrics._rows import pairs_of_labels
 from imbalnet.plots._base import (
     Display,
     add_legend,
+    check_columns,
+    drawing,
     label_text,
     last_step,
     out_of_fold_rows,
@@ -104,11 +106,10 @@ class ClassCountsDisplay(Display):
         ClassCountsDisplay
             After ``plot``.
         """
-        check_is_fitted(estimator)
+        labels, predicted = labels_and_response(estimator, X, y, "predict")
         options = {"classes": estimator.classes_, **options}
-        predicted = estimator.predict(X)
         return cls.from_predictions(
-            y, predicted, sample_weight=sample_weight, **options
+            labels, predicted, sample_weight=sample_weight, **options
         )
 
     @classmethod
@@ -136,7 +137,6 @@ class ClassCountsDisplay(Display):
         ValueError
             If `estimator` has no out-of-fold predictions.
         """
-        check_is_fitted(estimator)
         labels, probabilities, weight = out_of_fold_rows(estimator)
         classes, threshold = last_step(estimator).classes_, threshold_of(estimator)
         codes = probabilities.argmax(axis=1)
@@ -207,6 +207,7 @@ class ClassCountsDisplay(Display):
         of_rows, called, hits = (count[by_support] for count in counts)
         return cls(classes[by_support], of_rows, called, hits)
 
+    @drawing
     def plot(self, ax: Any = None, *, n_classes: int | None = 20) -> ClassCountsDisplay:
         """Draw the counts as bars.
 
@@ -222,8 +223,12 @@ class ClassCountsDisplay(Display):
         ClassCountsDisplay
             The display itself.
         """
+        if n_classes is not None:
+            n_classes = -checked_integer("n_classes", n_classes)
+        columns = {"true": self.true, "predicted": self.predicted, "right": self.right}
+        check_columns(classes=self.classes, **columns)
         ax = self._start(ax)
-        shown = slice(None) if n_classes is None else slice(-n_classes, None)
+        shown = slice(n_classes, None)
         classes = self.classes[shown]
         place, counts = np.arange(len(classes)), self.true[shown]
         parts = [

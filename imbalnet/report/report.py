@@ -238,7 +238,7 @@ class ImbalanceReport:
             "decisions": DecisionRow,
             "by_class": ClassRow,
         }
-        if part not in kinds:
+        if not isinstance(part, str) or part not in kinds:
             raise ValueError(f"part={part!r} must be one of {[*kinds]}.")
         names = kinds[part]._fields
         return pd.DataFrame(getattr(self, part), columns=names).set_index(names[0])

@@ -20,7 +20,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import average_precision_score, f1_score
+from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -38,7 +38,6 @@ from imbalnet.decisions import (
 )
 from imbalnet.metrics import (
     SCORERS,
-    ClassifierScorer,
     average_precision_lift,
     bootstrap_interval,
     bootstrap_weights,
@@ -296,23 +295,63 @@ SUBJECTS = [
     Subject(lift_at_k, {**OF_SCORES, "k": 5}, AT_K),
     Subject(recall_at_precision, {**OF_SCORES, "precision": 0.5}, (*TWO, "precision")),
     Subject(recall_at_fpr, {**OF_SCORES, "fpr": 0.5}, (*TWO, "fpr")),
-    Subject(mean_cost, {"y_true": Y, "y_pred": CALLED, "cost_matrix": COSTS}, ("y_true", "y_pred", "sample_weight", "cost_matrix", "all_labels")),
+    Subject(
+        mean_cost,
+        {"y_true": Y, "y_pred": CALLED, "cost_matrix": COSTS},
+        ("y_true", "y_pred", "sample_weight", "cost_matrix", "all_labels"),
+    ),
     Subject(brier_skill_score, OF_PROBABILITIES, (*PROBABLE, "labels")),
-    Subject(calibration_error, OF_PROBABILITIES, (*PROBABLE, "two_classes", "pos_label", "n_bins")),
-    Subject(calibration_noise, {"probabilities": P}, ("level", "n_bins", "n_draws", "random_state", "sample_weight")),
+    Subject(
+        calibration_error,
+        OF_PROBABILITIES,
+        (*PROBABLE, "two_classes", "pos_label", "n_bins"),
+    ),
+    Subject(
+        calibration_noise,
+        {"probabilities": P},
+        ("level", "n_bins", "n_draws", "random_state", "sample_weight"),
+    ),
     Subject(bootstrap_interval, {**OF_SCORES, **INTERVAL}, (*OF_INTERVAL, "any_score")),
-    Subject(paired_interval, {**OF_SCORES, **INTERVAL, "other_score": P}, (*OF_INTERVAL, "other_score")),
+    Subject(
+        paired_interval,
+        {**OF_SCORES, **INTERVAL, "other_score": P},
+        (*OF_INTERVAL, "other_score"),
+    ),
     Subject(bootstrap_weights, {"strata": Y}, ("strata", "groups", "random_state")),
-    Subject(choose_threshold, OF_PROBABILITIES, (*PROBABLE, "two_classes", "pos_label")),
-    Subject(conformal_thresholds, OF_PROBABILITIES, ("y_true", "probabilities", "classes")),
-    Subject(ImbalanceReport.from_predictions, OF_PROBABILITIES, (*PROBABLE, "classes", "cost_matrix", "alerts", "level")),
+    Subject(
+        choose_threshold, OF_PROBABILITIES, (*PROBABLE, "two_classes", "pos_label")
+    ),
+    Subject(
+        conformal_thresholds, OF_PROBABILITIES, ("y_true", "probabilities", "classes")
+    ),
+    Subject(
+        ImbalanceReport.from_predictions,
+        OF_PROBABILITIES,
+        (*PROBABLE, "classes", "cost_matrix", "alerts", "level"),
+    ),
     Subject(ScoredRows.read, OF_PROBABILITIES, (*PROBABLE, "classes", "cost_matrix")),
-    Subject(PrecisionRecallDisplay.from_predictions, OF_PROBABILITIES, (*DRAWN, "threshold", "groups", "random_state", "n_classes")),
-    Subject(ReliabilityDisplay.from_predictions, OF_PROBABILITIES, (*DRAWN, "n_bins", "n_classes")),
-    Subject(ScoreDistributionDisplay.from_predictions, OF_PROBABILITIES, (*DRAWN, "threshold", "n_bins", "n_classes")),
+    Subject(
+        PrecisionRecallDisplay.from_predictions,
+        OF_PROBABILITIES,
+        (*DRAWN, "threshold", "groups", "random_state", "n_classes"),
+    ),
+    Subject(
+        ReliabilityDisplay.from_predictions,
+        OF_PROBABILITIES,
+        (*DRAWN, "n_bins", "n_classes"),
+    ),
+    Subject(
+        ScoreDistributionDisplay.from_predictions,
+        OF_PROBABILITIES,
+        (*DRAWN, "threshold", "n_bins", "n_classes"),
+    ),
     Subject(ThresholdDisplay.from_predictions, OF_PROBABILITIES, (*DRAWN, "threshold")),
     Subject(ReportDisplay.from_predictions, OF_PROBABILITIES, (*DRAWN, "threshold")),
-    Subject(ClassCountsDisplay.from_predictions, {"y_true": Y, "y_pred": CALLED}, ("y_true", "y_pred", "sample_weight", "n_classes")),
+    Subject(
+        ClassCountsDisplay.from_predictions,
+        {"y_true": Y, "y_pred": CALLED},
+        ("y_true", "y_pred", "sample_weight", "n_classes"),
+    ),
 ]
 
 
@@ -335,39 +374,564 @@ def cases_of(subject):
 
 
 OF_ROWS = [case for subject in SUBJECTS for case in cases_of(subject)]
-CASES = OF_ROWS
+
+# -- figures and criteria, argument by argument --------------------------------------
 
 
-def classify(case):
+def call_of(function, good, argument, values, match, error=ValueError, named=None):
+    """Cases of one argument and several values."""
+    name = function.__qualname__
+    return [
+        Case(
+            f"{name}: {argument}={short(value)}",
+            partial(function, **{**good, argument: value}),
+            argument if named is None else named,
+            match,
+            error,
+        )
+        for value in values
+    ]
+
+
+def raises(*_, **__):
+    raise AssertionError("bad input must be found before it is called")
+
+
+AVERAGED = {"codes": CODES3, "scores": P3}
+COUNTED = {"scores": P, "positive": Y * 1.0, "negative": 1.0 - Y}
+AT_INTERVAL = {**OF_SCORES, "figure": average_precision_score, "random_state": 0}
+OF_FIGURES = [
+    *call_of(macro_average_precision, AVERAGED, "codes", [None, 3, []], "(None|1d|no)"),
+    *call_of(macro_average_precision, AVERAGED, "codes", [Y[:-1]], "60 rows.*59"),
+    *call_of(
+        macro_average_precision,
+        AVERAGED,
+        "codes",
+        [changed(CODES3, 0, 3), -CODES3, CODES3.astype(str)],
+        "from 0 to 2",
+    ),
+    *call_of(macro_average_precision, AVERAGED, "scores", [None, WORDS], "numbers"),
+    *call_of(
+        macro_average_precision, AVERAGED, "scores", [P, P[:, None]], "predict_proba"
+    ),
+    *call_of(
+        macro_average_precision,
+        AVERAGED,
+        "scores",
+        [changed(P3, 3, NAN), changed(P3, 3, INF)],
+        "finite.*row 3",
+    ),
+    *call_of(
+        macro_average_precision, AVERAGED, "sample_weight", [-WEIGHT], "at least 0"
+    ),
+    *call_of(
+        bootstrap_interval,
+        AT_INTERVAL,
+        "figure",
+        ["average_precision", None, 3, dict],
+        "function of labels",
+    ),
+    *call_of(
+        bootstrap_interval,
+        AT_INTERVAL,
+        "figure",
+        [lambda y, s: NAN, lambda y, s: s, lambda y, s: "0.5", lambda y, s: None],
+        "finite number",
+    ),
+    *call_of(bootstrap_interval, AT_INTERVAL, "scale", ["log", None, 3, []], "logit"),
+    *call_of(
+        bootstrap_interval,
+        AT_INTERVAL,
+        "n_resamples",
+        [0, 1, -1, 2.5, NAN, "9", True, None],
+        "whole number of at least 2",
+    ),
+    *call_of(bootstrap_interval, AT_INTERVAL, "groups", [np.zeros(N)], "one group"),
+    *call_of(bootstrap_interval, AT_INTERVAL, "n_boot", [9], "unexpected", TypeError),
+    *call_of(
+        bootstrap_interval,
+        AT_INTERVAL,
+        "y_score",
+        [changed(P, 3, NAN)],
+        "finite.*row 3",
+    ),
+    *call_of(
+        bootstrap_weights,
+        {"strata": Y},
+        "n_resamples",
+        [-1, 2.5, NAN, "9", True, None],
+        "whole number",
+    ),
+    *call_of(mean_cost, {"y_true": Y, "y_pred": Y}, "y_pred", [WORDS], "one kind"),
+    *call_of(
+        conformal_thresholds,
+        OF_PROBABILITIES,
+        "alpha",
+        [0, 1, 90, NAN, None, True, "a"],
+        "below 1",
+    ),
+    *call_of(
+        calibration_error, OF_PROBABILITIES, "probabilities", [P3], r"\(n_rows, 2\)"
+    ),
+    *call_of(threshold_counts, COUNTED, "scores", [None, WORDS, [[0.5]]], ""),
+    *call_of(
+        threshold_counts, COUNTED, "scores", [changed(P, 3, NAN)], "finite.*row 3"
+    ),
+    *call_of(threshold_counts, COUNTED, "positive", [Y[:-1], 1.0], "each row"),
+    *call_of(
+        threshold_counts, COUNTED, "negative", [P * INF, Y.astype(str)], "numbers"
+    ),
+    *call_of(
+        choose_threshold,
+        OF_PROBABILITIES,
+        "criterion",
+        ["f3", "F1", None, 0.5, True, [0.5], {}, P, FBeta, np.array("f1")],
+        "f1",
+    ),
+    *call_of(
+        choose_threshold,
+        OF_PROBABILITIES,
+        "criterion",
+        [lambda y, p: NAN, lambda y, p: "a", lambda y, p: None, lambda y, p: y],
+        "finite number",
+        named="criterion",
+    ),
+    *call_of(
+        choose_threshold,
+        OF_PROBABILITIES,
+        "criterion",
+        [LeastCost(1.0, np.ones(N - 1))],
+        "59 rows.*60",
+        named="false_negative",
+    ),
+    *call_of(
+        choose_threshold, OF_PROBABILITIES, "probabilities", [P3], r"\(n_rows, 2\)"
+    ),
+]
+
+BAD_NUMBERS = [NAN, INF, "0.5", None, True, [0.5, 0.5], 1j]
+OF_CRITERIA = [
+    *call_of(FBeta, {}, "beta", [0, -1, *BAD_NUMBERS], "more than 0"),
+    *call_of(PrecisionAtLeast, {}, "precision", [-0.1, 90, *BAD_NUMBERS], "0 and 1"),
+    *call_of(RecallAtLeast, {}, "recall", [-0.1, 90, *BAD_NUMBERS], "0 and 1"),
+    *call_of(AlertShare, {}, "share", [-0.1, 20, *BAD_NUMBERS], "0 and 1"),
+    *call_of(
+        LeastCost,
+        {"false_positive": 1.0, "false_negative": 1.0},
+        "false_negative",
+        [NAN, INF, "5", None, True, 1j, ["5", "6"], [1.0, NAN], WORDS, {}],
+        "finite cost",
+    ),
+    *call_of(
+        LeastCost,
+        {"false_positive": 1, "false_negative": 1},
+        "true_positive",
+        [BOTH],
+        "one for each row",
+    ),
+]
+
+SCORER = SCORERS["average_precision"]
+OF_SCORERS = [
+    *call_of(get_scorer, {}, "name", ["ap", None, 3, [], {}, ""], "average_precision"),
+    *(
+        Case(
+            f"get_scorer({name!r}, {param}={short(value)})",
+            partial(get_scorer, name, **{param: value}),
+            param,
+            match,
+        )
+        for name, param, values, match in [
+            ("precision_at_k", "n", [3], "'k'"),
+            ("precision_at_k", "y_true", [Y], "'k'"),
+            (
+                "precision_at_k",
+                "k",
+                [0, -1, NAN, "3", True, None, 2.5],
+                "(number|rows)",
+            ),
+            (
+                "recall_at_precision",
+                "precision",
+                [90, -0.1, NAN, "a"],
+                "between 0 and 1",
+            ),
+            ("recall_at_fpr", "fpr", [90, -0.1, NAN, None], "between 0 and 1"),
+            ("neg_calibration_error", "n_bins", [0, 2.5, True], "whole number"),
+            ("average_precision", "average", ["micro", None, 3], "macro"),
+        ]
+        for value in values
+    ),
+]
+FITTED = LogisticRegression().fit(X, Y)
+NARROW = LogisticRegression().fit(X[:, :2], Y)
+WITHOUT = LinearSVC().fit(X, Y)
+REGRESSOR = LinearRegression().fit(X, Y)
+
+
+class NoProbabilities(BaseEstimator):
+    """A classifier that gives scores for probabilities."""
+
+    classes_ = np.array([0, 1])
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return CALLED
+
+    def predict_proba(self, X):
+        return np.column_stack([-SCORES, SCORES])
+
+
+PIPELINE = make_pipeline(StandardScaler(), LogisticRegression())
+NOT_FITTED = [LogisticRegression(), PIPELINE, BalancedNeuralClassifier()]
+NOT_USABLE = [
+    ("a class", LogisticRegression, "give a fitted instance", ValueError),
+    ("a regressor", REGRESSOR, "no classifier", ValueError),
+    ("an array", P, "fit", ValueError),
+    ("None", None, "fit", ValueError),
+    ("a word", "clf", "fit", ValueError),
+    *((short(new)[:30], new, "not fitted", NotFittedError) for new in NOT_FITTED),
+]
+FROM_ESTIMATOR = {
+    "imbalance_report": imbalance_report,
+    **{
+        display.__name__: display.from_estimator
+        for display in (
+            *(PrecisionRecallDisplay, ReliabilityDisplay, ScoreDistributionDisplay),
+            *(ThresholdDisplay, ReportDisplay, ClassCountsDisplay),
+            ColumnImportanceDisplay,
+        )
+    },
+}
+OF_ROWS_OF_ESTIMATORS = [
+    ("y, None", {"y": None}, "y", "None|y must be passed"),
+    ("y, shorter", {"y": Y[:-1]}, "y", "(60.*59|59.*60)"),
+    ("y, empty", {"y": Y[:0]}, "y", "(no rows|0 labels)"),
+    ("y, unknown labels", {"y": Y + 1}, "y", "[2]"),
+    ("y, words", {"y": WORDS}, "y", "fine"),
+    ("y, continuous", {"y": P}, "y", "Unknown label type"),
+    ("X, None", {"X": None}, "", "(array|None)"),
+    ("X, one axis", {"X": P}, "", "2D"),
+    ("X, empty", {"X": X[:0]}, "", "0 sample"),
+    ("X, shorter", {"X": X[:-1]}, "", "(60.*59|59.*60)"),
+    ("X, NaN", {"X": X * NAN}, "X", "NaN"),
+    ("other columns", {"estimator": NARROW}, "X", "3 features.*2"),
+    ("weights, shorter", {"sample_weight": WEIGHT[:-1]}, "sample_weight", r"\(60,\)"),
+    ("weights, negative", {"sample_weight": -WEIGHT}, "sample_weight", "at least 0"),
+]
+
+
+def from_estimator(name, **changes):
+    given = {"estimator": FITTED, "X": X, "y": Y, **changes}
+    first = given.pop("estimator")
+    return FROM_ESTIMATOR[name](first, **given)
+
+
+def scored(**changes):
+    given = {"estimator": FITTED, "X": X, "y": Y, **changes}
+    return SCORER(given.pop("estimator"), given.pop("X"), given.pop("y"), **given)
+
+
+OF_ESTIMATORS = [
+    *(
+        Case(
+            f"{name}: {id}", partial(from_estimator, name, estimator=bad), "", match, e
+        )
+        for name in FROM_ESTIMATOR
+        for id, bad, match, e in NOT_USABLE
+        if not (name == "imbalance_report" and id in ("an array",))
+    ),
+    *(
+        Case(f"{name}: {id}", partial(from_estimator, name, **changes), named, match)
+        for name in FROM_ESTIMATOR
+        for id, changes, named, match in OF_ROWS_OF_ESTIMATORS
+        if not (
+            name == "ColumnImportanceDisplay"
+            and id in ("y, words", "y, unknown labels")
+        )
+    ),
+    *(
+        Case(f"{name}: {id}", partial(from_estimator, name, estimator=bad), "", match)
+        for name in FROM_ESTIMATOR
+        if name not in ("ClassCountsDisplay", "ColumnImportanceDisplay")
+        for id, bad, match in [
+            ("no predict_proba", WITHOUT, "predict_proba.*CalibratedClassifierCV"),
+            ("no probabilities", NoProbabilities(), "probabilities.*between 0 and 1"),
+        ]
+    ),
+    *(
+        Case(f"scorer: {id}", partial(scored, estimator=bad), "", match, error)
+        for id, bad, match, error in NOT_USABLE
+    ),
+    *(
+        Case(f"scorer: {id}", partial(scored, **changes), named, match)
+        for id, changes, named, match in OF_ROWS_OF_ESTIMATORS
+        if id not in ("y, words", "y, unknown labels")
+    ),
+    Case(
+        "scorer of probabilities: none",
+        partial(SCORERS["neg_log_loss"], WITHOUT, X, Y),
+        "predict_proba",
+        "Calibrated",
+    ),
+    Case(
+        "imbalance_report: no y",
+        partial(imbalance_report, FITTED, X),
+        "y",
+        "classifier",
+    ),
+    Case(
+        "imbalance_report: arrays and y",
+        partial(imbalance_report, Y, P, Y),
+        "estimator",
+        "fit",
+    ),
+    *(
+        Case(
+            f"imbalance_report: {name}={short(value)}",
+            partial(from_estimator, "imbalance_report", **{name: value}),
+            name,
+            match,
+        )
+        for name, value, match in [
+            ("alerts", 0, "number"),
+            ("alerts", 2.5, "whole number"),
+            ("level", 95, "0.95"),
+            ("cost_matrix", [1, 2], r"\(2, 2\)"),
+        ]
+    ),
+    *call_of(ScoredRows.read, OF_PROBABILITIES, "called", [Y[:-1]], "60 rows.*59"),
+    *call_of(ScoredRows.read, OF_PROBABILITIES, "called", [Y + 1], r"\[2\].*0, 1"),
+    *call_of(ScoredRows.read, OF_PROBABILITIES, "called", [3, WORDS], "(1d|fine)"),
+    *call_of(
+        imbalance_report(Y, P).to_frame, {}, "part", ["all", None, 3, []], "figures"
+    ),
+    *(
+        Case(
+            f"importance: {name}={short(value)}",
+            partial(from_estimator, "ColumnImportanceDisplay", **{name: value}),
+            name,
+            match,
+        )
+        for name, values, match in [
+            ("scoring", ["ap", ""], "average_precision"),
+            ("scoring", [None, 3, [], LogisticRegression], "average_precision"),
+            ("n_repeats", [0, -1, 2.5, True, "3", None], "whole number"),
+            ("random_state", ["a", -1], "RandomState"),
+            ("n_columns", [0, -1, 2.5, True, "3"], "whole number"),
+            ("ax", [3], "Axes"),
+        ]
+        for value in values
+    ),
+    *(
+        Case(
+            f"HistoryDisplay: {id}",
+            partial(HistoryDisplay.from_estimator, bad),
+            "",
+            match,
+            error,
+        )
+        for id, bad, match, error in NOT_USABLE
+        if id != "a regressor"
+    ),
+    Case(
+        "HistoryDisplay: no history",
+        partial(HistoryDisplay.from_estimator, FITTED),
+        "history_",
+        "BalancedNeuralClassifier",
+    ),
+    *(
+        Case(
+            f"{display.__name__}.from_out_of_fold: {id}",
+            partial(display.from_out_of_fold, bad),
+            "",
+            match,
+            error,
+        )
+        for display in (PrecisionRecallDisplay, ClassCountsDisplay)
+        for id, bad, match, error in [
+            *NOT_USABLE,
+            ("no rows held out", FITTED, "cross_val_predict", ValueError),
+        ]
+    ),
+]
+
+# -- pictures ------------------------------------------------------------------------
+
+OF_PREDICTIONS = {
+    display.__name__: partial(display.from_predictions, Y, P)
+    for display in (
+        *(PrecisionRecallDisplay, ReliabilityDisplay, ScoreDistributionDisplay),
+        *(ThresholdDisplay, ReportDisplay),
+    )
+}
+OF_PREDICTIONS["PrecisionRecallDisplay"] = partial(
+    PrecisionRecallDisplay.from_predictions, Y, P, n_resamples=0
+)
+OF_PREDICTIONS["ClassCountsDisplay"] = partial(
+    ClassCountsDisplay.from_predictions, Y, CALLED
+)
+
+
+def drawn(name, **options):
+    return OF_PREDICTIONS[name](**options)
+
+
+def picture(name, argument, values, match, error=ValueError):
+    return [
+        Case(
+            f"{name}: {argument}={short(value)}",
+            partial(drawn, name, **{argument: value}),
+            argument,
+            match,
+            error,
+        )
+        for value in values
+    ]
+
+
+def redrawn(name, *arguments, ax=None, **options):
+    """Draw again, on axes that must stay as they are."""
+    display = OF_PREDICTIONS[name]()
+    plt.close("all")
+    before = dict(vars(display))
     try:
+        display.plot(*arguments, **options)
+    finally:
+        assert vars(display) == before
+
+
+NO_AXES = [3, "ax", plt, np.zeros(2), pd.Series([1.0])]
+OF_PICTURES = [
+    *(
+        case
+        for name in OF_PREDICTIONS
+        if name != "ReportDisplay"
+        for case in picture(name, "ax", NO_AXES, "matplotlib")
+    ),
+    *picture("ReportDisplay", "axes", [3, "axes", [1, 2], [1, 2, 3, 4]], "matplotlib"),
+    *(
+        Case(
+            f"{name}.plot: ax={short(ax)}",
+            partial(redrawn, name, ax),
+            "ax",
+            "matplotlib",
+        )
+        for name in OF_PREDICTIONS
+        for ax in (3, [1, 2])
+    ),
+    *picture(
+        "PrecisionRecallDisplay", "n_resamples", [-1, 1, 2.5, "9", True, None], "whole"
+    ),
+    *picture(
+        "PrecisionRecallDisplay",
+        "iso_f1",
+        ["a", None, 0.5, [0], [2.0], [NAN], ["a"]],
+        "",
+    ),
+    *picture("PrecisionRecallDisplay", "colour", ["red"], "matplotlib"),
+    *picture("PrecisionRecallDisplay", "color", ["nocolour"], "matplotlib"),
+    *picture("PrecisionRecallDisplay", "linewidth", ["a"], "matplotlib"),
+    *picture("ReliabilityDisplay", "colour", ["red"], "matplotlib"),
+    *picture("ReliabilityDisplay", "color", ["nocolour"], "matplotlib"),
+    *picture("ReliabilityDisplay", "scale", ["logit", None, 3, []], "linear"),
+    *picture("ReliabilityDisplay", "strategy", ["quantile", None, 3, []], "positives"),
+    *picture("ThresholdDisplay", "colour", ["red"], "matplotlib"),
+    *picture("ThresholdDisplay", "color", ["nocolour"], "matplotlib"),
+    *picture(
+        "ThresholdDisplay", "criteria", ["f3", ["f1", "f3"], {"a": "f3"}], "f3.*f1"
+    ),
+    *picture(
+        "ThresholdDisplay",
+        "criteria",
+        [[], {}, None, 3, [3], [None], FBeta, [[]], P],
+        "f1",
+    ),
+    *picture("ScoreDistributionDisplay", "colour", ["red"], "unexpected", TypeError),
+    *picture("ClassCountsDisplay", "colour", ["red"], "unexpected", TypeError),
+    *picture("ReportDisplay", "ax", [None], "unexpected", TypeError),
+    Case(
+        "three classes, a threshold",
+        partial(PrecisionRecallDisplay.from_predictions, CODES3, P3, threshold=0.5),
+        "threshold",
+        "two classes",
+    ),
+    Case(
+        "three classes of ThresholdDisplay",
+        partial(ThresholdDisplay.from_predictions, CODES3, P3),
+        "pos_label",
+        "two classes",
+    ),
+    Case(
+        "no row of the class",
+        partial(PrecisionRecallDisplay.from_predictions, Y * 0, P, classes=[0, 1]),
+        "class 1",
+        "both classes",
+    ),
+]
+
+
+CURVES = PrecisionRecallDisplay.from_predictions(Y, P, n_resamples=0).curves
+BARS = {"classes": ["a", "b"], "true": [2, 1], "predicted": [2, 1], "right": [1, 1]}
+IMPORTANCES = {"importances": np.ones((2, 3)), "columns": ["a", "b"]}
+LOSSES = {"epochs": [1, 2], "train_loss": [0.7, 0.5]}
+
+
+def constructed(display, good, **changes):
+    display(**{**good, **changes}).plot()
+
+
+OF_CONSTRUCTORS = [
+    Case(
+        f"{display.__name__}({argument}={short(value)})",
+        partial(constructed, display, good, **{argument: value}),
+        argument,
+        match,
+    )
+    for display, good, argument, values, match in [
+        (display, good, argument, [None, [], 3, [3], "ab", CURVES[0]], "from_predict")
+        for display, good, argument in [
+            (PrecisionRecallDisplay, {}, "curves"),
+            (ReliabilityDisplay, {}, "curves"),
+            (ThresholdDisplay, {"shares": (P, P)}, "curves"),
+            (ScoreDistributionDisplay, {"edges": P}, "distributions"),
+        ]
+    ]
+    + [
+        (ReliabilityDisplay, {}, "curves", [CURVES], "ReliabilityCurve"),
+        (ClassCountsDisplay, BARS, "true", [[1], [], None, 3], "as many values"),
+        (ClassCountsDisplay, BARS, "right", [[1], [[1, 2]]], "as many values"),
+        (HistoryDisplay, LOSSES, "train_loss", [[1], None, 3], "as many values"),
+        (HistoryDisplay, LOSSES, "valid_loss", [[1], []], "as many values"),
+        (ColumnImportanceDisplay, IMPORTANCES, "columns", [["a"], []], r"\(2, 3\)"),
+        (ColumnImportanceDisplay, IMPORTANCES, "importances", [[], [1, 2]], "shape"),
+        (ReportDisplay, {}, "displays", [{}, None, [], {"scores": 3}], "from_predict"),
+    ]
+    for value in values
+]
+plt.close("all")
+
+CASES = [
+    *(OF_ROWS + OF_FIGURES + OF_CRITERIA + OF_SCORERS + OF_ESTIMATORS),
+    *(OF_PICTURES + OF_CONSTRUCTORS),
+]
+
+
+def fails_as_told(case):
+    with pytest.raises(case.error) as caught:
         case.call()
-    except Warning as e:
-        return "warning", repr(e)
-    except case.error as e:
-        if case.named in str(e) and re.search(case.match, str(e), re.DOTALL):
-            return "ok", str(e)
-        return "unnamed", repr(e)
-    except Exception as e:
-        return "other type", repr(e)
-    return "silent", ""
+    message = str(caught.value)
+    assert case.named in message, message
+    assert re.search(case.match, message, re.DOTALL), message
 
 
-if __name__ == "__main__":
-    import collections
-    import sys
-    import time
-    import warnings
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_bad_input_is_named_and_leaves_no_figure(case):
+    fails_as_told(case)
+    assert not plt.get_fignums()
 
-    warnings.simplefilter("error")
-    t = time.perf_counter()
-    counts = collections.Counter()
-    for case in CASES:
-        kind, text = classify(case)
-        counts[kind] += 1
-        if plt.get_fignums():
-            counts["figure left"] += 1
-            plt.close("all")
-            text += " FIGURE"
-        if kind != "ok" or "-v" in sys.argv:
-            print(f"{kind:10} {case.id:70} {text[:230]}")
-    print(counts, len(CASES), time.perf_counter() - t)
+
+def test_cases_are_many_and_distinct():
+    assert len({case.id for case in CASES}) == len(CASES) >= 1500
