@@ -11,8 +11,8 @@ from imbalnet._tables.labels import check_lengths
 from imbalnet.metrics._rows import labels_of_rows
 
 
-def check_fitted(estimator: Any) -> None:
-    """Raise unless something is a fitted estimator.
+def check_fitted(estimator: Any, argument: str = "estimator") -> None:
+    """Raise unless something, an argument of that name, is a fitted estimator.
 
     Raises
     ------
@@ -24,11 +24,13 @@ def check_fitted(estimator: Any) -> None:
     name = type(estimator).__name__
     if isinstance(estimator, type):
         raise ValueError(
-            f"estimator is the class {estimator.__name__}: give a fitted instance, "
-            f"{estimator.__name__}().fit(X, y)."
+            f"{argument} is the class {estimator.__name__}: give a fitted instance, "
+            f"{estimator.__name__}(...).fit(X, y)."
         )
     if not hasattr(estimator, "fit"):
-        raise ValueError(f"estimator is of type {name}, but must be fitted, as by fit.")
+        raise ValueError(
+            f"{argument} is of type {name}, but must be an estimator after fit."
+        )
     check_is_fitted(estimator)
 
 

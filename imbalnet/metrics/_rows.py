@@ -6,6 +6,7 @@ them says the same about the same fault.
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 from typing import Any
 
@@ -198,7 +199,7 @@ def as_codes_and_probabilities(
 
 def is_finite_number(value: Any) -> bool:
     """Return whether a figure is one, which arrays, words and NaN are not."""
-    return isinstance(value, Real) and bool(np.isfinite(value))
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 # -- groups, budgets and seeds -------------------------------------------------------
@@ -218,7 +219,7 @@ def codes_of_groups(
     try:
         return np.unique(column_or_1d(groups), return_inverse=True)[1]
     except TypeError:  # labels of several kinds cannot be sorted
-        return numbers
+        return numbers.astype(np.intp)
 
 
 def checked_budget(name: str, value: Any) -> float:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import brier_score_loss
 
 from imbalnet._checks import checked_integer, checked_weights
 from imbalnet.metrics._rows import (
@@ -69,13 +68,8 @@ def brier_skill_score(
     chance = 1 - np.square(shares).sum()
     if (shares > 0).sum() < 2:
         raise ValueError("y_true holds one class alone, whose prevalence has no error.")
-    error = brier_score_loss(
-        codes,
-        p,
-        labels=np.arange(len(known)),
-        sample_weight=weight,
-        scale_by_half=False,
-    )
+    squares = np.square(p - np.eye(len(known))[codes]).sum(axis=1)
+    error = np.average(squares, weights=weight)
     return float(1 - error / chance)
 
 

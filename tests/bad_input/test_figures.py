@@ -8,6 +8,7 @@ read-only, so that none can be changed. Warnings are errors here.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -285,7 +286,11 @@ OF_SCORES = {"y_true": Y, "y_score": SCORES}
 OF_PROBABILITIES = {"y_true": Y, "probabilities": P}
 DRAWN = (*PROBABLE, "classes", "pos_label")
 AT_K = ("k", "periods")
-INTERVAL = {"figure": average_precision_score, "n_resamples": 20, "random_state": 0}
+INTERVAL = {
+    "figure": partial(precision_at_k, k=5),
+    "n_resamples": 20,
+    "random_state": 0,
+}
 OF_INTERVAL = ("y_true", "sample_weight", "level", "groups", "random_state")
 
 SUBJECTS = [
@@ -383,18 +388,14 @@ def call_of(function, good, argument, values, match, error=ValueError, named=Non
     name = function.__qualname__
     return [
         Case(
-            f"{name}: {argument}={short(value)}",
+            f"{name}: {argument}={short(value)} {i}",
             partial(function, **{**good, argument: value}),
             argument if named is None else named,
             match,
             error,
         )
-        for value in values
+        for i, value in enumerate(values)
     ]
-
-
-def raises(*_, **__):
-    raise AssertionError("bad input must be found before it is called")
 
 
 AVERAGED = {"codes": CODES3, "scores": P3}
@@ -935,3 +936,144 @@ def test_bad_input_is_named_and_leaves_no_figure(case):
 
 def test_cases_are_many_and_distinct():
     assert len({case.id for case in CASES}) == len(CASES) >= 1500
+
+
+# -- good input ----------------------------------------------------------------------
+
+GOOD_LABELS = {
+    "list": Y.tolist(),
+    "bools": Y == 1,
+    "floats": Y.astype(np.float32),
+    "words": WORDS,
+    "objects": OBJECTS,
+    "column": pd.Series(WORDS, index=np.arange(N)[::-1]),
+    "category": pd.Series(WORDS, dtype="category"),
+    "polars": pl.Series(WORDS.tolist()),
+}
+GOOD_SCORES = {
+    "list": P.tolist(),
+    "column": pd.Series(P),
+    "nullable": pd.Series(P, dtype="Float64"),
+    "polars": pl.Series(P),
+    "objects": P.astype(object),
+    "decimals": [Decimal(str(p)) for p in P],
+    "frame of one": pd.DataFrame({"p": P}),
+    "float32": frozen(P.astype(np.float32)),
+}
+OF_TWO = [s for s in SUBJECTS if "y_score" in s.good and s.call is not paired_interval]
+# all pictures read their rows as this one does, which is drawn quickly
+DRAWN_QUICKLY = "ReliabilityDisplay"
+OF_PROBABLE = [
+    s
+    for s in SUBJECTS
+    if {"y_true", "probabilities"} == set(s.good)
+    and (s.name == DRAWN_QUICKLY or "Display" not in s.name)
+]
+NAMES = [s.name for s in OF_TWO + OF_PROBABLE]
+
+
+def numbers_of(found):
+    """What a function gives, without the labels."""
+    if isinstance(found, ImbalanceReport):
+        return found.to_frame().to_numpy()
+    if isinstance(found, ScoredRows):
+        return found.probabilities
+    if isinstance(found, float | tuple | np.ndarray):
+        return np.array(found)
+    return np.array(len(vars(found)))
+
+
+@pytest.mark.parametrize("labels", GOOD_LABELS.values(), ids=GOOD_LABELS)
+@pytest.mark.parametrize("subject", OF_TWO + OF_PROBABLE, ids=NAMES)
+def test_labels_of_any_kind_are_taken(subject, labels):
+    expected = numbers_of(called(subject))
+    found = numbers_of(called(subject, y_true=labels))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scores", GOOD_SCORES.values(), ids=GOOD_SCORES)
+@pytest.mark.parametrize("subject", OF_TWO + OF_PROBABLE, ids=NAMES)
+def test_scores_of_any_kind_are_taken(subject, scores):
+    argument = "y_score" if "y_score" in subject.good else "probabilities"
+    if argument == "probabilities" and np.ndim(scores) == 2:
+        scores = scores.assign(q=1 - P)[["q", "p"]]
+    if subject.call is bootstrap_interval and np.asarray(scores).dtype == object:
+        scores = np.asarray(scores, dtype=float)  # the figure has them as they come
+    expected = numbers_of(called(subject, **{argument: P}))
+    found = numbers_of(called(subject, **{argument: scores}))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("subject", OF_TWO, ids=[s.name for s in OF_TWO])
+def test_constant_and_whole_scores_are_taken(subject):
+    for scores in (np.zeros(N), np.ones(N, int), P.round(1), np.arange(N), P > 0.5):
+        assert np.isfinite(numbers_of(called(subject, y_score=scores))).all()
+
+
+@pytest.mark.parametrize("subject", OF_PROBABLE, ids=[s.name for s in OF_PROBABLE])
+def test_constant_and_sure_probabilities_are_taken(subject):
+    for p in (np.full(N, 0.4), P.round(), P > 0.5, BOTH.astype(np.float16)):
+        called(subject, probabilities=p)
+
+
+def test_weights_and_budgets_of_any_kind_are_taken():
+    expected = precision_at_k(Y, P, 10, sample_weight=CALLED + 1)
+    for k in (10.0, np.int8(10), np.float32(10)):
+        for weight in ((CALLED + 1).tolist(), pd.Series(CALLED + 1.0)):
+            assert precision_at_k(Y, P, k, sample_weight=weight) == expected
+    assert recall_at_k(Y, P, 10 * N) == recall_at_k(Y, P, N) == 1.0
+    periods = pd.Series(["Mon", "Tue"] * 30)
+    days = precision_at_k(Y, P, 5, periods=periods)
+    assert days == precision_at_k(Y, P, 5, periods=np.arange(N) % 2)
+
+
+def test_groups_of_words_are_drawn_as_those_of_numbers():
+    """Whatever holds them."""
+    numbers = np.arange(N) % 7
+    words = np.array(list("abcdefg"))[numbers]
+    options = {"random_state": 0, "n_resamples": 20}
+    expected = bootstrap_interval(f1_score, Y, CALLED, groups=numbers, **options)
+    for groups in (words, words.astype(object), pd.Series(words), words.tolist()):
+        found = bootstrap_interval(f1_score, Y, CALLED, groups=groups, **options)
+        assert found == expected
+
+
+def test_labels_of_probabilities_may_be_in_any_order():
+    turned = brier_skill_score(Y, BOTH[:, ::-1], labels=[1, 0])
+    assert turned == pytest.approx(brier_skill_score(Y, P))
+    found = conformal_thresholds(Y, BOTH[:, ::-1], classes=[1, 0])
+    np.testing.assert_array_equal(found, conformal_thresholds(Y, P)[::-1])
+
+
+def test_many_labels_are_no_regression():
+    """Labels of columns are all different, of which scikit-learn would warn."""
+    y = np.arange(200) % 40
+    p = np.full((200, 40), 1 / 40)
+    assert brier_skill_score(y, p, labels=np.arange(40)) == pytest.approx(0)
+    assert mean_cost(y, y, labels=np.arange(40)) == 0
+
+
+def test_options_of_lines_may_have_short_names():
+    display = PrecisionRecallDisplay.from_predictions(CODES3, P3, n_resamples=0, lw=3)
+    assert {line.get_linewidth() for line in display.line_} == {3}
+
+
+def test_axes_stay_as_they_were_if_drawing_fails(monkeypatch):
+    """What was drawn before the failure is removed again, and its figure closed."""
+    display = ThresholdDisplay.from_predictions(Y, P)
+    plt.close("all")
+    before, (figure, ax) = dict(vars(display)), plt.subplots()
+    children = ax.get_children()
+
+    def fail(*_):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(display, "_add_alerts", fail)
+    before["_add_alerts"] = fail
+    for given in (ax, None):
+        with pytest.raises(RuntimeError, match="no room"):
+            display.plot(given)
+        assert vars(display) == before
+        assert plt.get_fignums() == [figure.number]
+    assert figure.axes == [ax]
+    assert ax.get_children() == children
