@@ -350,11 +350,6 @@ def _check_parameters(models: Any, network: Any, n_jobs: Any) -> None:
             raise ValueError(
                 f"models[{name!r}]={model!r} must be an instance of an estimator."
             )
-        if not hasattr(model, "predict_proba"):
-            raise ValueError(
-                f"models[{name!r}]={model!r} has no predict_proba; wrap it in "
-                "sklearn.calibration.CalibratedClassifierCV."
-            )
 
 
 # -- splits ----------------------------------------------------------------------------
@@ -514,6 +509,11 @@ def _run_split(
             model.fit(X_train, codes[train])
         except Exception as error:
             raise ValueError(f"{name!r} could not be fitted: {error}") from error
+        if not hasattr(model, "predict_proba"):  # some have it after fit only
+            raise ValueError(
+                f"models[{name!r}]={model!r} has no predict_proba; wrap it in "
+                "sklearn.calibration.CalibratedClassifierCV."
+            )
         seconds = {"fit_seconds": np.array(time.perf_counter() - start)}
         try:
             scored = _scored(model, X_test, codes[test], prior)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from imbalnet._tables import ColumnRules, Reading, column_names, table_reader
 from imbalnet._tables.find import CATEGORY, ORDERED, ColumnFinder
-from imbalnet._tables.labels import as_labels, check_lengths
+from imbalnet._tables.labels import as_labels, check_rows
 from imbalnet._tables.notes import note_of_constant
 from imbalnet._tables.readers import TIMES_CURE, Reader
 from imbalnet._text import html_list, html_table, text_table
@@ -225,7 +225,7 @@ def _classes(
     if y is None:
         return None, None
     labels = as_labels(y)
-    check_lengths(np.empty((n_rows, 0)), labels)
+    check_rows("X", n_rows, "y", len(labels))
     values, codes = np.unique(labels, return_inverse=True)
     counts = np.bincount(codes).tolist()
     return dict(zip(values.tolist(), counts, strict=True)), codes

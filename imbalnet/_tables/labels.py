@@ -227,11 +227,16 @@ def check_kinds(name: str, labels: NDArray, other: str, others: NDArray) -> None
 
 def check_lengths(X: Any, y: NDArray, title: str = "X", name: str = "y") -> None:
     """Raise if there is not a label for each row."""
-    n_rows = X.shape[0]
-    if n_rows and len(y) != n_rows:  # an empty table is an error of its own
+    if X.shape[0]:  # an empty table is an error of its own
+        check_rows(title, X.shape[0], name, len(y))
+
+
+def check_rows(name: str, n_rows: int, other: str, n_others: int) -> None:
+    """Raise if two arguments do not have as many rows."""
+    if n_rows != n_others:
         raise ValueError(
-            f"{title} has {n_rows} rows, but {name} has {len(y)} labels; give one for "
-            "each row (found inconsistent numbers of samples)."
+            f"{name} has {n_rows} rows, but {other} has {n_others}; give the same rows "
+            "to both (found inconsistent numbers of samples)."
         )
 
 

@@ -49,12 +49,8 @@ class ColumnRules:
 
     def __post_init__(self) -> None:
         given = self.categorical_features
-        is_word = isinstance(given, str | bytes) and given != "from_dtype"
-        if (
-            is_word
-            or isinstance(given, dict)
-            or (np.ndim(given) == 0 and not (given is None or isinstance(given, str)))
-        ):
+        is_known = given == "from_dtype" if isinstance(given, str) else given is None
+        if not is_known and np.ndim(given) == 0:
             raise self._error(_MUST)
 
     @property

@@ -20,6 +20,7 @@ from imbalnet._tables.labels import (
     as_codes,
     as_labels,
     check_kinds,
+    check_rows,
     numbered,
     sorted_classes,
 )
@@ -76,15 +77,6 @@ def position_of_label(pos_label: Any, classes: list) -> int:
     if np.ndim(pos_label) or pos_label not in classes:
         raise ValueError(f"pos_label={pos_label!r} is none of the labels {classes}.")
     return classes.index(pos_label)
-
-
-def check_rows(name: str, n_rows: int, other: str, n_others: int) -> None:
-    """Raise if two arguments do not have as many rows."""
-    if n_rows != n_others:
-        raise ValueError(
-            f"{name} has {n_rows} rows, but {other} has {n_others}: give the same rows "
-            "to both (found inconsistent numbers of samples)."
-        )
 
 
 def pairs_of_labels(

@@ -261,8 +261,6 @@ class _Draws:
         sample_weight: ArrayLike | None,
         *,
         level: float = 0.95,
-        n_resamples: int = 400,
-        groups: ArrayLike | None = None,
         **bootstrap: Any,
     ) -> None:
         labels = labels_of_rows(y_true)
@@ -273,10 +271,11 @@ class _Draws:
             weight = checked_weights(sample_weight, len(labels))
             self._given["sample_weight"] = weight
         self._figure, self._scores = _checked_figure(figure), scores
+        groups = bootstrap.get("groups")
         strata = labels if groups is None else groups
         self.quantile = student_quantile(strata, level, by_group=groups is not None)
-        n_resamples = checked_integer("n_resamples", n_resamples, 2)
-        drawn = bootstrap_weights(labels, n_resamples, groups=groups, **bootstrap)
+        checked_integer("n_resamples", bootstrap.get("n_resamples", 400), 2)
+        drawn = bootstrap_weights(labels, **bootstrap)
         everything = np.arange(len(labels))
         self.value = self._judge(everything)
         self.resamples = np.array([self._judge(everything.repeat(n)) for n in drawn])

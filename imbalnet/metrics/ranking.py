@@ -52,7 +52,8 @@ def average_precision_lift(
     Raises
     ------
     ValueError
-        If there are no positive rows.
+        If there are no positive rows, if a score is not finite, or if the arrays do
+        not fit together.
 
     Examples
     --------
@@ -88,8 +89,8 @@ def precision_at_k(
     y_score : array-like of shape (n_rows,)
         Scores; higher means more likely positive.
     k : int or float
-        Number of rows, or, if below 1, their share of all. More than there are means
-        all.
+        Whole number of rows, or, if below 1, their share of all. More than there are
+        means all.
     periods : array-like of shape (n_rows,), default=None
         The day, or whatever the budget renews with, of each row: `k` counts in each.
     pos_label : object, default=None
@@ -105,7 +106,8 @@ def precision_at_k(
     Raises
     ------
     ValueError
-        If `k` is not positive, or if the arrays do not fit together.
+        If `k` is no positive number of rows or share, if a score is not finite, or if
+        the arrays do not fit together.
 
     See Also
     --------
@@ -147,7 +149,7 @@ def recall_at_k(
     y_score : array-like of shape (n_rows,)
         Scores; higher means more likely positive.
     k : int or float
-        Number of rows, or, if below 1, their share of all.
+        Whole number of rows, or, if below 1, their share of all.
     periods : array-like of shape (n_rows,), default=None
         As in :func:`precision_at_k`.
     pos_label : object, default=None
@@ -163,7 +165,8 @@ def recall_at_k(
     Raises
     ------
     ValueError
-        If `k` is not positive, or if the arrays do not fit together.
+        If `k` is no positive number of rows or share, if a score is not finite, or if
+        the arrays do not fit together.
     """
     found, _, positives, _ = _called_at_k(
         y_true, y_score, k, periods, pos_label, sample_weight
@@ -189,7 +192,7 @@ def lift_at_k(
     y_score : array-like of shape (n_rows,)
         Scores; higher means more likely positive.
     k : int or float
-        Number of rows, or, if below 1, their share of all.
+        Whole number of rows, or, if below 1, their share of all.
     periods : array-like of shape (n_rows,), default=None
         As in :func:`precision_at_k`.
     pos_label : object, default=None
@@ -205,7 +208,8 @@ def lift_at_k(
     Raises
     ------
     ValueError
-        If `k` is not positive, or if the arrays do not fit together.
+        If `k` is no positive number of rows or share, if a score is not finite, or if
+        the arrays do not fit together.
     """
     found, called, positives, total = _called_at_k(
         y_true, y_score, k, periods, pos_label, sample_weight
@@ -240,6 +244,12 @@ def recall_at_precision(
     -------
     float
         Between 0 and 1; 0 if no threshold reaches it.
+
+    Raises
+    ------
+    ValueError
+        If `precision` does not lie between 0 and 1, if a score is not finite, or if the
+        arrays do not fit together.
 
     See Also
     --------
@@ -288,6 +298,12 @@ def recall_at_fpr(
     -------
     float
         Between 0 and 1; 0 if `y_true` has rows of one class alone.
+
+    Raises
+    ------
+    ValueError
+        If `fpr` does not lie between 0 and 1, if a score is not finite, or if the
+        arrays do not fit together.
 
     See Also
     --------

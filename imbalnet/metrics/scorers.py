@@ -362,8 +362,9 @@ def get_scorer(name: str, **params: Any) -> ClassifierScorer:
             raise ValueError(
                 f"{name!r} has no parameter {param!r}, but {sorted(known)}."
             )
-        if param == "average" and value not in _AVERAGES:
-            raise ValueError(f"average={value!r} must be one of {list(_AVERAGES)}.")
+        averages = [*_AVERAGES, *["micro"] * (score_func.func is _of_decisions)]
+        if param == "average" and value not in averages:
+            raise ValueError(f"average={value!r} must be one of {averages}.")
         if param in _CHECKS:
             _CHECKS[param](param, value)
     return ClassifierScorer(

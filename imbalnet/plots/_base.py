@@ -165,6 +165,8 @@ def checked_options(method: str, options: dict[str, Any]) -> dict[str, Any]:
 
     They are tried on a figure that nobody sees.
     """
+    if not options:
+        return options
     from matplotlib.cbook import normalize_kwargs
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D

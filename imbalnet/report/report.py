@@ -345,8 +345,11 @@ def imbalance_report(
 
     Raises
     ------
+    NotFittedError
+        If `estimator` is not fitted.
     ValueError
-        If labels, probabilities and classes do not fit together.
+        If labels, probabilities and classes do not fit together, if `estimator` has no
+        ``predict_proba``, or if another parameter is not usable.
 
     See Also
     --------

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import uniform
 
-from imbalnet._tables.labels import as_labels, check_lengths, sorted_classes
+from imbalnet._tables.labels import as_labels, check_rows, sorted_classes
 from imbalnet.tables import check_table
 
 # Below this ratio of the largest to the smallest class there is nothing to balance.
@@ -219,7 +219,7 @@ def _check_rows(X: Any, n_labels: int) -> None:
         raise ValueError(
             f"X must be a table of shape (n_rows, n_features), but has shape {shape}."
         )
-    check_lengths(np.empty((max(shape[0], 1), 0)), np.empty(n_labels))
+    check_rows("X", shape[0], "y", n_labels)
 
 
 def _smote(X: Any, n_neighbors: int) -> Any:

@@ -609,7 +609,7 @@ FROM_ESTIMATOR = {
 OF_ROWS_OF_ESTIMATORS = [
     ("y, None", {"y": None}, "y", "None|y must be passed"),
     ("y, shorter", {"y": Y[:-1]}, "y", "(60.*59|59.*60)"),
-    ("y, empty", {"y": Y[:0]}, "y", "(no rows|0 labels)"),
+    ("y, empty", {"y": Y[:0]}, "y", "(no rows|y has 0)"),
     ("y, unknown labels", {"y": Y + 1}, "y", "[2]"),
     ("y, words", {"y": WORDS}, "y", "fine"),
     ("y, continuous", {"y": P}, "y", "Unknown label type"),

@@ -20,6 +20,7 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import StackingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, ParameterGrid
@@ -87,7 +88,7 @@ def cases(function, good, argument, values, match, error=ValueError, named=None)
 NO_LABELS = [None, 3, "abc", [], Y[:1], np.eye(2)[Y], changed(Y * 1.0, 3, NAN)]
 NO_LABELS += [changed(WORDS, 3, None), changed(WORDS, 3, 7), X[:, 0], Y * 1j, Y * 0]
 NO_FOLDS = [0, 1, -5, 2.5, "5", None, True, NAN, [5]]
-OF_Y, SEVERAL = {"y": Y}, r"(label|class|1d|one-hot|missing|Complex)"
+OF_Y, SEVERAL = {"y": Y}, r"(label|class|1d|one-hot|missing|Complex|rows)"
 OF_GRIDS = [
     case
     for function in (strategy_grid, strategy_distributions)
@@ -510,5 +511,14 @@ def test_scores_of_any_kind_are_taken():
 def test_splits_of_any_kind_are_taken():
     small = BalancedNeuralClassifier("linear", n_members=2, max_epochs=1)
     masks = [(np.arange(N) < 30, np.arange(N) >= 30)]
-    found = compare(X.tolist(), WORDS, network=small, cv=masks, random_state=0)
+    stack = StackingClassifier([("chance", DummyClassifier())], cv=2)
+    assert not hasattr(stack, "predict_proba")  # before fit
+    found = compare(
+        *(X.tolist(), WORDS),
+        models={"stack": stack},
+        network=small,
+        cv=masks,
+        random_state=0,
+    )
     assert found.test_share == 0.5
+    assert "stack" in found.scores
