@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from imbalnet._tables.labels import check_lengths
+from imbalnet._tables.labels import check_rows
 from imbalnet.metrics._rows import labels_of_rows
 
 
@@ -65,5 +65,5 @@ def labels_and_response(
     check_classifier(estimator, method)
     labels = labels_of_rows(y, "y")
     response = getattr(estimator, method)(X)
-    check_lengths(response, labels)
+    check_rows("X", len(response), "y", len(labels))
     return labels, response
