@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 
 def checked_number(
@@ -38,8 +40,23 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+def checked_integer(name: str, value: Any, low: int = 1) -> int:
+    """Return a parameter as a whole number of at least `low`, or raise."""
+    if is_integer(value) and value >= low:
+        return int(value)
+    raise ValueError(f"{name}={value!r} must be a whole number of at least {low}.")
+
+
 def _is_real(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def check_axes(ax: Any, name: str = "ax") -> None:
+    """Raise unless something is an Axes of matplotlib, which is not imported here."""
+    if all(hasattr(ax, part) for part in ("figure", "errorbar", "get_xlim")):
+        return
+    cure = "one of them" if np.ndim(ax) else "such as matplotlib.pyplot.subplots()[1]"
+    raise ValueError(f"{name}={ax!r} must be one matplotlib Axes; give {cure}.")
 
 
 def and_more(texts: Sequence[str], most: int) -> str:
@@ -65,18 +82,54 @@ def values_by_label(name: str, value: Any) -> dict[Any, Any] | None:
     return of_label
 
 
+def as_floats(name: str, values: Any) -> NDArray[np.float64]:
+    """Convert an array-like of numbers to floats, or raise; digits are no numbers."""
+    if sparse.issparse(values):
+        raise ValueError(f"{name} is sparse; give an array, {name}.toarray().")
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # of several lengths
+        raise ValueError(
+            f"{name} must hold numbers, in rows of equal length: {error}"
+        ) from error
+    if array.dtype == object:
+        array = _floats_of_objects(name, array)
+    if array.dtype.kind not in "biuf":
+        shown = array.ravel()[:1].tolist()
+        raise ValueError(
+            f"{name} must hold numbers, but holds values of type {array.dtype}"
+            f"{f', such as {shown[0]!r}' if shown else ''}."
+        )
+    return array.astype(np.float64)
+
+
+def _floats_of_objects(name: str, array: NDArray) -> NDArray[np.float64]:
+    """Convert objects that are numbers to floats; missing ones to NaN."""
+    floats = np.empty(array.shape)
+    for place, value in np.ndenumerate(array):
+        is_gap = array.ndim and (value is None or type(value).__name__ == "NAType")
+        if not is_gap and not isinstance(value, Real | Decimal):
+            raise ValueError(f"{name} must hold numbers, but holds {value!r}.")
+        floats[place] = np.nan if is_gap else float(value)
+    return floats
+
+
 def checked_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     """Return the weights of rows as floats, or raise; None is ones."""
     if sample_weight is None:
         return np.ones(n_rows)
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    weights = as_floats("sample_weight", sample_weight)
     if weights.shape != (n_rows,):
         raise ValueError(
             f"sample_weight must have shape ({n_rows},), one weight for each row, "
             f"but has {weights.shape}."
         )
-    if not np.all(np.isfinite(weights) & (weights >= 0)) or not weights.any():
+    is_wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if is_wrong.any() or not weights.any():
+        row = int(is_wrong.argmax())
+        found = f"{weights[row]} in row {row}" if is_wrong.any() else "0 in every row"
         raise ValueError(
-            "sample_weight must hold finite weights of at least 0, not all 0."
+            "sample_weight must hold finite weights of at least 0, not all 0, but "
+            f"holds {found}."
         )
     return weights

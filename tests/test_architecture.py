@@ -256,7 +256,7 @@ def test_a_name_of_the_estimator_is_found(source):
         ("skl2onnx", {"export"}),
         (
             "sklearn.utils.validation",
-            {"classifier", "_tables", "export", "plots", "retention"},
+            {"classifier", "_tables", "export", "metrics", "retention"},
         ),
         ("sklearn.utils._param_validation", {"classifier", "_constraints"}),
         ("sklearn.callback", {"_tasks"}),

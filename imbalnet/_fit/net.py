@@ -52,7 +52,7 @@ from imbalnet._runtime import (
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
 from imbalnet.losses import Loss
-from imbalnet.metrics import macro_average_precision
+from imbalnet.metrics.average_precision import mean_average_precision
 from imbalnet.networks import is_split, network_of
 from imbalnet.networks.base import with_all_columns
 from imbalnet.posterior import least_log_loss
@@ -539,7 +539,7 @@ class ImbalanceNet(NeuralNetClassifier):
         if isinstance(feed, FoldFeed):
             self._record_scores_of_folds(log_posterior[:, 0], codes, feed)
             return
-        precision = macro_average_precision(
+        precision = mean_average_precision(
             codes, log_posterior.exp().mean(1).numpy(), feed.score_weight
         )
         self.history.record("valid_average_precision", precision)
@@ -552,7 +552,7 @@ class ImbalanceNet(NeuralNetClassifier):
         codes, weight = codes[feed.known], feed.score_weight[feed.known]
         if not len(codes):
             return
-        precision = macro_average_precision(codes, aligned.exp().numpy(), weight)
+        precision = mean_average_precision(codes, aligned.exp().numpy(), weight)
         self.history.record("valid_average_precision", precision)
         log_loss = least_log_loss(aligned.numpy(), codes, weight)
         unit = feed.entropy or 1.0  # rows of one class have none
