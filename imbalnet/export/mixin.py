@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from imbalnet._calibration import Calibration
+from imbalnet._packages import require
 from imbalnet._tables import Columns
-from imbalnet.export._packages import require
 from imbalnet.export.onnx_graph import (
     TrainedClassifier,
     columns_to_onnx,
@@ -101,7 +101,7 @@ class ExportMixin:
                 "to_torch() takes them)."
             )
         check_is_fitted(self)
-        onnx = require("onnx", "onnxscript")
+        onnx = require("onnx", "onnxscript", use="ONNX", cure="imbalnet[onnx]")
         model = self._trained_classifier()
         if categories == "values" and self._columns.levels:
             proto = columns_to_onnx(model)
