@@ -170,6 +170,11 @@ class Loss(nn.Module):
 
 def full_precision(logits: Tensor) -> Tensor:
     """Convert half precision, which autocast gives: losses need more than 11 bits."""
+    if logits.ndim < 2 or not logits.is_floating_point():
+        raise ValueError(
+            "logits must be floats of shape (batch, n_classes), but have dtype "
+            f"{logits.dtype} and shape {tuple(logits.shape)}."
+        )
     return logits.float() if logits.dtype.itemsize < 4 else logits
 
 

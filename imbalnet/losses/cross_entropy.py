@@ -81,6 +81,11 @@ class CriterionLoss(Loss):
 
     def __init__(self, criterion: nn.Module) -> None:
         super().__init__()
+        if not isinstance(criterion, nn.Module):
+            raise ValueError(
+                f"criterion={criterion!r} must be a torch.nn.Module that was built, "
+                'such as nn.CrossEntropyLoss(reduction="none").'
+            )
         self.criterion = criterion
         has_inverse = hasattr(criterion, "log_posterior")
         self.is_calibrated = has_inverse or _is_invertible(criterion)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from imbalnet._optimizers import LBFGS
 from imbalnet.losses.base import Loss
+from imbalnet.posterior._checks import checked_distribution
 
 # With more classes, minimising the risk is slow and badly conditioned.
 _MOST_CLASSES = 20
@@ -38,7 +39,14 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     Tensor of float64, shape (n_classes,)
         The mean is 0. For losses that depend on more than differences of logits, the
         first one is 0.
+
+    Raises
+    ------
+    ValueError
+        If `prior` is no class distribution.
     """
+    prior = torch.as_tensor(prior)
+    checked_distribution("prior", prior.detach().cpu().double().numpy())
     shares = loss.effective_prior(prior.double()).clamp(min=_SMALLEST_SHARE)
     start = shares.log() - shares[0].log()
     found = start
