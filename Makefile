@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 # Torch threads beside other processes are slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-long test-oldest dist test-dist licences lint format types docs
+.PHONY: demo test test-long fuzz test-oldest dist test-dist licences lint format types docs
 .PHONY: check clean
 
 demo: $(INSTALLED)
@@ -20,6 +20,10 @@ test: $(INSTALLED)
 
 test-long: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 -q -m long
+
+# The properties of tests/fuzz with other examples each time, for about ten minutes.
+fuzz: $(INSTALLED)
+	IMBALNET_FUZZ=1500 $(BIN)/python -m pytest -n 2 -q --timeout 1200 tests/fuzz
 
 # Without the guide, which shows what the newest versions print.
 test-oldest: .venv-oldest/.installed
