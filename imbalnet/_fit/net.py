@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +18,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from skorch import NeuralNetClassifier
-from skorch.callbacks import Callback, EarlyStopping, EpochTimer
+from skorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EpochScoring,
+    EpochTimer,
+)
 from torch import Tensor, nn
 
 from imbalnet._callbacks import without_uncopyable
@@ -28,7 +32,6 @@ from imbalnet._fit.callbacks import BestEpoch
 from imbalnet._fit.checkpoint.saver import Saver
 from imbalnet._fit.feed import Feed, FoldFeed
 from imbalnet._fit.output import check_module, named_failure
-from imbalnet._fit.scoring import BATCH_EVENTS, listen_to_batches, prepare_scoring
 from imbalnet._fit.specs import Phases
 from imbalnet._nested import name_of
 from imbalnet._optimizers import PLAIN
@@ -54,6 +57,7 @@ from imbalnet.networks import is_split, network_of
 from imbalnet.networks.base import with_all_columns
 from imbalnet.posterior import least_log_loss
 
+_BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 # What a module is given beside the parameters of its user.
 _GIVEN_TO_MODULE = {
     *("in_features", "out_features", "n_categories", "module", "n_members"),
@@ -80,8 +84,6 @@ class ImbalanceNet(NeuralNetClassifier):
     torch's autocast allows; its outputs, and so the loss, are of `dtype`. `phases` says
     how training changes, `epochs_before` how many epochs are behind the weights.
     """
-
-    _shown: tuple[Any, FoldFeed] | None = None
 
     def __init__(
         self,
@@ -148,9 +150,14 @@ class ImbalanceNet(NeuralNetClassifier):
         return self
 
     def initialize_callbacks(self) -> ImbalanceNet:
-        """Initialise the callbacks, which are the estimator's own copies."""
+        """Make scores of training rows predict anew.
+
+        What skorch caches comes in the order of the batches, which are shuffled.
+        """
         super().initialize_callbacks()
-        prepare_scoring([callback for _, callback in self.callbacks_], self.n_members)
+        for _, callback in self.callbacks_:
+            if isinstance(callback, EpochScoring) and callback.on_train:
+                callback.use_caching = False  # the estimator's own copy
         return self
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Any:
@@ -343,8 +350,7 @@ class ImbalanceNet(NeuralNetClassifier):
         self.was_interrupted = self.stop_training = False
         self.epochs_behind_ = self.epochs_before
         n_earlier = len(self.history)
-        callbacks = [callback for _, callback in self.callbacks_]
-        self.batches_are_watched = listen_to_batches(callbacks)
+        self.batches_are_watched = self._has_batch_callback()
         try:
             epochs = (self.max_epochs if epochs is None else epochs) - self._resume(X)
             super().fit_loop(X, y, epochs=epochs, **kwargs)
@@ -442,13 +448,10 @@ class ImbalanceNet(NeuralNetClassifier):
         losses, sizes = [], []
         for batch in batches:
             self.notify("on_batch_begin", batch=batch[:2], training=True)
-            if not self.module_.training:  # a callback has predicted
-                self._set_training(True)
             with apart_from_forks():
                 step = step_fn(batch)
             losses.append(step["loss"])
             sizes.append(len(batch[1]))
-            self._record_batch("train", step["loss"] / self.n_members, sizes[-1])
             self.notify("on_batch_end", batch=batch[:2], training=True, **step)
         loss = torch.stack(losses).cpu().double().numpy() / self.n_members
         return float(np.average(loss, weights=sizes))
@@ -472,15 +475,16 @@ class ImbalanceNet(NeuralNetClassifier):
             "in sample_weight; or set dtype='float64'."
         )
 
-    def _record_batch(self, prefix: str, loss: Tensor, n_rows: int) -> None:
-        """Record a batch as skorch does, for callbacks that average over batches."""
-        if self.batches_are_watched:
-            self.history.record_batch(f"{prefix}_loss", loss.item())
-            self.history.record_batch(f"{prefix}_batch_size", n_rows)
+    def _has_batch_callback(self) -> bool:
+        return any(
+            getattr(type(callback), event) is not getattr(Callback, event)
+            for _, callback in self.callbacks_
+            for event in _BATCH_EVENTS
+        )
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks, but not for batches where none of them listens."""
-        if method_name not in BATCH_EVENTS or self.batches_are_watched:
+        if method_name not in _BATCH_EVENTS or self.batches_are_watched:
             super().notify(method_name, **cb_kwargs)
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
@@ -528,7 +532,7 @@ class ImbalanceNet(NeuralNetClassifier):
             logits, y, weight = together.columns
         if not torch.isfinite(logits).all():
             raise self._divergence("The validation outputs became NaN or infinite")
-        loss = self._weighted_loss(logits, y, weight)
+        loss = (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
         self._record_loss("valid_loss", loss.item())
         log_posterior = self.log_posterior(logits.cpu().double())
         codes = y.cpu().numpy()
@@ -556,38 +560,18 @@ class ImbalanceNet(NeuralNetClassifier):
 
     def _validation_of_folds(self, feed: FoldFeed) -> Batch:
         """Return out-of-fold logits, codes and weights, and notify the callbacks."""
-        batch: Any = (feed.X, feed.y) if self.batches_are_watched else ()
+        batch = (feed.X, feed.y) if self.batches_are_watched else ()
         self.notify("on_batch_begin", batch=batch, training=False)
-        shown = self.out_of_fold_logits(feed)
-        y, weight = (of.to(shown.device) for of in (feed.y, feed.loss_weight))
-        logits = shown.unsqueeze(1)
-        if self.batches_are_watched:
-            loss = self._weighted_loss(logits, y, weight)
-            self._record_batch("valid", loss, len(y))
-            with self._knows(batch[0], feed):
-                self.notify("on_batch_end", batch=batch, training=False, y_pred=shown)
-        return logits, y, weight
-
-    @contextmanager
-    def _knows(self, X: Any, feed: FoldFeed) -> Iterator[None]:
-        """Let callbacks that are shown features predict them out of fold."""
-        self._shown = X, feed
-        try:
-            yield
-        finally:
-            self._shown = None
-
-    def _weighted_loss(self, logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        return (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
+        logits = self.out_of_fold_logits(feed)
+        self.notify("on_batch_end", batch=batch, training=False, y_pred=logits)
+        y, weight = (of.to(logits.device) for of in (feed.y, feed.loss_weight))
+        return logits.unsqueeze(1), y, weight
 
     def _validation_of_batch(self, batch: Batch) -> Batch:
         """Return logits, codes and weights of a batch, and notify the callbacks."""
         self.notify("on_batch_begin", batch=batch[:2], training=False)
         X, y, weight = (values.to(self.device) for values in batch)
         logits = self.infer(X)
-        if self.batches_are_watched:
-            loss = self._weighted_loss(logits, y, weight)
-            self._record_batch("valid", loss, len(y))
         shown = logits.squeeze(1)
         self.notify("on_batch_end", batch=batch[:2], training=False, y_pred=shown)
         return logits, y, weight
@@ -676,8 +660,6 @@ class ImbalanceNet(NeuralNetClassifier):
 
         Out-of-fold rows have theirs under the data's, with members on one level.
         """
-        if self._shown is not None and X is self._shown[0]:
-            X = self._shown[1]
         if isinstance(X, FoldFeed):
             log_posterior = torch.from_numpy(self.out_of_fold_log_posterior(X))
             return X.aligned(log_posterior).exp().numpy()

@@ -9,8 +9,7 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import GridSearchCV
-from skorch import callbacks as skorch_callbacks
-from skorch.callbacks import BatchScoring, Callback, EpochScoring, PassthroughScoring
+from skorch.callbacks import EpochScoring
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -125,116 +124,6 @@ def test_binary_cross_entropy_is_searched_and_pickled(rare):
     search = GridSearchCV(clf, grid, scoring="average_precision", cv=2).fit(X, y)
     again = pickle.loads(pickle.dumps(search.best_estimator_))
     np.testing.assert_array_equal(again.predict_proba(X), search.predict_proba(X))
-
-
-SCORE = {"scoring": "average_precision", "lower_is_better": False, "name": "ap"}
-SINGLE = {"early_stopping": True, "validation_fraction": 0.3, "module__dropout": 0.3}
-SHORT = {"max_epochs": 3, "batch_size": 100, "patience": 100}
-
-
-@pytest.mark.parametrize("scoring", [EpochScoring, BatchScoring])
-@pytest.mark.parametrize("use_caching", [True, False])
-@pytest.mark.parametrize("params", [SINGLE, {"n_members": 3}], ids=["single", "folds"])
-def test_scores_of_callbacks_are_those_of_validation(
-    rare, scoring, use_caching, params
-):
-    callback = scoring(**SCORE, use_caching=use_caching)
-    clf = fitted(rare, **SHORT, **params, callbacks=[callback])
-    expected = clf.history_[:, "valid_average_precision"]
-    np.testing.assert_allclose(clf.history_[:, "ap"], expected, rtol=1e-5)
-    assert callback.use_caching is use_caching
-
-
-@pytest.mark.parametrize("params", [SINGLE, {"n_members": 3}], ids=["single", "folds"])
-def test_losses_of_batches_are_recorded_for_callbacks(rare, params):
-    watched = fitted(
-        rare,
-        **SHORT,
-        **params,
-        callbacks=[
-            PassthroughScoring("train_loss", on_train=True),
-            ("valid", PassthroughScoring("valid_loss")),
-        ],
-    )
-    plain = fitted(rare, **SHORT, **params)
-    for name in ("train_loss", "valid_loss", "train_loss_best"):
-        np.testing.assert_allclose(
-            watched.history_[:, name], plain.history_[:, name], rtol=1e-4
-        )
-    record = watched.history_[-1]["batches"]
-    n_rows = sum(batch.get("train_batch_size", 0) for batch in record)
-    assert n_rows == (420 if params is SINGLE else 400)  # of 600
-    assert "train_loss" not in plain.history_[-1]["batches"][0]
-
-
-def test_scores_of_training_batches_do_not_end_training_mode(rare):
-    """Else dropout would be off behind the first score."""
-    params = {**SHORT, **SINGLE}
-    seen = []
-
-    class Mode(Callback):
-        def on_batch_end(self, net, batch, training, **kwargs):
-            seen.append((training, net.module_.training))
-
-    scoring = BatchScoring("accuracy", name="hits", on_train=True)
-    clf = fitted(rare, **params, callbacks=[Mode(), scoring])
-    plain = fitted(rare, **params)
-    assert {mode for training, mode in seen if training} == {True}
-    np.testing.assert_array_equal(
-        clf.predict_proba(rare[0]), plain.predict_proba(rare[0])
-    )
-    assert 0.5 < clf.history_[-1]["hits"] <= 1
-
-
-def test_scores_of_training_batches_need_one_member(rare):
-    scoring = BatchScoring("accuracy", on_train=True)
-    with pytest.raises(ValueError, match=r"BatchScoring.*3 members.*EpochScoring"):
-        fitted(rare, n_members=3, callbacks=[scoring])
-
-
-class Sink:
-    """Where a logger writes to."""
-
-    def __call__(self, *text):
-        pass
-
-
-SKORCH = {
-    "EarlyStopping": lambda folder: skorch_callbacks.EarlyStopping(),
-    "LRScheduler": lambda folder: skorch_callbacks.LRScheduler("StepLR", step_size=1),
-    "CyclicLR": lambda folder: skorch_callbacks.LRScheduler(
-        "CyclicLR", base_lr=1e-4, max_lr=1e-2, step_every="batch"
-    ),
-    "GradientNormClipping": lambda folder: skorch_callbacks.GradientNormClipping(1.0),
-    "Checkpoint": lambda folder: skorch_callbacks.Checkpoint(dirname=folder),
-    "TrainEndCheckpoint": lambda folder: skorch_callbacks.TrainEndCheckpoint(
-        dirname=folder
-    ),
-    "Freezer": lambda folder: skorch_callbacks.Freezer("*bias"),
-    "Initializer": lambda folder: skorch_callbacks.Initializer(
-        "*bias", fn=nn.init.zeros_
-    ),
-    "PrintLog": lambda folder: skorch_callbacks.PrintLog(sink=Sink()),
-    "EpochTimer": lambda folder: skorch_callbacks.EpochTimer(),
-    "BatchScoring": lambda folder: BatchScoring("accuracy", name="hits"),
-    "PassthroughScoring": lambda folder: PassthroughScoring(
-        "train_loss", on_train=True
-    ),
-    "ProgressBar": lambda folder: skorch_callbacks.ProgressBar(detect_notebook=False),
-}
-
-
-@pytest.mark.parametrize("params", [SINGLE, {"n_members": 3}], ids=["single", "folds"])
-@pytest.mark.parametrize("name", SKORCH)
-def test_skorch_callbacks_train(rare, tmp_path, name, params, capsys):
-    callback = SKORCH[name](str(tmp_path))
-    clf = fitted(rare, **SHORT, **params, callbacks=[("own", callback)])
-    assert clf.predict_proba(rare[0]).shape == (600, 2)
-    assert len(clf.history_) >= 1
-    if "Checkpoint" in name:
-        assert list(tmp_path.iterdir())
-    again = clf.fit(*rare)  # callbacks are copied, and begin anew
-    assert len(again.history_) >= 1
 
 
 def test_own_loss_without_inverse_warns_where_a_prior_is_asked_for(rare):
