@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -46,8 +44,6 @@ def build_loss(
     known = accepted_names(factory, without=("reduction", "size_average", "reduce"))
     name = loss if isinstance(loss, str) else name_of(loss)
     reject_unknown("loss", f"loss={name!r}", params, known)
-    if factory is nn.BCEWithLogitsLoss:
-        factory, params = _as_cross_entropy(params, n_classes)
     built = _instantiate(factory, params, name)
     _check_values(built, name, n_classes)
     return built
@@ -69,43 +65,6 @@ def _instantiate(factory: Any, params: dict[str, Any], name: str) -> Loss:
     return criterion if isinstance(criterion, Loss) else CriterionLoss(criterion)
 
 
-def _as_cross_entropy(
-    params: dict[str, Any], n_classes: int
-) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
-    """Return binary cross entropy as the cross entropy of two logits.
-
-    With z = logit_1 - logit_0 it is the same, and `pos_weight` the weight of class 1.
-    """
-    if n_classes != 2:
-        raise ValueError(
-            f"loss=BCEWithLogitsLoss is for two classes, but y has {n_classes}; use "
-            "loss='cross_entropy', with class_weight= for weights."
-        )
-    if params.get("weight") is not None:
-        raise ValueError(
-            "loss__weight of BCEWithLogitsLoss weighs the rows of a batch, which come "
-            "in another order in each epoch; give fit a sample_weight, or for the "
-            "positive class loss__pos_weight."
-        )
-    given = params.get("pos_weight")
-    if given is None:
-        return nn.CrossEntropyLoss, {}
-    weight = _one_number(given)
-    if not 0 < weight < math.inf:
-        raise ValueError(
-            f"loss__pos_weight={given!r} must be one finite number above 0: the weight "
-            "of the positive class, where the other one has 1."
-        )
-    return nn.CrossEntropyLoss, {"weight": torch.tensor([1.0, weight])}
-
-
-def _one_number(value: Any) -> float:
-    """Return a number, or the only one of an array; NaN for anything else."""
-    array = np.asarray(value.cpu() if isinstance(value, torch.Tensor) else value)
-    is_number = array.size == 1 and array.dtype.kind in "iuf"
-    return float(array.reshape(-1)[0]) if is_number else math.nan
-
-
 def _failure_message(name: str, params: dict[str, Any], error: str) -> str:
     given = ["reduction='none'"]
     given += [f"loss__{key}={value!r}" for key, value in params.items()]
@@ -119,18 +78,16 @@ def _failure_message(name: str, params: dict[str, Any], error: str) -> str:
 
 def _check_values(loss: Loss, name: str, n_classes: int) -> None:
     factors = loss.class_factors(n_classes)
-    # as many rows as classes would hide that they are taken for each other
-    n_rows = 3 if n_classes == 2 else 2
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # torch warns of shapes that broadcast
-            logits = torch.zeros(n_rows, n_classes, dtype=factors.dtype)
-            shape = str(tuple(loss(logits, torch.arange(n_rows) % n_classes).shape))
+            logits = torch.zeros(2, n_classes, dtype=factors.dtype)
+            shape = str(tuple(loss(logits, torch.arange(2)).shape))
     except (RuntimeError, ValueError, TypeError, IndexError, Warning) as error:
         shape = str(error)
-    if shape != f"({n_rows},)":
+    if shape != "(2,)":
         raise ValueError(
             f"loss={name} must take logits of shape (batch, n_classes) and int64 class "
-            f"codes of shape (batch,), and give values of shape (batch,); {n_rows} "
-            f"rows gave: {shape}."
+            f"codes of shape (batch,), and give values of shape (batch,); two rows "
+            f"gave: {shape}."
         )

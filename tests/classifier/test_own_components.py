@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import average_precision_score
-from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import EpochScoring
 from torch import nn
 from torch.utils.data import DataLoader
@@ -98,32 +95,6 @@ def test_skorch_scoring_callbacks_score(rare, use_caching, on_train):
     else:
         expected = clf.history_[:, "valid_average_precision"]
         np.testing.assert_allclose(scores, expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize("module", ["mlp", "one column"])
-def test_binary_cross_entropy_is_a_class_weight(rare, one_column, module):
-    """``pos_weight`` is known to the effective prior, and undone."""
-    X, _ = rare
-    module = one_column if module == "one column" else module
-    params = {"max_epochs": 3, "target_prior": "train", "module": module}
-    clf = fitted(rare, loss=nn.BCEWithLogitsLoss, loss__pos_weight=4.0, **params)
-    same = fitted(rare, class_weight={0: 1, 1: 4}, **params)
-    np.testing.assert_allclose(clf.effective_prior_, same.effective_prior_)
-    found = clf.predict_proba(X)
-    np.testing.assert_allclose(found, same.predict_proba(X), atol=1e-4)
-    plain = fitted(rare, loss=nn.BCEWithLogitsLoss, **params)
-    assert abs(found - plain.predict_proba(X)).max() > 0.01
-
-
-def test_binary_cross_entropy_is_searched_and_pickled(rare):
-    X, y = rare
-    clf = BalancedNeuralClassifier(
-        "mlp", loss=nn.BCEWithLogitsLoss, max_epochs=2, random_state=0
-    )
-    grid = {"loss__pos_weight": [None, 2.0, torch.tensor([5.0])]}
-    search = GridSearchCV(clf, grid, scoring="average_precision", cv=2).fit(X, y)
-    again = pickle.loads(pickle.dumps(search.best_estimator_))
-    np.testing.assert_array_equal(again.predict_proba(X), search.predict_proba(X))
 
 
 def test_own_loss_without_inverse_warns_where_a_prior_is_asked_for(rare):

@@ -36,56 +36,6 @@ def test_only_tensors_of_the_classes_count_as_class_weights(weight):
     torch.testing.assert_close(loss.log_posterior(LOGITS), LOGITS.log_softmax(-1))
 
 
-# -- binary cross entropy --------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "pos_weight",
-    [3.0, 3, [3.0], np.float64(3), np.array([3]), torch.tensor([3.0]), torch.tensor(3)],
-    ids=repr,
-)
-def test_binary_cross_entropy_is_that_of_the_difference_of_logits(pos_weight):
-    logits = torch.tensor([[0.3, -1.0], [90.0, -90.0], [-90.0, 90.0], [0.0, 0.0]])
-    for code in (0, 1):
-        target = torch.full((4,), code)
-        z = (logits[:, 1] - logits[:, 0]).requires_grad_()
-        weight = torch.tensor(3.0)
-        expected = nn.BCEWithLogitsLoss(pos_weight=weight, reduction="none")(
-            z, target.float()
-        )
-        expected.sum().backward()
-        own = logits.clone().requires_grad_()
-        loss = build_loss(nn.BCEWithLogitsLoss, {"pos_weight": pos_weight}, 2)
-        # the net weighs rows by the class factors, and normalises by their mean
-        found = loss(own, target)
-        found.sum().backward()
-        torch.testing.assert_close(found, expected)
-        torch.testing.assert_close(own.grad[:, 1], z.grad)
-        torch.testing.assert_close(own.grad[:, 0], -z.grad)
-    assert loss.class_factors(2).tolist() == [1.0, 3.0]
-    assert loss.is_calibrated
-
-
-@pytest.mark.parametrize(
-    ("params", "n_classes", "match"),
-    [
-        ({"pos_weight": 0}, 2, "loss__pos_weight=0 must be one finite number above 0"),
-        ({"pos_weight": -1.0}, 2, "loss__pos_weight"),
-        ({"pos_weight": float("nan")}, 2, "loss__pos_weight=nan"),
-        ({"pos_weight": float("inf")}, 2, "loss__pos_weight=inf"),
-        ({"pos_weight": [1.0, 2.0]}, 2, "loss__pos_weight=.*one finite number"),
-        ({"pos_weight": "3"}, 2, "loss__pos_weight='3'"),
-        ({"pos_weight": True}, 2, "loss__pos_weight=True"),
-        ({"weight": torch.ones(2)}, 2, "loss__weight.*sample_weight"),
-        ({}, 3, "two classes, but y has 3; use loss='cross_entropy'"),
-        ({"posweight": 2.0}, 2, "loss__pos_weight"),
-    ],
-)
-def test_binary_cross_entropy_names_what_it_cannot_take(params, n_classes, match):
-    with pytest.raises(ValueError, match=match):
-        build_loss(nn.BCEWithLogitsLoss, params, n_classes)
-
-
 def test_a_tensor_of_the_classes_counts_as_class_weights():
     loss = build_loss(Own, {"own_weight": torch.tensor([1.0, 3.0])}, 2)
     assert loss.class_factors(2).tolist() == [1.0, 3.0]
