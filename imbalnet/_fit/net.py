@@ -532,7 +532,9 @@ class ImbalanceNet(NeuralNetClassifier):
             logits, y, weight = together.columns
         if not torch.isfinite(logits).all():
             raise self._divergence("The validation outputs became NaN or infinite")
-        loss = (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
+        in_mean = self.criterion_.factors_in_mean(logits.shape[-1]).to(weight)
+        loss = (weight * self.loss_per_row(logits, y)).sum()
+        loss = loss / (weight * in_mean[y]).sum()
         self._record_loss("valid_loss", loss.item())
         log_posterior = self.log_posterior(logits.cpu().double())
         codes = y.cpu().numpy()

@@ -488,6 +488,7 @@ class _Resolver:
             batch_factor=self.recipe.batch_factor,
             full_batch=self.solves,
             defers_weights=phases.unweighted > 0,
+            loss_factors=self.loss.factors_in_mean(len(classes)).double().cpu().numpy(),
         )
 
     def _batch_size(self) -> int | None:

@@ -136,6 +136,8 @@ class Levers:
         Whether None means one batch, however many rows there are.
     defers_weights : bool
         Whether the first epochs train without class weights.
+    loss_factors : ndarray of shape (n_classes,), or 1.0
+        Class weights of the loss itself that count in its mean.
     """
 
     classes: NDArray
@@ -146,6 +148,7 @@ class Levers:
     batch_factor: int = 1
     full_batch: bool = False
     defers_weights: bool = False
+    loss_factors: NDArray[np.float64] | float = 1.0
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,9 @@ def _new_net(run: _Run) -> ImbalanceNet:
 def _best_constant(options: Options, priors: Priors) -> Tensor:
     """Return the best logits that are the same for all rows."""
     prior = priors.sampled if options.phases.unweighted else priors.weighted
+    in_mean = np.broadcast_to(options.levers.loss_factors, prior.shape)
+    # a member's loss is a mean with the weights that the loss itself has
+    prior = prior / ((prior * in_mean).sum(1) / prior.sum(1))[:, None]
     return constant_minimiser(options.loss, torch.from_numpy(prior.mean(axis=0)))
 
 
