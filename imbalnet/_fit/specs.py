@@ -272,6 +272,7 @@ class Options:
     n_threads: int | None
     verbose: int
     is_partial: bool  # partial_fit: one epoch, and class counts that add up
+    target_prior: Any = None  # as the user says it
     starts_anew: bool = False  # with a new network, as the first call did
     checkpoint: CheckpointSpec | None = None
 

@@ -58,7 +58,7 @@ def build_loss(
     if isinstance(loss, nn.Module) and params:
         loss, params = _class_and_arguments(loss, params, name)
     if isinstance(loss, nn.Module):
-        criterion = copy.deepcopy(loss)  # training binds it to its rows
+        criterion: Any = copy.deepcopy(loss)  # training binds it to its rows
     else:
         factory: Any = LOSSES[loss] if isinstance(loss, str) else loss
         known = accepted_names(factory, without=_REDUCTION)
@@ -120,11 +120,9 @@ def _as_loss(criterion: Any, name: str, n_classes: int) -> Loss:
     check_kind(type(criterion), name)
     check_arguments(criterion, name, n_classes)
     if hasattr(criterion, "reduction"):
-        criterion.reduction = "none"
-    if not is_binary(type(criterion)):
-        return CriterionLoss(criterion)
-    criterion.pos_weight = as_pos_weight(criterion.pos_weight)
-    return BinaryCriterionLoss(criterion)
+        vars(criterion)["reduction"] = "none"
+    loss = BinaryCriterionLoss if is_binary(type(criterion)) else CriterionLoss
+    return loss(criterion)
 
 
 def _failure_message(name: str, params: dict[str, Any], error: str) -> str:

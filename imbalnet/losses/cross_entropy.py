@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imbalnet._checks import checked_number
+from imbalnet.losses._torch import as_pos_weight
 from imbalnet.losses.base import Loss, full_precision, log_excess
 
 # Below this share of an output, what smoothing added cannot be separated from it.
@@ -132,7 +133,7 @@ class BinaryCriterionLoss(CriterionLoss):
     def __init__(self, criterion: nn.Module) -> None:
         super().__init__(criterion)
         self.is_calibrated = True
-        weight: Any = criterion.pos_weight
+        weight = as_pos_weight(criterion.pos_weight)
         self.pos_weight = 1.0 if weight is None else weight.item()
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
