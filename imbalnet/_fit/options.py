@@ -128,10 +128,8 @@ def resolve_options(
         seeds=_seeds(params["random_state"], None if starts_anew else before),
         callbacks=list(params["callbacks"] or []),
         net_params=nested(params, "net"),
-        n_threads=params["n_threads"],
-        verbose=params["verbose"],
+        **{name: params[name] for name in ("n_threads", "verbose", "target_prior")},
         is_partial=is_partial,
-        target_prior=params["target_prior"],
         starts_anew=starts_anew,
         checkpoint=None if is_partial else resolver.checkpoint(),
     )
