@@ -9,7 +9,6 @@ from torch import Tensor
 
 from imbalnet._optimizers import LBFGS
 from imbalnet.losses.base import Loss
-from imbalnet.posterior._checks import checked_distribution
 
 # With more classes, minimising the risk is slow and badly conditioned.
 _MOST_CLASSES = 20
@@ -32,7 +31,8 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     loss : Loss
         The loss, after ``bind``.
     prior : Tensor of shape (n_classes,)
-        Class distribution that is trained on, sampler and class weights included.
+        Class distribution that is trained on, sampler and class weights included, of
+        any sum.
 
     Returns
     -------
@@ -43,10 +43,15 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If `prior` is no class distribution.
+        If `prior` has another shape, or holds what is no share.
     """
     prior = torch.as_tensor(prior)
-    checked_distribution("prior", prior.detach().cpu().double().numpy())
+    is_right = prior.ndim == 1 and bool(((prior >= 0) & (prior < torch.inf)).all())
+    if not is_right or not prior.any():
+        raise ValueError(
+            f"prior={prior.tolist()} must have shape (n_classes,) and hold shares of "
+            "at least 0, one of them more."
+        )
     shares = loss.effective_prior(prior.double()).clamp(min=_SMALLEST_SHARE)
     start = shares.log() - shares[0].log()
     found = start

@@ -263,7 +263,7 @@ OF_LOSSES = [
     *cases(
         losses.constant_minimiser,
         "prior",
-        [torch.tensor(p) for p in ([NAN, 1.0], [-1.0, 2.0], [0.5, 0.9], [[0.5, 0.5]])],
+        [torch.tensor(p) for p in ([NAN, 1.0], [-1.0, 2.0], [0.0, 0.0], [[0.5, 0.5]])],
         loss=losses.Focal(),
     ),
 ]
