@@ -66,6 +66,8 @@ _GIVEN_TO_MODULE = {
 }
 _ALL_AT_ONCE = 2**62
 _SUMS_AT_ONCE = 64
+# Training rows whose outputs are looked at where there is no validation.
+_LOOKED_AT = 64
 
 
 class _StopTraining(KeyboardInterrupt):
@@ -380,6 +382,9 @@ class ImbalanceNet(NeuralNetClassifier):
             )
         if not self.was_interrupted:
             self._check_weights()
+            train_feed, valid_feed = X
+            if valid_feed is None:
+                self._check_outputs(train_feed)
         # an epoch that was interrupted counts: its steps are in the weights
         kept = self.best_epoch() or len(self.history)
         self.epochs_behind_ = self.epochs_before + kept - n_earlier
@@ -503,6 +508,14 @@ class ImbalanceNet(NeuralNetClassifier):
         weights = [p for _, p in self.get_all_learnable_params()]
         if not all(torch.isfinite(weight).all() for weight in weights):
             raise self._divergence("The weights became NaN or infinite")
+
+    @torch.no_grad()
+    def _check_outputs(self, feed: Table) -> None:
+        """Raise if outputs, which no validation has seen, are not finite."""
+        self._set_training(False)
+        outputs = self.infer(feed.features(slice(0, _LOOKED_AT)))
+        if not torch.isfinite(outputs).all():
+            raise self._divergence("The outputs became NaN or infinite")
 
     def _divergence(self, what: str) -> FloatingPointError:
         return FloatingPointError(

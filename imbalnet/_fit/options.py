@@ -113,6 +113,7 @@ def resolve_options(
     if before is not None:
         before.network.check_same(network, f"loss={params['loss']!r}")
     kind = "given" if has_validation_rows else resolver.kind_of_validation()
+    resolver.check_rows_of_threshold(kind)
     if rows.groups is not None:
         warn_of_useless_groups(kind)
     return Options(
@@ -269,11 +270,16 @@ class _Resolver:
                 "threshold and cost_matrix both decide what predict calls positive: "
                 "leave out one of them."
             )
-        needs_rows = not isinstance(threshold, Real)
-        if needs_rows and (self.is_partial or self.n_members == 1):
+
+    def check_rows_of_threshold(self, kind: str) -> None:
+        """Raise if a threshold needs rows that this kind of validation lacks."""
+        threshold = self.params["threshold"]
+        is_chosen = threshold is not None and not isinstance(threshold, Real)
+        if is_chosen and kind != "folds":
             raise ValueError(
                 f"threshold={threshold!r} is chosen by out-of-fold rows, which there "
-                "are with n_members of at least 2 and in fit. Give a number, or see "
+                "are in fit with n_members of at least 2, without X_val and not with "
+                "early_stopping=False. Give a number, or see "
                 "imbalnet.decisions.choose_threshold for other held-out rows."
             )
 

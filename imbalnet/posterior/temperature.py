@@ -144,7 +144,8 @@ def least_log_loss(
         else:
             low = inverse
         curvature = weight @ (square - mean**2)
-        step = inverse - slope / curvature if curvature > 0 else inverse
+        with np.errstate(over="ignore"):  # then it is bisected
+            step = inverse - slope / curvature if curvature > 0 else inverse
         if not low < step < high:  # bisect, or double
             step = (low + high) / 2 if np.isfinite(high) else 2 * inverse
         done = abs(step - inverse) < _NEAR * inverse
