@@ -292,8 +292,13 @@ class ImbalanceNet(NeuralNetClassifier):
         if name != "optimizer_" or "stored_optimizer" not in vars(self):
             return object.__getattribute__(self, name)  # raises what was raised
         stored = self.__dict__.pop("stored_optimizer")
-        self.initialize_optimizer()
-        self.optimizer_.load_state_dict(stored)
+        try:
+            self.initialize_optimizer()
+            self.optimizer_.load_state_dict(stored)
+        except BaseException:  # an interrupt, too
+            self.__dict__.pop("optimizer_", None)
+            self.__dict__["stored_optimizer"] = stored
+            raise
         return self.optimizer_
 
     def optimizer_state(self) -> Any:
