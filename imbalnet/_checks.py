@@ -83,7 +83,10 @@ def values_by_label(name: str, value: Any) -> dict[Any, Any] | None:
 
 
 def as_floats(name: str, values: Any) -> NDArray[np.float64]:
-    """Convert an array-like of numbers to floats, or raise; digits are no numbers."""
+    """Convert an array-like of numbers to floats, or raise; digits are no numbers.
+
+    An array of float64 is not copied.
+    """
     if sparse.issparse(values):
         raise ValueError(f"{name} is sparse; give an array, {name}.toarray().")
     try:
@@ -100,7 +103,17 @@ def as_floats(name: str, values: Any) -> NDArray[np.float64]:
             f"{name} must hold numbers, but holds values of type {array.dtype}"
             f"{f', such as {shown[0]!r}' if shown else ''}."
         )
-    return array.astype(np.float64)
+    return array.astype(np.float64, copy=False)
+
+
+def checked_amounts(name: str, values: Any) -> NDArray[np.float64]:
+    """Convert an array-like of finite numbers of at least 0 to floats, or raise."""
+    amounts = as_floats(name, values)
+    if not np.all((amounts >= 0) & (amounts < np.inf)):
+        raise ValueError(
+            f"{name}={amounts.tolist()} must hold finite numbers of at least 0."
+        )
+    return amounts
 
 
 def _floats_of_objects(name: str, array: NDArray) -> NDArray[np.float64]:

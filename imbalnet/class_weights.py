@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imbalnet._checks import (
-    as_floats,
+    checked_amounts,
     checked_number,
     checked_share,
     checked_weights,
@@ -117,12 +117,11 @@ def class_weights(
 
 
 def _checked_counts(counts: ArrayLike) -> NDArray[np.float64]:
-    values = as_floats("counts", counts)
-    is_right = values.ndim == 1 and np.all((values >= 0) & (values < np.inf))
-    if not is_right or not values.any():
+    values = checked_amounts("counts", counts)
+    if values.ndim != 1 or not values.any():
         raise ValueError(
-            f"counts={values.tolist()} must have shape (n_classes,) and hold finite "
-            "numbers of at least 0, one of them more; numpy.bincount(codes) has them."
+            f"counts={values.tolist()} must have shape (n_classes,), and hold a number "
+            "above 0; numpy.bincount(codes) has them."
         )
     return values
 

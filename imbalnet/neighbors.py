@@ -22,12 +22,12 @@ from imbalnet._nearest import NearestRows
 from imbalnet.networks import RobustScale
 from imbalnet.networks.layers.categories import dense
 from imbalnet.networks.layers.mixed import MixedInput
-from imbalnet.posterior import effective_weight
 from imbalnet.posterior._checks import (
     checked_codes,
-    checked_distribution,
     checked_log_posterior,
+    checked_prior,
 )
+from imbalnet.posterior._effective import scaled_to_effective
 
 __all__ = ["Neighbors", "fit_weight"]
 
@@ -126,18 +126,17 @@ class Neighbors:
         folds: NDArray[np.integer] | None = None,
     ) -> None:
         rng = np.random.default_rng(rng)
-        n_rows, _ = self._shape(X)
+        n_rows, self.n_features = self._shape(X)
         if n_rows < 2:
             raise ValueError(f"X has {n_rows} rows, but must have 2 at least.")
-        class_prior = checked_distribution("class_prior", class_prior)
+        class_prior = checked_prior("class_prior", class_prior)
         codes = checked_codes("codes", codes, n_rows, len(class_prior))
         sample_weight = checked_weights(sample_weight, n_rows)
         n_neighbors = checked_integer("n_neighbors", n_neighbors)
-        self.kept = sample_rows(X.shape[0], _MOST_KEPT, rng)
+        self.kept = sample_rows(n_rows, _MOST_KEPT, rng)
         self.n_neighbors = min(n_neighbors, len(self.kept) - 1)
         self.class_prior = class_prior
         kept, weight = dense(X[self.kept]), sample_weight[self.kept]
-        self.n_features = X.shape[1]
         sizes = [0] * self.n_features if n_categories is None else n_categories
         self.coordinates = _Coordinates(kept, weight, sizes)
         self.search = NearestRows(self.coordinates.of(kept))
@@ -346,7 +345,7 @@ def fit_weight(
             f"log_posterior has, but has shape {np.shape(evidence)}."
         )
     codes = checked_codes("codes", codes, *log_posterior.shape)
-    weight = effective_weight(checked_weights(sample_weight, len(codes)))
+    weight = scaled_to_effective(checked_weights(sample_weight, len(codes)))
 
     def loss(factor: float) -> float:
         log_target = np.empty(len(codes))

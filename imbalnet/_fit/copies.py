@@ -122,6 +122,7 @@ class _Repeats:
         """Return the share of a class' repeated rows that other classes have too."""
         is_own = self.code == code
         repeated = self.hashes[is_own & (self.times > 1)]
+        # a lookup table for integers, which NumPy 2.0 tries, overflows with hashes
         return float(np.isin(repeated, self.hashes[~is_own], kind="sort").mean())
 
 

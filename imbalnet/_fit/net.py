@@ -480,16 +480,17 @@ class ImbalanceNet(NeuralNetClassifier):
                 step = step_fn(batch)
             losses.append(step["loss"])
             sizes.append(len(batch[1]))
-            self._record_batch("train", step["loss"] / self.n_members, sizes[-1])
+            if self.batches_are_watched:
+                mean = step["loss"] / self.n_members
+                self._record_batch("train", mean, sizes[-1])
             self.notify("on_batch_end", batch=batch[:2], training=True, **step)
         loss = torch.stack(losses).cpu().double().numpy() / self.n_members
         return float(np.average(loss, weights=sizes))
 
     def _record_batch(self, prefix: str, loss: Tensor, n_rows: int) -> None:
-        """Record what skorch's callbacks read of a batch, if one listens."""
-        if self.batches_are_watched:
-            self.history.record_batch(f"{prefix}_loss", loss.item())
-            self.history.record_batch(f"{prefix}_batch_size", n_rows)
+        """Record what skorch's callbacks read of a batch."""
+        self.history.record_batch(f"{prefix}_loss", loss.item())
+        self.history.record_batch(f"{prefix}_batch_size", n_rows)
 
     def _record_loss(self, name: str, loss: float) -> None:
         """Record a loss, and whether it is the lowest, as skorch's callbacks ask."""

@@ -43,32 +43,18 @@ def as_given(rows: NDArray, probabilities: ArrayLike) -> NDArray:
     return rows[..., 1] if np.ndim(probabilities) == 1 else rows
 
 
-def checked_prior(name: str, prior: ArrayLike, n_classes: int) -> NDArray[np.float64]:
-    """Convert a class distribution to floats, or raise."""
-    values = as_floats(name, prior)
-    if values.shape != (n_classes,):
-        raise ValueError(
-            f"{name} must hold one probability for each of the {n_classes} classes of "
-            f"probabilities, but has shape {values.shape}; two classes take [1 - p, p]."
-        )
-    if not np.all(values >= 0) or abs(values.sum() - 1) > SUM_TOLERANCE:
-        raise ValueError(
-            f"{name}={values.tolist()} must hold probabilities of at least 0 that sum "
-            f"to 1; counts become a prior by counts / counts.sum()."
-        )
-    return values
-
-
-def checked_distribution(
+def checked_prior(
     name: str, prior: ArrayLike, n_classes: int | None = None
 ) -> NDArray[np.float64]:
-    """Convert a class distribution of shape (n_classes,) to floats, or raise."""
+    """Convert the probabilities of classes, of any number if None, or raise."""
     values = as_floats(name, prior)
     if values.ndim != 1 or n_classes not in (None, len(values)):
-        given = "for each class" if n_classes is None else f"for {n_classes} classes"
+        classes = (
+            "class" if n_classes is None else f"of the {n_classes} classes there are"
+        )
         raise ValueError(
-            f"{name} must have one axis, with a probability {given}, but has shape "
-            f"{values.shape}."
+            f"{name} must hold one probability for each {classes}, but has shape "
+            f"{values.shape}; two classes take [1 - p, p]."
         )
     if not np.all(values >= 0) or not abs(values.sum() - 1) <= SUM_TOLERANCE:
         raise ValueError(
@@ -82,12 +68,7 @@ def checked_log_posterior(
     log_posterior: ArrayLike, n_axes: tuple[int, ...]
 ) -> NDArray[np.float64]:
     """Convert log posteriors of rows to floats, or raise."""
-    is_plain = isinstance(log_posterior, np.ndarray) and log_posterior.dtype == float
-    values: NDArray[np.float64] = (
-        np.asarray(log_posterior)  # large, and not to be copied
-        if is_plain
-        else as_floats("log_posterior", log_posterior)
-    )
+    values = as_floats("log_posterior", log_posterior)
     if values.ndim not in n_axes or not len(values) or values.shape[-1] < 2:
         shape = "(n_rows, n_classes)"
         shape += " or (n_rows, members, n_classes)" if 3 in n_axes else ""

@@ -32,6 +32,10 @@ def effective_weight(sample_weight: NDArray) -> NDArray[np.float64]:
     np.float64(2.67)
     """
     weight = as_floats("sample_weight", sample_weight)
-    weight = checked_weights(weight, weight.size)
-    weight /= weight.max()  # squares of others may overflow
+    return scaled_to_effective(checked_weights(weight, weight.size))
+
+
+def scaled_to_effective(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute `effective_weight` of weights that were checked."""
+    weight = weight / weight.max()  # squares of others may overflow
     return weight * weight.sum() / np.square(weight).sum()

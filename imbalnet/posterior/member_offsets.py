@@ -10,10 +10,10 @@ from scipy.special import log_softmax
 from imbalnet._checks import checked_integer, checked_number, checked_weights
 from imbalnet.posterior._checks import (
     checked_codes,
-    checked_distribution,
     checked_log_posterior,
+    checked_prior,
 )
-from imbalnet.posterior._effective import effective_weight
+from imbalnet.posterior._effective import scaled_to_effective
 
 _NEWTON_STEPS = 100
 _LARGEST_STEP = 2.0
@@ -87,18 +87,17 @@ def fit_member_offsets(
     scale = checked_number("scale", scale, 0.0, open_low=True)
     log_posterior = checked_log_posterior(log_posterior, (2,))
     n_rows, n_classes = log_posterior.shape
-    folds = checked_codes(
-        "folds", folds, n_rows, checked_integer("n_members", n_members)
-    )
-    class_prior = checked_distribution("class_prior", class_prior, n_classes)
-    weight = effective_weight(checked_weights(sample_weight, n_rows))
+    n_members = checked_integer("n_members", n_members)
+    folds = checked_codes("folds", folds, n_rows, n_members)
+    class_prior = checked_prior("class_prior", class_prior, n_classes)
+    weight = scaled_to_effective(checked_weights(sample_weight, n_rows))
     if len(class_prior) > _MOST_CURVATURES:
         offsets = np.zeros((n_members, len(class_prior)))
         for j in np.unique(folds[weight > 0]):
             own = (folds == j) & (weight > 0)
             offsets[j] = _by_lbfgs(log_posterior[own], class_prior, weight[own], scale)
     else:
-        rows, is_row = rows_by_fold(folds, n_members)
+        rows, is_row = _rows_by_fold(folds, n_members)
         # (members, rows of the longest fold, classes)
         scores, own_weight = log_posterior[rows], weight[rows] * is_row
         offsets = _by_newton(scores, class_prior, own_weight, scale)
@@ -159,9 +158,13 @@ def rows_by_fold(
     folds: NDArray[np.integer], n_folds: int
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Return the rows of each fold, (folds, longest fold), and which are no padding."""
-    folds = checked_codes(
-        "folds", folds, len(folds), checked_integer("n_folds", n_folds)
-    )
+    n_folds = checked_integer("n_folds", n_folds)
+    return _rows_by_fold(checked_codes("folds", folds, len(folds), n_folds), n_folds)
+
+
+def _rows_by_fold(
+    folds: NDArray[np.integer], n_folds: int
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     order = np.argsort(folds, kind="stable")
     sizes = np.bincount(folds, minlength=n_folds)[:, None]
     depth = np.arange(sizes.max())

@@ -10,7 +10,7 @@ from scipy.special import log_softmax, logsumexp, softmax
 from imbalnet._blocks import row_blocks
 from imbalnet._checks import checked_number, checked_weights
 from imbalnet.posterior._checks import checked_codes, checked_log_posterior
-from imbalnet.posterior._effective import effective_weight
+from imbalnet.posterior._effective import scaled_to_effective
 
 
 def fit_offset(
@@ -65,7 +65,7 @@ def fit_offset(
     if len(present) < n_classes:
         log_posterior = log_posterior[..., present]
     members = log_posterior.reshape(len(codes), -1, len(present))
-    weight = effective_weight(sample_weight)
+    weight = scaled_to_effective(sample_weight)
 
     def objective(offset: NDArray) -> tuple[float, NDArray]:
         value = 0.5 * np.square(offset / scale).sum()

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
-from imbalnet._checks import as_floats, values_by_label
+from imbalnet._checks import as_floats, checked_amounts, values_by_label
 from imbalnet.posterior._checks import (
     as_given,
     check_log_values,
-    checked_distribution,
     checked_prior,
     checked_probabilities,
 )
@@ -48,15 +47,15 @@ def effective_prior(
     >>> effective_prior([900, 100], class_weight=[0.5, 5.0]).round(3).tolist()
     [0.474, 0.526]
     """
-    of_classes = _amounts("counts", counts)
+    of_classes = checked_amounts("counts", counts)
     if of_classes.ndim != 1:
         raise ValueError(
             f"counts must have shape (n_classes,), but has {of_classes.shape}."
         )
     mass = of_classes.copy()
     for name, factor in (
-        ("class_weight", _amounts("class_weight", class_weight)),
-        ("sampling_rate", _amounts("sampling_rate", sampling_rate)),
+        ("class_weight", checked_amounts("class_weight", class_weight)),
+        ("sampling_rate", checked_amounts("sampling_rate", sampling_rate)),
     ):
         if factor.shape not in ((), mass.shape):
             raise ValueError(
@@ -70,15 +69,6 @@ def effective_prior(
             "give at least one more than 0."
         )
     return mass / mass.sum()
-
-
-def _amounts(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    amounts = as_floats(name, values)
-    if not np.all((amounts >= 0) & (amounts < np.inf)):
-        raise ValueError(
-            f"{name}={amounts.tolist()} must hold finite numbers of at least 0."
-        )
-    return amounts
 
 
 def resolve_prior(
@@ -211,10 +201,8 @@ def prior_shift(
     ValueError
         If a prior is no distribution, or they have other classes.
     """
-    source = checked_distribution("source_prior", source_prior)
-    return log_ratio(
-        source, checked_distribution("target_prior", target_prior, len(source))
-    )
+    source = checked_prior("source_prior", source_prior)
+    return log_ratio(source, checked_prior("target_prior", target_prior, len(source)))
 
 
 def log_ratio(source: NDArray, target: NDArray) -> NDArray[np.float64]:

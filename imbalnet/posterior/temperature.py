@@ -10,7 +10,7 @@ from scipy.special import log_softmax, logsumexp
 from imbalnet._blocks import row_blocks
 from imbalnet._checks import checked_number, checked_weights
 from imbalnet.posterior._checks import checked_codes, checked_log_posterior
-from imbalnet.posterior._effective import effective_weight
+from imbalnet.posterior._effective import scaled_to_effective
 
 # The temperature lies between a tenth and ten.
 _LOG_RANGE = float(np.log(10.0))
@@ -74,7 +74,7 @@ def fit_temperature(
     values = checked_log_posterior(log_posterior, (2, 3))
     members = values.reshape(len(values), -1, values.shape[-1])
     codes = checked_codes("codes", codes, len(members), members.shape[-1])
-    weight = effective_weight(checked_weights(sample_weight, len(codes)))
+    weight = scaled_to_effective(checked_weights(sample_weight, len(codes)))
 
     def objective(log_temperature: float) -> float:
         temperature, log_loss = np.exp(log_temperature), np.empty(len(codes))
@@ -129,7 +129,7 @@ def least_log_loss(
     values = checked_log_posterior(log_posterior, (2,))
     codes = checked_codes("codes", codes, *values.shape)
     weight = checked_weights(sample_weight, len(codes))
-    weight /= weight.sum()
+    weight = weight / weight.sum()
     scores = values - values.max(axis=1, keepdims=True)
     target = scores[np.arange(len(codes)), codes]
     # Newton's method for the inverse temperature, in which the loss is convex. From a
