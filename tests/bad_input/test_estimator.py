@@ -19,6 +19,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from bad_cases import short
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline
 from scipy import sparse
@@ -62,13 +63,6 @@ def changed(values, row, value):
     values = copy.copy(values)
     values[row] = value
     return values
-
-
-def short(value):
-    text = re.sub(
-        r" at 0x\w+|tests\.bad_input\.test_estimator\.|__main__\.", "", repr(value)
-    )
-    return " ".join(text.split())[:60]
 
 
 def fit(clf, **changes):

@@ -7,7 +7,6 @@ read-only, so that none can be changed. Warnings are errors here.
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from bad_cases import Case, changed, fails_as_told, short
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
@@ -88,28 +88,6 @@ WEIGHT = frozen(RNG.random(N))
 COSTS = frozen(np.array([[0.0, 1.0], [5.0, 0.0]]))
 X = frozen(np.column_stack([SCORES, RNG.normal(size=(N, 2))]))
 NAN, INF = float("nan"), float("inf")
-
-
-class Case(NamedTuple):
-    """What is called, and what the message must say."""
-
-    id: str
-    call: Any
-    named: str  # the argument
-    match: str  # a pattern in which .* passes over lines
-    error: type[Exception] = ValueError
-
-
-def changed(values, row, value):
-    """Return a copy in which one row has another value."""
-    values = np.array(values)
-    values[row] = value
-    return values
-
-
-def short(value):
-    text = re.sub(r" at 0x\w+|tests\.bad_input\.\w+\.", "", repr(value))
-    return " ".join(text.split())[:50]
 
 
 class Subject(NamedTuple):
@@ -918,14 +896,6 @@ CASES = [
     *(OF_ROWS + OF_FIGURES + OF_CRITERIA + OF_SCORERS + OF_ESTIMATORS),
     *(OF_PICTURES + OF_CONSTRUCTORS),
 ]
-
-
-def fails_as_told(case):
-    with pytest.raises(case.error) as caught:
-        case.call()
-    message = str(caught.value)
-    assert case.named in message, message
-    assert re.search(case.match, message, re.DOTALL), message
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])

@@ -7,9 +7,7 @@ or forgotten. The arrays are read-only, so that none can be changed.
 
 from __future__ import annotations
 
-import re
 from functools import partial
-from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,6 +15,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from bad_cases import Case, changed, fails_as_told, short
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
@@ -46,27 +45,6 @@ for array in (X, Y):
 WORDS = np.where(Y, "fraud", "fine").astype(object)
 FRAME = pd.DataFrame(X, columns=["age", "sum", "days"])
 NAN, INF = float("nan"), float("inf")
-
-
-class Case(NamedTuple):
-    """What is called, and what the message must say."""
-
-    id: str
-    call: Any
-    named: str  # the argument
-    match: str  # a pattern in which .* passes over lines
-    error: type[Exception] = ValueError
-
-
-def changed(values, row, value):
-    values = np.array(values)
-    values[row] = value
-    return values
-
-
-def short(value):
-    text = re.sub(r" at 0x\w+|tests\.bad_input\.\w+\.|m\.", "", repr(value))
-    return " ".join(text.split())[:50]
 
 
 def cases(function, good, argument, values, match, error=ValueError, named=None):
@@ -417,14 +395,6 @@ CASES = [
     *(OF_GRIDS + OF_DIFFERENCES + OF_SEARCHES + OF_DISPLAYS + OF_COMPARE),
     *(OF_COMPARISONS + OF_TABLES + OF_UNFITTED + OF_RETAINED),
 ]
-
-
-def fails_as_told(case, *arguments):
-    with pytest.raises(case.error) as caught:
-        case.call(*arguments)
-    message = str(caught.value)
-    assert case.named in message, message
-    assert re.search(case.match, message, re.DOTALL), message
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
