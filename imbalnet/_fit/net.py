@@ -7,7 +7,6 @@ once.
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,11 +27,11 @@ from skorch.callbacks import (
 from torch import Tensor, nn
 
 from imbalnet._calibration import Formula
-from imbalnet._callbacks import without_uncopyable
 from imbalnet._fit.batches import Batch, Place, Table, TensorBatches
 from imbalnet._fit.callbacks import BestEpoch
 from imbalnet._fit.checkpoint.saver import Saver
 from imbalnet._fit.feed import Feed, FoldFeed
+from imbalnet._fit.net_copies import CopiesMixin
 from imbalnet._fit.output import check_module, named_failure
 from imbalnet._fit.specs import Phases
 from imbalnet._nested import name_of
@@ -47,12 +46,8 @@ from imbalnet._predict import (
 )
 from imbalnet._runtime import (
     apart_from_forks,
-    available_device,
-    restorer,
-    torch_threads,
 )
 from imbalnet._tables import Rows
-from imbalnet._warn import warn
 from imbalnet.losses import Loss
 from imbalnet.metrics.average_precision import mean_average_precision
 from imbalnet.networks import is_split, network_of
@@ -74,7 +69,7 @@ class _StopTraining(KeyboardInterrupt):
     """Ends skorch's loop between two epochs."""
 
 
-class ImbalanceNet(NeuralNetClassifier):
+class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
     """A skorch classifier that owns weighting, reduction and the softmax.
 
     It trains on a :class:`~imbalnet._fit.feed.Feed`, whose batches carry loss weights,
@@ -218,104 +213,6 @@ class ImbalanceNet(NeuralNetClassifier):
     def network_(self) -> Any:
         """What the network tells of itself, see :class:`~imbalnet.networks.Network`."""
         return network_of(self.module_, self.has_member_axis)
-
-    # -- copies ------------------------------------------------------------------
-
-    def snapshot(self) -> ImbalanceNet:
-        """Return a net that predicts as this one does now, whatever comes after."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(vars(self))
-        copies = copy.deepcopy((self.module_, self.criterion_, self.history))
-        twin.module_, twin.criterion_, twin.history = copies
-        twin.callbacks_ = []
-        twin.formulas = None  # the estimator has its own
-        return twin
-
-    @torch_threads(1)
-    def restorer(self) -> Callable[[], None]:
-        """Return a function that puts the net back to what it is now.
-
-        That is what further training may change: weights, optimiser, history, and the
-        attributes of net, module and callbacks.
-        """
-        parts = [self, self.optimizer_, *self.module_.modules()]
-        parts += [callback for _, callback in self.callbacks_]
-        restorers = [restorer(part) for part in parts]
-        module, optimizer, n_epochs = self.module_, self.optimizer_, len(self.history)
-        states = copy.deepcopy((module.state_dict(), optimizer.state_dict()))
-
-        def restore() -> None:
-            for restore_attributes in restorers:
-                restore_attributes()
-            with torch_threads(1):
-                module.load_state_dict(states[0])
-                optimizer.load_state_dict(states[1])
-            del self.history[n_epochs:]
-
-        return restore
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state without callbacks that cannot be pickled."""
-        state = super().__getstate__()
-        for name in ("callbacks", "callbacks_"):
-            state[name] = without_uncopyable(state[name] or [])
-        return state
-
-    def state_to_store(self) -> dict[str, Any]:
-        """Return the attributes; those of the optimiser in torch's own plain form."""
-        state: dict[str, Any] = {**vars(self)}
-        optimizer = state.pop("optimizer_", None)
-        if optimizer is not None:
-            state["stored_optimizer"] = optimizer.state_dict()
-        for name in ("callbacks", "callbacks_"):
-            state[name] = without_uncopyable(state[name] or [])
-        return state
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> ImbalanceNet:
-        """Copy the attributes together: skorch's pickle would part shared weights."""
-        twin = memo[id(self)] = object.__new__(type(self))
-        twin.__dict__.update(copy.deepcopy(self.state_to_store(), memo))
-        return twin
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take attributes that were stored, on a device that this machine has."""
-        device = available_device(state["device"])
-        self.__dict__.update(state, device=device)
-        if device != torch.device(state["device"]):
-            warn(
-                f"The network was trained on {state['device']}, which this machine "
-                f"does not have: it computes on {device}."
-            )
-
-    def __getattr__(self, name: str) -> Any:
-        """Build a stored optimiser when it is asked for: predictions do not need it."""
-        if name != "optimizer_" or "stored_optimizer" not in vars(self):
-            return object.__getattribute__(self, name)  # raises what was raised
-        stored = self.__dict__.pop("stored_optimizer")
-        try:
-            self.initialize_optimizer()
-            self.optimizer_.load_state_dict(stored)
-        except BaseException:  # an interrupt, too
-            self.__dict__.pop("optimizer_", None)
-            self.__dict__["stored_optimizer"] = stored
-            raise
-        return self.optimizer_
-
-    def optimizer_state(self) -> Any:
-        """Return what the optimiser has gathered of gradients, by parameter."""
-        stored = vars(self).get("stored_optimizer")
-        if stored is not None:
-            return stored["state"]
-        return getattr(self.optimizer_, "state", {})  # a user's may have none
-
-    def release_optimizer(self) -> None:
-        """Let go of what the optimiser has gathered of gradients."""
-        self.optimizer_state().clear()
-
-    def release_gradients(self) -> None:
-        """Let go of the last step's gradients."""
-        self.module_.zero_grad(set_to_none=True)
-        self.criterion_.zero_grad(set_to_none=True)
 
     # -- training ----------------------------------------------------------------
 
