@@ -88,7 +88,8 @@ class CriterionLoss(Loss):
                 'such as nn.CrossEntropyLoss(reduction="none").'
             )
         self.criterion = criterion
-        self.is_inverted = _is_invertible(criterion)  # now: a graph cannot ask weights
+        # settled here, because a traced graph cannot branch on weights
+        self.is_inverted = _is_invertible(criterion)
         self.is_calibrated = self.is_inverted or hasattr(criterion, "log_posterior")
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
