@@ -90,10 +90,13 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
         with them, for the callbacks of a training; None outside.
     is_weighted_phase : bool
         Whether the present epoch has the class weights.
+    levels_members : bool
+        Whether the estimator brings members to one level (``calibrate``).
     """
 
     formulas: tuple[Formula, Formula] | None = None
     is_weighted_phase = True
+    levels_members = True
 
     def __init__(
         self,
@@ -625,14 +628,17 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
 
         In training they are those that the estimator would give, up to what is fitted
         behind it (temperature, neighbours). Out-of-fold rows have theirs from the
-        member that did not train on them, with members on one level. Outside of
-        training they are under the trained prior, and out-of-fold ones under the
-        data's.
+        member that did not train on them, with members on one level where the
+        estimator brings them there. Outside of training they are under the trained
+        prior, and out-of-fold ones under the data's.
         """
         formula = self.formulas and self.formulas[self.is_weighted_phase]
         feed = X if isinstance(X, FoldFeed) else getattr(X, "fold_feed", None)
         if feed is not None:
             log_posterior = torch.from_numpy(self.out_of_fold_log_posterior(feed))
+            if formula and not self.levels_members:
+                own = formula.apply(log_posterior[:, None], members=feed.folds)
+                return own.exp().numpy()
             log_proba = feed.aligned(log_posterior)
             if formula:
                 to_target = torch.from_numpy(formula.to_target)

@@ -227,6 +227,7 @@ def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
     target = resolve_prior(options.target_prior, options.classes, priors.data)
     early_formula, late_formula = (of_phase.for_target(target) for of_phase in phases)
     net.formulas = early_formula, late_formula
+    net.levels_members = options.validation.calibrate
     try:
         with _generator_context(net, options.seeds.draws):
             net.partial_fit((train_feed, valid_feed))

@@ -6,6 +6,7 @@ shapes broadcast. `_build.py` asks here before it builds one.
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import torch
@@ -85,6 +86,9 @@ def as_pos_weight(value: Any) -> Tensor | None:
     """Convert the one weight of the positive class to float64, or raise."""
     if value is None:
         return None
+    value = value.item() if getattr(value, "ndim", None) == 0 else value
+    if isinstance(value, Real | str):
+        value = checked_number("loss__pos_weight", value, 0, open_low=True)
     values = as_vector("pos_weight", value)
     if values.numel() != 1:
         raise ValueError(

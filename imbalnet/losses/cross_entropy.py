@@ -88,8 +88,9 @@ class CriterionLoss(Loss):
                 'such as nn.CrossEntropyLoss(reduction="none").'
             )
         self.criterion = criterion
-        has_inverse = hasattr(criterion, "log_posterior")
-        self.is_calibrated = has_inverse or _is_invertible(criterion)
+        # settled here, because a traced graph cannot branch on weights
+        self.is_inverted = _is_invertible(criterion)
+        self.is_calibrated = self.is_inverted or hasattr(criterion, "log_posterior")
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each row."""
@@ -100,7 +101,7 @@ class CriterionLoss(Loss):
         criterion: Any = self.criterion
         if hasattr(criterion, "log_posterior"):
             return criterion.log_posterior(logits)
-        if not _is_invertible(criterion) or criterion.label_smoothing == 0:
+        if not self.is_inverted or criterion.label_smoothing == 0:
             return logits.log_softmax(-1)
         log_weight = self.class_factors(logits.shape[-1]).to(logits).log()
         log_u = (logits - log_weight).log_softmax(-1)

@@ -174,6 +174,18 @@ def test_epoch_scoring_sees_out_of_fold_rows_without_its_cache(rare, params):
     assert best["fresh"] == pytest.approx(ours, abs=1e-4)
 
 
+@pytest.mark.parametrize("use_caching", [True, False])
+@pytest.mark.parametrize("target_prior", [None, [0.3, 0.7]])
+@pytest.mark.parametrize("params", LEVERS[1::2], ids=str)
+def test_epoch_scoring_of_folds_sees_oof_proba(rare, params, target_prior, use_caching):
+    """Without calibration, which is fitted behind training, to the last digits."""
+    loss = EpochScoring("neg_log_loss", name="loss", use_caching=use_caching)
+    params = {"learning_rate": 0.02, "calibrate": False, "n_neighbors": 0, **params}
+    clf = fitted(rare, [loss], target_prior=target_prior, **FOLDS, **params)
+    best = clf.history_[clf.best_iteration_ - 1]
+    assert -best["loss"] == pytest.approx(log_loss(rare[1], clf.oof_proba_), rel=1e-5)
+
+
 @pytest.mark.parametrize("params", ALL)
 def test_epoch_scoring_of_training_rows_scores_all_of_them(rare, params):
     X, y = rare

@@ -129,7 +129,9 @@ def test_pos_weight_is_searched_over_and_survives_copies(rare):
     np.testing.assert_array_equal(refitted.predict_proba(X), best.predict_proba(X))
 
 
-@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "a", [1, 2], []])
+@pytest.mark.parametrize(
+    "value", [0, -1, math.nan, math.inf, "a", "3", True, [1, 2], []]
+)
 def test_pos_weight_out_of_range_is_named(value):
     with pytest.raises(ValueError, match="loss__pos_weight="):
         binary(value)
@@ -245,3 +247,25 @@ class ByClass(nn.Module):
 def test_what_gives_no_value_for_each_row_is_named(loss, message):
     with pytest.raises(ValueError, match=message):
         build_loss(loss, {}, 2)
+
+
+class Scores(nn.Module):
+    """What exported graphs compute of a loss."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits):
+        return self.loss.posterior_scores(logits)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_weighted_cross_entropy_is_traced(label_smoothing):
+    """As ``to_onnx`` does, where no branch may depend on the weights."""
+    weight = torch.tensor([1.0, 3.0, 2.0])
+    criterion = nn.CrossEntropyLoss(weight, label_smoothing=label_smoothing)
+    scores = Scores(build_loss(criterion, {}, 3))
+    logits = torch.tensor([[0.5, -1.0, 2.0], [1.0, 0.0, -3.0]])
+    traced = torch.export.export(scores, (logits,)).module()
+    torch.testing.assert_close(traced(logits), scores(logits))
