@@ -19,7 +19,7 @@ from torch import Tensor
 from imbalnet._runtime import one_blas_thread, torch_threads
 from imbalnet.decisions.threshold import best_threshold
 from imbalnet.neighbors import Neighbors
-from imbalnet.posterior import prior_shift
+from imbalnet.posterior.prior import log_ratio
 
 
 @dataclass(frozen=True)
@@ -85,18 +85,18 @@ class Calibration:
         to_target = (
             self._to_effective_prior
             if target_prior is None
-            else prior_shift(self.class_prior, target_prior)
+            else log_ratio(self.class_prior, target_prior)
         )
         return Formula(self._level, self.temperature, to_target)
 
     @cached_property
     def _level(self) -> NDArray[np.float64]:
-        to_data = prior_shift(self.member_priors, self.class_prior)
+        to_data = log_ratio(self.member_priors, self.class_prior)
         return self.offset + (to_data + self.member_offsets) / self.temperature
 
     @cached_property
     def _to_effective_prior(self) -> NDArray[np.float64]:
-        return -prior_shift(self.effective_prior, self.class_prior)
+        return -log_ratio(self.effective_prior, self.class_prior)
 
 
 @dataclass(frozen=True)

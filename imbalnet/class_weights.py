@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imbalnet._checks import (
+    as_floats,
     checked_number,
     checked_share,
     checked_weights,
@@ -101,13 +102,29 @@ def class_weights(
     >>> class_weights([9_900, 100], [1, 30]).tolist()
     [1.0, 30.0]
     """
-    counts = np.asarray(counts, dtype=np.float64)
+    counts = _checked_counts(counts)
+    if classes is not None and len(np.unique(np.asarray(classes))) != len(counts):
+        raise ValueError(
+            f"classes={classes!r} must be {len(counts)} different labels, one for each "
+            "of the counts."
+        )
     power = checked_share("class_weight__power", power)
     beta = checked_share("class_weight__beta", beta)
     max_ratio = _checked_ratio(max_ratio)
     present = counts > 0
     weights = _given(class_weight, counts, classes, beta)
     return _capped(_checked(weights, present) ** power, present, max_ratio)
+
+
+def _checked_counts(counts: ArrayLike) -> NDArray[np.float64]:
+    values = as_floats("counts", counts)
+    is_right = values.ndim == 1 and np.all((values >= 0) & (values < np.inf))
+    if not is_right or not values.any():
+        raise ValueError(
+            f"counts={values.tolist()} must have shape (n_classes,) and hold finite "
+            "numbers of at least 0, one of them more; numpy.bincount(codes) has them."
+        )
+    return values
 
 
 def _given(

@@ -159,9 +159,10 @@ class BalancedNeuralClassifier(
     loss : {"cross_entropy", "focal", "poly1", "poly_focal", "asymmetric", \
             "logit_adjusted", "balanced_softmax", "vector_scaling", "ldam", \
             "average_precision"} or callable, default="cross_entropy"
-        A name, see :mod:`imbalnet.losses`, or a ``torch.nn.Module`` class whose
-        ``forward(logits, target)`` accepts ``reduction="none"``. Its parameters are
-        ``loss__gamma``, ``loss__label_smoothing`` and so on.
+        A name, see :mod:`imbalnet.losses`, or a ``torch.nn.Module`` class or instance
+        whose ``forward(logits, target)`` gives a value for each row, such as
+        ``torch.nn.BCEWithLogitsLoss``. Its parameters are ``loss__gamma``,
+        ``loss__pos_weight`` and so on.
 
     class_weight : {"balanced", "effective"}, dict, array-like, callable or None, \
             default=None

@@ -33,6 +33,7 @@ from sklearn.utils import _safe_indexing
 
 from imbalnet._checks import is_integer
 from imbalnet._fit.cv import name_of_cv, positions
+from imbalnet._packages import require
 from imbalnet._tables import ColumnRules, Columns, Reading, as_table
 from imbalnet._tables.features import read_matrix
 from imbalnet._tables.labels import as_codes, as_labels, sorted_classes
@@ -138,7 +139,7 @@ class Comparison:
             A row for each model. Columns have two levels: the figure, and "mean",
             "difference" (to the default), "low" and "high" (its interval).
         """
-        import pandas as pd
+        pd = require("pandas", use="to_frame()", cure="imbalnet[tables]")
 
         columns = {
             (figure, part): [getattr(d, part) for d in differences.values()]

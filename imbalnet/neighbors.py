@@ -17,11 +17,17 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from imbalnet._blocks import row_blocks
+from imbalnet._checks import checked_integer, checked_weights
 from imbalnet._nearest import NearestRows
 from imbalnet.networks import RobustScale
 from imbalnet.networks.layers.categories import dense
 from imbalnet.networks.layers.mixed import MixedInput
 from imbalnet.posterior import effective_weight
+from imbalnet.posterior._checks import (
+    checked_codes,
+    checked_distribution,
+    checked_log_posterior,
+)
 
 __all__ = ["Neighbors", "fit_weight"]
 
@@ -74,6 +80,11 @@ class Neighbors:
         Folds that keep together the rows of a group, see :meth:`evidence_within`. The
         distance u is then that to rows of other folds.
 
+    Raises
+    ------
+    ValueError
+        If the arguments do not fit together, or hold what they cannot.
+
     Attributes
     ----------
     kept : ndarray of shape (n_kept,)
@@ -115,11 +126,19 @@ class Neighbors:
         folds: NDArray[np.integer] | None = None,
     ) -> None:
         rng = np.random.default_rng(rng)
+        n_rows, _ = self._shape(X)
+        if n_rows < 2:
+            raise ValueError(f"X has {n_rows} rows, but must have 2 at least.")
+        class_prior = checked_distribution("class_prior", class_prior)
+        codes = checked_codes("codes", codes, n_rows, len(class_prior))
+        sample_weight = checked_weights(sample_weight, n_rows)
+        n_neighbors = checked_integer("n_neighbors", n_neighbors)
         self.kept = sample_rows(X.shape[0], _MOST_KEPT, rng)
         self.n_neighbors = min(n_neighbors, len(self.kept) - 1)
         self.class_prior = class_prior
         kept, weight = dense(X[self.kept]), sample_weight[self.kept]
-        sizes = [0] * X.shape[1] if n_categories is None else n_categories
+        self.n_features = X.shape[1]
+        sizes = [0] * self.n_features if n_categories is None else n_categories
         self.coordinates = _Coordinates(kept, weight, sizes)
         self.search = NearestRows(self.coordinates.of(kept))
         most = np.min_scalar_type(len(class_prior) - 1)
@@ -127,6 +146,16 @@ class Neighbors:
         self.weight = (weight / weight.mean()).astype(np.float32)
         few = sample_rows(len(self.kept), _FEW, rng)
         self.distance = self._usual_distance(few, folds) or 1.0  # most rows may repeat
+
+    @staticmethod
+    def _shape(X: Any) -> tuple[int, int]:
+        shape: Any = getattr(X, "shape", ())
+        if len(shape) != 2:
+            raise ValueError(
+                f"X must be an array of shape (n_rows, n_features), but is "
+                f"{type(X).__name__} of shape {shape}."
+            )
+        return shape[0], shape[1]
 
     @property
     def points(self) -> NDArray[np.float32]:
@@ -147,6 +176,12 @@ class Neighbors:
             ``log share - log prior`` of each class among the neighbours, to be added to
             log posteriors.
         """
+        n_features = self._shape(X)[1]
+        if n_features != self.n_features:
+            raise ValueError(
+                f"X has {n_features} columns, but the training rows have "
+                f"{self.n_features}."
+            )
         return self._evidence(X)
 
     def evidence_within(
@@ -298,8 +333,20 @@ def fit_weight(
     float
         Weight from 0 to 6 with the least log loss. It is 0 if the gain is at most the
         log of the number of rows, twice what Schwarz' criterion asks of a parameter.
+
+    Raises
+    ------
+    ValueError
+        If the arguments do not fit together, or hold what they cannot.
     """
-    weight = effective_weight(sample_weight)
+    log_posterior = checked_log_posterior(log_posterior, (2,))
+    if np.shape(evidence) != log_posterior.shape or not np.isfinite(evidence).all():
+        raise ValueError(
+            f"evidence must hold finite numbers of shape {log_posterior.shape}, as "
+            f"log_posterior has, but has shape {np.shape(evidence)}."
+        )
+    codes = checked_codes("codes", codes, *log_posterior.shape)
+    weight = effective_weight(checked_weights(sample_weight, len(codes)))
 
     def loss(factor: float) -> float:
         log_target = np.empty(len(codes))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from imbalnet._packages import require
 from imbalnet._tables import ColumnRules, Reading, column_names, table_reader
 from imbalnet._tables.find import CATEGORY, ORDERED, ColumnFinder
 from imbalnet._tables.labels import as_labels, check_rows
@@ -106,7 +107,7 @@ class TableReport:
         pandas.DataFrame
             Indexed by the names of the columns.
         """
-        import pandas as pd
+        pd = require("pandas", use="to_frame()", cure="imbalnet[tables]")
 
         rows = [
             {

@@ -52,8 +52,11 @@ class Result(NamedTuple):
     table: str
     one_row_least_us: float
     one_row_median_us: float
-    rows_per_second: float
+    rows_per_second: int
     pickle_kb: float
+
+
+HEADER = ["model", "table", "one row, least", "one row, median", "rows/s", "kB"]
 
 
 # -- tables --------------------------------------------------------------------------
@@ -161,7 +164,7 @@ def measured(models: list[Model], n_rounds: int) -> Iterator[Result]:
             model.table,
             round(times.min()),
             round(float(np.median(times))),
-            round(speed, -2),
+            int(round(speed, -2)),
             round(model.size / 1000, 1),
         )
 
@@ -179,7 +182,7 @@ def main() -> None:
     if args.csv:
         with open(args.csv, "w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([Result._fields, *results])
+            writer.writerows([HEADER, *results])
 
 
 if __name__ == "__main__":

@@ -28,9 +28,8 @@ from imbalnet.posterior import (
     fit_member_offsets,
     fit_offset,
     fit_temperature,
-    prior_shift,
-    shift_prior,
 )
+from imbalnet.posterior.prior import log_ratio
 
 # Out-of-fold rows by which the neighbours' weight is fitted, at most.
 _MOST_ASKED = 2**13
@@ -55,7 +54,7 @@ def calibrate_by_folds(
         return result, out_of_fold
     known = slice(None) if is_known.all() else is_known  # a slice makes no copy
     log_posterior = out_of_fold.log_posterior.astype(np.float64)
-    add_by_fold(log_posterior, prior_shift(priors, class_prior), folds)
+    add_by_fold(log_posterior, log_ratio(priors, class_prior), folds)
     _normalise(log_posterior)
     if validation.calibrate:
         offsets = fit_member_offsets(
@@ -166,7 +165,8 @@ def fit_validation_offset(
     shares = effective_prior(valid.counts(len(class_prior)))
     to_training = class_prior / np.where(shares > 0, shares, 1.0)
     log_posterior = net.predict_log_posterior(_streamed(valid, net))
-    log_posterior = shift_prior(log_posterior, calibration.member_priors, class_prior)
+    log_posterior = log_posterior + log_ratio(calibration.member_priors, class_prior)
+    _normalise(log_posterior)
     weight = valid.of(valid.weights) * to_training[codes]
     return replace(calibration, offset=fit_offset(log_posterior, codes, weight))
 

@@ -122,7 +122,7 @@ class _Repeats:
         """Return the share of a class' repeated rows that other classes have too."""
         is_own = self.code == code
         repeated = self.hashes[is_own & (self.times > 1)]
-        return float(np.isin(repeated, self.hashes[~is_own]).mean())
+        return float(np.isin(repeated, self.hashes[~is_own], kind="sort").mean())
 
 
 def _are_distinct(key: NDArray[np.uint64]) -> bool:

@@ -7,6 +7,7 @@ folds (`FoldFeed`). skorch's callbacks know them as datasets.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -441,6 +442,16 @@ class FoldFeed(Feed):
     def use_class_weights(self, is_used: bool) -> None:
         """Choose the phase that log posteriors come from."""
         self.is_weighted_phase = is_used
+
+    @property
+    def X(self) -> Any:  # noqa: N802
+        """The features, which tell that each row has a member of its own.
+
+        A callback may ask the net to predict them without the dataset.
+        """
+        shown = copy.copy(self.table) if sparse.issparse(self.table) else super().X
+        shown.fold_feed = self
+        return shown
 
     def parts(self, n_rows: int) -> Iterator[Tensor]:
         """Yield features for about `n_rows` predictions: (rows, members, n_features).

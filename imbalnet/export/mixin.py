@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from imbalnet._calibration import Calibration
+from imbalnet._packages import require
 from imbalnet._tables import Columns
-from imbalnet.export._packages import require
 from imbalnet.export.onnx_graph import (
     TrainedClassifier,
     columns_to_onnx,
     matrix_to_onnx,
 )
 from imbalnet.export.probability_module import Decision, ProbabilityModule
-from imbalnet.posterior import prior_shift, resolve_costs
+from imbalnet.posterior import resolve_costs
+from imbalnet.posterior.prior import log_ratio
 
 
 class ExportMixin:
@@ -101,7 +102,7 @@ class ExportMixin:
                 "to_torch() takes them)."
             )
         check_is_fitted(self)
-        onnx = require("onnx", "onnxscript")
+        onnx = require("onnx", "onnxscript", use="ONNX", cure="imbalnet[onnx]")
         model = self._trained_classifier()
         if categories == "values" and self._columns.levels:
             proto = columns_to_onnx(model)
@@ -131,7 +132,7 @@ class ExportMixin:
         to_costs = np.zeros(len(self.classes_))
         if self.target_prior is None:  # costs are expected under the data's prior
             effective = self.calibration_.effective_prior
-            to_costs = prior_shift(effective, self.class_prior_)
+            to_costs = log_ratio(effective, self.class_prior_)
         return Decision(costs=costs, to_costs=to_costs)
 
 

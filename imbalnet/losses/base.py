@@ -157,6 +157,13 @@ class Loss(nn.Module):
         """Return the class weights that are part of the loss itself."""
         return torch.ones(n_classes)
 
+    def factors_in_mean(self, n_classes: int) -> Tensor:
+        """Return the class weights that the mean over the training rows is divided by.
+
+        As weights of rows are, so that learning rate and weight decay mean the same.
+        """
+        return torch.ones(n_classes)
+
     def extra_repr(self) -> str:
         """Return the parameters of ``__init__`` for the representation."""
         names = inspect.signature(type(self)).parameters
@@ -170,6 +177,11 @@ class Loss(nn.Module):
 
 def full_precision(logits: Tensor) -> Tensor:
     """Convert half precision, which autocast gives: losses need more than 11 bits."""
+    if logits.ndim < 2 or not logits.is_floating_point():
+        raise ValueError(
+            "logits must be floats of shape (batch, n_classes), but have dtype "
+            f"{logits.dtype} and shape {tuple(logits.shape)}."
+        )
     return logits.float() if logits.dtype.itemsize < 4 else logits
 
 

@@ -31,14 +31,27 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     loss : Loss
         The loss, after ``bind``.
     prior : Tensor of shape (n_classes,)
-        Class distribution that is trained on, sampler and class weights included.
+        Class distribution that is trained on, sampler and class weights included, of
+        any sum.
 
     Returns
     -------
     Tensor of float64, shape (n_classes,)
         The mean is 0. For losses that depend on more than differences of logits, the
         first one is 0.
+
+    Raises
+    ------
+    ValueError
+        If `prior` has another shape, or holds what is no share.
     """
+    prior = torch.as_tensor(prior)
+    is_right = prior.ndim == 1 and bool(((prior >= 0) & (prior < torch.inf)).all())
+    if not is_right or not prior.any():
+        raise ValueError(
+            f"prior={prior.tolist()} must have shape (n_classes,) and hold shares of "
+            "at least 0, one of them more."
+        )
     shares = loss.effective_prior(prior.double()).clamp(min=_SMALLEST_SHARE)
     start = shares.log() - shares[0].log()
     found = start

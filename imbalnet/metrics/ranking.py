@@ -354,8 +354,15 @@ def _called_at_k(
             rows = of_rows == period
             is_called[rows] = _share_called(scores[rows], weight[rows], k)
     called = weight * is_called
-    found, positives = called[is_positive].sum(), weight[is_positive].sum()
-    return float(found), float(called.sum()), float(positives), float(weight.sum())
+    found, false = called[is_positive].sum(), called[~is_positive].sum()
+    positives = weight[is_positive].sum()
+    # sums in one order, so that found is at most called, and at most positives
+    return (
+        float(min(found, positives)),
+        float(found + false),
+        float(positives),
+        float(weight.sum()),
+    )
 
 
 def _share_called(

@@ -237,22 +237,31 @@ def _cost(
 # -- the registry --------------------------------------------------------------------
 
 
+def _named(
+    call: Callable[..., float], figure: Callable[..., float], **fixed: Any
+) -> Any:
+    """Bind the figure of a scorer; scikit-learn 1.7 shows scorers by their name."""
+    bound = partial(call, figure=figure, **fixed)
+    vars(bound)["__name__"] = getattr(figure, "__name__", type(figure).__name__)
+    return bound
+
+
 def _ranking(figure: Callable[..., float], chance: float, **params: Any) -> Any:
-    score_func = partial(_of_scores, figure=figure, chance=chance)
+    score_func = _named(_of_scores, figure=figure, chance=chance)
     return ClassifierScorer(score_func, 1, params, SCORES)
 
 
 def _decisions(figure: Callable[..., float], **params: Any) -> Any:
-    return ClassifierScorer(partial(_of_decisions, figure=figure), 1, params)
+    return ClassifierScorer(_named(_of_decisions, figure=figure), 1, params)
 
 
 def _distribution(figure: Callable[..., float], **params: Any) -> Any:
-    score_func = partial(_of_distribution, figure=figure)
+    score_func = _named(_of_distribution, figure=figure)
     return ClassifierScorer(score_func, -1, params, "predict_proba")
 
 
 def _all_decisions(figure: Callable[..., float], **params: Any) -> Any:
-    return ClassifierScorer(partial(_of_all_decisions, figure=figure), 1, params)
+    return ClassifierScorer(_named(_of_all_decisions, figure=figure), 1, params)
 
 
 SCORERS: dict[str, ClassifierScorer] = {
@@ -270,13 +279,13 @@ SCORERS: dict[str, ClassifierScorer] = {
     "neg_log_loss": _distribution(log_loss),
     "neg_brier_score": _distribution(brier_score_loss),
     "brier_skill": ClassifierScorer(
-        partial(_of_distribution, figure=brier_skill_score, chance=0.0),
+        _named(_of_distribution, figure=brier_skill_score, chance=0.0),
         1,
         {},
         "predict_proba",
     ),
     "neg_calibration_error": ClassifierScorer(
-        partial(_of_scores, figure=calibration_error), -1, {}, "predict_proba"
+        _named(_of_scores, figure=calibration_error), -1, {}, "predict_proba"
     ),
     "f1": _decisions(f1_score),
     "f1_weighted": _decisions(f1_score, average="weighted"),
@@ -284,9 +293,9 @@ SCORERS: dict[str, ClassifierScorer] = {
     "recall": _decisions(recall_score),
     "balanced_accuracy": _all_decisions(_balanced_accuracy),
     "g_mean": _all_decisions(_g_mean),
-    "neg_mean_cost": ClassifierScorer(partial(_cost, figure=mean_cost), -1, {}),
+    "neg_mean_cost": ClassifierScorer(_named(_cost, figure=mean_cost), -1, {}),
     "neg_least_cost": ClassifierScorer(
-        partial(_cost, figure=least_cost), -1, {}, "predict_proba"
+        _named(_cost, figure=least_cost), -1, {}, "predict_proba"
     ),
     "mcc": _all_decisions(_mcc),
 }

@@ -261,6 +261,11 @@ def as_logits(output: Tensor) -> Tensor:
     output : Tensor of shape (batch, n_classes) or (batch, members, n_classes)
         A single column z, for two classes, stands for the logits (0, z).
     """
+    if output.ndim not in (2, 3):
+        raise ValueError(
+            "output must have shape (batch, n_classes) or (batch, members, n_classes), "
+            f"but has {tuple(output.shape)}."
+        )
     output = with_all_columns(output)
     return output.unsqueeze(1) if output.ndim == 2 else output
 

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imbalnet.networks._checks import check_widths
 from imbalnet.networks.base import as_logits
 from imbalnet.networks.layers.standardize import Standardize
 from imbalnet.networks.mlp import MLP
@@ -53,6 +54,7 @@ class LinearModel(MLP):
         n_categories: Sequence[int] | None = None,
         standardize: bool = True,
     ) -> None:
+        check_widths(in_features, out_features)
         super().__init__(
             in_features,
             1 if out_features == 2 else out_features,

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imbalnet.networks._checks import check_sizes
 from imbalnet.networks.base import (
     Network,
     is_split,
@@ -60,6 +61,7 @@ class Members(Network):
         n_members: int,
         **params: Any,
     ) -> None:
+        check_sizes(n_members=n_members)
         super().__init__()
         self.members: Any = nn.ModuleList(
             module(in_features=in_features, out_features=out_features, **params)

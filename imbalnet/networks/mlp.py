@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imbalnet.networks._checks import check_layers
+from imbalnet.networks._checks import check_flags, check_layers, check_widths
 from imbalnet.networks.base import Network
 from imbalnet.networks.layers.cosine import CosineLinear
 from imbalnet.networks.layers.mixed import InputLayer, input_layer, with_gaps
@@ -81,7 +81,9 @@ class MLP(Network):
         clip: float | bool | None = 3.0,
         normalize_output: bool = False,
     ) -> None:
+        check_widths(in_features, out_features)
         check_layers(hidden_sizes, activation, list(ACTIVATIONS))
+        check_flags(standardize=standardize, normalize_output=normalize_output)
         if not 0.0 <= dropout < 1.0:
             raise ValueError(f"module__dropout must lie in [0, 1), however: {dropout=}")
         super().__init__()

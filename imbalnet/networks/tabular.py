@@ -15,7 +15,13 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from imbalnet._warn import warn
-from imbalnet.networks._checks import check_layers
+from imbalnet.networks._checks import (
+    check_flags,
+    check_layers,
+    check_numbers,
+    check_sizes,
+    check_widths,
+)
 from imbalnet.networks._information import (
     class_counts,
     mutual_information,
@@ -153,6 +159,12 @@ class TabularMLP(Network):
         clip: float | bool = 3.0,
         normalize_output: bool = False,
     ) -> None:
+        check_widths(in_features, out_features)
+        check_sizes(n_members=n_members)
+        check_flags(gaps=gaps, gates=gates, normalize_output=normalize_output)
+        check_numbers(
+            frequency=frequency, embedding_rate=embedding_rate, gate_rate=gate_rate
+        )
         _check(hidden_sizes, activation, n_bins, n_channels, n_waves, level_channels)
         super().__init__()
         sizes = column_sizes(in_features, n_categories)

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logit
 from sklearn.pipeline import Pipeline
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from imbalnet._checks import (
     check_axes,
@@ -25,6 +24,7 @@ from imbalnet._checks import (
     checked_share,
     checked_weights,
 )
+from imbalnet._packages import require
 from imbalnet._tables.labels import numbered
 from imbalnet.decisions.criteria import check_threshold
 from imbalnet.metrics._fitted import check_classifier, labels_and_response
@@ -125,7 +125,7 @@ def drawing(plot: Plot) -> Plot:
 
     @wraps(plot)
     def drawn(self: Display, ax: Any = None, **options: Any) -> Any:
-        check_matplotlib_support(f"{type(self).__name__}.plot")
+        require("matplotlib", use="plot()", cure="imbalnet[plots]")
         if ax is not None:
             check_axes(ax)
         before = dict(vars(self))

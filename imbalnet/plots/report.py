@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from imbalnet._checks import check_axes
+from imbalnet._packages import require
 from imbalnet.plots._base import Display, PredictionsDisplay, read_predictions
 from imbalnet.plots.counts import ClassCountsDisplay
 from imbalnet.plots.precision_recall import PrecisionRecallDisplay
@@ -137,7 +137,7 @@ class ReportDisplay(PredictionsDisplay):
         ReportDisplay
             The display itself.
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
+        require("matplotlib", use="plot()", cure="imbalnet[plots]")
         _check_displays(self.displays)
         if axes is not None:
             axes = _checked_axes(axes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from imbalnet._checks import as_floats
+
 # Probabilities may be rounded to three digits, or in half precision.
 SUM_TOLERANCE = 2e-3
 
@@ -43,7 +45,7 @@ def as_given(rows: NDArray, probabilities: ArrayLike) -> NDArray:
 
 def checked_prior(name: str, prior: ArrayLike, n_classes: int) -> NDArray[np.float64]:
     """Convert a class distribution to floats, or raise."""
-    values = np.asarray(prior, dtype=np.float64)
+    values = as_floats(name, prior)
     if values.shape != (n_classes,):
         raise ValueError(
             f"{name} must hold one probability for each of the {n_classes} classes of "
@@ -55,3 +57,73 @@ def checked_prior(name: str, prior: ArrayLike, n_classes: int) -> NDArray[np.flo
             f"to 1; counts become a prior by counts / counts.sum()."
         )
     return values
+
+
+def checked_distribution(
+    name: str, prior: ArrayLike, n_classes: int | None = None
+) -> NDArray[np.float64]:
+    """Convert a class distribution of shape (n_classes,) to floats, or raise."""
+    values = as_floats(name, prior)
+    if values.ndim != 1 or n_classes not in (None, len(values)):
+        given = "for each class" if n_classes is None else f"for {n_classes} classes"
+        raise ValueError(
+            f"{name} must have one axis, with a probability {given}, but has shape "
+            f"{values.shape}."
+        )
+    if not np.all(values >= 0) or not abs(values.sum() - 1) <= SUM_TOLERANCE:
+        raise ValueError(
+            f"{name}={values.tolist()} must hold probabilities of at least 0 that sum "
+            "to 1; counts become a prior by counts / counts.sum()."
+        )
+    return values
+
+
+def checked_log_posterior(
+    log_posterior: ArrayLike, n_axes: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Convert log posteriors of rows to floats, or raise."""
+    is_plain = isinstance(log_posterior, np.ndarray) and log_posterior.dtype == float
+    values: NDArray[np.float64] = (
+        np.asarray(log_posterior)  # large, and not to be copied
+        if is_plain
+        else as_floats("log_posterior", log_posterior)
+    )
+    if values.ndim not in n_axes or not len(values) or values.shape[-1] < 2:
+        shape = "(n_rows, n_classes)"
+        shape += " or (n_rows, members, n_classes)" if 3 in n_axes else ""
+        raise ValueError(
+            f"log_posterior must have shape {shape}, with a row or more and at least "
+            f"two classes, but has {values.shape}."
+        )
+    check_log_values(values)
+    return values
+
+
+def check_log_values(log_posterior: NDArray[np.float64]) -> None:
+    """Raise for NaN and infinity, which are no logs of a number."""
+    wrong = ~(log_posterior < np.inf)
+    if wrong.any():
+        row = int(np.argwhere(wrong)[0, 0])
+        raise ValueError(
+            f"log_posterior holds {log_posterior[wrong][0]} in row {row}; leave rows "
+            "without a prediction out."
+        )
+
+
+def checked_codes(
+    name: str, codes: ArrayLike, n_rows: int, n_codes: int
+) -> NDArray[np.intp]:
+    """Convert the codes of rows (or their folds) to integers, or raise."""
+    values = np.asarray(codes)
+    if values.shape != (n_rows,) or values.dtype.kind not in "biu":
+        raise ValueError(
+            f"{name} must hold one integer for each of {n_rows} rows, but has shape "
+            f"{values.shape} and dtype {values.dtype}; numpy.unique(labels, "
+            "return_inverse=True)[1] turns labels into integers."
+        )
+    if n_rows and not 0 <= values.min() <= values.max() < n_codes:
+        raise ValueError(
+            f"{name} must lie between 0 and {n_codes - 1}, but goes from "
+            f"{values.min()} to {values.max()}."
+        )
+    return values.astype(np.intp)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from imbalnet._checks import as_floats, checked_weights
+
 
 def effective_weight(sample_weight: NDArray) -> NDArray[np.float64]:
     """Scale weights so that their sum is ``sum(w)**2 / sum(w**2)``.
@@ -17,6 +19,11 @@ def effective_weight(sample_weight: NDArray) -> NDArray[np.float64]:
     sample_weight : ndarray of shape (n_rows,)
         Weights of any scale.
 
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, or all are 0.
+
     Examples
     --------
     >>> import numpy as np
@@ -24,5 +31,7 @@ def effective_weight(sample_weight: NDArray) -> NDArray[np.float64]:
     >>> effective_weight(np.array([1.0, 1.0, 2.0])).sum().round(2)
     np.float64(2.67)
     """
-    weight = sample_weight / sample_weight.max()  # squares of others may overflow
+    weight = as_floats("sample_weight", sample_weight)
+    weight = checked_weights(weight, weight.size)
+    weight /= weight.max()  # squares of others may overflow
     return weight * weight.sum() / np.square(weight).sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,8 @@ def bayes_threshold(
         "true_negative_cost": true_negative_cost,
     }
     for name, cost in costs.items():
-        if not np.isfinite(cost):
-            raise ValueError(f"{name}={cost!r} must be finite.")
+        if not isinstance(cost, Real) or not np.isfinite(cost):
+            raise ValueError(f"{name}={cost!r} must be a finite number.")
     negative = _excess(costs, "false_positive_cost", "true_negative_cost")
     positive = _excess(costs, "false_negative_cost", "true_positive_cost")
     return negative / (negative + positive)

@@ -7,6 +7,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from imbalnet._checks import checked_integer, checked_number, checked_weights
+from imbalnet.posterior._checks import (
+    checked_codes,
+    checked_distribution,
+    checked_log_posterior,
+)
 from imbalnet.posterior._effective import effective_weight
 
 _NEWTON_STEPS = 100
@@ -58,6 +64,12 @@ def fit_member_offsets(
         Offsets to add to the members' log posteriors, with mean 0 over the classes;
         zeros for members without rows.
 
+    Raises
+    ------
+    ValueError
+        If the arguments do not fit together, or hold what they cannot, such as NaN or
+        codes of classes that there are not.
+
     Examples
     --------
     One member always predicts 20 %, the other 5 %, where 10 % are positive:
@@ -72,7 +84,14 @@ def fit_member_offsets(
     >>> (moved[:, 1] / moved.sum(axis=1))[[0, -1]].round(2)
     array([0.1, 0.1])
     """
-    weight = effective_weight(sample_weight)
+    scale = checked_number("scale", scale, 0.0, open_low=True)
+    log_posterior = checked_log_posterior(log_posterior, (2,))
+    n_rows, n_classes = log_posterior.shape
+    folds = checked_codes(
+        "folds", folds, n_rows, checked_integer("n_members", n_members)
+    )
+    class_prior = checked_distribution("class_prior", class_prior, n_classes)
+    weight = effective_weight(checked_weights(sample_weight, n_rows))
     if len(class_prior) > _MOST_CURVATURES:
         offsets = np.zeros((n_members, len(class_prior)))
         for j in np.unique(folds[weight > 0]):
@@ -140,6 +159,9 @@ def rows_by_fold(
     folds: NDArray[np.integer], n_folds: int
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Return the rows of each fold, (folds, longest fold), and which are no padding."""
+    folds = checked_codes(
+        "folds", folds, len(folds), checked_integer("n_folds", n_folds)
+    )
     order = np.argsort(folds, kind="stable")
     sizes = np.bincount(folds, minlength=n_folds)[:, None]
     depth = np.arange(sizes.max())

@@ -8,6 +8,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 
 from imbalnet._blocks import row_blocks
+from imbalnet._checks import checked_number, checked_weights
+from imbalnet.posterior._checks import checked_codes, checked_log_posterior
 from imbalnet.posterior._effective import effective_weight
 
 
@@ -43,7 +45,17 @@ def fit_offset(
     ndarray of shape (n_classes,)
         Offsets with mean 0 over the classes that occur in `codes`, and 0 for the
         others.
+
+    Raises
+    ------
+    ValueError
+        If the arguments do not fit together, or hold what they cannot, such as NaN or
+        codes of classes that there are not.
     """
+    scale = checked_number("scale", scale, 0.0, open_low=True)
+    log_posterior = checked_log_posterior(log_posterior, (2, 3))
+    codes = checked_codes("codes", codes, len(log_posterior), log_posterior.shape[-1])
+    sample_weight = checked_weights(sample_weight, len(codes))
     n_classes = log_posterior.shape[-1]
     offset = np.zeros(n_classes)
     present = np.flatnonzero(np.bincount(codes, sample_weight, n_classes) > 0)

@@ -8,8 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
-from imbalnet._checks import values_by_label
-from imbalnet.posterior._checks import as_given, checked_prior, checked_probabilities
+from imbalnet._checks import as_floats, values_by_label
+from imbalnet.posterior._checks import (
+    as_given,
+    check_log_values,
+    checked_distribution,
+    checked_prior,
+    checked_probabilities,
+)
 
 
 def effective_prior(
@@ -31,18 +37,48 @@ def effective_prior(
     ndarray of shape (n_classes,)
         Products of the three, normalised to the sum 1.
 
+    Raises
+    ------
+    ValueError
+        If something is negative or not finite, or if no class has rows.
+
     Examples
     --------
     >>> from imbalnet.posterior import effective_prior
     >>> effective_prior([900, 100], class_weight=[0.5, 5.0]).round(3).tolist()
     [0.474, 0.526]
     """
-    mass = (
-        np.asarray(counts, dtype=np.float64)
-        * np.asarray(class_weight, dtype=np.float64)
-        * np.asarray(sampling_rate, dtype=np.float64)
-    )
+    of_classes = _amounts("counts", counts)
+    if of_classes.ndim != 1:
+        raise ValueError(
+            f"counts must have shape (n_classes,), but has {of_classes.shape}."
+        )
+    mass = of_classes.copy()
+    for name, factor in (
+        ("class_weight", _amounts("class_weight", class_weight)),
+        ("sampling_rate", _amounts("sampling_rate", sampling_rate)),
+    ):
+        if factor.shape not in ((), mass.shape):
+            raise ValueError(
+                f"{name} must be a number or have shape {mass.shape}, one for each of "
+                f"the classes of counts, but has {factor.shape}."
+            )
+        mass *= factor
+    if not mass.any():
+        raise ValueError(
+            f"counts={of_classes.tolist()} and their factors leave no class any rows; "
+            "give at least one more than 0."
+        )
     return mass / mass.sum()
+
+
+def _amounts(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    amounts = as_floats(name, values)
+    if not np.all((amounts >= 0) & (amounts < np.inf)):
+        raise ValueError(
+            f"{name}={amounts.tolist()} must hold finite numbers of at least 0."
+        )
+    return amounts
 
 
 def resolve_prior(
@@ -72,7 +108,7 @@ def resolve_prior(
         return class_prior
     if isinstance(target_prior, str) and target_prior == "uniform":
         return np.full(len(classes), 1.0 / len(classes))
-    prior = _one_a_class(target_prior, classes.tolist())
+    prior = _one_a_class(target_prior, np.asarray(classes).tolist())
     if not np.all(prior >= 0) or not np.isclose(prior.sum(), 1.0, atol=1e-6):
         raise ValueError(
             f"target_prior={target_prior!r} must hold probabilities of at least 0 that "
@@ -124,6 +160,11 @@ def shift_prior(
     ndarray of shape (..., n_classes)
         Normalised log probabilities under `target_prior`.
 
+    Raises
+    ------
+    ValueError
+        If a prior is no distribution of the classes, or a log probability is NaN.
+
     References
     ----------
     .. [1] Saerens, Latinne, Decaestecker, "Adjusting the outputs of a classifier to
@@ -138,7 +179,14 @@ def shift_prior(
     [[0.9, 0.1]]
     """
     shift = prior_shift(source_prior, target_prior)
-    return log_softmax(np.asarray(log_posterior, dtype=np.float64) + shift, axis=-1)
+    values = as_floats("log_posterior", log_posterior)
+    if values.shape[-1:] != shift.shape:
+        raise ValueError(
+            f"log_posterior must have shape (..., {len(shift)}), a value for each "
+            f"class of the priors, but has {values.shape}."
+        )
+    check_log_values(values)
+    return log_softmax(values + shift, axis=-1)
 
 
 def prior_shift(
@@ -157,9 +205,20 @@ def prior_shift(
     -------
     ndarray of shape (n_classes,)
         ``log target_c - log source_c``, and 0 for a class that the source lacks.
+
+    Raises
+    ------
+    ValueError
+        If a prior is no distribution, or they have other classes.
     """
-    source = np.asarray(source_prior, dtype=np.float64)
-    target = np.asarray(target_prior, dtype=np.float64)
+    source = checked_distribution("source_prior", source_prior)
+    return log_ratio(
+        source, checked_distribution("target_prior", target_prior, len(source))
+    )
+
+
+def log_ratio(source: NDArray, target: NDArray) -> NDArray[np.float64]:
+    """Compute `prior_shift` without checks, also of (members, n_classes) priors."""
     known = source > 0
     with np.errstate(divide="ignore"):
         shift = np.log(target) - np.log(np.where(known, source, 1.0))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from imbalnet._packages import require
 from imbalnet._text import html_list, html_table, text_table
 from imbalnet.metrics._fitted import labels_and_response
 from imbalnet.metrics._rows import checked_budget, checked_level
@@ -231,7 +232,7 @@ class ImbalanceReport:
         ValueError
             If there is no such part.
         """
-        import pandas as pd
+        pd = require("pandas", use="to_frame()", cure="imbalnet[tables]")
 
         kinds: dict[str, Any] = {
             "figures": FigureRow,

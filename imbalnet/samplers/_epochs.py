@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from imbalnet._checks import checked_integer
+
 # Row numbers, or the batches of them; users' own may be any kind of integers.
 EpochRows = NDArray[np.integer] | list[NDArray[np.integer]]
 
@@ -24,7 +26,12 @@ class Shuffle:
     """Every row once, in random order."""
 
     def __init__(self, n_rows: int, rng: np.random.Generator) -> None:
-        self.n_rows, self.rng = n_rows, rng
+        self.n_rows = checked_integer("n_rows", n_rows)
+        if not isinstance(rng, np.random.Generator):
+            raise ValueError(
+                f"rng={rng!r} must be a generator: numpy.random.default_rng(seed)."
+            )
+        self.rng = rng
 
     def epoch(self, batch_size: int) -> NDArray[np.integer]:
         """Draw one epoch of row numbers."""
@@ -66,7 +73,8 @@ def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
     >>> batch_sizes(10, 4), batch_sizes(9, 4)
     ([4, 4, 2], [4, 5])
     """
-    n_full, left = divmod(int(n_rows), batch_size)
+    batch_size = checked_integer("batch_size", batch_size)
+    n_full, left = divmod(checked_integer("n_rows", n_rows, 0), batch_size)
     return without_single_row([batch_size] * n_full + ([left] if left else []))
 
 

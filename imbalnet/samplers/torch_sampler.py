@@ -59,6 +59,11 @@ class TorchSampler(IndexSampler):
 
     def __init__(self, factory: type[Sampler], **params: Any) -> None:
         super().__init__()
+        if not callable(factory):
+            raise ValueError(
+                f"factory={factory!r} must be a class of torch.utils.data.Sampler; its "
+                "arguments follow by name."
+            )
         self.factory = factory
         self.params = params
 

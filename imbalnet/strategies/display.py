@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from imbalnet._checks import check_axes
+from imbalnet._packages import require
 from imbalnet.metrics._fitted import check_fitted
 from imbalnet.metrics._rows import checked_level
 from imbalnet.strategies.differences import (
@@ -210,7 +210,7 @@ class StrategyComparisonDisplay:
             Indexed by the names of the candidates, with the columns ``mean``,
             ``difference``, ``low``, ``high`` and ``n_splits``.
         """
-        import pandas as pd
+        pd = require("pandas", use="to_frame()", cure="imbalnet[tables]")
 
         index = pd.Index(list(self.differences), name="strategy")
         frame = pd.DataFrame(list(self.differences.values()), index=index)
@@ -234,7 +234,7 @@ class StrategyComparisonDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
+        require("matplotlib", use="plot()", cure="imbalnet[plots]")
         self._check()
         if ax is not None:
             check_axes(ax)

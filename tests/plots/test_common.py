@@ -295,5 +295,5 @@ def test_threshold_must_decide(display, scored, scored_many):
 def test_missing_matplotlib_is_named(display, scored, monkeypatch):
     y, p, _ = scored
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match="requires matplotlib"):
+    with pytest.raises(ImportError, match=r"matplotlib: pip install imbalnet\[plots\]"):
         display.from_predictions(y, p)

@@ -470,8 +470,8 @@ def test_bayes_threshold_heeds_differences_and_ratios_of_costs_alone():
         ((0, 1), "false_positive_cost=0 must be larger than true_negative_cost=0.0"),
         ((1, 1, 1), "false_negative_cost=1 must be larger than true_positive_cost=1"),
         ((1, -500), "false_negative_cost=-500 .* gains are negative costs"),
-        ((1, 2, 0, np.nan), "true_negative_cost=nan must be finite"),
-        ((np.inf, 2), "false_positive_cost=inf must be finite"),
+        ((1, 2, 0, np.nan), "true_negative_cost=nan must be a finite"),
+        ((np.inf, 2), "false_positive_cost=inf must be a finite"),
     ],
 )
 def test_bayes_threshold_rejects_costs_without_a_threshold(costs, message):

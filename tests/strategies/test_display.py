@@ -301,5 +301,5 @@ def test_plot_without_matplotlib_names_the_cure(fitted, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.pyplot", None)
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     display = StrategyComparisonDisplay.from_cv_results(fitted)
-    with pytest.raises(ImportError, match="pip install matplotlib"):
+    with pytest.raises(ImportError, match=r"matplotlib: pip install imbalnet\[plots\]"):
         display.plot()

@@ -26,10 +26,10 @@ class _CodePlaces(nn.Module):
 
     def __init__(self, n_categories: Sequence[int]) -> None:
         super().__init__()
-        sizes = np.asarray(n_categories, dtype=np.int64)
-        if (sizes < 1).any():
+        sizes = np.asarray(n_categories)
+        if sizes.size and (sizes.dtype.kind not in "iu" or (sizes < 1).any()):
             raise ValueError(f"n_categories must be positive, however: {n_categories=}")
-        self._set_places(sizes, torch.arange(int(sizes.sum())))
+        self._set_places(sizes.astype(np.int64), torch.arange(int(sizes.sum())))
 
     def _set_places(self, sizes: NDArray[np.int64], place: Tensor) -> None:
         self.starts = [0, *np.cumsum(sizes).tolist()]
@@ -41,7 +41,7 @@ class _CodePlaces(nn.Module):
 
     def places(self, codes: Tensor) -> Tensor:
         """Look up the places of codes; one beyond the last code counts as the last."""
-        known = torch.minimum(codes.long().clamp_(min=0), self.last)
+        known = torch.minimum(codes.long().clamp(min=0), self.last)
         return self.place[known.add_(self.offset)]
 
     def codes_apart(self) -> list[NDArray[np.bool_]]:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imbalnet.networks._checks import check_widths
+
 
 class CosineLinear(nn.Module):
     """Cosines of the angles between a row and one direction for each class.
@@ -35,6 +37,7 @@ class CosineLinear(nn.Module):
     """
 
     def __init__(self, in_features: int, out_features: int) -> None:
+        check_widths(in_features, out_features)
         super().__init__()
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         self.reset_parameters()

@@ -12,6 +12,9 @@ from scipy import sparse
 from scipy.special import expit
 from torch import Tensor, nn
 
+from imbalnet._checks import is_integer
+from imbalnet.networks._checks import check_columns
+
 
 class RobustScale(nn.Module):
     """Bring every column to median 0 and interquartile range 1, and bend outliers in.
@@ -85,7 +88,8 @@ class RobustScale(nn.Module):
         low, middle, high = quantiles(values, weight, _QUARTILES)
         scale = (high - low) or (values.max() - values.min()) / 2
         self.center[j] = float(middle)
-        self.inverse_scale[j] = float(1 / scale) if scale > 0 else 0.0
+        most = torch.finfo(self.inverse_scale.dtype).max  # where the scale is subnormal
+        self.inverse_scale[j] = min(1 / float(scale), most) if scale > 0 else 0.0
 
     @property
     def is_constant(self) -> Tensor:
@@ -147,7 +151,8 @@ class PiecewiseLinearEncoding(nn.Module):
     inverse_width: Tensor
 
     def __init__(self, in_features: int, n_bins: int = 32) -> None:
-        if n_bins < 0:
+        check_columns(in_features)
+        if not is_integer(n_bins) or n_bins < 0:
             raise ValueError(f"module__n_bins must be at least 0, however: {n_bins=}")
         super().__init__()
         self.register_buffer("start", torch.zeros(in_features, n_bins))

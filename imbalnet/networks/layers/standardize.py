@@ -13,6 +13,7 @@ from scipy import sparse
 from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
+from imbalnet.networks._checks import check_columns
 from imbalnet.networks.layers.embeddings import present_values, quantiles
 
 _CHUNK_ELEMENTS = 2**18
@@ -72,6 +73,7 @@ class Standardize(nn.Module):
     one: Tensor
 
     def __init__(self, in_features: int, clip: float | bool | None = None) -> None:
+        check_columns(in_features)
         if clip is not None and not clip > 0:
             raise ValueError(f"clip must be positive or None, however: {clip=}")
         super().__init__()
