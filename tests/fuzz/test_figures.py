@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 
 import numpy as np
@@ -32,20 +31,12 @@ from imbalnet.posterior import (
     shift_probabilities,
 )
 
+pytestmark = pytest.mark.usefixtures("other_warnings_are_faults")
 POSITIVE = st.floats(1e-9, 1.0)
 PROBABILITY = st.one_of(
     st.floats(0, 1), st.sampled_from([0.0, 5e-324, 1e-300, 0.5, np.nextafter(1, 0), 1])
 )
 LOG = st.floats(-1e5, 1e5)
-
-
-@pytest.fixture(autouse=True)
-def strict():
-    """Any warning but those of the package is a fault."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", category=UserWarning)
-        yield
 
 
 def distributions(n_classes, elements=POSITIVE):
@@ -193,9 +184,7 @@ def test_threshold_counts_are_those_of_a_loop(rows):
             np.testing.assert_allclose(got[place], weight[rows_of].sum(), atol=1e-6)
 
 
-@given(
-    scored_rows(unique=True), st.sampled_from(sorted(CRITERIA)), st.integers(0, 9)
-)
+@given(scored_rows(unique=True), st.sampled_from(sorted(CRITERIA)), st.integers(0, 9))
 def test_threshold_is_that_of_rows_in_any_order(rows, criterion, seed):
     """Rows of different scores in another order have the same threshold."""
     y, scores, weight = rows

@@ -19,6 +19,7 @@ from imbalnet import BalancedNeuralClassifier
 from imbalnet.samplers import SAMPLERS
 from imbalnet.tables import check_table
 
+pytestmark = pytest.mark.usefixtures("other_warnings_are_faults")
 # What fit's docstring says that it raises; FloatingPointError is a loss that is NaN.
 DOCUMENTED = ValueError, TypeError, FloatingPointError, UserWarning
 # Errors must come from checks, not from the depths of NumPy or torch.
@@ -102,11 +103,12 @@ NAMES = {
 
 
 @st.composite
-def arrays(draw, rng, n_rows):
+def arrays(draw, rng, n_rows, n_columns=None):
     """Arrays of numbers, lists, sparse matrices, and frames of one dtype."""
     usual = sorted(NUMBERS.keys() - RARE)
     kind = st.sampled_from([*usual, *usual, *sorted(RARE)])
-    kinds = draw(st.lists(kind, min_size=1, max_size=8))
+    sizes = {"min_size": n_columns or 1, "max_size": n_columns or 8}
+    kinds = draw(st.lists(kind, **sizes))
     with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # casts may overflow
         X = np.column_stack([NUMBERS[kind](rng, n_rows) for kind in kinds])
@@ -122,11 +124,12 @@ def arrays(draw, rng, n_rows):
 
 
 @st.composite
-def frames(draw, rng, n_rows):
+def frames(draw, rng, n_rows, n_columns=None):
     """Data frames of several dtypes, and arrays of objects."""
     of_kind = {name: NUMBERS[name] for name in sorted(NUMBERS.keys() - RARE)} | OTHERS
     kind = st.one_of(st.sampled_from(sorted(OTHERS)), st.sampled_from(sorted(of_kind)))
-    kinds = draw(st.lists(kind, min_size=1, max_size=8))
+    sizes = {"min_size": n_columns or 1, "max_size": n_columns or 8}
+    kinds = draw(st.lists(kind, **sizes))
     columns = [pd.Series(of_kind[kind](rng, n_rows)) for kind in kinds]
     X = pd.concat(columns, axis=1)
     X.columns = NAMES[draw(st.sampled_from(sorted(NAMES)))](len(kinds))
@@ -152,7 +155,7 @@ LABELS = {
 def labels(draw, rng, n_rows):
     """Labels of one to five classes, some with a single row."""
     known = LABELS[draw(st.sampled_from(sorted(LABELS)))]
-    n_classes = draw(st.sampled_from([2, 2, 2, 3, 4, 5, 1]))
+    n_classes = draw(st.sampled_from([2, 2, 2, 2, 3, 3, 4, 5, 1]))
     known = known[:n_classes]
     shares = rng.dirichlet(np.full(len(known), 0.7))
     codes = rng.choice(len(known), n_rows, p=shares)
@@ -285,7 +288,9 @@ class Problem(NamedTuple):
 @st.composite
 def problems(draw):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    n_rows = draw(st.one_of(st.integers(20, 120), st.integers(1, 20)))
+    n_rows = draw(
+        st.one_of(st.integers(20, 120), st.integers(4, 20), st.integers(1, 3))
+    )
     X = draw(st.one_of(arrays(rng, n_rows), frames(rng, n_rows)))
     y = draw(labels(rng, n_rows))
     params = draw(parameters(len(np.unique(np.asarray(y)))))
@@ -351,15 +356,6 @@ def check_probabilities(P, n_rows, n_classes):
     np.testing.assert_allclose(P.sum(axis=1), 1, atol=1e-6)
 
 
-@pytest.fixture(autouse=True)
-def strict():
-    """Any warning that a user would see beside those of the package is a fault."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", category=UserWarning)
-        yield
-
-
 @given(problems())
 def test_fit_is_valid_or_refused(problem):
     """A fit gives distributions of known labels, or a documented error."""
@@ -406,6 +402,97 @@ def test_warnings_as_errors_leave_the_estimator_unfitted(problem):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fitted(problem, strict=True)
+
+
+@st.composite
+def problems_and_other_rows(draw):
+    """A problem, and rows of as many columns which may hold anything else."""
+    problem = draw(problems())
+    rng = np.random.default_rng(draw(st.integers(0, 9)))
+    n_rows = draw(st.integers(1, 30))
+    n_columns = np.shape(problem.X)[1]
+    of_kind = arrays if draw(st.booleans()) else frames
+    other = draw(of_kind(rng, n_rows, n_columns))
+    if isinstance(problem.X, pd.DataFrame) and isinstance(other, pd.DataFrame):
+        other.columns = problem.X.columns
+    return problem, other
+
+
+@given(problems_and_other_rows())
+def test_other_rows_are_predicted_or_refused(drawn):
+    """Rows that are quite unlike those of fit have probabilities, or an error."""
+    problem, other = drawn
+    clf = fitted(problem)
+    if clf is None:
+        return
+    before = clf.predict_proba(problem.X)
+    n_rows = np.shape(other)[0]
+    try:
+        P = clf.predict_proba(other)
+    except (ValueError, TypeError) as error:
+        check_error(error)
+        event(f"refused: {str(error)[:60]}")
+    else:
+        check_probabilities(P, n_rows, len(clf.classes_))
+        assert not np.isnan(clf.decision_function(other)).any()
+        assert np.isin(clf.predict(other), clf.classes_).all()
+    np.testing.assert_array_equal(clf.predict_proba(problem.X), before)
+
+
+@given(problems(), st.integers(1, 4))
+def test_partial_fit_in_chunks_is_valid_or_refused(problem, n_chunks):
+    """Each call gives distributions of all classes, or changes nothing."""
+    X, y, sample_weight, params = problem
+    clf = BalancedNeuralClassifier(**params)
+    classes = np.unique(np.asarray(y))
+    y = np.asarray(y)
+    for chunk in np.array_split(np.arange(len(y)), n_chunks):
+        weight = None if sample_weight is None else sample_weight[chunk]
+        before = copy.copy(vars(clf))
+        try:
+            clf.partial_fit(take(X, chunk), y[chunk], classes, weight)
+        except DOCUMENTED as error:
+            check_error(error)
+            assert vars(clf).keys() == before.keys()
+            event(f"partial: {str(error)[:60]}")
+    if clf.__sklearn_is_fitted__():
+        event("partially fitted")
+        try:
+            P = clf.predict_proba(X)
+        except (ValueError, TypeError) as error:
+            check_error(error)
+        else:
+            check_probabilities(P, len(y), len(classes))
+            assert np.isin(clf.predict(X), classes).all()
+
+
+@given(problems())
+def test_what_a_fit_leaves_can_be_used(problem):
+    """Reports, pictures in notebooks, other priors, and a fit that goes on."""
+    clf = fitted(problem)
+    if clf is None:
+        return
+    assert clf._repr_html_()
+    assert 0 <= clf.score(problem.X, problem.y) <= 1
+    for name in ("report_", "threshold_", "coef_", "oof_weight_"):
+        try:
+            assert str(getattr(clf, name, "none"))
+        except DOCUMENTED as error:
+            check_error(error)
+            event(f"{name}: {str(error)[:60]}")
+    clf.set_params(target_prior="uniform")
+    P = clf.predict_proba(problem.X)
+    check_probabilities(P, len(P), len(clf.classes_))
+    clf.set_params(warm_start=True)
+    try:
+        clf.fit(problem.X, problem.y, problem.sample_weight)
+    except DOCUMENTED as error:
+        check_error(error)
+        event(f"warm: {str(error)[:60]}")
+        np.testing.assert_array_equal(clf.predict_proba(problem.X), P)
+    else:
+        P = clf.predict_proba(problem.X)
+        check_probabilities(P, len(P), len(clf.classes_))
 
 
 @given(problems())
