@@ -171,6 +171,12 @@ def fit_validation_offset(
     return replace(calibration, offset=fit_offset(log_posterior, codes, weight))
 
 
+def _as_float32(log_posterior: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Cast log posteriors; a finite one stays finite, as that of a far outlier."""
+    limits = np.finfo(np.float32)
+    return np.clip(log_posterior, limits.min, limits.max).astype(np.float32)
+
+
 def predict_out_of_fold(
     net: ImbalanceNet, plans: Sequence[TrainingPlan], held_out: HeldOut, n_classes: int
 ) -> OutOfFold:
@@ -183,9 +189,9 @@ def predict_out_of_fold(
         unused = np.ones(len(rows.codes), dtype=bool)
         unused[rows.index] = False
         rest = _streamed(replace(rows, index=np.flatnonzero(unused)), net)
-        others = net.predict_log_posterior(rest).astype(np.float32)
+        others = _as_float32(net.predict_log_posterior(rest))
     feed = fold_feed(judged, plans, _streaming(net))
-    log_posterior = net.out_of_fold_log_posterior(feed).astype(np.float32)
+    log_posterior = _as_float32(net.out_of_fold_log_posterior(feed))
     unheld = None
     if judged is not held_out:
         unheld = rows.subset(np.flatnonzero(held_out.folds < 0)).index

@@ -115,8 +115,9 @@ class Columns:
         is_number = [not n_codes for n_codes in self.n_categories]
         for i, (center, scale) in self.shifts.items():
             place = sum(is_number[:i]) if is_number else i
-            coef[:, place] /= scale
-            intercept -= coef[:, place] * center
+            intercept -= coef[:, place] * (center / scale)
+            with np.errstate(over="ignore"):  # infinite for a unit of subnormal values
+                coef[:, place] /= scale
         return coef, intercept
 
     def value(self, i: int, number: float) -> Any:

@@ -17,6 +17,7 @@ from scipy import sparse
 from sklearn.utils import check_array, gen_batches
 
 from imbalnet._tables.columns import Columns
+from imbalnet._tables.levels import is_missing
 from imbalnet._tables.readers import (
     ArrayReader,
     Reader,
@@ -92,7 +93,7 @@ def as_table(X: Any, reading: Reading) -> Any:
     if len(getattr(X, "shape", ())) == 2:
         return X
     if not reading.columns.names_categories:
-        with suppress(ValueError):  # words, or an error that comes again
+        with suppress(TypeError, ValueError):  # words, or what comes again
             return reading.checked(X, np.float64, finite=False)
     return reading.checked(X, object, finite=False)
 
@@ -157,7 +158,15 @@ def _as_matrix(X: Any, reading: Reading) -> Any:
     is_number = X.dtype.kind in "biuf" and not isinstance(X, np.matrix)
     if is_number or reading.columns.names_categories or holds_words(X):
         return X
+    if X.dtype == object:
+        X = _with_nan(X)
     return reading.checked(X, np.float64, finite=False)
+
+
+def _with_nan(X: NDArray) -> NDArray:
+    """Replace missing values in objects by NaN; NumPy cannot convert ``pandas.NA``."""
+    is_gap = np.frompyfunc(is_missing, 1, 1)(X).astype(bool)
+    return np.where(is_gap, np.nan, X) if is_gap.any() else X
 
 
 def _unmasked(X: Any) -> NDArray:

@@ -159,3 +159,14 @@ def test_sampler_that_lacks_neighbours_among_all_rows_hears_of_no_others():
     with pytest.raises(ValueError, match="lower it to 3") as caught:
         clf.fit(X, y)
     assert "held out" not in str(caught.value)
+
+
+def test_log_posteriors_that_only_float64_holds_are_kept_finite():
+    """Out-of-fold rows are kept in float32; L-BFGS computes in float64."""
+    X, y = np.array([[3e38], [-0.5], [-0.4]]), ["a", "a", "b"]
+    clf = BalancedNeuralClassifier("linear", max_epochs=2, n_members=3, random_state=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", category=UserWarning)
+        clf.fit(X, y)
+    np.testing.assert_allclose(clf.oof_proba_.sum(axis=1), 1, atol=1e-6)

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 COMMON = {
@@ -19,3 +21,12 @@ settings.register_profile("quick", derandomize=True, max_examples=40, **COMMON)
 n_examples = int(os.environ.get("IMBALNET_FUZZ", "0"))
 settings.register_profile("long", max_examples=n_examples or 1, **COMMON)
 settings.load_profile("long" if n_examples else "quick")
+
+
+@pytest.fixture
+def other_warnings_are_faults():
+    """Let the package's warnings pass; NumPy's and torch's are errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", category=UserWarning)
+        yield

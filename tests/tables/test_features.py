@@ -62,7 +62,9 @@ def test_frame_that_is_not_numeric_names_column_and_cure(column, message):
 def test_gaps_pass_where_they_are_taken():
     frame = pd.DataFrame({"a": [1.0, None], "b": pd.array([None, 3], dtype="Int64")})
     expected = [[1, np.nan], [np.nan, 3]]
-    for X in (frame, pl.from_pandas(frame), np.array(expected), expected):
+    objects = frame.to_numpy(dtype=object)  # with pandas.NA
+    arrays = np.array(expected), expected, objects, objects.tolist()
+    for X in (frame, pl.from_pandas(frame), *arrays):
         matrix = matrix_of(X, np.float32, missing=True)
         np.testing.assert_array_equal(matrix, expected)
 
