@@ -18,7 +18,7 @@ from torch import Tensor
 from imbalnet._runtime import one_blas_thread, torch_threads
 from imbalnet.decisions.threshold import best_threshold
 from imbalnet.neighbors import Neighbors
-from imbalnet.posterior import prior_shift
+from imbalnet.posterior._unchecked import unchecked_prior_shift
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ class Calibration:
 
     def for_target(self, target_prior: NDArray | None) -> Formula:
         """Return the formula for a target prior; None keeps the effective prior."""
-        to_data = prior_shift(self.member_priors, self.class_prior)
+        to_data = unchecked_prior_shift(self.member_priors, self.class_prior)
         level = self.offset + (to_data + self.member_offsets) / self.temperature
         if target_prior is None:
-            to_target = -prior_shift(self.effective_prior, self.class_prior)
+            to_target = -unchecked_prior_shift(self.effective_prior, self.class_prior)
         else:
-            to_target = prior_shift(self.class_prior, target_prior)
+            to_target = unchecked_prior_shift(self.class_prior, target_prior)
         return Formula(level, self.temperature, to_target)
 
 

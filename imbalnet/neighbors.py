@@ -21,7 +21,7 @@ from imbalnet._nearest import NearestRows
 from imbalnet.networks import RobustScale
 from imbalnet.networks.layers.categories import dense
 from imbalnet.networks.layers.mixed import MixedInput
-from imbalnet.posterior import effective_weight
+from imbalnet.posterior._unchecked import unchecked_effective_weight
 
 __all__ = ["Neighbors", "fit_weight"]
 
@@ -300,7 +300,7 @@ def fit_weight(
         Weight from 0 to 6 with the least log loss. It is 0 if the gain is at most the
         log of the number of rows, twice what Schwarz' criterion asks of a parameter.
     """
-    weight = effective_weight(sample_weight)
+    weight = unchecked_effective_weight(sample_weight)
     at = np.arange(len(codes)), codes
 
     def loss(factor: float) -> float:

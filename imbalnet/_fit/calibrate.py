@@ -23,12 +23,12 @@ from imbalnet._fit.split import HeldOut
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
 from imbalnet.neighbors import Neighbors, fit_weight, sample_rows
-from imbalnet.posterior import (
-    effective_prior,
-    fit_member_offsets,
-    fit_offset,
-    fit_temperature,
-    shift_prior,
+from imbalnet.posterior import effective_prior
+from imbalnet.posterior._unchecked import (
+    unchecked_fit_member_offsets,
+    unchecked_fit_offset,
+    unchecked_fit_temperature,
+    unchecked_shift_prior,
 )
 
 # Out-of-fold rows by which the neighbours' weight is fitted, at most.
@@ -52,15 +52,17 @@ def calibrate_by_folds(
     is_known = priors[folds, codes] > 0  # to the member
     if len(np.unique(codes[is_known])) < 2:  # which say nothing of the others
         return result, out_of_fold
-    log_posterior = shift_prior(out_of_fold.log_posterior, priors[folds], class_prior)
+    log_posterior = unchecked_shift_prior(
+        out_of_fold.log_posterior, priors[folds], class_prior
+    )
     if validation.calibrate:
-        offsets = fit_member_offsets(
+        offsets = unchecked_fit_member_offsets(
             log_posterior, folds, len(priors), class_prior, weight
         )
         offsets[(priors == 0).any(axis=1)] = 0.0  # where a class is missing
         offsets[~held_out.stratified(*priors.shape)] = 0.0
         log_posterior += offsets[folds]
-        temperature = fit_temperature(
+        temperature = unchecked_fit_temperature(
             log_posterior[is_known], codes[is_known], weight[is_known]
         )
         log_posterior /= temperature
@@ -73,7 +75,9 @@ def calibrate_by_folds(
             log_posterior += rows.of(evidence)
             out_of_fold = replace(out_of_fold, evidence=evidence)
     if validation.calibrate:
-        offset = fit_offset(log_posterior[is_known], codes[is_known], weight[is_known])
+        offset = unchecked_fit_offset(
+            log_posterior[is_known], codes[is_known], weight[is_known]
+        )
         result = replace(result, offset=offset)
     return result, out_of_fold
 
@@ -158,9 +162,13 @@ def fit_validation_offset(
     shares = effective_prior(valid.counts(len(class_prior)))
     to_training = class_prior / np.where(shares > 0, shares, 1.0)
     log_posterior = net.predict_log_posterior(_streamed(valid, net))
-    log_posterior = shift_prior(log_posterior, calibration.member_priors, class_prior)
+    log_posterior = unchecked_shift_prior(
+        log_posterior, calibration.member_priors, class_prior
+    )
     weight = valid.of(valid.weights) * to_training[codes]
-    return replace(calibration, offset=fit_offset(log_posterior, codes, weight))
+    return replace(
+        calibration, offset=unchecked_fit_offset(log_posterior, codes, weight)
+    )
 
 
 def predict_out_of_fold(

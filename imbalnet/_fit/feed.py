@@ -25,7 +25,10 @@ from imbalnet._fit.specs import Machine
 from imbalnet._fit.split import HeldOut
 from imbalnet._predict import as_tensor
 from imbalnet._tables import Rows
-from imbalnet.posterior import fit_member_offsets, rows_by_fold
+from imbalnet.posterior._unchecked import (
+    unchecked_fit_member_offsets,
+    unchecked_rows_by_fold,
+)
 from imbalnet.samplers import IndexSampler, Shuffle, batch_sizes
 from imbalnet.samplers._epochs import (
     EpochRows,
@@ -461,7 +464,7 @@ class FoldFeed(Feed):
         if self.phase_shifts is not None:
             shift = self.phase_shifts[self.is_weighted_phase][self.folds]
             log_posterior = log_posterior + torch.from_numpy(shift)
-        offsets = fit_member_offsets(
+        offsets = unchecked_fit_member_offsets(
             log_posterior.numpy(),
             self.folds,
             self.n_members,
@@ -479,7 +482,7 @@ class FoldFeed(Feed):
 
 def _fold_matrix(folds: NDArray[np.integer], n_folds: int) -> tuple[Tensor, Tensor]:
     """Put each fold's rows into a column, and return each row's place in the matrix."""
-    rows, is_row = rows_by_fold(folds, n_folds)
+    rows, is_row = unchecked_rows_by_fold(folds, n_folds)
     matrix = np.ascontiguousarray(rows.T, dtype=index_dtype(len(folds)))
     slot = np.empty(len(folds), dtype=np.int64)
     slot[matrix[is_row.T]] = np.flatnonzero(is_row.T)

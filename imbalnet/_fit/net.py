@@ -55,7 +55,7 @@ from imbalnet.losses import Loss
 from imbalnet.metrics import macro_average_precision
 from imbalnet.networks import is_split, network_of
 from imbalnet.networks.base import with_all_columns
-from imbalnet.posterior import least_log_loss
+from imbalnet.posterior._unchecked import unchecked_least_log_loss
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 # What a module is given beside the parameters of its user.
@@ -554,7 +554,7 @@ class ImbalanceNet(NeuralNetClassifier):
             return
         precision = macro_average_precision(codes, aligned.exp().numpy(), weight)
         self.history.record("valid_average_precision", precision)
-        log_loss = least_log_loss(aligned.numpy(), codes, weight)
+        log_loss = unchecked_least_log_loss(aligned.numpy(), codes, weight)
         unit = feed.entropy or 1.0  # rows of one class have none
         self.history.record("valid_score", precision - log_loss / unit)
 

@@ -38,7 +38,8 @@ from imbalnet._runtime import (
 from imbalnet._tables import Rows
 from imbalnet.losses import constant_minimiser
 from imbalnet.networks import DETERMINISTIC
-from imbalnet.posterior import effective_prior, prior_shift
+from imbalnet.posterior import effective_prior
+from imbalnet.posterior._unchecked import unchecked_prior_shift
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
     valid_feed = None
     if run.held_out is not None:
         early, late = (
-            prior_shift(
+            unchecked_prior_shift(
                 priors.learned(options.loss, is_weighted=is_weighted), priors.data
             )
             for is_weighted in (False, True)

@@ -18,7 +18,8 @@ from imbalnet.export.onnx_graph import (
     matrix_to_onnx,
 )
 from imbalnet.export.probability_module import Decision, ProbabilityModule
-from imbalnet.posterior import prior_shift, resolve_costs
+from imbalnet.posterior import resolve_costs
+from imbalnet.posterior._unchecked import unchecked_prior_shift
 
 
 class ExportMixin:
@@ -128,5 +129,5 @@ class ExportMixin:
         to_costs = np.zeros(len(self.classes_))
         if self.target_prior is None:  # costs are expected under the data's prior
             effective = self.calibration_.effective_prior
-            to_costs = prior_shift(effective, self.class_prior_)
+            to_costs = unchecked_prior_shift(effective, self.class_prior_)
         return Decision(costs=costs, to_costs=to_costs)

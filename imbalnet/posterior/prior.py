@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
-from imbalnet._checks import values_by_label
-from imbalnet.posterior._checks import as_given, checked_prior, checked_probabilities
+from imbalnet._checks import (
+    checked_amounts,
+    checked_classes,
+    checked_floats,
+    values_by_label,
+)
+from imbalnet.posterior._checks import (
+    as_given,
+    check_logs,
+    checked_prior,
+    checked_probabilities,
+)
 
 
 def effective_prior(
@@ -31,18 +42,32 @@ def effective_prior(
     ndarray of shape (n_classes,)
         Products of the three, normalised to the sum 1.
 
+    Raises
+    ------
+    ValueError
+        If one of the three holds a number that is negative or not finite, if its shape
+        is another, or if all products are 0.
+
     Examples
     --------
     >>> from imbalnet.posterior import effective_prior
     >>> effective_prior([900, 100], class_weight=[0.5, 5.0]).round(3).tolist()
     [0.474, 0.526]
     """
-    mass = (
-        np.asarray(counts, dtype=np.float64)
-        * np.asarray(class_weight, dtype=np.float64)
-        * np.asarray(sampling_rate, dtype=np.float64)
-    )
-    return mass / mass.sum()
+    mass = checked_amounts("counts", counts)
+    factors = {"class_weight": class_weight, "sampling_rate": sampling_rate}
+    for name, factor in factors.items():
+        values = checked_floats(name, factor)
+        of_all = np.broadcast_to(values, mass.shape) if values.ndim == 0 else values
+        mass = mass * checked_amounts(name, of_all, len(mass))
+    total = mass.sum()
+    if not 0 < total < np.inf:
+        raise ValueError(
+            f"counts={counts!r}, class_weight={class_weight!r} and sampling_rate="
+            f"{sampling_rate!r} have products of sum {total}, which must be finite and "
+            "above 0: a class needs all three above 0."
+        )
+    return mass / total
 
 
 def resolve_prior(
@@ -55,10 +80,15 @@ def resolve_prior(
     target_prior : {"train", "uniform"}, dict, array-like of shape (n_classes,) or None
         A dict, or a pandas Series with its index, maps each label to its probability.
         An array-like, as of :func:`estimate_prior`, is in the order of `classes`.
-    classes : ndarray of shape (n_classes,)
+    classes : array-like of shape (n_classes,)
         The sorted labels.
-    class_prior : ndarray of shape (n_classes,)
+    class_prior : array-like of shape (n_classes,)
         Class distribution of the training data, returned for "train".
+
+    Returns
+    -------
+    ndarray of shape (n_classes,) or None
+        The probabilities, in the order of `classes`.
 
     Raises
     ------
@@ -66,6 +96,15 @@ def resolve_prior(
         If there is not one probability for each class, if they do not sum to 1, or if
         a dict or a Series names other labels.
     """
+    labels = checked_classes("classes", classes)
+    prior = checked_prior("class_prior", class_prior, len(labels), of="classes")
+    return unchecked_resolve_prior(target_prior, labels, prior)
+
+
+def unchecked_resolve_prior(
+    target_prior: Any, classes: NDArray, class_prior: NDArray
+) -> NDArray[np.float64] | None:
+    """Compute :func:`resolve_prior`; classes and their prior are known to be right."""
     if target_prior is None:
         return None
     if isinstance(target_prior, str) and target_prior == "train":
@@ -89,16 +128,17 @@ def _one_a_class(target_prior: Any, labels: list) -> NDArray[np.float64]:
             f" for each of the classes {labels}, and for no others."
         )
     values = target_prior if of_label is None else [of_label[c] for c in labels]
+    error = None
     try:
-        prior = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        prior = np.empty(0)
+        prior = checked_floats("target_prior", values)
+    except ValueError as found:
+        prior, error = np.empty(0), found
     if prior.shape != (len(labels),):
         raise ValueError(
             f"target_prior={target_prior!r} must be None, 'train', 'uniform', a dict "
             f"with a probability for each of the classes {labels}, or an array of "
             "these probabilities."
-        )
+        ) from error
     return prior
 
 
@@ -113,16 +153,23 @@ def shift_prior(
     ----------
     log_posterior : array-like of shape (..., n_classes)
         Log probabilities under `source_prior`, up to a constant in each row.
-    source_prior : array-like of shape (n_classes,)
-        Class distribution that they hold for. A class that it lacks (probability 0)
-        is not shifted.
-    target_prior : array-like of shape (n_classes,)
+    source_prior : array-like of shape (n_classes,) or (..., n_classes)
+        Class distribution that they hold for, or one for each member or row. A class
+        that it lacks (probability 0) is not shifted.
+    target_prior : array-like of shape (n_classes,) or (..., n_classes)
         Class distribution to move to.
 
     Returns
     -------
     ndarray of shape (..., n_classes)
         Normalised log probabilities under `target_prior`.
+
+    Raises
+    ------
+    ValueError
+        If `log_posterior` holds NaN or rows without a finite value, if a prior does not
+        hold probabilities, if the shapes differ, or if `target_prior` is 0 for every
+        class that a row can be.
 
     References
     ----------
@@ -137,7 +184,41 @@ def shift_prior(
     >>> np.exp(shift_prior(balanced, [0.5, 0.5], [0.9, 0.1])).round(3).tolist()
     [[0.9, 0.1]]
     """
+    rows = checked_floats("log_posterior", log_posterior)
     shift = prior_shift(source_prior, target_prior)
+    if not rows.ndim or not _are_alike(rows.shape, shift.shape):
+        raise ValueError(
+            f"log_posterior must have shape (..., {shift.shape[-1]}), with the classes "
+            f"of the priors last, but has {rows.shape} for priors of {shift.shape}."
+        )
+    if rows.size:
+        check_logs("log_posterior", rows)
+    moved = rows + shift
+    if (moved.max(axis=-1, initial=-np.inf) == -np.inf).any():
+        raise ValueError(_no_class(target_prior, "log_posterior"))
+    return log_softmax(moved, axis=-1)
+
+
+def _are_alike(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Return whether the last axes are equally long, and the others broadcast."""
+    with suppress(ValueError):
+        np.broadcast_shapes(shape, other)
+        return shape[-1] == other[-1]
+    return False
+
+
+def _no_class(target_prior: ArrayLike, name: str) -> str:
+    return (
+        f"target_prior={np.asarray(target_prior).tolist()} is 0 for every class that "
+        f"some rows of {name} can be; give those classes a probability above 0."
+    )
+
+
+def unchecked_shift_prior(
+    log_posterior: NDArray, source_prior: NDArray, target_prior: NDArray
+) -> NDArray[np.float64]:
+    """Compute :func:`shift_prior` of arrays that are known to be right."""
+    shift = unchecked_prior_shift(source_prior, target_prior)
     return log_softmax(np.asarray(log_posterior, dtype=np.float64) + shift, axis=-1)
 
 
@@ -148,21 +229,38 @@ def prior_shift(
 
     Parameters
     ----------
-    source_prior : array-like of shape (n_classes,)
-        Class distribution to move from.
-    target_prior : array-like of shape (n_classes,)
+    source_prior : array-like of shape (n_classes,) or (..., n_classes)
+        Class distribution to move from, or several.
+    target_prior : array-like of shape (n_classes,) or (..., n_classes)
         Class distribution to move to.
 
     Returns
     -------
-    ndarray of shape (n_classes,)
+    ndarray of shape (n_classes,) or (..., n_classes)
         ``log target_c - log source_c``, and 0 for a class that the source lacks.
+
+    Raises
+    ------
+    ValueError
+        If a prior does not hold probabilities, or if the numbers of classes differ.
     """
-    source = np.asarray(source_prior, dtype=np.float64)
-    target = np.asarray(target_prior, dtype=np.float64)
-    known = source > 0
+    source = checked_prior("source_prior", source_prior)
+    target = checked_prior("target_prior", target_prior)
+    if not _are_alike(source.shape, target.shape):
+        raise ValueError(
+            f"source_prior has shape {source.shape} and target_prior {target.shape}; "
+            "give both one probability for each of the same classes."
+        )
+    return unchecked_prior_shift(source, target)
+
+
+def unchecked_prior_shift(
+    source_prior: NDArray, target_prior: NDArray
+) -> NDArray[np.float64]:
+    """Compute :func:`prior_shift` of arrays that are known to be right."""
+    known = source_prior > 0
     with np.errstate(divide="ignore"):
-        shift = np.log(target) - np.log(np.where(known, source, 1.0))
+        shift = np.log(target_prior) - np.log(np.where(known, source_prior, 1.0))
     return np.where(known, shift, 0.0)
 
 
@@ -225,8 +323,5 @@ def shift_probabilities(
     joint = rows * factor
     total = joint.sum(axis=-1, keepdims=True)
     if not total.all():
-        raise ValueError(
-            f"target_prior={target.tolist()} is 0 for every class that some rows of "
-            "probabilities can be; give those classes a probability above 0."
-        )
+        raise ValueError(_no_class(target, "probabilities"))
     return as_given(joint / total, probabilities)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
-from imbalnet.posterior._effective import effective_weight
+from imbalnet._checks import checked_number
+from imbalnet.posterior._checks import checked_rows
+from imbalnet.posterior._effective import unchecked_effective_weight
 
 # The temperature lies between a tenth and ten.
 _LOG_RANGE = float(np.log(10.0))
@@ -16,9 +18,9 @@ _NEAR = 1e-3
 
 
 def fit_temperature(
-    log_posterior: NDArray,
-    codes: NDArray[np.integer],
-    sample_weight: NDArray,
+    log_posterior: ArrayLike,
+    codes: ArrayLike,
+    sample_weight: ArrayLike,
     scale: float = 0.25,
 ) -> float:
     """Fit the temperature, which divides log posteriors that are too sure or too flat.
@@ -28,13 +30,13 @@ def fit_temperature(
 
     Parameters
     ----------
-    log_posterior : ndarray of shape (n_rows, n_classes) or \
+    log_posterior : array-like of shape (n_rows, n_classes) or \
             (n_rows, members, n_classes)
         Log posteriors of the rows. The probabilities of members are averaged after the
         division.
-    codes : ndarray of shape (n_rows,)
+    codes : array-like of int of shape (n_rows,)
         Class codes.
-    sample_weight : ndarray of shape (n_rows,)
+    sample_weight : array-like of shape (n_rows,)
         Weights of the rows, which count as their effective number of rows,
         ``sum(w)**2 / sum(w**2)``.
     scale : float, default=0.25
@@ -44,6 +46,13 @@ def fit_temperature(
     -------
     float
         Temperature, above 1 if the log posteriors were too sure.
+
+    Raises
+    ------
+    ValueError
+        If `log_posterior` holds NaN, or -inf for the class of a row, if `codes` or
+        `sample_weight` does not hold one code or weight for each row, or if `scale` is
+        not a number above 0.
 
     References
     ----------
@@ -61,7 +70,21 @@ def fit_temperature(
     >>> float((p[1] / p.sum()).round(2))
     0.91
     """
-    weight = effective_weight(sample_weight)
+    scale = checked_number("scale", scale, 0, open_low=True)
+    rows = checked_rows(log_posterior, codes, sample_weight, most_axes=3)
+    if not rows[2].all():
+        rows = tuple(values[rows[2] > 0] for values in rows)
+    return unchecked_fit_temperature(*rows, scale)
+
+
+def unchecked_fit_temperature(
+    log_posterior: NDArray,
+    codes: NDArray[np.integer],
+    sample_weight: NDArray,
+    scale: float = 0.25,
+) -> float:
+    """Compute :func:`fit_temperature` of arrays that are known to be right."""
+    weight = unchecked_effective_weight(sample_weight)
     members = log_posterior.reshape(len(codes), -1, log_posterior.shape[-1])
     codes = np.asarray(codes, dtype=np.intp)
 
@@ -77,7 +100,7 @@ def fit_temperature(
 
 
 def least_log_loss(
-    log_posterior: NDArray, codes: NDArray[np.integer], sample_weight: NDArray
+    log_posterior: ArrayLike, codes: ArrayLike, sample_weight: ArrayLike
 ) -> float:
     """Compute the least weighted log loss over all temperatures.
 
@@ -86,17 +109,23 @@ def least_log_loss(
 
     Parameters
     ----------
-    log_posterior : ndarray of shape (n_rows, n_classes)
+    log_posterior : array-like of shape (n_rows, n_classes)
         Log posteriors of the rows.
-    codes : ndarray of shape (n_rows,)
+    codes : array-like of int of shape (n_rows,)
         Class codes of the rows.
-    sample_weight : ndarray of shape (n_rows,)
+    sample_weight : array-like of shape (n_rows,)
         Weights of the rows.
 
     Returns
     -------
     float
         Weighted mean of the log losses.
+
+    Raises
+    ------
+    ValueError
+        If `log_posterior` is not finite, or if `codes` or `sample_weight` does not hold
+        one code or weight for each row.
 
     Examples
     --------
@@ -106,6 +135,14 @@ def least_log_loss(
     >>> round(least_log_loss(sure, np.arange(10) > 0, np.ones(10)), 3)
     0.325
     """
+    rows = checked_rows(log_posterior, codes, sample_weight, finite=True)
+    return unchecked_least_log_loss(*rows)
+
+
+def unchecked_least_log_loss(
+    log_posterior: NDArray, codes: NDArray[np.integer], sample_weight: NDArray
+) -> float:
+    """Compute :func:`least_log_loss` of arrays that are known to be right."""
     weight = sample_weight / sample_weight.sum()
     scores = log_posterior - log_posterior.max(axis=1, keepdims=True)
     target = scores[np.arange(len(codes)), np.asarray(codes, dtype=np.intp)]
