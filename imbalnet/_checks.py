@@ -121,11 +121,17 @@ def checked_floats(name: str, values: Any) -> NDArray[np.float64]:
 
 
 def checked_amounts(
-    name: str, values: Any, n: int | None = None, each: str = "class"
+    name: str,
+    values: Any,
+    n: int | None = None,
+    *,
+    each: str = "class",
+    any_above: bool = True,
 ) -> NDArray[np.float64]:
     """Return counts, weights, rates or shares as floats, one for each class, or raise.
 
-    They must be finite numbers of at least 0, not all 0; `n` of them, if that is given.
+    They must be finite numbers of at least 0, and with `any_above` not all 0; `n` of
+    them, if that is given.
     """
     amounts = checked_floats(name, values)
     if amounts.ndim != 1 or len(amounts) != (len(amounts) if n is None else n):
@@ -135,11 +141,12 @@ def checked_amounts(
             f"{amounts.shape}."
         )
     wrong = amounts[~((amounts >= 0) & np.isfinite(amounts))]
-    if len(wrong) or not amounts.any():
+    if len(wrong) or (any_above and not amounts.any()):
         found = wrong[0] if len(wrong) else f"{len(amounts)} zeros"
+        what = "weights" if each == "row" else "numbers"
         raise ValueError(
-            f"{name} must hold finite numbers of at least 0, not all 0, one for each "
-            f"{each}, but holds {found}."
+            f"{name} must hold finite {what} of at least 0"
+            f"{', not all 0' * any_above}, one for each {each}, but holds {found}."
         )
     return amounts
 

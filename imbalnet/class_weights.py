@@ -79,10 +79,10 @@ def class_weights(
     Raises
     ------
     ValueError
-        If a count or a weight is not a finite number of at least 0, if all are 0, if
-        `classes` are not as many as `counts`, if `power`, `beta` or `max_ratio` is out
-        of its range, or if a dict names labels that do not occur and leaves out some
-        that do.
+        If a count or a weight is not a finite number of at least 0, if all weights are
+        0, if `classes` are not as many as `counts`, if `power`, `beta` or `max_ratio`
+        is out of its range, or if a dict names labels that do not occur and leaves out
+        some that do.
 
     See Also
     --------
@@ -105,7 +105,7 @@ def class_weights(
     >>> class_weights([9_900, 100], [1, 30]).tolist()
     [1.0, 30.0]
     """
-    counts = checked_amounts("counts", counts)
+    counts = checked_amounts("counts", counts, any_above=False)
     classes = _labels_of(counts, classes)
     power = checked_share("class_weight__power", power)
     beta = checked_share("class_weight__beta", beta)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imbalnet._checks import checked_number
-from imbalnet.losses.base import Loss, full_precision, log_excess
+from imbalnet.losses.base import Loss, check_logits, checked_batch, log_excess
 
 # Below this share of an output, what smoothing added cannot be separated from it.
 _SMALLEST_EXCESS = 1e-3
@@ -49,7 +49,7 @@ class CrossEntropy(Loss):
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each row."""
         return F.cross_entropy(
-            full_precision(logits),
+            checked_batch(logits, target),
             target,
             reduction="none",
             label_smoothing=self.label_smoothing,
@@ -57,6 +57,7 @@ class CrossEntropy(Loss):
 
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Compute the log of the class posterior from the logits."""
+        check_logits(logits)
         return _unsmoothed(logits.log_softmax(-1), self.label_smoothing)
 
     def posterior_scores(self, logits: Tensor) -> Tensor:
@@ -77,20 +78,36 @@ class CriterionLoss(Loss):
     ----------
     criterion : torch.nn.Module
         Takes logits and class codes and returns values of shape ``(batch,)``.
+
+    Raises
+    ------
+    ValueError
+        If `criterion` is no module, or has another `reduction` than "none".
     """
 
     def __init__(self, criterion: nn.Module) -> None:
         super().__init__()
+        if not isinstance(criterion, nn.Module):
+            raise ValueError(
+                f"criterion={criterion!r} must be a torch.nn.Module that was built with "
+                "reduction='none'."
+            )
+        if getattr(criterion, "reduction", "none") != "none":
+            raise ValueError(
+                f"criterion={criterion!r} has reduction={criterion.reduction!r}; build "
+                "it with reduction='none', which gives one value a row."
+            )
         self.criterion = criterion
         has_inverse = hasattr(criterion, "log_posterior")
         self.is_calibrated = has_inverse or _is_invertible(criterion)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each row."""
-        return self.criterion(full_precision(logits), target)
+        return self.criterion(checked_batch(logits, target), target)
 
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Compute the log of the class posterior from the logits."""
+        check_logits(logits)
         criterion: Any = self.criterion
         if hasattr(criterion, "log_posterior"):
             return criterion.log_posterior(logits)

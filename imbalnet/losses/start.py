@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from imbalnet._optimizers import LBFGS
-from imbalnet.losses.base import Loss
+from imbalnet.losses.base import Loss, check_shares
 
 # With more classes, minimising the risk is slow and badly conditioned.
 _MOST_CLASSES = 20
@@ -38,7 +38,18 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     Tensor of float64, shape (n_classes,)
         The mean is 0. For losses that depend on more than differences of logits, the
         first one is 0.
+
+    Raises
+    ------
+    ValueError
+        If `loss` is no :class:`Loss`, or `prior` not a tensor of numbers of at least 0,
+        not all 0.
     """
+    if not isinstance(loss, Loss):
+        raise ValueError(
+            f"loss={loss!r} must be a Loss; CriterionLoss makes one of a torch criterion."
+        )
+    check_shares("prior", prior)
     shares = loss.effective_prior(prior.double()).clamp(min=_SMALLEST_SHARE)
     start = shares.log() - shares[0].log()
     found = start
