@@ -195,7 +195,8 @@ def checked_batch(logits: Tensor, target: Tensor) -> Tensor:
     check_logits(logits)
     if logits.ndim != 2:
         raise ValueError(
-            f"logits must have shape (batch, n_classes), but have {tuple(logits.shape)}."
+            "logits must have shape (batch, n_classes), but have "
+            f"{tuple(logits.shape)}."
         )
     if not isinstance(target, Tensor) or target.dtype != torch.int64:
         raise ValueError(
@@ -302,11 +303,8 @@ def class_values(name: str, value: Any, low: float) -> Tensor:
         number = checked_number(f"loss__{name}", value, low)
         return torch.tensor(number, dtype=torch.float64)
     values = as_vector(name, value)
-    if (
-        values.ndim != 1
-        or not len(values)
-        or not bool(((values >= low) & values.isfinite()).all())
-    ):
+    is_right = (values >= low) & values.isfinite()
+    if values.ndim != 1 or not len(values) or not bool(is_right.all()):
         raise ValueError(
             f"loss__{name}={value!r} must be one finite number of at least {low:g}, or "
             "one for each class."

@@ -89,7 +89,7 @@ class CriterionLoss(Loss):
         super().__init__()
         if not isinstance(criterion, nn.Module):
             raise ValueError(
-                f"criterion={criterion!r} must be a torch.nn.Module that was built with "
+                f"criterion={criterion!r} must be a torch.nn.Module, built with "
                 "reduction='none'."
             )
         if getattr(criterion, "reduction", "none") != "none":

@@ -47,7 +47,8 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     """
     if not isinstance(loss, Loss):
         raise ValueError(
-            f"loss={loss!r} must be a Loss; CriterionLoss makes one of a torch criterion."
+            f"loss={loss!r} must be a Loss; CriterionLoss makes one of a criterion of "
+            "torch."
         )
     check_shares("prior", prior)
     shares = loss.effective_prior(prior.double()).clamp(min=_SMALLEST_SHARE)

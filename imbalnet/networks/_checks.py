@@ -1,30 +1,111 @@
-"""Checks of arguments that several networks take."""
+"""Checks of arguments and inputs that several networks and layers take."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
+from torch import Tensor
+
+from imbalnet._checks import check_flag, check_known, is_integer
+
+# They are no parameters of the classifier, which gives them itself.
+_OF_THE_TABLE = {"in_features", "out_features"}
 
 
-def check_sizes(**sizes: int) -> None:
-    """Raise if a size is below 1."""
+def _title(name: str) -> str:
+    return name if name in _OF_THE_TABLE else f"module__{name}"
+
+
+def check_sizes(least: int = 1, **sizes: Any) -> None:
+    """Raise if a size is no integer, or below `least`."""
     for name, size in sizes.items():
-        if size < 1:
+        if not is_integer(size) or size < least:
             raise ValueError(
-                f"module__{name} must be at least 1, however: {name}={size}"
+                f"{_title(name)} must be an integer of at least {least}, however: "
+                f"{name}={size!r}"
             )
 
 
-def check_layers(hidden_sizes: Any, activation: str, known: Sequence[str]) -> None:
+def check_sizes_or_auto(least: int = 0, **sizes: Any) -> None:
+    """Raise if a size is neither "auto" nor an integer of at least `least`."""
+    for name, size in sizes.items():
+        is_auto = isinstance(size, str) and size == "auto"
+        if not is_auto and (not is_integer(size) or size < least):
+            raise ValueError(
+                f"{_title(name)} must be 'auto' or an integer of at least {least}, "
+                f"however: {name}={size!r}"
+            )
+
+
+def check_dropout(**shares: Any) -> None:
+    """Raise if a share of dropped units is no number in [0, 1)."""
+    for name, share in shares.items():
+        if not _is_number(share) or not 0.0 <= share < 1.0:
+            raise ValueError(
+                f"{_title(name)} must lie in [0, 1), however: {name}={share!r}"
+            )
+
+
+def check_rates(**rates: Any) -> None:
+    """Raise if a factor is no finite number of at least 0."""
+    for name, rate in rates.items():
+        if not _is_number(rate) or not 0.0 <= rate < math.inf:
+            raise ValueError(
+                f"{_title(name)} must be a finite number of at least 0, however: "
+                f"{name}={rate!r}"
+            )
+
+
+def is_bound(clip: Any) -> bool:
+    """Return whether a bound of scaled values is a finite number above 0."""
+    return _is_number(clip) and 0.0 < clip < math.inf
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def check_flags(**flags: Any) -> None:
+    """Raise if a switch is neither True nor False."""
+    for name, flag in flags.items():
+        check_flag(_title(name), flag)
+
+
+def check_layers(hidden_sizes: Any, activation: str, known: Collection[str]) -> None:
     """Raise if widths are not positive integers, or the activation is unknown."""
     is_sequence = isinstance(hidden_sizes, Sequence | np.ndarray)
-    if not is_sequence or any(size < 1 for size in hidden_sizes):
+    if not is_sequence or any(not is_integer(n) or n < 1 for n in hidden_sizes):
         raise ValueError(
             f"module__hidden_sizes must be positive integers, however: {hidden_sizes=}"
         )
-    if activation not in known:
+    check_known("module__activation", activation, known)
+
+
+def check_width(x: Tensor, in_features: int, name: str = "x") -> None:
+    """Raise unless the last axis of a batch is that of the features."""
+    if isinstance(x, Tensor) and x.ndim and x.shape[-1] == in_features:
+        return
+    given = f"has shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"is {x!r:.60}"
+    raise ValueError(
+        f"{name} must be a tensor of shape (..., {in_features}), one value for each "
+        f"feature, but {given}."
+    )
+
+
+def check_table(X: Any, sample_weight: Any, in_features: int) -> None:
+    """Raise unless there is a column for each feature, and a weight for each row."""
+    shape = np.shape(X) if not hasattr(X, "shape") else X.shape
+    if not hasattr(X, "shape") or len(shape) != 2 or shape[1] != in_features:
         raise ValueError(
-            f"module__activation must be one of {sorted(known)}, however: {activation=}"
+            f"X must be an array or a sparse matrix of shape (n_rows, {in_features}), "
+            f"but has shape {shape}."
+        )
+    if np.shape(sample_weight) != shape[:1]:
+        raise ValueError(
+            f"sample_weight must have shape ({shape[0]},), one weight for each row of "
+            f"X, but has {np.shape(sample_weight)}."
         )

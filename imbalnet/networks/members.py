@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imbalnet.networks._checks import check_sizes
 from imbalnet.networks.base import (
     Network,
     is_split,
@@ -60,6 +61,13 @@ class Members(Network):
         n_members: int,
         **params: Any,
     ) -> None:
+        sizes = {"in_features": in_features, "out_features": out_features}
+        check_sizes(n_members=n_members, **sizes)
+        if not callable(module):
+            raise ValueError(
+                f"module={module!r} must be a class or a function that makes a network "
+                "from in_features= and out_features=."
+            )
         super().__init__()
         self.members: Any = nn.ModuleList(
             module(in_features=in_features, out_features=out_features, **params)

@@ -9,7 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imbalnet.networks._checks import check_layers
+from imbalnet.networks._checks import (
+    check_dropout,
+    check_flags,
+    check_layers,
+    check_sizes,
+)
 from imbalnet.networks.base import Network
 from imbalnet.networks.layers.cosine import CosineLinear
 from imbalnet.networks.layers.mixed import InputLayer, input_layer, with_gaps
@@ -82,8 +87,9 @@ class MLP(Network):
         normalize_output: bool = False,
     ) -> None:
         check_layers(hidden_sizes, activation, list(ACTIVATIONS))
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"module__dropout must lie in [0, 1), however: {dropout=}")
+        check_sizes(out_features=out_features)
+        check_dropout(dropout=dropout)
+        check_flags(standardize=standardize, normalize_output=normalize_output)
         super().__init__()
         self.input: Any = input_layer(
             in_features, n_categories, standardize=standardize, clip=clip

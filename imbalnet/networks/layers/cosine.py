@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imbalnet.networks._checks import check_sizes
+
 
 class CosineLinear(nn.Module):
     """Cosines of the angles between a row and one direction for each class.
@@ -35,6 +37,8 @@ class CosineLinear(nn.Module):
     """
 
     def __init__(self, in_features: int, out_features: int) -> None:
+        check_sizes(0, in_features=in_features)  # an empty table has no columns
+        check_sizes(out_features=out_features)
         super().__init__()
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         self.reset_parameters()
