@@ -17,10 +17,18 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.utils import gen_batches
 
+from imbalnet._checks import (
+    checked_codes,
+    checked_floats,
+    checked_integer,
+    checked_weights,
+    is_integer,
+)
 from imbalnet._nearest import NearestRows
 from imbalnet.networks import RobustScale
-from imbalnet.networks.layers.categories import dense
+from imbalnet.networks.layers.categories import column_sizes, dense
 from imbalnet.networks.layers.mixed import MixedInput
+from imbalnet.posterior._checks import checked_prior, checked_rows
 from imbalnet.posterior._unchecked import unchecked_effective_weight
 
 __all__ = ["Neighbors", "fit_weight"]
@@ -74,6 +82,13 @@ class Neighbors:
         Folds that keep together the rows of a group, see :meth:`evidence_within`. The
         distance u is then that to rows of other folds.
 
+    Raises
+    ------
+    ValueError
+        If `X` is no matrix with rows, if `codes`, `sample_weight` or `folds` does not
+        hold one value for each of them, if `class_prior` does not hold probabilities of
+        the classes, or if `n_neighbors`, `n_categories` or `rng` is none.
+
     Attributes
     ----------
     kept : ndarray of shape (n_kept,)
@@ -114,15 +129,21 @@ class Neighbors:
         rng: int | np.random.Generator | None = None,
         folds: NDArray[np.integer] | None = None,
     ) -> None:
-        rng = np.random.default_rng(rng)
+        n_rows, n_features = _checked_table(X).shape
+        prior = checked_prior("class_prior", class_prior, of="codes")
+        codes = checked_codes("codes", codes, n_rows, len(prior))
+        sample_weight = checked_weights(sample_weight, n_rows)
+        n_neighbors = checked_integer("n_neighbors", n_neighbors, 1)
+        folds = None if folds is None else _checked_folds(folds, n_rows)
+        sizes = column_sizes(n_features, n_categories)
+        rng = _generator(rng)
         self.kept = sample_rows(X.shape[0], _MOST_KEPT, rng)
         self.n_neighbors = min(n_neighbors, len(self.kept) - 1)
-        self.class_prior = class_prior
+        self.class_prior = prior
         kept, weight = dense(X[self.kept]), sample_weight[self.kept]
-        sizes = [0] * X.shape[1] if n_categories is None else n_categories
-        self.coordinates = _Coordinates(kept, weight, sizes)
+        self.coordinates = _Coordinates(kept, weight, sizes.tolist())
         self.search = NearestRows(self.coordinates.of(kept))
-        most = np.min_scalar_type(len(class_prior) - 1)
+        most = np.min_scalar_type(len(prior) - 1)
         self.codes = codes[self.kept].astype(most)
         self.weight = (weight / weight.mean()).astype(np.float32)
         few = sample_rows(len(self.kept), _FEW, rng)
@@ -146,8 +167,18 @@ class Neighbors:
         ndarray of shape (n_rows, n_classes)
             ``log share - log prior`` of each class among the neighbours, to be added to
             log posteriors.
+
+        Raises
+        ------
+        ValueError
+            If `X` is no matrix of as many columns as the training rows.
         """
-        return self._evidence(X)
+        return self._evidence(_checked_table(X, self._n_features))
+
+    @property
+    def _n_features(self) -> int:
+        columns = self.coordinates.input
+        return len(columns.of_numbers) + len(columns.of_categories)
 
     def evidence_within(
         self,
@@ -172,9 +203,20 @@ class Neighbors:
         -------
         ndarray of shape (n_rows, n_classes)
             As :meth:`evidence`.
+
+        Raises
+        ------
+        ValueError
+            If `X` is no matrix of as many columns as the training rows, or if there is
+            not a position from 0 for each row, or a fold for each training row.
         """
+        n_rows = _checked_table(X, self._n_features).shape[0]
         if positions is None:
-            positions = np.arange(X.shape[0])
+            positions = np.arange(n_rows)
+        positions = checked_codes("positions", positions, n_rows)
+        if folds is not None:
+            last = max(positions.max(initial=0), self.kept.max())
+            folds = _checked_folds(folds, None, at_least=int(last) + 1)
         if folds is None:
             return self._evidence(X, positions)
         evidence = np.empty((X.shape[0], len(self.class_prior)))
@@ -299,7 +341,32 @@ def fit_weight(
     float
         Weight from 0 to 6 with the least log loss. It is 0 if the gain is at most the
         log of the number of rows, twice what Schwarz' criterion asks of a parameter.
+
+    Raises
+    ------
+    ValueError
+        If `log_posterior` holds NaN, or -inf for the class of a row, if `evidence` has
+        another shape or is not finite, or if `codes` or `sample_weight` does not hold
+        one code or weight for each row.
     """
+    rows = checked_rows(log_posterior, codes, sample_weight)
+    added = checked_floats("evidence", evidence)
+    if added.shape != rows[0].shape or not np.isfinite(added).all():
+        raise ValueError(
+            f"evidence must hold finite numbers of the shape {rows[0].shape} of "
+            f"log_posterior, but has {added.shape}"
+            f"{'' if np.isfinite(added).all() else ' and holds others'}."
+        )
+    return unchecked_fit_weight(rows[0], added, *rows[1:])
+
+
+def unchecked_fit_weight(
+    log_posterior: NDArray[np.float64],
+    evidence: NDArray[np.float64],
+    codes: NDArray[np.integer],
+    sample_weight: NDArray,
+) -> float:
+    """Compute :func:`fit_weight` of arrays that are known to be right."""
     weight = unchecked_effective_weight(sample_weight)
     at = np.arange(len(codes)), codes
 
@@ -310,6 +377,47 @@ def fit_weight(
     factor = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
     is_worth_it = loss(0.0) - loss(factor) > np.log(weight.sum())
     return factor if is_worth_it else 0.0
+
+
+def _checked_table(X: Any, n_features: int | None = None) -> Any:
+    """Return a matrix of numbers, with one row or more to learn from, or raise."""
+    of_features = "n_features" if n_features is None else str(n_features)
+    ndim, dtype = getattr(X, "ndim", None), getattr(X, "dtype", None)
+    is_table = ndim == 2 and getattr(dtype, "kind", "") in "biuf" and X.shape[1]
+    if is_table and n_features in (None, X.shape[1]):
+        if n_features is None and not X.shape[0]:
+            raise ValueError("X has no rows; give one training row or more.")
+        return X
+    shape = f"shape {X.shape} and dtype {dtype}" if hasattr(X, "shape") else type(X)
+    raise ValueError(
+        f"X must be an array or a CSR matrix of numbers of shape (n_rows, {of_features}"
+        f"), but has {shape}; lists and frames become one by np.asarray(X)."
+    )
+
+
+def _checked_folds(
+    folds: Any, n_rows: int | None, at_least: int = 0
+) -> NDArray[np.integer]:
+    """Return folds, one for each training row, or raise; -1 is none."""
+    array = np.asarray(folds)
+    n_folds = len(array) if array.ndim else 0
+    is_right = array.ndim == 1 and array.dtype.kind in "iu" and n_folds >= at_least
+    if not is_right or n_folds != (n_folds if n_rows is None else n_rows):
+        raise ValueError(
+            "folds must hold an integer for each of the "
+            f"{at_least if n_rows is None else n_rows} training rows, but has shape "
+            f"{array.shape} and dtype {array.dtype}."
+        )
+    return array
+
+
+def _generator(rng: Any) -> np.random.Generator:
+    is_seed = rng is None or (is_integer(rng) and rng >= 0)
+    if is_seed or isinstance(rng, np.random.Generator):
+        return np.random.default_rng(rng)
+    raise ValueError(
+        f"rng={rng!r} must be a numpy.random.Generator, a seed of at least 0 or None."
+    )
 
 
 def _by_fold(

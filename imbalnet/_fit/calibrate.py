@@ -22,7 +22,7 @@ from imbalnet._fit.specs import Validation
 from imbalnet._fit.split import HeldOut
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
-from imbalnet.neighbors import Neighbors, fit_weight, sample_rows
+from imbalnet.neighbors import Neighbors, sample_rows, unchecked_fit_weight
 from imbalnet.posterior import effective_prior
 from imbalnet.posterior._unchecked import (
     unchecked_fit_member_offsets,
@@ -113,7 +113,7 @@ def _with_neighbors(
     at = held_out.held[asked]
     some = rows.subset(at)
     found = neighbors.evidence_within(some.of(some.X), at, folds)
-    factor = fit_weight(
+    factor = unchecked_fit_weight(
         log_posterior[asked], found, some.of(some.codes), some.of(some.weights)
     )
     if factor <= 0:
