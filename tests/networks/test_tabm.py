@@ -234,7 +234,7 @@ def test_tabm_state_and_pickle_give_the_same_logits(mixed):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"k": 0}, "module__k must be at least 1, however: k=0"),
+        ({"k": 0}, "module__k must be an integer of at least 1, however: k=0"),
         ({"n_blocks": 0}, "module__n_blocks must be"),
         ({"d_block": 0}, "module__d_block must be"),
         ({"d_embedding": 0}, "module__d_embedding must be"),

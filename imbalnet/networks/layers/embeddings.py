@@ -181,13 +181,13 @@ class PiecewiseLinearEncoding(nn.Module):
         Raises
         ------
         ValueError
-            If there are not edges for each column, or if those of a column are not
-            finite and ascending, or are too many.
+            If there are edges for more columns than there are, or if those of a column
+            are not finite and ascending, or are too many.
         """
-        if len(edges) != len(self.start):
+        if len(edges) > len(self.start):
             raise ValueError(
-                f"edges must hold a tensor for each of the {len(self.start)} columns, "
-                f"but holds {len(edges)}."
+                f"edges must hold at most one tensor for each of the {len(self.start)} "
+                f"columns, but holds {len(edges)}."
             )
         for j, column in enumerate(edges):
             _check_edges(j, column, self.start.shape[1])
