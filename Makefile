@@ -9,7 +9,8 @@ INSTALLED := $(VENV)/.installed
 # Torch threads beside other processes are slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-long lint format types docs check clean
+.PHONY: demo test test-long fuzz test-oldest dist test-dist licences lint format types docs
+.PHONY: check clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/quickstart.py
@@ -19,6 +20,32 @@ test: $(INSTALLED)
 
 test-long: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 -q -m long
+
+# The properties of tests/fuzz with other examples each time, for about ten minutes.
+fuzz: $(INSTALLED)
+	IMBALNET_FUZZ=1500 $(BIN)/python -m pytest -n 2 -q --timeout 1200 tests/fuzz
+
+# Without the guide, which shows what the newest versions print.
+test-oldest: .venv-oldest/.installed
+	.venv-oldest/bin/python -m pytest -n 2 -q tests imbalnet
+
+dist: $(INSTALLED)
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
+# The wheel in an empty environment, and the tests that the sdist has.
+test-dist: dist
+	rm -rf .venv-dist
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/pip install --quiet --constraint constraints.txt dist/*.whl
+	cd dist && ../.venv-dist/bin/python ../.ci/installed.py
+	.venv-dist/bin/pip install --quiet --constraint constraints.txt "$$(ls dist/*.whl)[test]"
+	tar --extract --gzip --directory dist --file dist/*.tar.gz
+	cd dist/imbalnet-*/ && ../../.venv-dist/bin/python -m pytest -n 2 -q tests
+
+licences: $(INSTALLED)
+	$(BIN)/python .ci/licences.py > THIRD_PARTY.md
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -43,5 +70,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	touch $(INSTALLED)
 
+.venv-oldest/.installed: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/pip install --quiet --constraint constraints-oldest.txt torch
+	.venv-oldest/bin/pip install --quiet --constraint constraints-oldest.txt \
+		--editable '.[test]'
+	touch .venv-oldest/.installed
+
 clean:
-	rm -rf $(VENV) docs/_build docs/gallery docs/api/generated .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest .venv-dist dist docs/_build docs/gallery docs/api/generated .pytest_cache .mypy_cache .ruff_cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor
 from imbalnet._runtime import one_blas_thread, torch_threads
 from imbalnet.decisions.threshold import best_threshold
 from imbalnet.neighbors import Neighbors
-from imbalnet.posterior._unchecked import unchecked_prior_shift
+from imbalnet.posterior.prior import log_ratio
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,21 @@ class Calibration:
 
     def for_target(self, target_prior: NDArray | None) -> Formula:
         """Return the formula for a target prior; None keeps the effective prior."""
-        to_data = unchecked_prior_shift(self.member_priors, self.class_prior)
-        level = self.offset + (to_data + self.member_offsets) / self.temperature
-        if target_prior is None:
-            to_target = -unchecked_prior_shift(self.effective_prior, self.class_prior)
-        else:
-            to_target = unchecked_prior_shift(self.class_prior, target_prior)
-        return Formula(level, self.temperature, to_target)
+        to_target = (
+            self._to_effective_prior
+            if target_prior is None
+            else log_ratio(self.class_prior, target_prior)
+        )
+        return Formula(self._level, self.temperature, to_target)
+
+    @cached_property
+    def _level(self) -> NDArray[np.float64]:
+        to_data = log_ratio(self.member_priors, self.class_prior)
+        return self.offset + (to_data + self.member_offsets) / self.temperature
+
+    @cached_property
+    def _to_effective_prior(self) -> NDArray[np.float64]:
+        return -log_ratio(self.effective_prior, self.class_prior)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from decimal import Decimal
-from itertools import islice
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 
 def checked_number(
@@ -35,16 +35,21 @@ def checked_share(name: str, value: Any) -> float:
     raise ValueError(f"{name}={value!r} must be a number that lies between 0 and 1.")
 
 
-def checked_integer(name: str, value: Any, low: int) -> int:
-    """Return a parameter as an int of at least `low`, or raise a ValueError."""
+def is_integer(value: Any) -> bool:
+    """Return whether a value is a whole number, which True and False are not."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def checked_integer(name: str, value: Any, low: int = 1) -> int:
+    """Return a parameter as a whole number of at least `low`, or raise."""
     if is_integer(value) and value >= low:
         return int(value)
-    raise ValueError(f"{name}={value!r} must be an integer of at least {low}.")
+    raise ValueError(f"{name}={value!r} must be a whole number of at least {low}.")
 
 
 def check_flag(name: str, value: Any) -> None:
     """Raise if a parameter is neither True nor False."""
-    if not isinstance(value, bool | np.bool_):
+    if not _is_flag(value):
         raise ValueError(f"{name}={value!r} must be True or False.")
 
 
@@ -54,13 +59,16 @@ def check_known(name: str, value: Any, known: Collection[str]) -> None:
         raise ValueError(f"{name}={value!r} must be one of {sorted(known)}.")
 
 
-def is_integer(value: Any) -> bool:
-    """Return whether a value is a whole number, which True and False are not."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
 def _is_real(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def check_axes(ax: Any, name: str = "ax") -> None:
+    """Raise unless something is an Axes of matplotlib, which is not imported here."""
+    if all(hasattr(ax, part) for part in ("figure", "errorbar", "get_xlim")):
+        return
+    cure = "one of them" if np.ndim(ax) else "such as matplotlib.pyplot.subplots()[1]"
+    raise ValueError(f"{name}={ax!r} must be one matplotlib Axes; give {cure}.")
 
 
 def and_more(texts: Sequence[str], most: int) -> str:
@@ -86,81 +94,63 @@ def values_by_label(name: str, value: Any) -> dict[Any, Any] | None:
     return of_label
 
 
-def is_no_number(value: Any) -> bool:
-    """Return whether a value is no real number, such as True, "5", None or 1j."""
-    return not isinstance(value, Real | Decimal) or isinstance(value, bool)
-
-
-def _first_non_number(values: NDArray) -> list[Any]:
-    """Return the first value of an array that is no real number, in a list, if any."""
-    if values.dtype.kind in "iuf":
-        return []
-    if values.dtype.kind != "O":
-        return values.ravel()[:1].tolist()
-    return list(islice((value for value in values.flat if is_no_number(value)), 1))
+def as_floats(name: str, values: Any) -> NDArray[np.float64]:
+    """Convert an array-like of numbers to floats, or raise; digits are no numbers."""
+    if sparse.issparse(values):
+        raise ValueError(f"{name} is sparse; give an array, {name}.toarray().")
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # of several lengths
+        raise ValueError(
+            f"{name} must hold numbers, in rows of equal length: {error}"
+        ) from error
+    if array.dtype == object:
+        array = _floats_of_objects(name, array)
+    if array.dtype.kind not in "biuf":
+        shown = array.ravel()[:1].tolist()
+        raise ValueError(
+            f"{name} must hold numbers, but holds values of type {array.dtype}"
+            f"{f', such as {shown[0]!r}' if shown else ''}."
+        )
+    return array.astype(np.float64)
 
 
 def checked_floats(name: str, values: Any) -> NDArray[np.float64]:
-    """Convert real numbers of any shape to floats, or raise a ValueError.
+    """Convert as :func:`as_floats`, but True and False are no numbers either.
 
-    NumPy alone takes ``True`` for 1, ``"5"`` for 5 and ``None`` for NaN.
+    An array of floats is returned as it is, so that the result must not be written to.
     """
-    try:
-        array = values if hasattr(values, "__array__") else np.asarray(values, object)
-        array = np.asarray(array)
-        wrong = _first_non_number(array)
-        if not wrong and not np.ma.is_masked(values):
-            return array.astype(np.float64, copy=False)
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise ValueError(f"{name} must hold numbers: {error}.") from error
-    what = repr(wrong[0]) if wrong else "masked values"
-    raise ValueError(
-        f"{name} must hold numbers, but holds {what}; convert it by astype(float), or "
-        "leave such values out."
-    )
-
-
-def checked_amounts(
-    name: str,
-    values: Any,
-    n: int | None = None,
-    *,
-    each: str = "class",
-    any_above: bool = True,
-) -> NDArray[np.float64]:
-    """Return counts, weights, rates or shares as floats, one for each class, or raise.
-
-    They must be finite numbers of at least 0, and with `any_above` not all 0; `n` of
-    them, if that is given.
-    """
-    amounts = checked_floats(name, values)
-    if amounts.ndim != 1 or len(amounts) != (len(amounts) if n is None else n):
-        shape = "(n_classes,)" if n is None else f"({n},)"
+    if type(values) is np.ndarray and values.dtype == np.float64:
+        return values
+    floats = as_floats(name, values)
+    given = np.asarray(values, None if hasattr(values, "__array__") else object)
+    is_object = given.dtype == object
+    if given.dtype == bool or (is_object and any(map(_is_flag, given.flat))):
         raise ValueError(
-            f"{name} must have shape {shape}, one number for each {each}, but has "
-            f"{amounts.shape}."
+            f"{name} must hold numbers, but holds booleans; astype(float) makes them 0 "
+            "and 1."
         )
-    wrong = amounts[~((amounts >= 0) & np.isfinite(amounts))]
-    if len(wrong) or (any_above and not amounts.any()):
-        found = wrong[0] if len(wrong) else f"{len(amounts)} zeros"
-        what = "weights" if each == "row" else "numbers"
+    return floats
+
+
+def checked_counts(name: str, counts: Any) -> NDArray[np.float64]:
+    """Return the rows of each class, or the sums of their weights, as floats."""
+    values = checked_floats(name, counts)
+    is_right = values.ndim == 1 and np.all((values >= 0) & (values < np.inf))
+    if not is_right or not values.any():
         raise ValueError(
-            f"{name} must hold finite {what} of at least 0"
-            f"{', not all 0' * any_above}, one for each {each}, but holds {found}."
+            f"{name}={values.tolist()} must have shape (n_classes,) and hold finite "
+            "numbers of at least 0, one of them more; numpy.bincount(codes) has them."
         )
-    return amounts
-
-
-def checked_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
-    """Return the weights of rows as floats, or raise; None is ones."""
-    if sample_weight is None:
-        return np.ones(n_rows)
-    return checked_amounts("sample_weight", sample_weight, n_rows, each="row")
+    return values
 
 
 def checked_classes(name: str, classes: Any) -> NDArray:
     """Return distinct labels as an array of shape (n_classes,), or raise."""
-    labels = np.asarray(classes)
+    try:
+        labels = np.asarray(classes)
+    except ValueError as error:  # sequences of several lengths
+        raise ValueError(f"{name} must have shape (n_classes,): {error}.") from error
     if labels.ndim != 1 or not len(labels):
         raise ValueError(
             f"{name} must have shape (n_classes,), with a label or more, but has "
@@ -168,34 +158,50 @@ def checked_classes(name: str, classes: Any) -> NDArray:
         )
     if len(set(labels.tolist())) < len(labels):
         raise ValueError(
-            f"{name}={labels.tolist()} must hold each label once; np.unique sorts the "
-            "labels that occur."
+            f"{name}={labels.tolist()} must be different labels; numpy.unique(y) has "
+            "those that occur."
         )
     return labels
 
 
-def checked_codes(
-    name: str, codes: Any, n_rows: int | None = None, n_classes: int | None = None
-) -> NDArray[np.intp]:
-    """Return class codes, or other positions from 0, as integers, or raise."""
-    array = np.asarray(codes)
-    if array.ndim != 1 or len(array) != (len(array) if n_rows is None else n_rows):
-        shape = "(n_rows,)" if n_rows is None else f"({n_rows},)"
+def is_no_number(value: Any) -> bool:
+    """Return whether a value is no real number, such as True, "5", None or 1j."""
+    return _is_flag(value) or not isinstance(value, Real | Decimal)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool | np.bool_)
+
+
+def _floats_of_objects(name: str, array: NDArray) -> NDArray[np.float64]:
+    """Convert objects that are numbers to floats; missing ones to NaN."""
+    floats = np.empty(array.shape)
+    for place, value in np.ndenumerate(array):
+        is_gap = array.ndim and (value is None or type(value).__name__ == "NAType")
+        if not is_gap and not isinstance(value, Real | Decimal):
+            raise ValueError(f"{name} must hold numbers, but holds {value!r}.")
+        floats[place] = np.nan if is_gap else float(value)
+    return floats
+
+
+def checked_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+    """Return the weights of rows as floats, or raise; None is ones."""
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weights = as_floats("sample_weight", sample_weight)
+    if weights.shape != (n_rows,):
         raise ValueError(
-            f"{name} must have shape {shape}, one integer for each row, but has "
-            f"{array.shape}."
+            f"sample_weight must have shape ({n_rows},), one weight for each row, "
+            f"but has {weights.shape}."
         )
-    if len(array) and array.dtype.kind not in "biu":
+    is_wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if not n_rows:
+        raise ValueError("sample_weight is empty; give the weight of one row or more.")
+    if is_wrong.any() or not weights.any():
+        row = int(is_wrong.argmax())
+        found = f"{weights[row]} in row {row}" if is_wrong.any() else "0 in every row"
         raise ValueError(
-            f"{name} must hold integers from 0, but its dtype is {array.dtype}; labels "
-            "become codes by np.unique(labels, return_inverse=True)."
+            "sample_weight must hold finite weights of at least 0, not all 0, but "
+            f"holds {found}."
         )
-    wrong = array < 0
-    if n_classes is not None:
-        wrong |= array >= n_classes
-    if wrong.any():
-        last = "" if n_classes is None else f" to {n_classes - 1}"
-        raise ValueError(
-            f"{name} must hold integers from 0{last}, but holds {array[wrong][0]}."
-        )
-    return array.astype(np.intp, copy=False)
+    return weights

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import gen_batches
+
+from imbalnet._blocks import row_blocks
 
 # Values of a block's matrix product, and coordinates that are subtracted at once.
 _BLOCK_VALUES = 2**18
@@ -70,8 +71,8 @@ class NearestRows:
         square = np.empty((len(rows), n_neighbors))
         if not found.size:
             return found, square
-        step = max(1, _BLOCK_VALUES // self._table.shape[1])
-        for block in gen_batches(len(rows), step):
+        n_columns = self._table.shape[1]
+        for block in row_blocks(len(rows), n_columns, _BLOCK_VALUES):
             found[block], square[block] = self._find(rows[block], n_neighbors)
         return found, square
 
@@ -121,8 +122,7 @@ class NearestRows:
     ) -> NDArray[np.float64]:
         """Compute the squared distances of pairs in float64."""
         square = np.empty(len(row))
-        step = max(1, _BLOCK_VALUES // max(1, rows.shape[1]))
-        for pairs in gen_batches(len(row), step):
+        for pairs in row_blocks(len(row), rows.shape[1], _BLOCK_VALUES):
             apart = np.subtract(
                 self.points[point[pairs]], rows[row[pairs]], dtype=np.float64
             )

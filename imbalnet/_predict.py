@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.utils import gen_batches
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imbalnet._blocks import row_blocks
 from imbalnet._runtime import pool_of_threads, prediction_threads, torch_threads
 from imbalnet.losses import Loss
 from imbalnet.networks import as_logits
@@ -94,7 +94,7 @@ class Predictor:
         and up to a constant for each row and member, and with their slice. Threads
         share the rows on a CPU; the bits do not depend on their number.
         """
-        first, *others = gen_batches(n_rows, self.block_rows)
+        first, *others = row_blocks(n_rows, 1, self.block_rows)
         parameters = self.module.parameters() if others else ()  # else nothing to share
         n_products = n_rows * sum(p.numel() for p in parameters)
         n_threads = prediction_threads(n_threads, n_products)

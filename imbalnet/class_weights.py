@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imbalnet._checks import (
-    checked_amounts,
     checked_classes,
+    checked_counts,
     checked_floats,
     checked_number,
     checked_share,
@@ -79,10 +79,9 @@ def class_weights(
     Raises
     ------
     ValueError
-        If a count or a weight is not a finite number of at least 0, if all weights are
-        0, if `classes` are not as many as `counts`, if `power`, `beta` or `max_ratio`
-        is out of its range, or if a dict names labels that do not occur and leaves out
-        some that do.
+        If a weight is not a finite number of at least 0, if `power`, `beta` or
+        `max_ratio` is out of its range, or if a dict names labels that do not occur and
+        leaves out some that do.
 
     See Also
     --------
@@ -105,7 +104,7 @@ def class_weights(
     >>> class_weights([9_900, 100], [1, 30]).tolist()
     [1.0, 30.0]
     """
-    counts = checked_amounts("counts", counts, any_above=False)
+    counts = checked_counts("counts", counts)
     classes = _labels_of(counts, classes)
     power = checked_share("class_weight__power", power)
     beta = checked_share("class_weight__beta", beta)
@@ -121,7 +120,8 @@ def _labels_of(counts: NDArray, classes: ArrayLike | None) -> list:
     labels = checked_classes("classes", classes).tolist()
     if len(labels) != len(counts):
         raise ValueError(
-            f"classes={labels} must hold a label for each of the {len(counts)} counts."
+            f"classes={labels} must be {len(counts)} different labels, one for each of "
+            "the counts."
         )
     return labels
 
@@ -413,21 +413,19 @@ def _as_labels(y: ArrayLike) -> NDArray:
         raise ValueError(f"y must have shape (n_rows,), but: {error}.") from error
     if array.ndim != 1 or not len(array):
         raise ValueError(f"y must have shape (n_rows,) with rows, not {array.shape}.")
+    given = y if isinstance(y, list | tuple) else array.tolist()
+    gaps = [row for row, label in enumerate(given) if label is None or label != label]
+    if gaps:
+        raise ValueError(
+            f"y has a missing label in row {gaps[0]}; leave out the rows without one."
+        )
     try:
-        is_gap = array != array  # which NaN and NaT are
-        if array.dtype == object:
-            is_gap |= np.array([label is None for label in array.tolist()])
-        gaps = np.flatnonzero(is_gap)
-        np.unique(array[~is_gap])
+        np.unique(array)
     except TypeError as error:
         raise ValueError(
             f"y must hold labels of one kind, such as [str(label) for label in y]: "
             f"{error}."
         ) from error
-    if len(gaps):
-        raise ValueError(
-            f"y has a missing label in row {gaps[0]}; leave out the rows without one."
-        )
     return array
 
 

@@ -25,7 +25,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 from torch.utils.data import Sampler
 
-from imbalnet._calibration import OutOfFold
 from imbalnet._callbacks import CallbacksMixin
 from imbalnet._constraints import Number
 from imbalnet._fit.fitted import Fitted
@@ -34,6 +33,7 @@ from imbalnet._fit.options import column_rules, feature_dtype, resolve_options
 from imbalnet._fit.rare import without_rare_levels
 from imbalnet._fit.recipes import PRESETS
 from imbalnet._fit.train import train
+from imbalnet._fitted_attributes import FittedAttributesMixin
 from imbalnet._html import ResolvedRowsMixin
 from imbalnet._nested import NestedParametersMixin
 from imbalnet._optimizers import OPTIMIZERS, OptimizerFactory
@@ -59,13 +59,11 @@ from imbalnet._tables import (
     read_validation_rows,
 )
 from imbalnet._tasks import CallbackSupportMixin, FitTasks
-from imbalnet.decisions.criteria import check_threshold
 from imbalnet.export import ExportMixin
 from imbalnet.losses import LOSSES
-from imbalnet.networks import NETWORKS, LinearModel, Members
+from imbalnet.networks import NETWORKS
 from imbalnet.posterior import cheapest_class, resolve_costs
-from imbalnet.posterior._unchecked import unchecked_resolve_prior
-from imbalnet.report import ImbalanceReport, ScoredRows
+from imbalnet.posterior.prior import target_distribution
 from imbalnet.retention import RetentionMixin
 from imbalnet.samplers import SAMPLERS, IndexSampler
 
@@ -126,6 +124,7 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 
 class BalancedNeuralClassifier(
     PersistenceMixin,
+    FittedAttributesMixin,
     RetentionMixin,
     CallbacksMixin,
     ExportMixin,
@@ -161,9 +160,10 @@ class BalancedNeuralClassifier(
     loss : {"cross_entropy", "focal", "poly1", "poly_focal", "asymmetric", \
             "logit_adjusted", "balanced_softmax", "vector_scaling", "ldam", \
             "average_precision"} or callable, default="cross_entropy"
-        A name, see :mod:`imbalnet.losses`, or a ``torch.nn.Module`` class whose
-        ``forward(logits, target)`` accepts ``reduction="none"``. Its parameters are
-        ``loss__gamma``, ``loss__label_smoothing`` and so on.
+        A name, see :mod:`imbalnet.losses`, or a ``torch.nn.Module`` class or instance
+        whose ``forward(logits, target)`` gives a value for each row, such as
+        ``torch.nn.BCEWithLogitsLoss``. Its parameters are ``loss__gamma``,
+        ``loss__pos_weight`` and so on.
 
     class_weight : {"balanced", "effective"}, dict, array-like, callable or None, \
             default=None
@@ -890,153 +890,9 @@ class BalancedNeuralClassifier(
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _resolved(self, target_prior: Any) -> NDArray[np.float64] | None:
-        return unchecked_resolve_prior(target_prior, self.classes_, self.class_prior_)
-
-    # -- fitted attributes ---------------------------------------------------------
-
-    @property
-    def module_(self) -> nn.Module:
-        """The trained network."""
-        return self.net_.module_
-
-    @property
-    def history_(self) -> Any:
-        """One record for each epoch."""
-        if "history" in self._fitted.discarded:
-            raise AttributeError("history_ is gone since discard(): fit again.")
-        return self.net_.history
-
-    @property
-    def device_(self) -> torch.device:
-        """Device of the network."""
-        return torch.device(self.net_.device)
-
-    @property
-    @in_usual_state
-    def oof_proba_(self) -> NDArray[np.float64]:
-        """Out-of-fold probabilities of the training rows, with ``n_members`` > 1."""
-        log_proba = self._out_of_fold("oof_proba_").log_proba(
-            self.calibration_, self._resolved(self.target_prior)
-        )
-        return np.exp(log_proba)
-
-    @property
-    def folds_(self) -> NDArray[np.integer]:
-        """The member that held out each training row, with ``n_members`` > 1."""
-        return self._out_of_fold("folds_").member_of_rows
-
-    @property
-    def oof_labels_(self) -> NDArray:
-        """True labels of the rows of ``oof_proba_``."""
-        return self.classes_[self._out_of_fold("oof_labels_").codes]
-
-    @property
-    @in_usual_state
-    def oof_weight_(self) -> NDArray[np.float64]:
-        """How much each row of ``oof_proba_`` counts under `target_prior`."""
-        return self._out_of_fold("oof_weight_").weight_under(
-            self.calibration_, self._resolved(self.target_prior)
-        )
-
-    @property
-    @in_usual_state
-    def report_(self) -> ImbalanceReport:
-        """What the out-of-fold rows say of the model, see :mod:`imbalnet.report`."""
-        out_of_fold, weight = self._out_of_fold("report_"), self.oof_weight_
-        held = weight > 0
-
-        def log_proba_under(target_prior: Any) -> NDArray[np.float64]:
-            target = self._resolved(target_prior)
-            return out_of_fold.log_proba(self.calibration_, target)[held]
-
-        rows = ScoredRows.read(
-            self.oof_labels_[held],
-            np.exp(log_proba_under(self.target_prior)),
-            self.classes_,
-            weight[held],
-            self.classes_[self._decide(log_proba_under)],
-            self.cost_matrix,
-        )
-        return ImbalanceReport.of_rows(rows)
-
-    @property
-    @in_usual_state
-    def threshold_(self) -> float:
-        """The probability from which on the second class is called."""
-        if self.threshold is None:
-            raise AttributeError("threshold_ is there with threshold= only.")
-        return self._chosen_threshold()
-
-    def _chosen_threshold(self) -> float:
-        """Return the threshold, chosen at its first use under a target prior."""
-        threshold = self.threshold
-        check_threshold(threshold, len(self.classes_))
-        if isinstance(threshold, Real):
-            return float(threshold)
-        target = self._resolved(self.target_prior)
-        key = threshold, None if target is None else tuple(target)
-        known = self._fitted.thresholds
-        if key not in known:
-            rows = self._out_of_fold(f"threshold={threshold!r}")
-            known[key] = rows.best_threshold(
-                self.calibration_, target, threshold, self.classes_
-            )
-        return known[key]
-
-    def _out_of_fold(self, name: str) -> OutOfFold:
-        out_of_fold = self._fitted.out_of_fold if self._is_fitted else None
-        if self._is_fitted and "out_of_fold" in self._fitted.discarded:
-            raise AttributeError(
-                f"{name} needs the out-of-fold rows, which discard() has let go of: "
-                "fit again."
-            )
-        if out_of_fold is None:
-            raise AttributeError(
-                f"{name} needs members that hold out folds: fit with n_members of at "
-                "least 2, without X_val and not with early_stopping=False; partial_fit "
-                "ends it."
-            )
-        return out_of_fold
-
-    @property
-    def coef_(self) -> NDArray[np.float64]:
-        """Coefficients for raw features and levels, with ``module="linear"``."""
-        return self._coefficients()[0]
-
-    @property
-    def intercept_(self) -> NDArray[np.float64]:
-        """Intercepts under the effective prior, with ``module="linear"``."""
-        intercept = self._coefficients()[1]
-        is_binary = len(self.classes_) == 2
-        return intercept + (np.diff(self.offset_) if is_binary else self.offset_)
-
-    @in_usual_state
-    @torch_threads(1)
-    def _coefficients(self) -> tuple[NDArray, NDArray]:
-        """Return coefficients and intercepts in log odds, if the loss is linear."""
-        module = self.module_
-        one = module.members[0] if isinstance(module, Members) else module
-        if not isinstance(one, LinearModel):
-            raise AttributeError(
-                "coef_ and intercept_ exist with module='linear' only, not with "
-                f"module={self.module!r}."
-            )
-        if not isinstance(module, LinearModel):
-            raise AttributeError(
-                "coef_ and intercept_ exist with n_members=1 only: the probabilities "
-                f"of {self.net_.n_members} members are averaged, not their "
-                "coefficients."
-            )
-        coef, intercept = self._columns.raw_coefficients(*module.coefficients())
-        scale = self.net_.criterion_.logit_scale(len(self.classes_)).cpu().numpy()
-        scale = scale[-len(intercept) :]  # of two classes the second has the logit
-        return coef * scale[:, None], intercept * scale
+        return target_distribution(target_prior, self.classes_, self.class_prior_)
 
     # -- scikit-learn's questions --------------------------------------------------
-
-    @property
-    def _is_fitted(self) -> bool:
-        return hasattr(self, "_fitted")
 
     def _check_is_fitted(self) -> None:
         if not self._is_fitted:  # scikit-learn's check asks for the tags, which is slow

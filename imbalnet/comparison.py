@@ -7,7 +7,7 @@ from the estimator's default. It is the only room above the estimator.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -29,14 +29,18 @@ from sklearn.metrics import (
 from sklearn.model_selection import ParameterGrid, StratifiedShuffleSplit, check_cv
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils import _safe_indexing
 
+from imbalnet._checks import is_integer
+from imbalnet._fit.cv import name_of_cv, positions
+from imbalnet._packages import require
 from imbalnet._tables import ColumnRules, Columns, Reading, as_table
 from imbalnet._tables.features import read_matrix
 from imbalnet._tables.labels import as_codes, as_labels, sorted_classes
 from imbalnet._text import html_table, text_table
 from imbalnet.classifier import BalancedNeuralClassifier
 from imbalnet.metrics import macro_average_precision
+from imbalnet.metrics._rows import checked_generator
 from imbalnet.posterior import resolve_prior, shift_probabilities
 from imbalnet.strategies import (
     Difference,
@@ -45,7 +49,7 @@ from imbalnet.strategies import (
     strategy_grid,
     strategy_name,
 )
-from imbalnet.tables import check_table
+from imbalnet.tables import ColumnReport, check_table
 
 __all__ = ["Comparison", "compare"]
 
@@ -135,7 +139,7 @@ class Comparison:
             A row for each model. Columns have two levels: the figure, and "mean",
             "difference" (to the default), "low" and "high" (its interval).
         """
-        import pandas as pd
+        pd = require("pandas", use="to_frame()", cure="imbalnet[tables]")
 
         columns = {
             (figure, part): [getattr(d, part) for d in differences.values()]
@@ -185,7 +189,7 @@ class Comparison:
         )
 
     def _of_models(self, figure: str) -> dict[str, NDArray[np.float64]]:
-        if figure not in FIGURES:
+        if not isinstance(figure, str) or figure not in FIGURES:
             raise ValueError(f"figure={figure!r} must be one of {list(FIGURES)}.")
         return {model: figures[figure] for model, figures in self.scores.items()}
 
@@ -308,11 +312,12 @@ def compare(
     labels = as_labels(y)
     classes = sorted_classes(labels)
     codes = as_codes(labels, classes).astype(np.intp)
-    check_consistent_length(X, codes)
-    seed = check_random_state(random_state).randint(_MOST_SEEDS)
     network = BalancedNeuralClassifier() if network is None else network
-    candidates = _models(models, network, X, codes)
-    splits = list(_splitter(cv, codes, seed).split(np.zeros(len(codes)), codes))
+    _check_parameters(models, network, n_jobs)
+    columns = check_table(X, labels, network.categorical_features).columns
+    seed = checked_generator(random_state).randint(_MOST_SEEDS)
+    candidates = _models(models, network, X, codes, columns)
+    splits = _splits(cv, codes, seed)
     _check_splits(splits, codes, len(classes))
     of_splits = Parallel(n_jobs=n_jobs)(
         delayed(_run_split)(candidates, X, codes, split, (seed + i) % _MOST_SEEDS)
@@ -324,10 +329,53 @@ def compare(
     return Comparison(_stacked(of_splits), prior, len(codes), float(share))
 
 
+def _check_parameters(models: Any, network: Any, n_jobs: Any) -> None:
+    """Raise if a parameter is not usable, whatever the data."""
+    if not isinstance(network, BalancedNeuralClassifier):
+        raise ValueError(
+            f"network={network!r} must be an instance of BalancedNeuralClassifier; "
+            "other classifiers go into models."
+        )
+    if n_jobs is not None and not (is_integer(n_jobs) and n_jobs):
+        raise ValueError(f"n_jobs={n_jobs!r} must be None, or an integer other than 0.")
+    if not isinstance(models, Mapping):
+        if not isinstance(models, str) or models not in ("quick", "all"):
+            raise ValueError(
+                f"models={models!r} must be 'quick', 'all', or a dict of estimators."
+            )
+        return
+    for name, model in models.items():
+        if not isinstance(name, str):
+            raise ValueError(f"models has the name {name!r}, which must be a str.")
+        if isinstance(model, type) or not hasattr(model, "get_params"):
+            raise ValueError(
+                f"models[{name!r}]={model!r} must be an instance of an estimator."
+            )
+
+
 # -- splits ----------------------------------------------------------------------------
 
 
+def _splits(cv: Any, codes: NDArray[np.intp], seed: int) -> list[Any]:
+    """Return training and test rows of all splits, as positions."""
+    places = np.arange(len(codes))
+    try:
+        splitter = _splitter(cv, codes, seed)
+        return [
+            (positions(train, places), positions(test, places))
+            for train, test in splitter.split(np.zeros(len(codes)), codes)
+        ]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name_of_cv(cv)} must be a number of folds (2 or more), a splitter, or "
+            f"pairs (train, test) of positions among the {len(codes)} rows of X, but: "
+            f"{error}"
+        ) from error
+
+
 def _splitter(cv: Any, codes: NDArray[np.intp], seed: int) -> Any:
+    if isinstance(cv, bool):
+        raise ValueError(f"{cv} is no number")
     if cv is not None:
         return check_cv(cv, codes, classifier=True)
     n_rows = len(codes)
@@ -338,7 +386,9 @@ def _splitter(cv: Any, codes: NDArray[np.intp], seed: int) -> Any:
 def _check_splits(splits: list[Any], codes: NDArray[np.intp], n_classes: int) -> None:
     if not splits:
         raise ValueError("cv has no splits.")
-    for i, (train, _) in enumerate(splits):
+    for i, (train, test) in enumerate(splits):
+        if not len(test):
+            raise ValueError(f"cv has no test rows in split {i}.")
         absent = np.setdiff1d(np.arange(n_classes), codes[train])
         if len(absent):
             raise ValueError(
@@ -355,32 +405,32 @@ def _models(
     network: BalancedNeuralClassifier,
     X: Any,
     codes: NDArray,
+    columns: Sequence[ColumnReport],
 ) -> dict[str, Any]:
     """Build all models; those of the user come last."""
     own = dict(models) if isinstance(models, Mapping) else {}
-    if not isinstance(models, Mapping) and models not in ("quick", "all"):
-        raise ValueError(
-            f"models={models!r} must be 'quick', 'all', or a dict of estimators."
-        )
     # all decide as predict_proba says, so that TUNED differs by its threshold only
     plain = clone(network).set_params(target_prior="train", threshold=None)
-    grid = strategy_grid(codes, X, size="full" if models == "all" else "short")
+    is_all = models == "all"
+    grid = strategy_grid(codes, X, size="full" if is_all else "short")
     levers = {
         f"{DEFAULT}: {strategy_name(params)}": clone(plain).set_params(**params)
         for params in list(ParameterGrid(grid))[1:]
     }
-    built_in = {DEFAULT: plain, **levers, **_peers(X, network.categorical_features)}
+    peers = _peers(columns, network.categorical_features)
+    built_in = {DEFAULT: plain, **levers, **peers}
     taken = sorted(set(own) & {*built_in, TUNED})
     if taken:
         raise ValueError(f"models has names that are taken: {taken}.")
     return {**built_in, **own}
 
 
-def _peers(X: Any, categorical_features: Any) -> dict[str, Any]:
+def _peers(
+    columns: Sequence[ColumnReport], categorical_features: Any
+) -> dict[str, Any]:
     """Build linear models and boosting behind what they need for raw columns."""
-    kinds = check_table(X, categorical_features=categorical_features).columns
-    categories = [i for i, column in enumerate(kinds) if column.kind == "category"]
-    numbers = [i for i in range(len(kinds)) if i not in categories]
+    categories = [i for i, column in enumerate(columns) if column.kind == "category"]
+    numbers = [i for i in range(len(columns)) if i not in categories]
     one_hot = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
         min_frequency=_FEWEST_ROWS,
@@ -460,8 +510,16 @@ def _run_split(
             model.fit(X_train, codes[train])
         except Exception as error:
             raise ValueError(f"{name!r} could not be fitted: {error}") from error
+        if not hasattr(model, "predict_proba"):  # some have it after fit only
+            raise ValueError(
+                f"models[{name!r}]={model!r} has no predict_proba; wrap it in "
+                "sklearn.calibration.CalibratedClassifierCV."
+            )
         seconds = {"fit_seconds": np.array(time.perf_counter() - start)}
-        scored = _scored(model, X_test, codes[test], prior)
+        try:
+            scored = _scored(model, X_test, codes[test], prior)
+        except Exception as error:
+            raise ValueError(f"{name!r} could not be scored: {error}") from error
         if name == DEFAULT and len(prior) == 2:
             model.set_params(threshold="f1")  # read at prediction time
             decided = _scored(model, X_test, codes[test], prior)

@@ -15,10 +15,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.utils import gen_batches
 
+from imbalnet._blocks import row_blocks
 from imbalnet._checks import (
-    checked_codes,
     checked_floats,
     checked_integer,
     checked_weights,
@@ -28,8 +27,12 @@ from imbalnet._nearest import NearestRows
 from imbalnet.networks import RobustScale
 from imbalnet.networks.layers.categories import column_sizes, dense
 from imbalnet.networks.layers.mixed import MixedInput
-from imbalnet.posterior._checks import checked_prior, checked_rows
-from imbalnet.posterior._unchecked import unchecked_effective_weight
+from imbalnet.posterior import effective_weight
+from imbalnet.posterior._checks import (
+    checked_codes,
+    checked_distribution,
+    checked_log_posterior,
+)
 
 __all__ = ["Neighbors", "fit_weight"]
 
@@ -85,9 +88,7 @@ class Neighbors:
     Raises
     ------
     ValueError
-        If `X` is no matrix with rows, if `codes`, `sample_weight` or `folds` does not
-        hold one value for each of them, if `class_prior` does not hold probabilities of
-        the classes, or if `n_neighbors`, `n_categories` or `rng` is none.
+        If the arguments do not fit together, or hold what they cannot.
 
     Attributes
     ----------
@@ -130,20 +131,23 @@ class Neighbors:
         folds: NDArray[np.integer] | None = None,
     ) -> None:
         n_rows, n_features = _checked_table(X).shape
-        prior = checked_prior("class_prior", class_prior, of="codes")
-        codes = checked_codes("codes", codes, n_rows, len(prior))
+        if n_rows < 2:
+            raise ValueError(f"X has {n_rows} rows, but must have 2 at least.")
+        class_prior = checked_distribution("class_prior", class_prior)
+        codes = checked_codes("codes", codes, n_rows, len(class_prior))
         sample_weight = checked_weights(sample_weight, n_rows)
-        n_neighbors = checked_integer("n_neighbors", n_neighbors, 1)
+        n_neighbors = checked_integer("n_neighbors", n_neighbors)
+        sizes = column_sizes(n_features, n_categories).tolist()
         folds = None if folds is None else _checked_folds(folds, n_rows)
-        sizes = column_sizes(n_features, n_categories)
         rng = _generator(rng)
         self.kept = sample_rows(X.shape[0], _MOST_KEPT, rng)
         self.n_neighbors = min(n_neighbors, len(self.kept) - 1)
-        self.class_prior = prior
+        self.class_prior = class_prior
         kept, weight = dense(X[self.kept]), sample_weight[self.kept]
-        self.coordinates = _Coordinates(kept, weight, sizes.tolist())
+        self.n_features = n_features
+        self.coordinates = _Coordinates(kept, weight, sizes)
         self.search = NearestRows(self.coordinates.of(kept))
-        most = np.min_scalar_type(len(prior) - 1)
+        most = np.min_scalar_type(len(class_prior) - 1)
         self.codes = codes[self.kept].astype(most)
         self.weight = (weight / weight.mean()).astype(np.float32)
         few = sample_rows(len(self.kept), _FEW, rng)
@@ -167,18 +171,8 @@ class Neighbors:
         ndarray of shape (n_rows, n_classes)
             ``log share - log prior`` of each class among the neighbours, to be added to
             log posteriors.
-
-        Raises
-        ------
-        ValueError
-            If `X` is no matrix of as many columns as the training rows.
         """
-        return self._evidence(_checked_table(X, self._n_features))
-
-    @property
-    def _n_features(self) -> int:
-        columns = self.coordinates.input
-        return len(columns.of_numbers) + len(columns.of_categories)
+        return self._evidence(_checked_table(X, self.n_features))
 
     def evidence_within(
         self,
@@ -207,16 +201,17 @@ class Neighbors:
         Raises
         ------
         ValueError
-            If `X` is no matrix of as many columns as the training rows, or if there is
-            not a position from 0 for each row, or a fold for each training row.
+            If `X` has other columns than the training rows, or if there is not a
+            position for each row, or a fold for each training row.
         """
-        n_rows = _checked_table(X, self._n_features).shape[0]
+        n_rows = _checked_table(X, self.n_features).shape[0]
         if positions is None:
             positions = np.arange(n_rows)
-        positions = checked_codes("positions", positions, n_rows)
+        elif n_rows:
+            positions = checked_codes("positions", positions, n_rows)
         if folds is not None:
             last = max(positions.max(initial=0), self.kept.max())
-            folds = _checked_folds(folds, None, at_least=int(last) + 1)
+            folds = _checked_folds(folds, int(last) + 1, or_more=True)
         if folds is None:
             return self._evidence(X, positions)
         evidence = np.empty((X.shape[0], len(self.class_prior)))
@@ -255,10 +250,9 @@ class Neighbors:
         `own` are positions among the training rows, `voters` among those that are kept.
         """
         width = max(self.points.shape[1], len(self.class_prior))
-        step = max(1, _BLOCK_VALUES // (self.n_neighbors * width))
         evidence = np.empty((X.shape[0], len(self.class_prior)))
         search = self.search if voters is None else NearestRows(self.points[voters])
-        for rows in gen_batches(X.shape[0], step):
+        for rows in row_blocks(X.shape[0], self.n_neighbors * width, _BLOCK_VALUES):
             points = self.coordinates.of(dense(X[rows]))
             if own is not None:
                 found, square = self._without_own(points, own[rows])
@@ -345,33 +339,25 @@ def fit_weight(
     Raises
     ------
     ValueError
-        If `log_posterior` holds NaN, or -inf for the class of a row, if `evidence` has
-        another shape or is not finite, or if `codes` or `sample_weight` does not hold
-        one code or weight for each row.
+        If the arguments do not fit together, or hold what they cannot.
     """
-    rows = checked_rows(log_posterior, codes, sample_weight)
-    added = checked_floats("evidence", evidence)
-    if added.shape != rows[0].shape or not np.isfinite(added).all():
+    log_posterior = checked_log_posterior(log_posterior, (2,))
+    evidence = checked_floats("evidence", evidence)
+    if np.shape(evidence) != log_posterior.shape or not np.isfinite(evidence).all():
         raise ValueError(
-            f"evidence must hold finite numbers of the shape {rows[0].shape} of "
-            f"log_posterior, but has {added.shape}"
-            f"{'' if np.isfinite(added).all() else ' and holds others'}."
+            f"evidence must hold finite numbers of shape {log_posterior.shape}, as "
+            f"log_posterior has, but has shape {np.shape(evidence)}."
         )
-    return unchecked_fit_weight(rows[0], added, *rows[1:])
-
-
-def unchecked_fit_weight(
-    log_posterior: NDArray[np.float64],
-    evidence: NDArray[np.float64],
-    codes: NDArray[np.integer],
-    sample_weight: NDArray,
-) -> float:
-    """Compute :func:`fit_weight` of arrays that are known to be right."""
-    weight = unchecked_effective_weight(sample_weight)
-    at = np.arange(len(codes)), codes
+    codes = checked_codes("codes", codes, *log_posterior.shape)
+    weight = effective_weight(checked_weights(sample_weight, len(codes)))
 
     def loss(factor: float) -> float:
-        return -weight @ log_softmax(log_posterior + factor * evidence, axis=1)[at]
+        log_target = np.empty(len(codes))
+        for rows in row_blocks(*log_posterior.shape):
+            blended = log_posterior[rows] + factor * evidence[rows]
+            at = np.arange(len(blended)), codes[rows]
+            log_target[rows] = log_softmax(blended, axis=1)[at]
+        return float(-weight @ log_target)
 
     bounds = 0.0, _LARGEST_WEIGHT
     factor = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
@@ -380,35 +366,34 @@ def unchecked_fit_weight(
 
 
 def _checked_table(X: Any, n_features: int | None = None) -> Any:
-    """Return a matrix of numbers, with one row or more to learn from, or raise."""
-    of_features = "n_features" if n_features is None else str(n_features)
+    """Return a matrix of numbers, or raise."""
     ndim, dtype = getattr(X, "ndim", None), getattr(X, "dtype", None)
-    is_table = ndim == 2 and getattr(dtype, "kind", "") in "biuf" and X.shape[1]
-    if is_table and n_features in (None, X.shape[1]):
-        if n_features is None and not X.shape[0]:
-            raise ValueError("X has no rows; give one training row or more.")
-        return X
-    shape = f"shape {X.shape} and dtype {dtype}" if hasattr(X, "shape") else type(X)
-    raise ValueError(
-        f"X must be an array or a CSR matrix of numbers of shape (n_rows, {of_features}"
-        f"), but has {shape}; lists and frames become one by np.asarray(X)."
-    )
+    is_table = ndim == 2 and getattr(dtype, "kind", "-") in "biuf" and X.shape[1]
+    if not is_table:
+        what = f"shape {X.shape} and dtype {dtype}" if hasattr(X, "shape") else type(X)
+        raise ValueError(
+            "X must be an array or a CSR matrix of numbers of shape (n_rows, "
+            f"n_features), but has {what}; np.asarray(X) makes one of lists and frames."
+        )
+    if n_features not in (None, X.shape[1]):
+        raise ValueError(
+            f"X has {X.shape[1]} columns, but the training rows have {n_features}."
+        )
+    return X
 
 
 def _checked_folds(
-    folds: Any, n_rows: int | None, at_least: int = 0
+    folds: Any, n_rows: int, *, or_more: bool = False
 ) -> NDArray[np.integer]:
     """Return folds, one for each training row, or raise; -1 is none."""
     array = np.asarray(folds)
-    n_folds = len(array) if array.ndim else 0
-    is_right = array.ndim == 1 and array.dtype.kind in "iu" and n_folds >= at_least
-    if not is_right or n_folds != (n_folds if n_rows is None else n_rows):
-        raise ValueError(
-            "folds must hold an integer for each of the "
-            f"{at_least if n_rows is None else n_rows} training rows, but has shape "
-            f"{array.shape} and dtype {array.dtype}."
-        )
-    return array
+    is_right = array.ndim == 1 and array.dtype.kind in "iu"
+    if is_right and (len(array) == n_rows or (or_more and len(array) > n_rows)):
+        return array
+    raise ValueError(
+        f"folds must hold an integer for each of the {n_rows} training rows, but has "
+        f"shape {array.shape} and dtype {array.dtype}."
+    )
 
 
 def _generator(rng: Any) -> np.random.Generator:

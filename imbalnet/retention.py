@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from imbalnet._checks import is_integer
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.rare import without_rare_levels
 from imbalnet._state import pack
@@ -78,6 +79,11 @@ class RetainedData(Sequence[RetainedItem]):
 
     items: tuple[RetainedItem, ...]
 
+    def __post_init__(self) -> None:
+        is_iterable = isinstance(self.items, list | tuple)
+        if not is_iterable or not all(isinstance(i, RetainedItem) for i in self.items):
+            raise ValueError(f"items={self.items!r} must be a tuple of RetainedItem.")
+
     @property
     def n_bytes(self) -> int:
         """Memory of all items."""
@@ -88,8 +94,10 @@ class RetainedData(Sequence[RetainedItem]):
 
     def __getitem__(self, key: Any) -> Any:
         """Return an item by its name or position."""
-        if not isinstance(key, str):
+        if isinstance(key, slice) or is_integer(key):
             return self.items[key]
+        if not isinstance(key, str):
+            raise TypeError(f"{key!r} must be the name of an item, or its position.")
         found = {item.name: item for item in self.items}
         if key not in found:
             raise KeyError(f"{key!r} is not kept; there is {sorted(found)}.")
@@ -302,7 +310,7 @@ def discarded(
 
 
 def _check_names(names: Sequence[str]) -> None:
-    unknown = [name for name in names if name not in _DISCARD]
+    unknown = [n for n in names if not isinstance(n, str) or n not in _DISCARD]
     if unknown:
         raise ValueError(
             f"discard({unknown[0]!r}) is not possible: there is {list(_DISCARD)}. What "

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from imbalnet._packages import require
 from imbalnet._tables import ColumnRules, Reading, column_names, table_reader
 from imbalnet._tables.find import CATEGORY, ORDERED, ColumnFinder
-from imbalnet._tables.labels import as_labels
+from imbalnet._tables.labels import as_labels, check_rows
 from imbalnet._tables.notes import note_of_constant
 from imbalnet._tables.readers import TIMES_CURE, Reader
 from imbalnet._text import html_list, html_table, text_table
@@ -106,7 +107,7 @@ class TableReport:
         pandas.DataFrame
             Indexed by the names of the columns.
         """
-        import pandas as pd
+        pd = require("pandas", use="to_frame()", cure="imbalnet[tables]")
 
         rows = [
             {
@@ -204,6 +205,11 @@ def check_table(
     """
     rules = ColumnRules(categorical_features, missing=True)
     reader = table_reader(X, Reading(rules, np.float32, "check_table"))
+    if not reader.n_rows or not reader.names:
+        raise ValueError(
+            f"X has {reader.n_rows} rows (0 sample(s) are too few) and "
+            f"{len(reader.names)} columns; give a table with one of each at least."
+        )
     classes, codes = _classes(y, reader.n_rows)
     finder = ColumnFinder(
         reader, rules.kinds(reader), np.float32, are_meant=rules.names_categories
@@ -220,8 +226,7 @@ def _classes(
     if y is None:
         return None, None
     labels = as_labels(y)
-    if len(labels) != n_rows:
-        raise ValueError(f"X has {n_rows} rows, but y has {len(labels)} labels.")
+    check_rows("X", n_rows, "y", len(labels))
     values, codes = np.unique(labels, return_inverse=True)
     counts = np.bincount(codes).tolist()
     return dict(zip(values.tolist(), counts, strict=True)), codes

@@ -97,7 +97,7 @@ def test_max_ratio_heeds_neither_zeros_nor_classes_without_rows():
     assert weights.tolist() == [0.001, 0.002, 1.0]
 
 
-@pytest.mark.parametrize("counts", [[0, 0], [0, 7], [5, 5]])
+@pytest.mark.parametrize("counts", [[0, 7], [5, 5]])
 @pytest.mark.parametrize("name", ["balanced", "effective"])
 def test_max_ratio_changes_nothing_where_there_is_no_ratio(counts, name):
     assert class_weights(counts, name, max_ratio=2).tolist() == [1.0, 1.0]

@@ -1,16 +1,16 @@
 """How far ONNX graphs are from ``predict_proba``, and how large they are.
 
 Each built-in network with each built-in loss is fitted to a table with gaps, words and
-a column far from 0, exported, and run by onnxruntime. The table shows the largest
-difference of a probability, and the size of the graph with the loss that has the
-largest one::
+a column far from 0, exported, and run by onnxruntime. The table has the largest
+difference of a probability, and for each network the size of its largest graph::
 
     pip install imbalnet[onnx,best] onnxruntime pandas
-    python examples/benchmarks/onnx_differences.py
+    python examples/benchmarks/onnx_differences.py --csv onnx_differences.csv
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import warnings
 
@@ -49,25 +49,35 @@ def difference(clf, X):
     return np.abs(found - clf.predict_proba(X)).max(), len(graph)
 
 
-def main():
-    """Print the table."""
-    X, y = table()
-    print(f"{'loss':18s}" + "".join(f"{network:>10s}" for network in NETWORKS))
-    sizes = {}
+def differences(X, y):
+    """Return a table of differences, with sizes of graphs in the last row."""
+    table: dict = {}
+    sizes = dict.fromkeys(NETWORKS, 0)
     for loss in LOSSES:
-        row = []
+        row = table[loss] = {}
         for network in NETWORKS:
             if (network, loss) == ("linear", "ldam"):  # which needs cosines
-                row.append(np.nan)
                 continue
             clf = BalancedNeuralClassifier(
                 network, loss=loss, max_epochs=3, random_state=0
             )
             found, size = difference(clf.fit(X, y), X)
-            row.append(found)
-            sizes[network] = max(size, sizes.get(network, 0))
-        print(f"{loss:18s}" + "".join(f"{value:10.1e}" for value in row), flush=True)
-    print(f"{'kB':18s}" + "".join(f"{size / 1000:10.0f}" for size in sizes.values()))
+            row[network] = f"{found:.0e}"
+            sizes[network] = max(size, sizes[network])
+        print(loss, row, flush=True)
+    table["size, kB"] = {name: f"{size / 1000:.0f}" for name, size in sizes.items()}
+    return pd.DataFrame(table).T.rename_axis("loss").fillna("")
+
+
+def main():
+    """Print the table, and write it to a file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--csv", help="file for the table")
+    args = parser.parse_args()
+    found = differences(*table())
+    print(found)
+    if args.csv:
+        found.to_csv(args.csv, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 
 from imbalnet._calibration import Calibration, OutOfFold
 from imbalnet._fit.batches import Place, Table
-from imbalnet._fit.feed import fold_feed
+from imbalnet._fit.feed import add_by_fold, fold_feed
 from imbalnet._fit.net import ImbalanceNet
 from imbalnet._fit.plan import TrainingPlan
 from imbalnet._fit.specs import Validation
 from imbalnet._fit.split import HeldOut
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
-from imbalnet.neighbors import Neighbors, sample_rows, unchecked_fit_weight
-from imbalnet.posterior import effective_prior
-from imbalnet.posterior._unchecked import (
-    unchecked_fit_member_offsets,
-    unchecked_fit_offset,
-    unchecked_fit_temperature,
-    unchecked_shift_prior,
+from imbalnet.neighbors import Neighbors, fit_weight, sample_rows
+from imbalnet.posterior import (
+    effective_prior,
+    fit_member_offsets,
+    fit_offset,
+    fit_temperature,
 )
+from imbalnet.posterior.prior import log_ratio
 
 # Out-of-fold rows by which the neighbours' weight is fitted, at most.
 _MOST_ASKED = 2**13
@@ -52,19 +52,18 @@ def calibrate_by_folds(
     is_known = priors[folds, codes] > 0  # to the member
     if len(np.unique(codes[is_known])) < 2:  # which say nothing of the others
         return result, out_of_fold
-    log_posterior = unchecked_shift_prior(
-        out_of_fold.log_posterior, priors[folds], class_prior
-    )
+    known = slice(None) if is_known.all() else is_known  # a slice makes no copy
+    log_posterior = out_of_fold.log_posterior.astype(np.float64)
+    add_by_fold(log_posterior, log_ratio(priors, class_prior), folds)
+    _normalise(log_posterior)
     if validation.calibrate:
-        offsets = unchecked_fit_member_offsets(
+        offsets = fit_member_offsets(
             log_posterior, folds, len(priors), class_prior, weight
         )
         offsets[(priors == 0).any(axis=1)] = 0.0  # where a class is missing
         offsets[~held_out.stratified(*priors.shape)] = 0.0
-        log_posterior += offsets[folds]
-        temperature = unchecked_fit_temperature(
-            log_posterior[is_known], codes[is_known], weight[is_known]
-        )
+        add_by_fold(log_posterior, offsets, folds)
+        temperature = fit_temperature(log_posterior[known], codes[known], weight[known])
         log_posterior /= temperature
         result = replace(result, temperature=temperature, member_offsets=offsets)
     if validation.n_neighbors:
@@ -75,11 +74,15 @@ def calibrate_by_folds(
             log_posterior += rows.of(evidence)
             out_of_fold = replace(out_of_fold, evidence=evidence)
     if validation.calibrate:
-        offset = unchecked_fit_offset(
-            log_posterior[is_known], codes[is_known], weight[is_known]
-        )
+        offset = fit_offset(log_posterior[known], codes[known], weight[known])
         result = replace(result, offset=offset)
     return result, out_of_fold
+
+
+def _normalise(log_posterior: NDArray[np.float64]) -> None:
+    """Let the probabilities of each row sum to 1, in place."""
+    values = torch.from_numpy(log_posterior)
+    torch.log_softmax(values, -1, out=values)
 
 
 def _with_neighbors(
@@ -113,7 +116,7 @@ def _with_neighbors(
     at = held_out.held[asked]
     some = rows.subset(at)
     found = neighbors.evidence_within(some.of(some.X), at, folds)
-    factor = unchecked_fit_weight(
+    factor = fit_weight(
         log_posterior[asked], found, some.of(some.codes), some.of(some.weights)
     )
     if factor <= 0:
@@ -162,13 +165,10 @@ def fit_validation_offset(
     shares = effective_prior(valid.counts(len(class_prior)))
     to_training = class_prior / np.where(shares > 0, shares, 1.0)
     log_posterior = net.predict_log_posterior(_streamed(valid, net))
-    log_posterior = unchecked_shift_prior(
-        log_posterior, calibration.member_priors, class_prior
-    )
+    log_posterior = log_posterior + log_ratio(calibration.member_priors, class_prior)
+    _normalise(log_posterior)
     weight = valid.of(valid.weights) * to_training[codes]
-    return replace(
-        calibration, offset=unchecked_fit_offset(log_posterior, codes, weight)
-    )
+    return replace(calibration, offset=fit_offset(log_posterior, codes, weight))
 
 
 def predict_out_of_fold(

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.stats import hypergeom
-from sklearn.utils import gen_batches
 
+from imbalnet._blocks import row_blocks
 from imbalnet._tables import Rows
 
 # A class was drawn with replacement if this share of its distinct rows repeats, and
@@ -122,7 +122,7 @@ class _Repeats:
         """Return the share of a class' repeated rows that other classes have too."""
         is_own = self.code == code
         repeated = self.hashes[is_own & (self.times > 1)]
-        return float(np.isin(repeated, self.hashes[~is_own]).mean())
+        return float(np.isin(repeated, self.hashes[~is_own], kind="sort").mean())
 
 
 def _are_distinct(key: NDArray[np.uint64]) -> bool:
@@ -153,7 +153,7 @@ def row_hashes(X: Any) -> NDArray[np.uint64]:
         before = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms)])
         return before[X.indptr[1:]] - before[X.indptr[:-1]]
     hashes = np.empty(len(X), dtype=np.uint64)
-    for rows in gen_batches(len(X), max(1, _BLOCK_VALUES // X.shape[1])):
+    for rows in row_blocks(len(X), X.shape[1], _BLOCK_VALUES):
         values = np.ascontiguousarray(X[rows]) + X.dtype.type(0)  # -0.0 becomes 0.0
         hashes[rows] = values.view(np.uint32).astype(np.uint64) @ multipliers.ravel()
     return hashes
@@ -164,7 +164,7 @@ def _are_equal(
 ) -> NDArray[np.bool_]:
     """Return which pairs of rows are equal; gaps are equal to gaps."""
     result = np.empty(len(one), dtype=bool)
-    for pairs in gen_batches(len(one), max(1, _BLOCK_VALUES // X.shape[1])):
+    for pairs in row_blocks(len(one), X.shape[1], _BLOCK_VALUES):
         a, b = X[one[pairs]], X[two[pairs]]
         if sparse.issparse(X):
             result[pairs] = np.diff((a != b).tocsr().indptr) == 0

@@ -100,7 +100,7 @@ def _pairs_of_given_rows(cv: Any, rows: Rows) -> list[_Pair]:
     place[slice(None) if rows.index is None else rows.index] = np.arange(len(rows))
     try:
         pairs = [
-            (_positions(train, place), _positions(test, place))
+            (positions(train, place), positions(test, place))
             for train, test in check_cv(cv).split()
         ]
         if pairs:
@@ -115,7 +115,7 @@ def _pairs_of_given_rows(cv: Any, rows: Rows) -> list[_Pair]:
     )
 
 
-def _positions(part: Any, place: NDArray[np.intp]) -> NDArray[np.intp]:
+def positions(part: Any, place: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return the places of rows among the used ones, from positions or a mask."""
     part = np.asarray(part)
     if part.dtype == bool and part.shape == place.shape:

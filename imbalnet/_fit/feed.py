@@ -7,6 +7,7 @@ folds (`FoldFeed`). skorch's callbacks know them as datasets.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,16 +20,14 @@ from scipy.special import xlogy
 from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor
 
+from imbalnet._blocks import row_blocks
 from imbalnet._fit.batches import Batch, Place, Table
 from imbalnet._fit.plan import TrainingPlan, loss_factors, seen_classes
 from imbalnet._fit.specs import Machine
 from imbalnet._fit.split import HeldOut
 from imbalnet._predict import as_tensor
 from imbalnet._tables import Rows
-from imbalnet.posterior._unchecked import (
-    unchecked_fit_member_offsets,
-    unchecked_rows_by_fold,
-)
+from imbalnet.posterior import fit_member_offsets, rows_by_fold
 from imbalnet.samplers import IndexSampler, Shuffle, batch_sizes
 from imbalnet.samplers._epochs import (
     EpochRows,
@@ -444,6 +443,16 @@ class FoldFeed(Feed):
         """Choose the phase that log posteriors come from."""
         self.is_weighted_phase = is_used
 
+    @property
+    def X(self) -> Any:  # noqa: N802
+        """The features, which tell that each row has a member of its own.
+
+        A callback may ask the net to predict them without the dataset.
+        """
+        shown = copy.copy(self.table) if sparse.issparse(self.table) else super().X
+        shown.fold_feed = self
+        return shown
+
     def parts(self, n_rows: int) -> Iterator[Tensor]:
         """Yield features for about `n_rows` predictions: (rows, members, n_features).
 
@@ -459,12 +468,13 @@ class FoldFeed(Feed):
     def aligned(self, log_posterior: Tensor) -> Tensor:
         """Bring all rows' log posteriors under one prior, and members to one level.
 
-        Folds with other class shares than the rows keep their level.
+        They are changed in place: with many classes they are most of the memory. Folds
+        with other class shares than the rows keep their level.
         """
         if self.phase_shifts is not None:
-            shift = self.phase_shifts[self.is_weighted_phase][self.folds]
-            log_posterior = log_posterior + torch.from_numpy(shift)
-        offsets = unchecked_fit_member_offsets(
+            shifts = self.phase_shifts[self.is_weighted_phase]
+            add_by_fold(log_posterior, shifts, self.folds)
+        offsets = fit_member_offsets(
             log_posterior.numpy(),
             self.folds,
             self.n_members,
@@ -472,17 +482,26 @@ class FoldFeed(Feed):
             self.score_weight,
         )
         offsets[~self.is_stratified] = 0.0
-        log_posterior = log_posterior + torch.from_numpy(offsets[self.folds])
-        return log_posterior.log_softmax(-1)
+        add_by_fold(log_posterior, offsets, self.folds)
+        return torch.log_softmax(log_posterior, -1, out=log_posterior)
 
     def in_order(self, outputs: Tensor) -> Tensor:
         """Bring outputs of `parts` into the order of the rows: (n_rows, n_classes)."""
         return outputs.flatten(0, 1).index_select(0, self.slot.to(outputs.device))
 
 
+def add_by_fold(
+    log_posterior: Tensor | NDArray, offsets: NDArray, folds: NDArray[np.integer]
+) -> None:
+    """Add to the log posteriors of each row the offsets of its fold, in place."""
+    values = np.asarray(log_posterior)  # not a copy
+    for rows in row_blocks(*values.shape):
+        values[rows] += offsets[folds[rows]]
+
+
 def _fold_matrix(folds: NDArray[np.integer], n_folds: int) -> tuple[Tensor, Tensor]:
     """Put each fold's rows into a column, and return each row's place in the matrix."""
-    rows, is_row = unchecked_rows_by_fold(folds, n_folds)
+    rows, is_row = rows_by_fold(folds, n_folds)
     matrix = np.ascontiguousarray(rows.T, dtype=index_dtype(len(folds)))
     slot = np.empty(len(folds), dtype=np.int64)
     slot[matrix[is_row.T]] = np.flatnonzero(is_row.T)

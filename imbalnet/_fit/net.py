@@ -23,9 +23,11 @@ from skorch.callbacks import (
     EarlyStopping,
     EpochScoring,
     EpochTimer,
+    PassthroughScoring,
 )
 from torch import Tensor, nn
 
+from imbalnet._calibration import Formula
 from imbalnet._callbacks import without_uncopyable
 from imbalnet._fit.batches import Batch, Place, Table, TensorBatches
 from imbalnet._fit.callbacks import BestEpoch
@@ -52,10 +54,10 @@ from imbalnet._runtime import (
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
 from imbalnet.losses import Loss
-from imbalnet.metrics import macro_average_precision
+from imbalnet.metrics.average_precision import mean_average_precision
 from imbalnet.networks import is_split, network_of
 from imbalnet.networks.base import with_all_columns
-from imbalnet.posterior._unchecked import unchecked_least_log_loss
+from imbalnet.posterior import least_log_loss
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 # What a module is given beside the parameters of its user.
@@ -64,6 +66,8 @@ _GIVEN_TO_MODULE = {
 }
 _ALL_AT_ONCE = 2**62
 _SUMS_AT_ONCE = 64
+# Training rows whose outputs are looked at where there is no validation.
+_LOOKED_AT = 64
 
 
 class _StopTraining(KeyboardInterrupt):
@@ -83,7 +87,18 @@ class ImbalanceNet(NeuralNetClassifier):
     |W|**2`` beside the loss. With `is_mixed` the network computes in bfloat16 what
     torch's autocast allows; its outputs, and so the loss, are of `dtype`. `phases` says
     how training changes, `epochs_before` how many epochs are behind the weights.
+
+    Attributes
+    ----------
+    formulas : pair of Formula or None
+        What makes probabilities of log posteriors before deferred class weights, and
+        with them, for the callbacks of a training; None outside.
+    is_weighted_phase : bool
+        Whether the present epoch has the class weights.
     """
+
+    formulas: tuple[Formula, Formula] | None = None
+    is_weighted_phase = True
 
     def __init__(
         self,
@@ -213,6 +228,7 @@ class ImbalanceNet(NeuralNetClassifier):
         copies = copy.deepcopy((self.module_, self.criterion_, self.history))
         twin.module_, twin.criterion_, twin.history = copies
         twin.callbacks_ = []
+        twin.formulas = None  # the estimator has its own
         return twin
 
     @torch_threads(1)
@@ -276,8 +292,13 @@ class ImbalanceNet(NeuralNetClassifier):
         if name != "optimizer_" or "stored_optimizer" not in vars(self):
             return object.__getattribute__(self, name)  # raises what was raised
         stored = self.__dict__.pop("stored_optimizer")
-        self.initialize_optimizer()
-        self.optimizer_.load_state_dict(stored)
+        try:
+            self.initialize_optimizer()
+            self.optimizer_.load_state_dict(stored)
+        except BaseException:  # an interrupt, too
+            self.__dict__.pop("optimizer_", None)
+            self.__dict__["stored_optimizer"] = stored
+            raise
         return self.optimizer_
 
     def optimizer_state(self) -> Any:
@@ -366,6 +387,9 @@ class ImbalanceNet(NeuralNetClassifier):
             )
         if not self.was_interrupted:
             self._check_weights()
+            train_feed, valid_feed = X
+            if valid_feed is None:
+                self._check_outputs(train_feed)
         # an epoch that was interrupted counts: its steps are in the weights
         kept = self.best_epoch() or len(self.history)
         self.epochs_behind_ = self.epochs_before + kept - n_earlier
@@ -394,10 +418,11 @@ class ImbalanceNet(NeuralNetClassifier):
             self.history.new_batch()  # skorch's Checkpoint looks for one
         phases = self.phases or Phases(planned=self.max_epochs)
         done = self.epochs_behind_
+        self.is_weighted_phase = done >= phases.unweighted
         self.criterion_.begin_epoch(phases.progress(done))
         for feed in (dataset_train, dataset_valid):
             if isinstance(feed, Feed):
-                feed.use_class_weights(done >= phases.unweighted)
+                feed.use_class_weights(self.is_weighted_phase)
         if phases.changes_at(done) and isinstance(self.optimizer_, torch.optim.LBFGS):
             self.optimizer_.state.clear()  # the curvature of another objective
 
@@ -416,6 +441,7 @@ class ImbalanceNet(NeuralNetClassifier):
         if not training:
             self._validate(iterator)
             return
+        self._check_trainable()
         is_plain = type(self.optimizer_) in PLAIN and not self.penalised_
         is_watched = self.batches_are_watched
         if is_plain and not is_watched and type(iterator) is TensorBatches:
@@ -448,13 +474,22 @@ class ImbalanceNet(NeuralNetClassifier):
         losses, sizes = [], []
         for batch in batches:
             self.notify("on_batch_begin", batch=batch[:2], training=True)
+            if not self.module_.training:  # a callback has predicted
+                self._set_training(True)
             with apart_from_forks():
                 step = step_fn(batch)
             losses.append(step["loss"])
             sizes.append(len(batch[1]))
+            self._record_batch("train", step["loss"] / self.n_members, sizes[-1])
             self.notify("on_batch_end", batch=batch[:2], training=True, **step)
         loss = torch.stack(losses).cpu().double().numpy() / self.n_members
         return float(np.average(loss, weights=sizes))
+
+    def _record_batch(self, prefix: str, loss: Tensor, n_rows: int) -> None:
+        """Record what skorch's callbacks read of a batch, if one listens."""
+        if self.batches_are_watched:
+            self.history.record_batch(f"{prefix}_loss", loss.item())
+            self.history.record_batch(f"{prefix}_batch_size", n_rows)
 
     def _record_loss(self, name: str, loss: float) -> None:
         """Record a loss, and whether it is the lowest, as skorch's callbacks ask."""
@@ -462,11 +497,30 @@ class ImbalanceNet(NeuralNetClassifier):
         self.history.record(name, loss)
         self.history.record(f"{name}_best", loss < min(earlier, default=np.inf))
 
+    def _check_trainable(self) -> None:
+        """Raise if a callback has frozen all that could be trained."""
+        if any(p.requires_grad for _, p in self.get_all_learnable_params()):
+            return
+        names = ", ".join(name for name, _ in self.module_.named_parameters())
+        raise ValueError(
+            f"callbacks: all parameters are frozen in epoch {len(self.history)}, so "
+            "that nothing is left to train; give Freezer patterns that leave some of "
+            f"{names}."
+        )
+
     def _check_weights(self) -> None:
         """Raise if the last step, which no loss has seen, broke the weights."""
         weights = [p for _, p in self.get_all_learnable_params()]
         if not all(torch.isfinite(weight).all() for weight in weights):
             raise self._divergence("The weights became NaN or infinite")
+
+    @torch.no_grad()
+    def _check_outputs(self, feed: Table) -> None:
+        """Raise if outputs, which no validation has seen, are not finite."""
+        self._set_training(False)
+        outputs = self.infer(feed.features(slice(0, _LOOKED_AT)))
+        if not torch.isfinite(outputs).all():
+            raise self._divergence("The outputs became NaN or infinite")
 
     def _divergence(self, what: str) -> FloatingPointError:
         return FloatingPointError(
@@ -476,8 +530,10 @@ class ImbalanceNet(NeuralNetClassifier):
         )
 
     def _has_batch_callback(self) -> bool:
+        """Return whether a callback listens to batches, or reads what they record."""
         return any(
             getattr(type(callback), event) is not getattr(Callback, event)
+            or isinstance(callback, PassthroughScoring)
             for _, callback in self.callbacks_
             for event in _BATCH_EVENTS
         )
@@ -532,17 +588,22 @@ class ImbalanceNet(NeuralNetClassifier):
             logits, y, weight = together.columns
         if not torch.isfinite(logits).all():
             raise self._divergence("The validation outputs became NaN or infinite")
-        loss = (weight * self.loss_per_row(logits, y)).sum() / weight.sum()
-        self._record_loss("valid_loss", loss.item())
+        self._record_loss("valid_loss", self._mean_loss(logits, y, weight).item())
         log_posterior = self.log_posterior(logits.cpu().double())
         codes = y.cpu().numpy()
         if isinstance(feed, FoldFeed):
             self._record_scores_of_folds(log_posterior[:, 0], codes, feed)
             return
-        precision = macro_average_precision(
+        precision = mean_average_precision(
             codes, log_posterior.exp().mean(1).numpy(), feed.score_weight
         )
         self.history.record("valid_average_precision", precision)
+
+    def _mean_loss(self, logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """Return the weighted mean loss of validation rows."""
+        in_mean = self.criterion_.factors_in_mean(logits.shape[-1]).to(weight)
+        loss = (weight * self.loss_per_row(logits, y)).sum()
+        return loss / (weight * in_mean[y]).sum()
 
     def _record_scores_of_folds(
         self, log_posterior: Tensor, codes: NDArray, feed: FoldFeed
@@ -552,9 +613,9 @@ class ImbalanceNet(NeuralNetClassifier):
         codes, weight = codes[feed.known], feed.score_weight[feed.known]
         if not len(codes):
             return
-        precision = macro_average_precision(codes, aligned.exp().numpy(), weight)
+        precision = mean_average_precision(codes, aligned.exp().numpy(), weight)
         self.history.record("valid_average_precision", precision)
-        log_loss = unchecked_least_log_loss(aligned.numpy(), codes, weight)
+        log_loss = least_log_loss(aligned.numpy(), codes, weight)
         unit = feed.entropy or 1.0  # rows of one class have none
         self.history.record("valid_score", precision - log_loss / unit)
 
@@ -563,18 +624,24 @@ class ImbalanceNet(NeuralNetClassifier):
         batch = (feed.X, feed.y) if self.batches_are_watched else ()
         self.notify("on_batch_begin", batch=batch, training=False)
         logits = self.out_of_fold_logits(feed)
-        self.notify("on_batch_end", batch=batch, training=False, y_pred=logits)
         y, weight = (of.to(logits.device) for of in (feed.y, feed.loss_weight))
-        return logits.unsqueeze(1), y, weight
+        of_members = logits.unsqueeze(1)
+        self._tell_of_validation(batch, logits, (of_members, y, weight))
+        return of_members, y, weight
 
     def _validation_of_batch(self, batch: Batch) -> Batch:
         """Return logits, codes and weights of a batch, and notify the callbacks."""
         self.notify("on_batch_begin", batch=batch[:2], training=False)
         X, y, weight = (values.to(self.device) for values in batch)
         logits = self.infer(X)
-        shown = logits.squeeze(1)
-        self.notify("on_batch_end", batch=batch[:2], training=False, y_pred=shown)
+        self._tell_of_validation(batch[:2], logits.squeeze(1), (logits, y, weight))
         return logits, y, weight
+
+    def _tell_of_validation(self, batch: Any, shown: Tensor, rows: Batch) -> None:
+        """Record a batch of validation rows, and notify the callbacks."""
+        if self.batches_are_watched:
+            self._record_batch("valid", self._mean_loss(*rows), len(rows[1]))
+        self.notify("on_batch_end", batch=batch, training=False, y_pred=shown)
 
     # -- prediction --------------------------------------------------------------
 
@@ -656,14 +723,27 @@ class ImbalanceNet(NeuralNetClassifier):
         return predictor.predict(features, n_rows, finish=finish, n_threads=n_threads)
 
     def predict_proba(self, X: Any) -> NDArray:
-        """Return class probabilities under the trained prior, for skorch's callbacks.
+        """Return class probabilities, for skorch's callbacks.
 
-        Out-of-fold rows have theirs under the data's, with members on one level.
+        In training they are those that the estimator would give, up to what is fitted
+        behind it (temperature, neighbours). Out-of-fold rows have theirs from the
+        member that did not train on them, with members on one level. Outside of
+        training they are under the trained prior, and out-of-fold ones under the
+        data's.
         """
-        if isinstance(X, FoldFeed):
-            log_posterior = torch.from_numpy(self.out_of_fold_log_posterior(X))
-            return X.aligned(log_posterior).exp().numpy()
-        return np.exp(self.predict_log_posterior(X)).mean(axis=1)
+        formula = self.formulas and self.formulas[self.is_weighted_phase]
+        feed = X if isinstance(X, FoldFeed) else getattr(X, "fold_feed", None)
+        if feed is not None:
+            log_posterior = torch.from_numpy(self.out_of_fold_log_posterior(feed))
+            log_proba = feed.aligned(log_posterior)
+            if formula:
+                to_target = torch.from_numpy(formula.to_target)
+                log_proba = (log_proba + to_target).log_softmax(-1)
+            return log_proba.exp().numpy()
+        of_members = self.predict_log_posterior(X)
+        if formula:
+            return formula.apply(torch.from_numpy(of_members)).exp().numpy()
+        return np.exp(of_members).mean(axis=1)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from imbalnet._fit.class_values import check_class_values
 from imbalnet._fit.cv import check_cv_alone, name_of_cv, read_splits
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.groups import warn_of_useless_groups
+from imbalnet._fit.monitors import check_monitors, check_use, recorded_names
 from imbalnet._fit.plan import FULL_BATCH_ROWS, auto_batch_size
 from imbalnet._fit.recipes import find_recipe
 from imbalnet._fit.specs import (
@@ -56,7 +57,7 @@ from imbalnet.losses import LOSSES, Loss
 from imbalnet.losses._build import build_loss
 from imbalnet.networks import NETWORKS, LinearModel, Members, OneHot
 from imbalnet.posterior import resolve_costs
-from imbalnet.posterior._unchecked import unchecked_resolve_prior
+from imbalnet.posterior.prior import target_distribution
 from imbalnet.samplers._build import build_sampler
 
 # As HistGradientBoostingClassifier: below, a validation split costs more than it gives.
@@ -113,6 +114,7 @@ def resolve_options(
     if before is not None:
         before.network.check_same(network, f"loss={params['loss']!r}")
     kind = "given" if has_validation_rows else resolver.kind_of_validation()
+    resolver.check_rows_of_threshold(kind)
     if rows.groups is not None:
         warn_of_useless_groups(kind)
     return Options(
@@ -128,8 +130,7 @@ def resolve_options(
         seeds=_seeds(params["random_state"], None if starts_anew else before),
         callbacks=list(params["callbacks"] or []),
         net_params=nested(params, "net"),
-        n_threads=params["n_threads"],
-        verbose=params["verbose"],
+        **{name: params[name] for name in ("n_threads", "verbose", "target_prior")},
         is_partial=is_partial,
         starts_anew=starts_anew,
         checkpoint=None if is_partial else resolver.checkpoint(),
@@ -239,7 +240,7 @@ class _Resolver:
         check_callbacks(params["callbacks"] or (), (SCHEDULE, BEST_EPOCH))
         check_class_values(params, classes)
         uniform = np.ones(self.n_classes) / self.n_classes
-        unchecked_resolve_prior(params["target_prior"], classes, uniform)
+        target_distribution(params["target_prior"], classes, uniform)
         resolve_costs(params["cost_matrix"], classes)
         self._check_threshold()
         self._check_module()
@@ -270,11 +271,16 @@ class _Resolver:
                 "threshold and cost_matrix both decide what predict calls positive: "
                 "leave out one of them."
             )
-        needs_rows = not isinstance(threshold, Real)
-        if needs_rows and (self.is_partial or self.n_members == 1):
+
+    def check_rows_of_threshold(self, kind: str) -> None:
+        """Raise if a threshold needs rows that this kind of validation lacks."""
+        threshold = self.params["threshold"]
+        is_chosen = threshold is not None and not isinstance(threshold, Real)
+        if is_chosen and kind != "folds":
             raise ValueError(
                 f"threshold={threshold!r} is chosen by out-of-fold rows, which there "
-                "are with n_members of at least 2 and in fit. Give a number, or see "
+                "are in fit with n_members of at least 2, without X_val and not with "
+                "early_stopping=False. Give a number, or see "
                 "imbalnet.decisions.choose_threshold for other held-out rows."
             )
 
@@ -440,7 +446,7 @@ class _Resolver:
             learning_rate=rates[0],
             full_batch_learning_rate=rates[1],
             weight_decay=decay,
-            has_schedule=params["schedule"] == "cosine" and not self.solves,
+            has_schedule=self.has_schedule,
         )
 
     def machine(self) -> Machine:
@@ -489,7 +495,13 @@ class _Resolver:
             batch_factor=self.recipe.batch_factor,
             full_batch=self.solves,
             defers_weights=phases.unweighted > 0,
+            loss_factors=self.loss.factors_in_mean(len(classes)).double().cpu().numpy(),
         )
+
+    @property
+    def has_schedule(self) -> bool:
+        """Whether training lowers the learning rate itself."""
+        return self.params["schedule"] == "cosine" and not self.solves
 
     def _batch_size(self) -> int | None:
         """Return the rows of a batch; None chooses it from the rows of an epoch.
@@ -532,6 +544,7 @@ class _Resolver:
         params, patience = self.params, self.params["patience"]
         monitor = self._monitor(kind)
         self._reject_restoring_callbacks(monitor, phases.unweighted)
+        self._check_callbacks(kind, monitor)
         return Validation(
             kind=kind,
             fraction=params["validation_fraction"],
@@ -552,6 +565,14 @@ class _Resolver:
         if asked == "auto":
             return "combined" if kind == "folds" else "average_precision"
         return asked
+
+    def _check_callbacks(self, kind: str, monitor: str | None) -> None:
+        """Raise for callbacks of skorch that cannot work with these parameters."""
+        callbacks = self.params["callbacks"] or []
+        has_schedule, n_members = self.has_schedule, self.n_members
+        check_use(callbacks, has_schedule=has_schedule, n_members=n_members)
+        recorded = recorded_names(kind, monitor, has_schedule=has_schedule)
+        check_monitors(callbacks, recorded)
 
     def _reject_restoring_callbacks(self, monitor: str | None, unweighted: int) -> None:
         """Raise where a callback restores an epoch that must be known."""

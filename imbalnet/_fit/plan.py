@@ -68,8 +68,9 @@ class TrainingPlan:
     loss_factor : ndarray of shape (n_classes,)
         ``class_weight * sampling rate``: the weight of a validation row of the class.
     factor : ndarray of shape (n_classes,)
-        Turns sample weights into loss weights, of mean 1 over what an epoch draws
-        (with ``partial_fit``: over all that was drawn so far).
+        Turns sample weights into loss weights. Times the class weights that a loss of
+        torch has itself, they have mean 1 over what an epoch draws (with
+        ``partial_fit``: over all that was drawn so far).
     early_factor : ndarray of shape (n_classes,) or None
         The same without class weights, for the epochs before deferred ones.
     """
@@ -204,9 +205,9 @@ def plan_training(
         counts.delivered, levers.class_weight, classes=classes, **levers.weight_params
     )
     in_batch = rates if one_batch else 1.0
-    early = None
+    early, in_loss = None, levers.loss_factors
     if levers.defers_weights:
-        early = _loss_factor(np.ones(n_classes), counts, in_batch)
+        early = _loss_factor(np.ones(n_classes), counts, in_batch, in_loss)
     return TrainingPlan(
         rows=rows,
         order=None if one_batch else order,
@@ -214,7 +215,7 @@ def plan_training(
         class_counts=counts,
         class_weight=weights,
         loss_factor=weights * counted * rates / np.where(seen > 0, seen, 1.0),
-        factor=_loss_factor(weights, counts, in_batch),
+        factor=_loss_factor(weights, counts, in_batch, in_loss),
         early_factor=early,
     )
 
@@ -239,10 +240,13 @@ def _batch_size(levers: Levers, epoch_rows: int, one_batch: bool) -> int:
 
 
 def _loss_factor(
-    class_weight: NDArray, counts: ClassCounts, in_batch: Any
+    class_weight: NDArray, counts: ClassCounts, in_batch: Any, in_loss: Any
 ) -> NDArray[np.float64]:
-    """Return what turns sample weights into loss weights; one batch has the rates."""
-    norm = counts.delivered @ class_weight / counts.drawn.sum()
+    """Return what turns sample weights into loss weights; one batch has the rates.
+
+    The loss itself multiplies by `in_loss`, which counts in the mean.
+    """
+    norm = counts.delivered @ (class_weight * in_loss) / counts.drawn.sum()
     return class_weight * in_batch / (norm if norm > 0 else 1.0)
 
 

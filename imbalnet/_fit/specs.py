@@ -136,6 +136,8 @@ class Levers:
         Whether None means one batch, however many rows there are.
     defers_weights : bool
         Whether the first epochs train without class weights.
+    loss_factors : ndarray of shape (n_classes,), or 1.0
+        Class weights of the loss itself that count in its mean.
     """
 
     classes: NDArray
@@ -146,6 +148,7 @@ class Levers:
     batch_factor: int = 1
     full_batch: bool = False
     defers_weights: bool = False
+    loss_factors: NDArray[np.float64] | float = 1.0
 
 
 @dataclass(frozen=True)
@@ -269,6 +272,7 @@ class Options:
     n_threads: int | None
     verbose: int
     is_partial: bool  # partial_fit: one epoch, and class counts that add up
+    target_prior: Any = None  # as the user says it
     starts_anew: bool = False  # with a new network, as the first call did
     checkpoint: CheckpointSpec | None = None
 

@@ -39,7 +39,7 @@ from imbalnet._tables import Rows
 from imbalnet.losses import constant_minimiser
 from imbalnet.networks import DETERMINISTIC
 from imbalnet.posterior import effective_prior
-from imbalnet.posterior._unchecked import unchecked_prior_shift
+from imbalnet.posterior.prior import log_ratio, target_distribution
 
 
 @dataclass(frozen=True)
@@ -173,6 +173,9 @@ def _new_net(run: _Run) -> ImbalanceNet:
 def _best_constant(options: Options, priors: Priors) -> Tensor:
     """Return the best logits that are the same for all rows."""
     prior = priors.sampled if options.phases.unweighted else priors.weighted
+    in_mean = np.broadcast_to(options.levers.loss_factors, prior.shape)
+    # a member's loss is a mean with the weights that the loss itself has
+    prior = prior / ((prior * in_mean).sum(1) / prior.sum(1))[:, None]
     return constant_minimiser(options.loss, torch.from_numpy(prior.mean(axis=0)))
 
 
@@ -206,14 +209,12 @@ def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
         shares_batches=net.network_.shares_batches,
         keeps_sparse=net.network_.multiplies_sparse and not options.machine.compile,
     )
+    phases = [
+        _priors_only(run, is_weighted=is_weighted) for is_weighted in (False, True)
+    ]
     valid_feed = None
     if run.held_out is not None:
-        early, late = (
-            unchecked_prior_shift(
-                priors.learned(options.loss, is_weighted=is_weighted), priors.data
-            )
-            for is_weighted in (False, True)
-        )
+        early, late = (log_ratio(p.member_priors, priors.data) for p in phases)
         valid_feed = validation_feed(run.held_out, run.plans, train_feed, (early, late))
     is_partial = options.is_partial
     net.set_params(
@@ -223,8 +224,14 @@ def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
         epochs_before=net.epochs_behind_ if is_partial else 0,
         verbose=options.verbose,  # for callbacks of users such as PrintLog
     )
-    with _generator_context(net, options.seeds.draws):
-        net.partial_fit((train_feed, valid_feed))
+    target = target_distribution(options.target_prior, options.classes, priors.data)
+    early_formula, late_formula = (of_phase.for_target(target) for of_phase in phases)
+    net.formulas = early_formula, late_formula
+    try:
+        with _generator_context(net, options.seeds.draws):
+            net.partial_fit((train_feed, valid_feed))
+    finally:
+        net.formulas = None
     if is_partial and net.was_interrupted:
         raise KeyboardInterrupt("the estimator is as it was before partial_fit")
 
@@ -248,7 +255,10 @@ def _uncalibrated(net: ImbalanceNet, run: _Run) -> Calibration:
     """Return the calibration that changes priors only."""
     late = run.options.phases.unweighted
     # with deferred weights, the prior depends on when the kept epoch came
-    is_weighted = late == 0 or net.epochs_behind_ > late
+    return _priors_only(run, is_weighted=late == 0 or net.epochs_behind_ > late)
+
+
+def _priors_only(run: _Run, *, is_weighted: bool) -> Calibration:
     member_priors = run.priors.learned(run.options.loss, is_weighted=is_weighted)
     return Calibration.unfitted(run.priors.data, member_priors)
 

@@ -80,7 +80,7 @@ class Columns:
         def column(i: int) -> NDArray:
             known = self.levels[i] if self.levels else None
             if known is not None:
-                positions, values = reader.dictionary(i)
+                positions, values = reader.occurring(i)
                 places = known.places(values)
                 if unseen is not None:
                     name, n_rows = reader.names[i], count_rows(positions, len(values))

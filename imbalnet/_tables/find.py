@@ -64,11 +64,13 @@ class ColumnFinder:
         return shift.apply(values)
 
     def _codes(self, i: int) -> NDArray:
-        positions, values = self.reader.dictionary(i)
+        is_ordered = self.kinds[i] == ORDERED
+        declares_order = is_ordered and self.reader.declares_order(i)
+        read = self.reader.dictionary if declares_order else self.reader.occurring
+        positions, values = read(i)
         rows = positions if self.used is None else positions[self.used]
         n_rows = count_rows(rows, len(values))
-        is_ordered = self.kinds[i] == ORDERED
-        if is_ordered and self.reader.declares_order(i):
+        if declares_order:
             levels = Levels(tuple(v for v in values if not is_missing(v)))
         else:
             levels = Levels.of(compress(values, (n_rows > 0).tolist()))

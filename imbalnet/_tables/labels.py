@@ -18,6 +18,28 @@ from imbalnet._tables.levels import is_missing
 
 def as_labels(y: Any, name: str = "y") -> NDArray:
     """Validate labels, in any container; the messages do not depend on it."""
+    labels = _as_labels(y, name)
+    try:
+        check_classification_targets(labels)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    return labels
+
+
+def as_classes(classes: Any, name: str) -> NDArray:
+    """Validate the labels of classes, in their order; each occurs once."""
+    labels = _as_labels(classes, name)
+    if not len(labels):
+        raise ValueError(f"{name} is empty; give all labels.")
+    if len(sorted_classes(labels)) < len(labels):
+        raise ValueError(
+            f"{name} must hold each label once, but holds {labels.tolist()}."
+        )
+    return labels
+
+
+def _as_labels(y: Any, name: str) -> NDArray:
+    """Return labels of one kind as an array of one axis, none of them missing."""
     if y is None:
         raise ValueError(
             f"requires {name} to be passed, but the target {name} is None: a "
@@ -34,12 +56,7 @@ def as_labels(y: Any, name: str = "y") -> NDArray:
             f"[str(label) for label in {name}]."
         )
     assert_all_finite(labels, input_name=name)
-    labels = column_or_1d(labels, warn=True)
-    try:
-        check_classification_targets(labels)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-    return labels
+    return column_or_1d(labels, warn=True)
 
 
 def _as_array(y: Any, name: str) -> NDArray:
@@ -155,7 +172,7 @@ def all_classes(classes: Any, known: NDArray | None) -> NDArray:
                 "that will ever come."
             )
         return known
-    given = sorted_classes(as_labels(classes, "classes"))
+    given = sorted_classes(_as_labels(classes, "classes"))
     if known is not None and not np.array_equal(given, known):
         raise ValueError(
             f"classes={given.tolist()} differs from the first call to partial_fit, "
@@ -180,8 +197,10 @@ def sorted_classes(labels: NDArray) -> NDArray:
         ) from error
 
 
-def as_codes(labels: NDArray, classes: NDArray, name: str = "y") -> NDArray[np.integer]:
-    """Return the positions of labels in the sorted `classes`."""
+def as_codes(
+    labels: NDArray, classes: NDArray, name: str = "y", known: str = "classes_"
+) -> NDArray[np.integer]:
+    """Return the positions of labels in the sorted `classes`, which are called so."""
     if _kinds(labels).keys() == _kinds(classes).keys():
         codes = np.searchsorted(classes, labels)
         codes[codes == len(classes)] = 0
@@ -190,19 +209,34 @@ def as_codes(labels: NDArray, classes: NDArray, name: str = "y") -> NDArray[np.i
         unknown = np.unique(labels)
     if len(unknown):
         raise ValueError(
-            f"{name} has labels that are not in classes_: {unknown.tolist()}; known "
+            f"{name} has labels that are not in {known}: {unknown.tolist()}; known "
             f"are {classes.tolist()}."
         )
     return codes.astype(np.uint8 if len(classes) <= 256 else np.intp)
 
 
+def check_kinds(name: str, labels: NDArray, other: str, others: NDArray) -> None:
+    """Raise if two arrays of labels cannot be compared, such as numbers and strings."""
+    kinds, other_kinds = (" and ".join(_kinds(of)) for of in (labels, others))
+    if kinds != other_kinds:
+        raise ValueError(
+            f"{name} has labels that are {kinds}, but {other} {other_kinds}: give "
+            "labels of one kind to both."
+        )
+
+
 def check_lengths(X: Any, y: NDArray, title: str = "X", name: str = "y") -> None:
     """Raise if there is not a label for each row."""
-    n_rows = X.shape[0]
-    if n_rows and len(y) != n_rows:  # an empty table is an error of its own
+    if X.shape[0]:  # an empty table is an error of its own
+        check_rows(title, X.shape[0], name, len(y))
+
+
+def check_rows(name: str, n_rows: int, other: str, n_others: int) -> None:
+    """Raise if two arguments do not have as many rows."""
+    if n_rows != n_others:
         raise ValueError(
-            f"{title} has {n_rows} rows, but {name} has {len(y)} labels; give one for "
-            "each row (found inconsistent numbers of samples)."
+            f"{name} has {n_rows} rows, but {other} has {n_others}; give the same rows "
+            "to both (found inconsistent numbers of samples)."
         )
 
 
@@ -228,20 +262,29 @@ def as_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
 
 def as_groups(groups: Any, X: Any) -> NDArray[np.integer] | None:
     """Replace the labels of groups by numbers from 0; None stays None."""
-    if groups is None:
-        return None
-    labels = _as_array(groups, "groups")
-    if labels.shape not in ((X.shape[0],), (X.shape[0], 1)):
+    return None if groups is None else numbered(groups, X.shape[0])
+
+
+def numbered(
+    groups: Any, n_rows: int | None, name: str = "groups", what: str = "group"
+) -> NDArray[np.integer]:
+    """Replace the labels of groups, or what else rows share, by numbers from 0.
+
+    There are `n_rows` of them; None means any number.
+    """
+    labels = _as_array(groups, name)
+    n_rows = len(labels) if n_rows is None else n_rows
+    if labels.shape not in ((n_rows,), (n_rows, 1)):
         raise ValueError(
-            "groups must be 1d, with a group for each row of X, but has shape "
-            f"{labels.shape}: {len(labels)} values for {X.shape[0]} rows."
+            f"{name} must be 1d, with a {what} for each row, but has shape "
+            f"{labels.shape}: {len(labels)} values for {n_rows} rows."
         )
     labels = column_or_1d(labels, warn=True)
     is_missing = _is_missing(labels)
     if is_missing.any():
         raise ValueError(
-            f"groups has {is_missing.sum()} missing values (the first in row "
-            f"{is_missing.argmax()}): give each of these rows a group, such as one of "
+            f"{name} has {is_missing.sum()} missing values (the first in row "
+            f"{is_missing.argmax()}): give each of these rows a {what}, such as one of "
             "its own."
         )
     if labels.dtype != object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,13 @@ class Reader(ABC):
     @abstractmethod
     def dictionary(self, i: int) -> Dictionary:
         """Return each row's position in a list of distinct values, -1 for missing."""
+
+    def occurring(self, i: int) -> Dictionary:
+        """Return the dictionary of a column, of the values that rows have.
+
+        A dtype may have far more categories than there are rows.
+        """
+        return self.dictionary(i)
 
     def is_category(self, i: int) -> bool:
         """Whether a column holds categories by its dtype."""
@@ -149,18 +157,23 @@ class _PandasReader(Reader):
     def __init__(self, frame: Any) -> None:
         self.frame = frame
         self.names = list(frame.columns)
-        self.dtypes = [str(dtype) for dtype in frame.dtypes]
+        self.dtypes = _as_texts(frame.dtypes)
         self.n_rows = len(frame)
 
+    @cached_property
+    def columns(self) -> list[Any]:
+        """The columns; ``iloc`` takes three times as long as iterating over them."""
+        return [column for _, column in self.frame.items()]
+
     def numbers(self, i: int) -> NDArray:
-        column = self.frame.iloc[:, i]
+        column = self.columns[i]
         if _PLAIN.match(self.dtypes[i]):
             return column.to_numpy()
         _reject_complex(self.dtypes[i])
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
     def dictionary(self, i: int) -> Dictionary:
-        column = self.frame.iloc[:, i]
+        column = self.columns[i]
         if self.dtypes[i] == "category":
             return column.cat.codes.to_numpy(), column.cat.categories.tolist()
         if self.dtypes[i].startswith("dictionary"):
@@ -170,9 +183,16 @@ class _PandasReader(Reader):
         positions, values = column.factorize()
         return positions, values.tolist()
 
+    def occurring(self, i: int) -> Dictionary:
+        if self.dtypes[i] != "category":
+            return self.dictionary(i)
+        column = self.columns[i].array
+        positions, codes = _renumbered(column.codes, len(column.categories))
+        return positions, column.categories.take(codes).tolist()
+
     def is_ordered(self, i: int) -> bool:
         if self.dtypes[i] == "category":
-            return self.frame.iloc[:, i].cat.ordered
+            return self.columns[i].cat.ordered
         return super().is_ordered(i)
 
     def is_category(self, i: int) -> bool:
@@ -180,11 +200,22 @@ class _PandasReader(Reader):
             return super().is_category(i)
         from pandas.api.types import infer_dtype
 
-        column = self.frame.iloc[:, i]
+        column = self.columns[i]
         kind = infer_dtype(column, skipna=True)
         if kind in _MIXED:
             return not are_numbers(column.tolist())
         return kind not in _NUMBERS
+
+
+def _as_texts(dtypes: Iterable[Any]) -> list[str]:
+    """Convert dtypes to text, each only once.
+
+    They are told apart by identity: pandas hashes a categorical dtype with all its
+    categories.
+    """
+    distinct = {id(dtype): dtype for dtype in dtypes}
+    texts = {key: str(dtype) for key, dtype in distinct.items()}
+    return [texts[id(dtype)] for dtype in dtypes]
 
 
 class _PolarsReader(Reader):
@@ -219,10 +250,17 @@ class _PolarsReader(Reader):
         if not _CATEGORIES.match(self.dtypes[i].lower()):
             return dictionary_of(self.numbers(i))
         if not self.is_ordered(i):
-            column = column.cast(pl.String)
-            column = column.cast(pl.Enum(column.drop_nulls().unique()))
-        positions = column.to_physical().cast(pl.Int64).fill_null(-1)
-        return positions.to_numpy(), column.dtype.categories.to_list()
+            return self.occurring(i)
+        return _enum_codes(column), column.dtype.categories.to_list()
+
+    def occurring(self, i: int) -> Dictionary:
+        import polars as pl
+
+        if not _CATEGORIES.match(self.dtypes[i].lower()):
+            return self.dictionary(i)
+        words = self.columns[i].cast(pl.String)
+        column = words.cast(pl.Enum(words.drop_nulls().unique()))
+        return _enum_codes(column), column.dtype.categories.to_list()
 
     def is_ordered(self, i: int) -> bool:
         return self.dtypes[i].startswith("Enum")
@@ -231,6 +269,12 @@ class _PolarsReader(Reader):
         if self.dtypes[i] != "Object":
             return super().is_category(i)
         return not are_numbers(self.columns[i].to_list())
+
+
+def _enum_codes(column: Any) -> NDArray[np.integer]:
+    import polars as pl
+
+    return column.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
 
 
 class _ArrowReader(Reader):
@@ -258,16 +302,39 @@ class _ArrowReader(Reader):
     def dictionary(self, i: int) -> Dictionary:
         return _arrow_dictionary(self.table.column(i))
 
+    def occurring(self, i: int) -> Dictionary:
+        positions, values = _arrow_encoded(self.table.column(i))
+        positions, codes = _renumbered(positions, len(values))
+        return positions, values.take(codes).to_pylist()
+
 
 def _arrow_dictionary(column: Any) -> Dictionary:
+    positions, values = _arrow_encoded(column)
+    return positions, values.to_pylist()
+
+
+def _arrow_encoded(column: Any) -> tuple[NDArray[np.integer], Any]:
     import pyarrow as pa
 
     column = pa.chunked_array(column)
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     column = column.unify_dictionaries().combine_chunks()
-    positions = column.indices.cast("int64").fill_null(-1)
-    return positions.to_numpy(), column.dictionary.to_pylist()
+    return column.indices.cast("int64").fill_null(-1).to_numpy(), column.dictionary
+
+
+def _renumbered(
+    positions: NDArray[np.integer], n_values: int
+) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """Return positions among the values that occur, and which values these are.
+
+    If there are no more values than rows, all are kept. -1 stays -1.
+    """
+    if n_values <= len(positions):
+        return positions, np.arange(n_values)
+    occurring, renumbered = np.unique(positions, return_inverse=True)
+    n_missing = int((occurring < 0).sum())
+    return renumbered - n_missing, occurring[n_missing:]
 
 
 class ArrayReader(Reader):

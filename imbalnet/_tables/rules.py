@@ -18,6 +18,11 @@ from imbalnet._tables.readers import Reader, listed, reject_columns_of_times
 from imbalnet._tables.shifts import find_shifts
 from imbalnet._tables.unseen import Unseen
 
+_MUST = (
+    'must be "from_dtype", None, a list of column names or of positions, or a mask of '
+    "bool"
+)
+
 
 @dataclass(frozen=True)
 class ColumnRules:
@@ -41,6 +46,12 @@ class ColumnRules:
     categories: bool = True
     module: str = "the network"
     is_whole: bool = True
+
+    def __post_init__(self) -> None:
+        given = self.categorical_features
+        is_known = given == "from_dtype" if isinstance(given, str) else given is None
+        if not is_known and np.ndim(given) == 0:
+            raise self._error(_MUST)
 
     @property
     def names_categories(self) -> bool:
@@ -131,10 +142,7 @@ class ColumnRules:
         elif kind and all(isinstance(name, str) for name in given):
             positions = self._positions_of(given.tolist(), reader.names)
         else:
-            raise self._error(
-                'must be "from_dtype", None, a list of column names or of positions, '
-                "or a mask of bool"
-            )
+            raise self._error(_MUST)
         if np.min(positions) < 0 or np.max(positions) >= n_features:
             raise self._error(
                 f"holds positions that X does not have; give some from 0 to "

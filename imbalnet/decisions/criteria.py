@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbalnet._checks import checked_number, checked_share
+from imbalnet._checks import as_floats, checked_number, checked_share
 
 
 @dataclass(frozen=True)
@@ -279,11 +279,14 @@ CRITERIA: dict[str, Criterion] = {
     "g_mean": g_mean,
     "mcc": matthews,
 }
+_FUNCTIONS = [of for of in CRITERIA.values() if not isinstance(of, FBeta)]
 _OF_COUNTS = (FBeta, PrecisionAtLeast, RecallAtLeast, AlertShare, LeastCost)
 
 
-def as_criterion(criterion: Any) -> Criterion | None:
+def as_criterion(criterion: Any, name: str = "threshold") -> Criterion | None:
     """Return a criterion of counts; None for a callable of labels and predictions.
+
+    The argument is called `name`.
 
     Raises
     ------
@@ -293,20 +296,20 @@ def as_criterion(criterion: Any) -> Criterion | None:
     if isinstance(criterion, str):
         if criterion not in CRITERIA:
             raise ValueError(
-                f"threshold={criterion!r} is unknown: give one of {sorted(CRITERIA)}, "
-                "a criterion of imbalnet.decisions, or a function of true and "
-                "predicted labels."
+                f"{name}={criterion!r} is unknown: give one of {sorted(CRITERIA)}, a "
+                "criterion of imbalnet.decisions, or a function of true and predicted "
+                "labels."
             )
         return CRITERIA[criterion]
-    if isinstance(criterion, _OF_COUNTS) or criterion in CRITERIA.values():
+    if isinstance(criterion, _OF_COUNTS) or any(criterion is of for of in _FUNCTIONS):
         of_counts: Criterion = criterion
         return of_counts
     if callable(criterion) and not isinstance(criterion, type):
         return None
+    number = "a number from 0 to 1, " if name == "threshold" else ""
     raise ValueError(
-        f"threshold={criterion!r} must be a number from 0 to 1, one of "
-        f"{sorted(CRITERIA)}, a criterion such as PrecisionAtLeast(0.9), or a function "
-        "of true and predicted labels."
+        f"{name}={criterion!r} must be {number}one of {sorted(CRITERIA)}, a criterion "
+        "such as PrecisionAtLeast(0.9), or a function of true and predicted labels."
     )
 
 
@@ -339,9 +342,11 @@ def check_threshold(threshold: Any, n_classes: int) -> None:
 def _checked_costs(name: str, cost: Any) -> NDArray[np.float64]:
     """Return one cost, or those of rows, as floats, or raise."""
     try:
-        costs = np.asarray(cost, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        costs = as_floats(name, cost)
+    except ValueError as error:
         raise ValueError(f"{name} must be a finite cost, however: {cost!r}") from error
+    if isinstance(cost, bool | np.bool_):
+        raise ValueError(f"{name} must be a finite cost, however: {cost!r}")
     if costs.ndim > 1:
         raise ValueError(
             f"{name} must be one cost, or one for each row, but has shape "

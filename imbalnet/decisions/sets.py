@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_consistent_length, column_or_1d
 
 from imbalnet._checks import and_more, checked_number
 from imbalnet._warn import warn
-from imbalnet.posterior._checks import checked_probabilities
+from imbalnet.metrics._rows import as_codes_and_probabilities
 
 
 def conformal_thresholds(
@@ -86,46 +85,24 @@ def conformal_thresholds(
     >>> [round(float(sets[y_new == c, c].mean()), 2) for c in (0, 1)]
     [0.9, 0.9]
     """
-    labels, rows = column_or_1d(y_true), checked_probabilities(probabilities)
     alpha = checked_number("alpha", alpha, 0.0, 1.0, open_low=True)
-    check_consistent_length(labels, rows)
-    columns = _checked_columns(labels, rows, classes)
-    of_classes = [np.sort(rows[labels == label, k]) for k, label in enumerate(columns)]
+    codes, rows, known = as_codes_and_probabilities(y_true, probabilities, classes)
+    of_classes = [np.sort(rows[codes == k, k]) for k in range(len(known))]
     ranks = [_rank(len(of_class), alpha) for of_class in of_classes]
-    few = columns[np.array(ranks) == 0]
-    if len(few):
+    few = known[np.array(ranks) == 0].tolist()
+    if few:
         warn(
-            f"All sets hold the classes {_listed(few)}: each has fewer than the "
+            f"All sets hold the classes {and_more([*map(repr, few)], 6)}: each has "
+            "fewer than the "
             f"{int(np.ceil(1 / alpha - 1))} rows that alpha={alpha:g} takes."
         )
     pairs = zip(of_classes, ranks, strict=True)
-    return np.array([of_class[rank - 1] if rank else 0.0 for of_class, rank in pairs])
+    lowest = [of_class[rank - 1] if rank else 0.0 for of_class, rank in pairs]
+    columns = known if classes is None else np.asarray(classes).ravel()
+    return np.array(lowest)[np.searchsorted(known, columns)]
 
 
 def _rank(n_rows: int, alpha: float) -> int:
     """Return which of the ascending probabilities is the threshold; 0 is none."""
     rounding = 1e-9
     return int(alpha * (n_rows + 1) + rounding)
-
-
-def _checked_columns(
-    labels: NDArray, rows: NDArray, classes: ArrayLike | None
-) -> NDArray:
-    """Return the labels of the columns, or raise."""
-    columns = np.unique(labels) if classes is None else column_or_1d(classes)
-    if rows.shape[1:] != columns.shape:
-        raise ValueError(
-            f"probabilities have shape {rows.shape}, but there are {len(columns)} "
-            f"classes: {_listed(columns)}. Give classes, in the order of the columns."
-        )
-    unknown = np.setdiff1d(labels, columns)
-    if len(unknown):
-        raise ValueError(
-            f"y_true has labels that are not in classes: {_listed(unknown)}; known are "
-            f"{_listed(columns)}."
-        )
-    return columns
-
-
-def _listed(labels: NDArray) -> str:
-    return and_more([repr(label) for label in labels.tolist()], 6)

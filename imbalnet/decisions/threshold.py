@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_consistent_length, column_or_1d
 
-from imbalnet._checks import checked_weights
+from imbalnet._checks import as_floats, checked_weights
 from imbalnet._warn import warn
 from imbalnet.decisions.criteria import (
     Counts,
@@ -20,9 +19,14 @@ from imbalnet.decisions.criteria import (
     as_criterion,
     fewest_errors,
 )
-from imbalnet.metrics._rows import two_labels
+from imbalnet.metrics._rows import (
+    as_positive_probabilities,
+    check_finite,
+    is_finite_number,
+    labels_of_rows,
+    two_labels,
+)
 from imbalnet.posterior import effective_weight
-from imbalnet.posterior._checks import checked_probabilities
 
 # Positive rows that a threshold needs: with fewer, the best one is chance.
 FEWEST_POSITIVES = 20
@@ -107,11 +111,11 @@ def choose_threshold(
     >>> bool(y[p >= threshold].mean() >= 0.9)
     True
     """
-    true = np.asarray(column_or_1d(y_true))
+    as_criterion(criterion, "criterion")
+    true = labels_of_rows(y_true)
     labels = two_labels(true, pos_label)
     is_positive = true == labels[1]
-    scores = _checked_scores(probabilities)
-    check_consistent_length(is_positive, scores, sample_weight)
+    scores = as_positive_probabilities(probabilities, len(true))
     weight = checked_weights(sample_weight, len(scores))
     return best_threshold(
         scores,
@@ -233,7 +237,13 @@ def threshold_counts(
         Descending; the first calls no row, the last one all.
     counts : Counts
         The confusion matrix at each of them.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit together, or hold what is not finite.
     """
+    scores, positive, negative = _checked_columns(scores, positive, negative)
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
     is_last = np.append(np.diff(ordered) != 0, True)  # of the rows of its score
@@ -262,7 +272,7 @@ def _judged(
     """Return a figure of labels and predictions."""
     true, called = (labels[of.astype(np.intp)] for of in (is_positive, is_called))
     value = figure(true, called, **extra)
-    if not np.isfinite(value):
+    if not is_finite_number(value):
         raise ValueError(
             f"The criterion {figure!r} gave {value!r} for true and predicted labels; "
             "it must give a finite number, of which more is better."
@@ -270,12 +280,18 @@ def _judged(
     return float(value)
 
 
-def _checked_scores(probabilities: ArrayLike) -> NDArray[np.float64]:
-    """Return the probabilities of the positive class."""
-    rows = checked_probabilities(probabilities)
-    if rows.shape[-1] != 2 or rows.ndim != 2:
-        raise ValueError(
-            "probabilities must have shape (n_rows,) or (n_rows, 2), but have shape "
-            f"{np.shape(probabilities)}."
-        )
-    return rows[:, 1]
+def _checked_columns(
+    scores: ArrayLike, positive: ArrayLike, negative: ArrayLike
+) -> list[NDArray[np.float64]]:
+    """Return scores and weights of rows as floats, or raise."""
+    given = {"scores": scores, "positive": positive, "negative": negative}
+    columns = {name: as_floats(name, values) for name, values in given.items()}
+    n_rows = columns["scores"].size
+    for name, values in columns.items():
+        if values.shape != (n_rows,) or not n_rows:
+            raise ValueError(
+                f"{name} must hold a number for each row, as scores, but has shape "
+                f"{values.shape}."
+            )
+        check_finite(name, values)
+    return [*columns.values()]

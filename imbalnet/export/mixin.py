@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from imbalnet._calibration import Calibration
+from imbalnet._packages import require
 from imbalnet._tables import Columns
-from imbalnet.export._packages import require
 from imbalnet.export.onnx_graph import (
     TrainedClassifier,
     columns_to_onnx,
@@ -19,7 +20,7 @@ from imbalnet.export.onnx_graph import (
 )
 from imbalnet.export.probability_module import Decision, ProbabilityModule
 from imbalnet.posterior import resolve_costs
-from imbalnet.posterior._unchecked import unchecked_prior_shift
+from imbalnet.posterior.prior import log_ratio
 
 
 class ExportMixin:
@@ -90,23 +91,25 @@ class ExportMixin:
         ImportError
             If onnx or onnxscript is missing: ``pip install imbalnet[onnx]``.
         ValueError
-            If `categories` is another word, if a column holds categories that ONNX has
-            no tensors for, or is called like an output.
+            If `path` is no file in a folder that exists, if `categories` is another
+            word, if a column holds categories that ONNX has no tensors for, or is
+            called like an output.
         """
+        file = None if path is None else _checked_file(path)
         if categories not in ("values", "codes"):
             raise ValueError(
                 f"categories={categories!r} must be 'values' or 'codes' (as "
                 "to_torch() takes them)."
             )
         check_is_fitted(self)
-        onnx = require("onnx", "onnxscript")
+        onnx = require("onnx", "onnxscript", use="ONNX", cure="imbalnet[onnx]")
         model = self._trained_classifier()
         if categories == "values" and self._columns.levels:
             proto = columns_to_onnx(model)
         else:
             proto = matrix_to_onnx(model, model.dtype)
-        if path is not None:
-            onnx.save(proto, str(path))
+        if file is not None:
+            _save(onnx, proto, file)
         return proto
 
     def _trained_classifier(self) -> TrainedClassifier:
@@ -129,5 +132,29 @@ class ExportMixin:
         to_costs = np.zeros(len(self.classes_))
         if self.target_prior is None:  # costs are expected under the data's prior
             effective = self.calibration_.effective_prior
-            to_costs = unchecked_prior_shift(effective, self.class_prior_)
+            to_costs = log_ratio(effective, self.class_prior_)
         return Decision(costs=costs, to_costs=to_costs)
+
+
+def _checked_file(path: Any) -> Path:
+    """Return the path of a file that can be written, or raise."""
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"path={path!r} must be a str or a pathlib.Path.")
+    file = Path(path)
+    if not file.name or file.is_dir():
+        raise ValueError(f"path={path!r} must be a file, such as 'model.onnx'.")
+    if not file.parent.is_dir():
+        raise ValueError(
+            f"path={path!r} is in a folder that does not exist: make {file.parent}."
+        )
+    return file
+
+
+def _save(onnx: Any, proto: Any, file: Path) -> None:
+    """Write a model as a whole, or leave what was there before."""
+    unfinished = file.with_name(f".unfinished {file.name}")  # whose suffix is the kind
+    try:
+        onnx.save(proto, str(unfinished))
+        os.replace(unfinished, file)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -141,11 +141,20 @@ class RawFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shift a batch."""
+        _check_input(x, len(self.center))
         if not self.has_shifts:
             return x.to(self.dtype)
         z = (x.double() - self.center) / self.scale
         z = torch.where(x.isinf(), z, z.clamp(-self.bound, self.bound))
         return z.to(self.dtype)
+
+
+def _check_input(x: Any, n_features: int) -> None:
+    needed = f"The input must be a tensor of numbers, of shape (batch, {n_features})"
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{needed}, but is {type(x).__name__}; see torch.as_tensor.")
+    if x.dim() != 2 or x.shape[1] != n_features or x.is_complex():
+        raise ValueError(f"{needed}, but has shape {tuple(x.shape)} and {x.dtype}.")
 
 
 class Decision(nn.Module):

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from imbalnet.export._packages import require
+from imbalnet._packages import require
 from imbalnet.export.mixin import ExportMixin
 from imbalnet.export.onnx_graph import OPSET, matrix_to_onnx
 
@@ -30,7 +30,9 @@ def register_skl2onnx() -> None:
     >>> register_skl2onnx()  # doctest: +SKIP
     >>> proto = skl2onnx.to_onnx(pipeline, X[:1])  # doctest: +SKIP
     """
-    skl2onnx = require("skl2onnx", "onnxscript", cure="imbalnet[onnx] skl2onnx")
+    skl2onnx = require(
+        "skl2onnx", "onnxscript", use="ONNX", cure="imbalnet[onnx] skl2onnx"
+    )
     for cls in _classes(ExportMixin):
         skl2onnx.update_registered_converter(
             cls,

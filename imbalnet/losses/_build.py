@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +11,18 @@ import torch
 from torch import nn
 
 from imbalnet._nested import accepted_names, name_of, reject_unknown
+from imbalnet.losses._torch import (
+    as_pos_weight,
+    check_arguments,
+    check_kind,
+    is_binary,
+)
 from imbalnet.losses.base import Loss
-from imbalnet.losses.cross_entropy import CriterionLoss, CrossEntropy
+from imbalnet.losses.cross_entropy import (
+    BinaryCriterionLoss,
+    CriterionLoss,
+    CrossEntropy,
+)
 from imbalnet.losses.focal import Asymmetric, Focal, Poly1, PolyFocal
 from imbalnet.losses.margin import LDAM, BalancedSoftmax, LogitAdjusted, VectorScaling
 from imbalnet.losses.ranking import AveragePrecision
@@ -31,63 +42,131 @@ LOSSES: dict[str, type[Loss]] = {
 }
 
 
+# Arguments of torch's criteria that imbalnet sets itself.
+_REDUCTION = "reduction", "size_average", "reduce"
+
+
 def build_loss(
-    loss: str | Callable[..., nn.Module], params: dict[str, Any], n_classes: int
+    loss: str | nn.Module | Callable[..., nn.Module],
+    params: dict[str, Any],
+    n_classes: int,
 ) -> Loss:
     """Build the loss that the parameter ``loss`` and its ``loss__*`` describe."""
-    if isinstance(loss, nn.Module):
-        raise ValueError(
-            "loss must be a name, a class or a factory, not an instance of "
-            f"{type(loss).__name__}: give the class, and its arguments as loss__*."
-        )
-    factory: Callable[..., nn.Module] = LOSSES[loss] if isinstance(loss, str) else loss
-    known = accepted_names(factory, without=("reduction", "size_average", "reduce"))
     name = loss if isinstance(loss, str) else name_of(loss)
-    reject_unknown("loss", f"loss={name!r}", params, known)
-    built = _instantiate(factory, params, name)
+    if isinstance(loss, nn.Module):
+        name = type(loss).__name__  # the representation may take many lines
+    if isinstance(loss, nn.Module) and params:
+        loss, params = _class_and_arguments(loss, params, name)
+    if isinstance(loss, nn.Module):
+        criterion: Any = copy.deepcopy(loss)  # training binds it to its rows
+    else:
+        factory: Any = LOSSES[loss] if isinstance(loss, str) else loss
+        known = accepted_names(factory, without=_REDUCTION)
+        reject_unknown("loss", f"loss={name!r}", params, known)
+        criterion = _instantiate(factory, params, name)
+    built = _as_loss(criterion, name, n_classes)
     _check_values(built, name, n_classes)
     return built
 
 
-def _instantiate(factory: Any, params: dict[str, Any], name: str) -> Loss:
-    bases = factory.__mro__ if isinstance(factory, type) else ()
-    if Loss in bases:
-        return factory(**params)
-    if nn.NLLLoss in bases:
+def _class_and_arguments(
+    loss: nn.Module, params: dict[str, Any], name: str
+) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
+    """Return the class of one of torch's own criteria, and its arguments anew."""
+    cls = type(loss)
+    known = accepted_names(cls, without=_REDUCTION) or set()
+    if not cls.__module__.startswith("torch.nn."):
         raise ValueError(
-            f"loss={name} expects log probabilities, but networks give logits; use "
-            "loss='cross_entropy', which is the same on logits."
+            f"loss={name} is an instance, whose arguments are settled, but "
+            f"loss__{next(iter(params))} is given: give the class, "
+            f"loss={cls.__name__}, with its arguments as loss__*."
         )
+    return cls, {**{key: getattr(loss, key) for key in known}, **params}
+
+
+def _instantiate(factory: Any, params: dict[str, Any], name: str) -> nn.Module:
+    """Build a loss or criterion; one that knows of a reduction does none."""
+    cls = getattr(factory, "func", factory)  # of a functools.partial
+    if isinstance(cls, type) and issubclass(cls, Loss):
+        return factory(**params)
+    check_kind(cls, name)
+    if is_binary(cls) and "pos_weight" in params:
+        params = {**params, "pos_weight": as_pos_weight(params["pos_weight"])}
+    if _takes_reduction(factory):
+        params = {"reduction": "none", **params}
     try:
-        criterion = factory(reduction="none", **params)
+        return factory(**params)
     except (TypeError, ValueError) as error:
         raise ValueError(_failure_message(name, params, str(error))) from error
-    return criterion if isinstance(criterion, Loss) else CriterionLoss(criterion)
+
+
+def _takes_reduction(factory: Any) -> bool:
+    if getattr(factory, "__init__", None) is nn.Module.__init__:
+        return False
+    accepted = accepted_names(factory)
+    return accepted is None or "reduction" in accepted
+
+
+def _as_loss(criterion: Any, name: str, n_classes: int) -> Loss:
+    """Return a criterion as a loss, without a reduction of its own."""
+    if isinstance(criterion, Loss):
+        return criterion
+    if not isinstance(criterion, nn.Module):
+        raise ValueError(
+            f"loss={name} made {criterion!r}, and no torch.nn.Module: give a class or "
+            "an instance with forward(logits, target), such as "
+            "torch.nn.CrossEntropyLoss for torch.nn.functional.cross_entropy."
+        )
+    check_kind(type(criterion), name)
+    check_arguments(criterion, name, n_classes)
+    if hasattr(criterion, "reduction"):
+        vars(criterion)["reduction"] = "none"
+    loss = BinaryCriterionLoss if is_binary(type(criterion)) else CriterionLoss
+    return loss(criterion)
 
 
 def _failure_message(name: str, params: dict[str, Any], error: str) -> str:
-    given = ["reduction='none'"]
-    given += [f"loss__{key}={value!r}" for key, value in params.items()]
+    given = [
+        f"{key}={value!r}" if key == "reduction" else f"loss__{key}={value!r}"
+        for key, value in params.items()
+    ]
     cure = ""
     if "reduction" in error:
         cure = " A criterion must support reduction='none', one value a row."
     elif "torch Tensor" in error:
         cure = " Give weights as a tensor, such as torch.tensor([1.0, 2.0])."
-    return f"loss={name} could not be built with {', '.join(given)}: {error}.{cure}"
+    elif "positional argument" in error:
+        cure = (
+            " loss is a class whose arguments are loss__*, not a function of logits: "
+            "torch.nn.CrossEntropyLoss, not torch.nn.functional.cross_entropy."
+        )
+    arguments = ", ".join(given) or "no arguments"
+    return f"loss={name} could not be built with {arguments}: {error}.{cure}"
+
+
+def _cure(shape: str, n_classes: int) -> str:
+    """Return what to do about a loss whose values have another shape than (batch,)."""
+    if shape == "()":
+        return " Take no mean or sum over rows: the estimator does, with weights."
+    if n_classes == 2:
+        return " A loss of one logit per row can take logits[:, 1] - logits[:, 0]."
+    return ""
 
 
 def _check_values(loss: Loss, name: str, n_classes: int) -> None:
     factors = loss.class_factors(n_classes)
+    n_rows = n_classes + 1  # so that values by class are not taken for those of rows
+    target = torch.arange(n_rows) % n_classes
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # torch warns of shapes that broadcast
-            logits = torch.zeros(2, n_classes, dtype=factors.dtype)
-            shape = str(tuple(loss(logits, torch.arange(2)).shape))
+            logits = torch.zeros(n_rows, n_classes, dtype=factors.dtype)
+            shape = str(tuple(loss(logits, target).shape))
     except (RuntimeError, ValueError, TypeError, IndexError, Warning) as error:
         shape = str(error)
-    if shape != "(2,)":
+    if shape != f"({n_rows},)":
         raise ValueError(
             f"loss={name} must take logits of shape (batch, n_classes) and int64 class "
-            f"codes of shape (batch,), and give values of shape (batch,); two rows "
-            f"gave: {shape}."
+            f"codes of shape (batch,), and give values of shape (batch,); {n_rows} "
+            f"rows gave: {shape}.{_cure(shape, n_classes)}"
         )

@@ -175,6 +175,13 @@ class Loss(nn.Module):
         """Return the class weights that are part of the loss itself."""
         return torch.ones(n_classes)
 
+    def factors_in_mean(self, n_classes: int) -> Tensor:
+        """Return the class weights that the mean over the training rows is divided by.
+
+        As weights of rows are, so that learning rate and weight decay mean the same.
+        """
+        return torch.ones(n_classes)
+
     def extra_repr(self) -> str:
         """Return the parameters of ``__init__`` for the representation."""
         names = inspect.signature(type(self)).parameters

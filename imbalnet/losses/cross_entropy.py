@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imbalnet._checks import checked_number
+from imbalnet.losses._torch import as_pos_weight
 from imbalnet.losses.base import Loss, check_logits, checked_batch, log_excess
 
 # Below this share of an output, what smoothing added cannot be separated from it.
@@ -128,6 +129,41 @@ class CriterionLoss(Loss):
         if isinstance(weight, Tensor) and weight.shape == (n_classes,):
             return weight
         return torch.ones(n_classes)
+
+    def factors_in_mean(self, n_classes: int) -> Tensor:
+        """Return the criterion's own class weights, which act as ``class_weight``."""
+        return self.class_factors(n_classes)
+
+
+class BinaryCriterionLoss(CriterionLoss):
+    """``torch.nn.BCEWithLogitsLoss`` on the difference of two logits, as a loss.
+
+    With ``z = logits_1 - logits_0`` it is the cross entropy of the two classes, whose
+    rows of class 1 weigh ``pos_weight``: the softmax inverts it.
+
+    Parameters
+    ----------
+    criterion : torch.nn.BCEWithLogitsLoss
+        Built with ``reduction="none"``; ``pos_weight`` is None or has one element.
+    """
+
+    def __init__(self, criterion: nn.Module) -> None:
+        super().__init__(criterion)
+        self.is_calibrated = True
+        weight = as_pos_weight(criterion.pos_weight)
+        self.pos_weight = 1.0 if weight is None else weight.item()
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Compute the loss of each row."""
+        negative, positive = checked_batch(logits, target).unbind(-1)
+        difference = positive - negative
+        return self.criterion(difference, target.to(difference.dtype))
+
+    def class_factors(self, n_classes: int) -> Tensor:
+        """Return 1 and ``pos_weight``."""
+        factors = torch.ones(n_classes, dtype=torch.float64)
+        factors[1] = self.pos_weight
+        return factors
 
 
 def _is_invertible(criterion: nn.Module) -> bool:

@@ -295,7 +295,7 @@ def _alpha_weights(alpha: float | Sequence[float] | None) -> Any:
     if weights.ndim == 0:
         weights = torch.stack([1.0 - weights, weights])
     usable = (weights > 0) & weights.isfinite()
-    if weights.ndim != 1 or not bool(usable.all()):
+    if weights.ndim != 1 or not len(weights) or not bool(usable.all()):
         raise ValueError(
             f"loss__alpha={alpha!r} must be a number between 0 and 1 (two classes) or "
             "one positive weight for each class."

@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor
 
+from imbalnet._checks import checked_floats
 from imbalnet._optimizers import LBFGS
 from imbalnet.losses.base import Loss, check_shares
 
@@ -31,7 +32,8 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     loss : Loss
         The loss, after ``bind``.
     prior : Tensor of shape (n_classes,)
-        Class distribution that is trained on, sampler and class weights included.
+        Class distribution that is trained on, sampler and class weights included, of
+        any sum.
 
     Returns
     -------
@@ -50,6 +52,8 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
             f"loss={loss!r} must be a Loss; CriterionLoss makes one of a criterion of "
             "torch."
         )
+    if not isinstance(prior, Tensor):
+        prior = torch.from_numpy(checked_floats("prior", prior))
     check_shares("prior", prior)
     shares = loss.effective_prior(prior.double()).clamp(min=_SMALLEST_SHARE)
     start = shares.log() - shares[0].log()

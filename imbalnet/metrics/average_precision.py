@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from imbalnet._checks import as_floats, checked_weights
+from imbalnet.metrics._rows import check_finite, check_rows, labels_of_rows
 
 __all__ = ["macro_average_precision"]
 
@@ -33,7 +38,7 @@ def macro_average_precision(
     Raises
     ------
     ValueError
-        If `scores` are not finite.
+        If `scores` are not finite, or if the arrays do not fit together.
 
     See Also
     --------
@@ -47,10 +52,38 @@ def macro_average_precision(
     >>> macro_average_precision(np.array([0, 1, 0]), scores)
     1.0
     """
-    scores = np.asarray(scores)
-    if not np.isfinite(scores).all():
-        raise ValueError("scores hold NaN or infinite values, which have no rank.")
-    weight = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight)
+    scores = as_floats("scores", scores)
+    if scores.ndim != 2 or scores.shape[1] < 2:
+        raise ValueError(
+            "scores must have shape (n_rows, n_classes), as predict_proba gives them, "
+            f"but have shape {scores.shape}."
+        )
+    codes = _checked_codes(codes, *scores.shape)
+    weight = checked_weights(sample_weight, len(codes))
+    return mean_average_precision(codes, scores, weight)
+
+
+def _checked_codes(codes: Any, n_rows: int, n_classes: int) -> NDArray[np.integer]:
+    """Return the codes of classes, or raise."""
+    checked = labels_of_rows(codes, "codes")
+    check_rows("scores", n_rows, "codes", len(checked))
+    is_code = checked.dtype.kind in "biu" and 0 <= checked.min() <= checked.max()
+    if not is_code or checked.max() >= n_classes:
+        raise ValueError(
+            f"codes must be columns of scores, from 0 to {n_classes - 1}, but hold "
+            f"{np.unique(checked)[:6].tolist()}."
+        )
+    return checked
+
+
+def mean_average_precision(
+    codes: NDArray[np.integer], scores: NDArray, weight: NDArray
+) -> float:
+    """Compute what :func:`macro_average_precision` does, of arrays that fit together.
+
+    All weights may be 0, as those of an epoch's validation rows may; it is 0 then.
+    """
+    check_finite("scores", scores)
     scored = [1] if scores.shape[1] == 2 else np.unique(codes)
     of_classes = (RankedRows(scores[:, c], codes == c).counts(weight) for c in scored)
     return float(np.mean([average_precision_of_counts(*of) for of in of_classes]))

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_consistent_length, column_or_1d
 
 from imbalnet._checks import checked_weights
-from imbalnet._tables.labels import as_codes, as_labels, sorted_classes
+from imbalnet.metrics._rows import pairs_of_labels
 from imbalnet.posterior import cheapest_class, resolve_costs
 
 
@@ -60,11 +59,7 @@ def mean_cost(
     >>> mean_cost(["fraud", "fraud", "fine"], ["fine", "fraud", "fraud"], costs)
     8.33...
     """
-    true, called = as_labels(y_true, "y_true"), as_labels(y_pred, "y_pred")
-    check_consistent_length(true, called)
-    of_both = np.r_[true, called] if labels is None else column_or_1d(labels)
-    known = sorted_classes(of_both)
-    codes, decided = as_codes(true, known, "y_true"), as_codes(called, known, "y_pred")
+    codes, decided, known = pairs_of_labels(y_true, y_pred, labels, "labels")
     costs = matrix_of_costs(cost_matrix, known, len(codes))
     weight = checked_weights(sample_weight, len(codes))
     return float(np.average(costs_of_rows(costs, codes, decided), weights=weight))

@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+
+from imbalnet._checks import checked_integer, checked_weights
+from imbalnet.metrics._rows import (
+    check_finite,
+    check_rows,
+    checked_generator,
+    checked_level,
+    codes_of_groups,
+    is_finite_number,
+    labels_of_rows,
+)
 
 Figure = Callable[..., float]
 
@@ -63,6 +73,12 @@ def bootstrap_weights(
     ndarray of int, shape (n_rows,)
         Counts of the rows.
 
+    Raises
+    ------
+    ValueError
+        If `strata` or `groups` have gaps or do not fit together, or if another
+        parameter is not usable.
+
     Examples
     --------
     >>> from imbalnet.metrics import bootstrap_weights
@@ -72,23 +88,34 @@ def bootstrap_weights(
     3 2
     3 2
     """
-    rng = check_random_state(random_state)
-    by_group = groups is not None
-    codes = np.unique(column_or_1d(groups if by_group else strata), return_inverse=True)
-    n_codes, of_rows = len(codes[0]), codes[1]
-    members = [
-        np.flatnonzero(of_rows == code) for code in range(0 if by_group else n_codes)
-    ]
+    n_resamples = checked_integer("n_resamples", n_resamples, 0)
+    rng = checked_generator(random_state)
+    of_strata = codes_of_groups("strata", strata)
+    if groups is None:
+        return _rows_of_strata(of_strata, n_resamples, rng)
+    of_groups = codes_of_groups("groups", groups, len(of_strata))
+    return _whole_groups(of_groups, n_resamples, rng)
+
+
+def _rows_of_strata(
+    of_rows: NDArray[np.intp], n_resamples: int, rng: np.random.RandomState
+) -> Iterator[NDArray[np.intp]]:
+    members = [np.flatnonzero(of_rows == code) for code in range(of_rows.max() + 1)]
     for _ in range(n_resamples):
-        if by_group:
-            drawn = rng.randint(n_codes, size=n_codes)
-            yield np.bincount(drawn, minlength=n_codes)[of_rows]
-            continue
         counts = np.zeros(len(of_rows), np.intp)
         for rows in members:
             drawn = rng.randint(len(rows), size=len(rows))
             counts[rows] = np.bincount(drawn, minlength=len(rows))
         yield counts
+
+
+def _whole_groups(
+    of_rows: NDArray[np.intp], n_resamples: int, rng: np.random.RandomState
+) -> Iterator[NDArray[np.intp]]:
+    n_groups = of_rows.max() + 1
+    for _ in range(n_resamples):
+        drawn = rng.randint(n_groups, size=n_groups)
+        yield np.bincount(drawn, minlength=n_groups)[of_rows]
 
 
 def bootstrap_interval(
@@ -132,8 +159,8 @@ def bootstrap_interval(
     Raises
     ------
     ValueError
-        If the arrays do not fit together, or if the figure is outside 0 to 1 with
-        ``scale="logit"``.
+        If the arrays do not fit together, if the figure is outside 0 to 1 with
+        ``scale="logit"`` or no finite number, or if another parameter is not usable.
 
     See Also
     --------
@@ -157,7 +184,8 @@ def bootstrap_interval(
     """
     if scale not in ("logit", "linear"):
         raise ValueError(f"scale={scale!r} must be 'logit' or 'linear'.")
-    draws = _Draws(figure, y_true, (y_score,), sample_weight, **options)
+    scores = {"y_score": y_score}
+    draws = _Draws(figure, y_true, scores, sample_weight, **options)
     value, resamples = draws.value[0], draws.resamples[:, 0]
     if scale == "linear":
         return normal_interval(value, resamples, draws.quantile)
@@ -196,6 +224,11 @@ def paired_interval(
     Interval
         The figure of `y_score` minus that of `other_score`, and the bounds.
 
+    Raises
+    ------
+    ValueError
+        As :func:`bootstrap_interval`.
+
     Examples
     --------
     >>> import numpy as np
@@ -211,7 +244,8 @@ def paired_interval(
     >>> gain.low > 0
     True
     """
-    draws = _Draws(figure, y_true, (y_score, other_score), sample_weight, **options)
+    scores = {"y_score": y_score, "other_score": other_score}
+    draws = _Draws(figure, y_true, scores, sample_weight, **options)
     difference = draws.resamples[:, 0] - draws.resamples[:, 1]
     return normal_interval(draws.value[0] - draws.value[1], difference, draws.quantile)
 
@@ -223,29 +257,62 @@ class _Draws:
         self,
         figure: Figure,
         y_true: ArrayLike,
-        scores: tuple[ArrayLike, ...],
+        scores: dict[str, ArrayLike],
         sample_weight: ArrayLike | None,
         *,
         level: float = 0.95,
         **bootstrap: Any,
     ) -> None:
+        labels = labels_of_rows(y_true)
+        self._given = {"y_true": labels}
+        for name, score in scores.items():
+            self._given[name] = _rows_of_scores(name, score, len(labels))
+        if sample_weight is not None:
+            weight = checked_weights(sample_weight, len(labels))
+            self._given["sample_weight"] = weight
+        self._figure, self._scores = _checked_figure(figure), scores
         groups = bootstrap.get("groups")
-        labels = column_or_1d(y_true)
-        arrays = [np.asarray(score) for score in scores]
-        weight = None if sample_weight is None else column_or_1d(sample_weight)
-        check_consistent_length(labels, *arrays, weight, groups)
-
-        def judge(rows: NDArray[np.intp]) -> list[float]:
-            extra = {} if weight is None else {"sample_weight": weight[rows]}
-            return [figure(labels[rows], score[rows], **extra) for score in arrays]
-
-        everything = np.arange(len(labels))
+        strata = labels if groups is None else groups
+        self.quantile = student_quantile(strata, level, by_group=groups is not None)
+        checked_integer("n_resamples", bootstrap.get("n_resamples", 400), 2)
         drawn = bootstrap_weights(labels, **bootstrap)
-        self.value = judge(everything)
-        self.resamples = np.array([judge(everything.repeat(n)) for n in drawn])
-        self.quantile = student_quantile(
-            labels if groups is None else groups, level, by_group=groups is not None
-        )
+        everything = np.arange(len(labels))
+        self.value = self._judge(everything)
+        self.resamples = np.array([self._judge(everything.repeat(n)) for n in drawn])
+
+    def _judge(self, rows: NDArray[np.intp]) -> list[float]:
+        """Return the figure of each of the scores on some rows."""
+        of_rows = {name: values[rows] for name, values in self._given.items()}
+        labels, scores = of_rows.pop("y_true"), [of_rows.pop(s) for s in self._scores]
+        values = [self._figure(labels, score, **of_rows) for score in scores]
+        for value in values:
+            if not is_finite_number(value):
+                raise ValueError(
+                    f"figure={self._figure!r} gave {value!r} for {len(labels)} rows "
+                    f"with the labels {np.unique(labels)[:6].tolist()}; it must give a "
+                    "finite number, on resamples too."
+                )
+        return values
+
+
+def _checked_figure(figure: Any) -> Figure:
+    if callable(figure) and not isinstance(figure, type):
+        return figure
+    raise ValueError(
+        f"figure={figure!r} must be a function of labels and scores, such as "
+        "sklearn.metrics.average_precision_score."
+    )
+
+
+def _rows_of_scores(name: str, scores: ArrayLike, n_rows: int) -> NDArray:
+    """Return what a figure compares with the labels; predictions may be words."""
+    array = np.asarray(scores)
+    if not array.ndim:
+        raise ValueError(f"{name}={scores!r} must be an array with {n_rows} rows.")
+    check_rows("y_true", n_rows, name, len(array))
+    if array.dtype.kind == "f":
+        check_finite(name, array)
+    return array
 
 
 def student_quantile(
@@ -255,9 +322,10 @@ def student_quantile(
 
     The degrees of freedom are those of the rarest stratum, or of groups.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level={level!r} must lie between 0 and 1, as 0.95 does.")
-    counts = np.unique(column_or_1d(strata), return_counts=True)[1]
+    level = checked_level(level)
+    counts = np.bincount(codes_of_groups("groups" if by_group else "strata", strata))
+    if by_group and len(counts) < 2:
+        raise ValueError("groups holds one group alone; an interval needs several.")
     n_free = (len(counts) if by_group else counts.min()) - 1
     return float(stats.t.ppf((1 + level) / 2, max(n_free, 1)))
 

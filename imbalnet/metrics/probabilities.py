@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import brier_score_loss
-from sklearn.utils import (
-    check_consistent_length,
-    check_random_state,
-    column_or_1d,
-)
 
-from imbalnet._checks import checked_weights
-from imbalnet.metrics._rows import as_positive
-from imbalnet.posterior._checks import checked_probabilities
+from imbalnet._checks import checked_integer, checked_weights
+from imbalnet.metrics._rows import (
+    as_codes_and_probabilities,
+    as_positive,
+    as_positive_probabilities,
+    checked_generator,
+    checked_level,
+)
 
 
 def brier_skill_score(
@@ -61,17 +60,16 @@ def brier_skill_score(
     >>> brier_skill_score([0, 0, 0, 1], [0.25, 0.25, 0.25, 0.25])
     0.0
     """
-    true = np.asarray(column_or_1d(y_true))
-    classes = np.unique(true) if labels is None else np.asarray(labels)
-    p = checked_probabilities(probabilities)
-    weight = checked_weights(sample_weight, len(true))
-    shares = [np.average(true == label, weights=weight) for label in classes.tolist()]
-    chance = 1 - np.square(shares).sum()
-    if chance <= 0:
-        raise ValueError("y_true holds one class alone, whose prevalence has no error.")
-    error = brier_score_loss(
-        true, p, labels=classes, sample_weight=weight, scale_by_half=False
+    codes, p, known = as_codes_and_probabilities(
+        y_true, probabilities, labels, "labels"
     )
+    weight = checked_weights(sample_weight, len(codes))
+    shares = np.bincount(codes, weight, len(known)) / weight.sum()
+    chance = 1 - np.square(shares).sum()
+    if (shares > 0).sum() < 2:
+        raise ValueError("y_true holds one class alone, whose prevalence has no error.")
+    squares = np.square(p - np.eye(len(known))[codes]).sum(axis=1)
+    error = np.average(squares, weights=weight)
     return float(1 - error / chance)
 
 
@@ -130,9 +128,8 @@ def calibration_error(
     0.1
     """
     is_positive = as_positive(y_true, pos_label)
-    p = checked_probabilities(probabilities)[:, 1]
+    p = as_positive_probabilities(probabilities, len(is_positive))
     weight = checked_weights(sample_weight, len(is_positive))
-    check_consistent_length(is_positive, p, weight)
     return _mean_gap(is_positive - p, weight, _bins(p, weight, n_bins))
 
 
@@ -172,6 +169,11 @@ def calibration_noise(
     high : float
         Error that a share `level` of the draws does not exceed.
 
+    Raises
+    ------
+    ValueError
+        If a probability is not from 0 to 1, or if another parameter is not usable.
+
     References
     ----------
     .. [1] Bröcker and Smith, "Increasing the reliability of reliability diagrams",
@@ -185,10 +187,11 @@ def calibration_noise(
     >>> 0.005 < mean < 0.01 < high < 0.03
     True
     """
-    p = checked_probabilities(probabilities)[:, 1]
+    n_draws, level = checked_integer("n_draws", n_draws), checked_level(level)
+    p = as_positive_probabilities(probabilities)
     weight = checked_weights(sample_weight, len(p))
     bins = _bins(p, weight, n_bins)
-    rng = check_random_state(random_state)
+    rng = checked_generator(random_state)
     drawn = (rng.random_sample(len(p)) < p for _ in range(n_draws))
     errors = [_mean_gap(is_positive - p, weight, bins) for is_positive in drawn]
     return float(np.mean(errors)), float(np.quantile(errors, level))
@@ -196,8 +199,7 @@ def calibration_noise(
 
 def _bins(p: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.intp]:
     """Return the bin of each row; bins have about equal weight."""
-    if not isinstance(n_bins, int | np.integer) or n_bins < 1:
-        raise ValueError(f"n_bins={n_bins!r} must be an integer of at least 1.")
+    n_bins = checked_integer("n_bins", n_bins)
     of_rows = np.unique(p, return_inverse=True)[1]
     of_values = np.bincount(of_rows, weight)
     middle = np.cumsum(of_values) - of_values / 2

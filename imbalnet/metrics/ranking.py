@@ -11,10 +11,14 @@ from sklearn.metrics import (
     precision_recall_curve,
     roc_curve,
 )
-from sklearn.utils import check_consistent_length, column_or_1d
 
-from imbalnet._checks import checked_number, checked_share, checked_weights
-from imbalnet.metrics._rows import as_positive
+from imbalnet._checks import checked_share, checked_weights
+from imbalnet.metrics._rows import (
+    as_positive,
+    as_scores,
+    checked_budget,
+    codes_of_groups,
+)
 
 
 def average_precision_lift(
@@ -48,7 +52,8 @@ def average_precision_lift(
     Raises
     ------
     ValueError
-        If there are no positive rows.
+        If there are no positive rows, if a score is not finite, or if the arrays do
+        not fit together.
 
     Examples
     --------
@@ -56,12 +61,11 @@ def average_precision_lift(
     >>> average_precision_lift([0, 0, 0, 1], [0.1, 0.2, 0.3, 0.9])
     4.0
     """
-    is_positive = as_positive(y_true, pos_label)
-    weight = checked_weights(sample_weight, len(is_positive))
+    is_positive, scores, weight = _read(y_true, y_score, pos_label, sample_weight)
     prevalence = np.average(is_positive, weights=weight)
     if prevalence == 0:
         raise ValueError("y_true has no positive row, so that there is no lift.")
-    precision = average_precision_score(is_positive, y_score, sample_weight=weight)
+    precision = average_precision_score(is_positive, scores, sample_weight=weight)
     return float(precision / prevalence)
 
 
@@ -85,8 +89,8 @@ def precision_at_k(
     y_score : array-like of shape (n_rows,)
         Scores; higher means more likely positive.
     k : int or float
-        Number of rows, or, if below 1, their share of all. More than there are means
-        all.
+        Whole number of rows, or, if below 1, their share of all. More than there are
+        means all.
     periods : array-like of shape (n_rows,), default=None
         The day, or whatever the budget renews with, of each row: `k` counts in each.
     pos_label : object, default=None
@@ -102,7 +106,8 @@ def precision_at_k(
     Raises
     ------
     ValueError
-        If `k` is not positive, or if the arrays do not fit together.
+        If `k` is no positive number of rows or share, if a score is not finite, or if
+        the arrays do not fit together.
 
     See Also
     --------
@@ -144,7 +149,7 @@ def recall_at_k(
     y_score : array-like of shape (n_rows,)
         Scores; higher means more likely positive.
     k : int or float
-        Number of rows, or, if below 1, their share of all.
+        Whole number of rows, or, if below 1, their share of all.
     periods : array-like of shape (n_rows,), default=None
         As in :func:`precision_at_k`.
     pos_label : object, default=None
@@ -160,7 +165,8 @@ def recall_at_k(
     Raises
     ------
     ValueError
-        If `k` is not positive, or if the arrays do not fit together.
+        If `k` is no positive number of rows or share, if a score is not finite, or if
+        the arrays do not fit together.
     """
     found, _, positives, _ = _called_at_k(
         y_true, y_score, k, periods, pos_label, sample_weight
@@ -186,7 +192,7 @@ def lift_at_k(
     y_score : array-like of shape (n_rows,)
         Scores; higher means more likely positive.
     k : int or float
-        Number of rows, or, if below 1, their share of all.
+        Whole number of rows, or, if below 1, their share of all.
     periods : array-like of shape (n_rows,), default=None
         As in :func:`precision_at_k`.
     pos_label : object, default=None
@@ -202,7 +208,8 @@ def lift_at_k(
     Raises
     ------
     ValueError
-        If `k` is not positive, or if the arrays do not fit together.
+        If `k` is no positive number of rows or share, if a score is not finite, or if
+        the arrays do not fit together.
     """
     found, called, positives, total = _called_at_k(
         y_true, y_score, k, periods, pos_label, sample_weight
@@ -238,6 +245,12 @@ def recall_at_precision(
     float
         Between 0 and 1; 0 if no threshold reaches it.
 
+    Raises
+    ------
+    ValueError
+        If `precision` does not lie between 0 and 1, if a score is not finite, or if the
+        arrays do not fit together.
+
     See Also
     --------
     sklearn.metrics.precision_recall_curve : All pairs of the two.
@@ -248,13 +261,13 @@ def recall_at_precision(
     >>> recall_at_precision([0, 1, 0, 1], [0.1, 0.3, 0.6, 0.9], precision=0.9)
     0.5
     """
-    is_positive = as_positive(y_true, pos_label)
-    if not is_positive.any():
+    floor = checked_share("precision", precision)
+    is_positive, scores, weight = _read(y_true, y_score, pos_label, sample_weight)
+    if not weight[is_positive].any():
         return 0.0
     reached, recall, _ = precision_recall_curve(
-        is_positive, y_score, sample_weight=sample_weight
+        is_positive, scores, sample_weight=weight
     )
-    floor = checked_share("precision", precision)
     return float(recall[reached >= floor].max(initial=0.0))
 
 
@@ -286,6 +299,12 @@ def recall_at_fpr(
     float
         Between 0 and 1; 0 if `y_true` has rows of one class alone.
 
+    Raises
+    ------
+    ValueError
+        If `fpr` does not lie between 0 and 1, if a score is not finite, or if the
+        arrays do not fit together.
+
     See Also
     --------
     sklearn.metrics.roc_curve : All pairs of the two.
@@ -297,13 +316,22 @@ def recall_at_fpr(
     1.0
     """
     ceiling = checked_share("fpr", fpr)
-    is_positive = as_positive(y_true, pos_label)
-    if is_positive.all() or not is_positive.any():
+    is_positive, scores, weight = _read(y_true, y_score, pos_label, sample_weight)
+    if not (weight[is_positive].any() and weight[~is_positive].any()):
         return 0.0
     rate, recall, _ = roc_curve(
-        is_positive, y_score, sample_weight=sample_weight, drop_intermediate=False
+        is_positive, scores, sample_weight=weight, drop_intermediate=False
     )
     return float(recall[rate <= ceiling].max())
+
+
+def _read(
+    y_true: ArrayLike, y_score: ArrayLike, pos_label: Any, sample_weight: Any
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
+    """Return which rows are positive, their scores and their weights."""
+    is_positive = as_positive(y_true, pos_label)
+    scores = as_scores(y_score, len(is_positive))
+    return is_positive, scores, checked_weights(sample_weight, len(is_positive))
 
 
 def _called_at_k(
@@ -315,22 +343,26 @@ def _called_at_k(
     sample_weight: ArrayLike | None,
 ) -> tuple[float, float, float, float]:
     """Return the weights of found positives, called rows, positives, and all rows."""
-    checked_number("k", k, 0.0, open_low=True)
-    is_positive = as_positive(y_true, pos_label)
-    scores = column_or_1d(y_score, dtype=np.float64)
-    weight = checked_weights(sample_weight, len(is_positive))
-    check_consistent_length(is_positive, scores, weight, periods)
+    k = checked_budget("k", k)
+    is_positive, scores, weight = _read(y_true, y_score, pos_label, sample_weight)
     if periods is None:
         is_called = _share_called(scores, weight, k)
     else:
-        of_rows = np.unique(column_or_1d(periods), return_inverse=True)[1]
+        of_rows = codes_of_groups("periods", periods, len(scores))
         is_called = np.empty(len(scores))
         for period in range(of_rows.max() + 1):
             rows = of_rows == period
             is_called[rows] = _share_called(scores[rows], weight[rows], k)
     called = weight * is_called
-    found, positives = called[is_positive].sum(), weight[is_positive].sum()
-    return float(found), float(called.sum()), float(positives), float(weight.sum())
+    found, false = called[is_positive].sum(), called[~is_positive].sum()
+    positives = weight[is_positive].sum()
+    # sums in one order, so that found is at most called, and at most positives
+    return (
+        float(min(found, positives)),
+        float(found + false),
+        float(positives),
+        float(weight.sum()),
+    )
 
 
 def _share_called(

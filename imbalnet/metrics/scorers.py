@@ -26,7 +26,10 @@ from sklearn.metrics import (
 )
 from sklearn.metrics._scorer import _BaseScorer
 
-from imbalnet._tables.labels import as_labels
+from imbalnet._checks import checked_integer, checked_share, checked_weights
+from imbalnet._tables.labels import as_labels, check_lengths
+from imbalnet.metrics._fitted import check_classifier
+from imbalnet.metrics._rows import checked_budget
 from imbalnet.metrics.costs import least_cost, mean_cost
 from imbalnet.metrics.probabilities import brier_skill_score, calibration_error
 from imbalnet.metrics.ranking import (
@@ -71,10 +74,15 @@ class ClassifierScorer(_BaseScorer):
         **kwargs: Any,
     ) -> float:
         method = self._response_method
+        check_classifier(estimator, method)
         if method == SCORES:  # by its name the call is shared with other scorers
             method = next((name for name in SCORES if hasattr(estimator, name)), method)
-        response = method_caller(estimator, method, X)
         codes, classes = _codes(y_true, estimator.classes_)
+        response = method_caller(estimator, method, X)
+        check_lengths(np.asarray(response), codes)
+        if kwargs.get("sample_weight") is not None:
+            weight = checked_weights(kwargs["sample_weight"], len(codes))
+            kwargs["sample_weight"] = weight
         if method == "predict":
             response, classes = _codes(response, classes)
         else:
@@ -229,22 +237,31 @@ def _cost(
 # -- the registry --------------------------------------------------------------------
 
 
+def _named(
+    call: Callable[..., float], figure: Callable[..., float], **fixed: Any
+) -> Any:
+    """Bind the figure of a scorer; scikit-learn 1.7 shows scorers by their name."""
+    bound = partial(call, figure=figure, **fixed)
+    vars(bound)["__name__"] = getattr(figure, "__name__", type(figure).__name__)
+    return bound
+
+
 def _ranking(figure: Callable[..., float], chance: float, **params: Any) -> Any:
-    score_func = partial(_of_scores, figure=figure, chance=chance)
+    score_func = _named(_of_scores, figure=figure, chance=chance)
     return ClassifierScorer(score_func, 1, params, SCORES)
 
 
 def _decisions(figure: Callable[..., float], **params: Any) -> Any:
-    return ClassifierScorer(partial(_of_decisions, figure=figure), 1, params)
+    return ClassifierScorer(_named(_of_decisions, figure=figure), 1, params)
 
 
 def _distribution(figure: Callable[..., float], **params: Any) -> Any:
-    score_func = partial(_of_distribution, figure=figure)
+    score_func = _named(_of_distribution, figure=figure)
     return ClassifierScorer(score_func, -1, params, "predict_proba")
 
 
 def _all_decisions(figure: Callable[..., float], **params: Any) -> Any:
-    return ClassifierScorer(partial(_of_all_decisions, figure=figure), 1, params)
+    return ClassifierScorer(_named(_of_all_decisions, figure=figure), 1, params)
 
 
 SCORERS: dict[str, ClassifierScorer] = {
@@ -262,13 +279,13 @@ SCORERS: dict[str, ClassifierScorer] = {
     "neg_log_loss": _distribution(log_loss),
     "neg_brier_score": _distribution(brier_score_loss),
     "brier_skill": ClassifierScorer(
-        partial(_of_distribution, figure=brier_skill_score, chance=0.0),
+        _named(_of_distribution, figure=brier_skill_score, chance=0.0),
         1,
         {},
         "predict_proba",
     ),
     "neg_calibration_error": ClassifierScorer(
-        partial(_of_scores, figure=calibration_error), -1, {}, "predict_proba"
+        _named(_of_scores, figure=calibration_error), -1, {}, "predict_proba"
     ),
     "f1": _decisions(f1_score),
     "f1_weighted": _decisions(f1_score, average="weighted"),
@@ -276,14 +293,22 @@ SCORERS: dict[str, ClassifierScorer] = {
     "recall": _decisions(recall_score),
     "balanced_accuracy": _all_decisions(_balanced_accuracy),
     "g_mean": _all_decisions(_g_mean),
-    "neg_mean_cost": ClassifierScorer(partial(_cost, figure=mean_cost), -1, {}),
+    "neg_mean_cost": ClassifierScorer(_named(_cost, figure=mean_cost), -1, {}),
     "neg_least_cost": ClassifierScorer(
-        partial(_cost, figure=least_cost), -1, {}, "predict_proba"
+        _named(_cost, figure=least_cost), -1, {}, "predict_proba"
     ),
     "mcc": _all_decisions(_mcc),
 }
 
 
+# Parameters of figures whose values need no rows to be checked.
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "k": checked_budget,
+    "precision": checked_share,
+    "fpr": checked_share,
+    "n_bins": checked_integer,
+}
+_AVERAGES = "macro", "weighted"
 # Arguments of figures that are data, not parameters.
 _GIVEN = {"y_true", "y_score", "y_pred", "y_proba", "probabilities", "codes", "called"}
 _GIVEN |= {"labels", "pos_label", "sample_weight", "params"}
@@ -310,7 +335,7 @@ def get_scorer(name: str, **params: Any) -> ClassifierScorer:
     Raises
     ------
     ValueError
-        If the name or a parameter is unknown.
+        If the name or a parameter is unknown, or if a parameter is not usable.
 
     See Also
     --------
@@ -333,7 +358,7 @@ def get_scorer(name: str, **params: Any) -> ClassifierScorer:
     >>> scores["test_ap"].shape
     (5,)
     """
-    if name not in SCORERS:
+    if not isinstance(name, str) or name not in SCORERS:
         raise ValueError(
             f"name={name!r} is unknown: the scorers are {sorted(SCORERS)}."
         )
@@ -341,11 +366,16 @@ def get_scorer(name: str, **params: Any) -> ClassifierScorer:
     score_func = scorer._score_func
     known = {"average", *signature(score_func.keywords["figure"]).parameters}
     known -= _GIVEN
-    for param in params:
+    for param, value in params.items():
         if param not in known:
             raise ValueError(
                 f"{name!r} has no parameter {param!r}, but {sorted(known)}."
             )
+        averages = [*_AVERAGES, *["micro"] * (score_func.func is _of_decisions)]
+        if param == "average" and value not in averages:
+            raise ValueError(f"average={value!r} must be one of {averages}.")
+        if param in _CHECKS:
+            _CHECKS[param](param, value)
     return ClassifierScorer(
         score_func, scorer._sign, {**scorer._kwargs, **params}, scorer._response_method
     )

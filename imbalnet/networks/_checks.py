@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from imbalnet._checks import check_flag, check_known, is_integer
+from imbalnet._checks import check_flag, check_known, checked_number, is_integer
 
 # They are no parameters of the classifier, which gives them itself.
 _OF_THE_TABLE = {"in_features", "out_features"}
@@ -50,14 +50,10 @@ def check_dropout(**shares: Any) -> None:
             )
 
 
-def check_rates(**rates: Any) -> None:
-    """Raise if a factor is no finite number of at least 0."""
-    for name, rate in rates.items():
-        if not _is_number(rate) or not 0.0 <= rate < math.inf:
-            raise ValueError(
-                f"{_title(name)} must be a finite number of at least 0, however: "
-                f"{name}={rate!r}"
-            )
+def check_numbers(**numbers: Any) -> None:
+    """Raise if a factor is no finite number above 0."""
+    for name, number in numbers.items():
+        checked_number(_title(name), number, 0.0, open_low=True)
 
 
 def is_bound(clip: Any) -> bool:
@@ -83,6 +79,16 @@ def check_layers(hidden_sizes: Any, activation: str, known: Collection[str]) -> 
             f"module__hidden_sizes must be positive integers, however: {hidden_sizes=}"
         )
     check_known("module__activation", activation, known)
+
+
+def check_batch(x: Tensor) -> None:
+    """Raise unless a batch has two axes, or three with that of members."""
+    if not isinstance(x, Tensor) or x.ndim not in (2, 3):
+        given = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x)
+        raise ValueError(
+            "x must be a tensor of shape (batch, in_features) or (batch, members, "
+            f"in_features), but has {given}."
+        )
 
 
 def check_width(x: Tensor, in_features: int, name: str = "x") -> None:

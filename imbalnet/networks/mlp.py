@@ -14,6 +14,7 @@ from imbalnet.networks._checks import (
     check_flags,
     check_layers,
     check_sizes,
+    check_table,
 )
 from imbalnet.networks.base import Network
 from imbalnet.networks.layers.cosine import CosineLinear
@@ -86,8 +87,8 @@ class MLP(Network):
         clip: float | bool | None = 3.0,
         normalize_output: bool = False,
     ) -> None:
+        check_sizes(in_features=in_features, out_features=out_features)
         check_layers(hidden_sizes, activation, list(ACTIVATIONS))
-        check_sizes(out_features=out_features)
         check_dropout(dropout=dropout)
         check_flags(standardize=standardize, normalize_output=normalize_output)
         super().__init__()
@@ -130,6 +131,7 @@ class MLP(Network):
         del folds  # a single member holds out nothing
         if not isinstance(self.input, InputLayer):
             return
+        check_table(X, sample_weight, self.input.in_features)
         self.input = with_gaps(self.input, X)
         self.input.initialize_from(X, y, sample_weight)
         if self.input.out_features != self._first.weight.shape[1]:

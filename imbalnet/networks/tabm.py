@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from imbalnet._packages import require
 from imbalnet.networks._checks import check_sizes
 from imbalnet.networks.layers.dropout import ByteDropout
 from imbalnet.networks.layers.member_linear import MemberCosineLinear, MemberLinear
@@ -92,6 +93,7 @@ class TabM(TabularMLP):
         clip: float | bool = 3.0,
         normalize_output: bool = False,
     ) -> None:
+        check_sizes(in_features=in_features, out_features=out_features)
         check_sizes(k=k, n_blocks=n_blocks, d_block=d_block, d_embedding=d_embedding)
         self.backbone_sizes = {"k": k, "n_blocks": n_blocks, "d_block": d_block}
         super().__init__(  # which calls _build_layers
@@ -155,13 +157,8 @@ class SharingMembers(nn.Module):
 
 def _backbone(chunks: list[int], dropout: float, **sizes: int) -> Any:
     """Build the hidden layers by a package that only this network needs."""
-    try:
-        import tabm
-    except ImportError as error:
-        raise ImportError(
-            "module='tabm', and so preset='best', needs the tabm package: pip install "
-            "imbalnet[best]."
-        ) from error
+    use = "module='tabm', and so preset='best',"
+    tabm = require("tabm", use=use, cure="imbalnet[best]")
     backbone = tabm.make_tabm_backbone(
         d_in=sum(chunks),
         dropout=0.0,

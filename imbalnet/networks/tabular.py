@@ -18,7 +18,7 @@ from imbalnet.networks._checks import (
     check_dropout,
     check_flags,
     check_layers,
-    check_rates,
+    check_numbers,
     check_sizes,
     check_sizes_or_auto,
     check_table,
@@ -164,10 +164,11 @@ class TabularMLP(Network):
         check_sizes_or_auto(1, n_bins=n_bins)
         check_sizes_or_auto(n_channels=n_channels, n_waves=n_waves)
         check_sizes(0, level_channels=level_channels)
-        check_sizes(out_features=out_features, n_members=n_members)
+        check_sizes(in_features=in_features, out_features=out_features)
+        check_sizes(n_members=n_members)
         check_dropout(dropout=dropout)
-        check_rates(frequency=frequency, embedding_rate=embedding_rate)
-        check_rates(gate_rate=gate_rate)
+        check_numbers(frequency=frequency, embedding_rate=embedding_rate)
+        check_numbers(gate_rate=gate_rate)
         check_flags(gaps=gaps, gates=gates, normalize_output=normalize_output)
         super().__init__()
         sizes = column_sizes(in_features, n_categories)

@@ -7,20 +7,28 @@ do. Colours come from the style in use, so that pictures fit dark and light page
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import wraps
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logit
 from sklearn.pipeline import Pipeline
-from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils.validation import check_is_fitted
 
-from imbalnet._checks import checked_share, checked_weights
-from imbalnet._tables.labels import as_groups
+from imbalnet._checks import (
+    check_axes,
+    checked_integer,
+    checked_share,
+    checked_weights,
+)
+from imbalnet._packages import require
+from imbalnet._tables.labels import numbered
 from imbalnet.decisions.criteria import check_threshold
+from imbalnet.metrics._fitted import check_classifier, labels_and_response
+from imbalnet.metrics._rows import position_of_label
 from imbalnet.report import ScoredRows
 
 
@@ -45,6 +53,8 @@ class Predictions(ScoredRows):
 
         Of two classes it is the positive one. Classes without rows are left out.
         """
+        if n_classes is not None:
+            n_classes = checked_integer("n_classes", n_classes)
         if self.is_binary:
             return [1]
         n_rows = np.bincount(self.codes, minlength=len(self.classes))
@@ -72,9 +82,7 @@ class Predictions(ScoredRows):
         if pos_label is None:
             return self
         labels = self.classes.tolist()
-        if pos_label not in labels:
-            raise ValueError(f"pos_label={pos_label!r} is none of the labels {labels}.")
-        code = labels.index(pos_label)
+        code = position_of_label(pos_label, labels)
         rest = f"not {label_text(pos_label)}"
         negative = labels[1 - code] if self.is_binary else rest
         positive = self.probabilities[:, code]
@@ -102,10 +110,98 @@ def read_predictions(
         If they do not fit together.
     """
     rows = ScoredRows.read(y_true, probabilities, classes, sample_weight)
-    kept = checked_weights(sample_weight, np.shape(probabilities)[0]) > 0
-    together = as_groups(groups, np.asarray(probabilities))
-    together = None if together is None else together[kept]
+    n_rows, together = len(np.asarray(probabilities)), None
+    if groups is not None:
+        kept = checked_weights(sample_weight, n_rows) > 0
+        together = numbered(groups, n_rows)[kept]
     return Predictions(**vars(rows), groups=together).as_binary(pos_label)
+
+
+Plot = TypeVar("Plot", bound=Callable[..., Any])
+
+
+def drawing(plot: Plot) -> Plot:
+    """Let a display's ``plot`` check its axes, and undo what it began if it fails."""
+
+    @wraps(plot)
+    def drawn(self: Display, ax: Any = None, **options: Any) -> Any:
+        require("matplotlib", use="plot()", cure="imbalnet[plots]")
+        if ax is not None:
+            check_axes(ax)
+        before = dict(vars(self))
+        artists = [] if ax is None else [*ax.get_children(), *ax.figure.axes]
+        try:
+            return plot(self, ax, **options)
+        except BaseException:
+            if ax is None:
+                _close(self, before)
+            else:
+                _remove_others(ax, artists)
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return drawn  # type: ignore[return-value]
+
+
+def _close(display: Display, before: dict[str, Any]) -> None:
+    """Close the figure that a display has made since."""
+    import matplotlib.pyplot as plt
+
+    figure = vars(display).get("figure_")
+    if figure is not None and figure is not before.get("figure_"):
+        plt.close(figure)
+
+
+def _remove_others(ax: Any, kept: list[Any]) -> None:
+    """Remove what axes and their figure have besides what is kept."""
+    for artist in [*ax.get_children(), *ax.figure.axes]:
+        if not any(artist is other for other in kept):
+            artist.remove()
+
+
+def checked_options(method: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return options of a method of Axes by their full names, or raise.
+
+    They are tried on a figure that nobody sees.
+    """
+    if not options:
+        return options
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    try:
+        options = normalize_kwargs(options, Line2D)
+        getattr(Figure().add_subplot(), method)([0.5], [0.5], **options)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"plot got the options {options}, which matplotlib's {method} does not "
+            f"take: {error}"
+        ) from error
+    return options
+
+
+def check_parts(name: str, parts: Any, kind: type) -> None:
+    """Raise unless a display has some parts, all of one kind."""
+    is_sequence = isinstance(parts, Sequence) and len(parts) > 0
+    if not is_sequence or not all(isinstance(part, kind) for part in parts):
+        raise ValueError(
+            f"{name}={parts!r} must be a sequence of {kind.__name__}, one at least; "
+            "from_predictions makes them."
+        )
+
+
+def check_columns(**columns: Any) -> None:
+    """Raise unless arrays have one axis and as many values as the first."""
+    first, *_ = columns
+    for name, values in columns.items():
+        if np.shape(values) != np.shape(columns[first])[:1] or not np.size(values):
+            raise ValueError(
+                f"{name} must have one axis, and as many values as {first} (one at "
+                f"least), but has shape {np.shape(values)}, and {first} has "
+                f"{np.shape(columns[first])}."
+            )
 
 
 class Display:
@@ -121,7 +217,6 @@ class Display:
 
     def _start(self, ax: Any) -> Any:
         """Return the axes to draw on; a figure of their own for None."""
-        check_matplotlib_support(f"{type(self).__name__}.plot")
         if ax is None:
             import matplotlib.pyplot as plt
 
@@ -173,14 +268,15 @@ class PredictionsDisplay(Display):
 
         Raises
         ------
+        NotFittedError
+            If `estimator` is not fitted.
         ValueError
-            If `estimator` has no ``predict_proba``, or if the rows do not fit.
+            If it has no ``predict_proba``, or if the rows do not fit.
         """
-        check_is_fitted(estimator)
-        probabilities = predict_proba(estimator, X)
+        labels, probabilities = labels_and_response(estimator, X, y)
         options = {**cls._told_by(estimator, options.get("pos_label")), **options}
         return cls.from_predictions(
-            y, probabilities, sample_weight=sample_weight, **options
+            labels, probabilities, sample_weight=sample_weight, **options
         )
 
     @classmethod
@@ -206,9 +302,8 @@ class PredictionsDisplay(Display):
         ValueError
             If `estimator` has no out-of-fold predictions.
         """
-        check_is_fitted(estimator)
-        options = {**cls._told_by(estimator, options.get("pos_label")), **options}
         labels, probabilities, weight = out_of_fold_rows(estimator)
+        options = {**cls._told_by(estimator, options.get("pos_label")), **options}
         return cls.from_predictions(
             labels, probabilities, sample_weight=weight, **options
         )
@@ -224,20 +319,11 @@ class PredictionsDisplay(Display):
         return told
 
 
-def predict_proba(estimator: Any, X: Any) -> NDArray[np.float64]:
-    """Return the estimator's probabilities, or say how to get some."""
-    if not hasattr(estimator, "predict_proba"):
-        raise ValueError(
-            f"{type(estimator).__name__} has no predict_proba; wrap it in "
-            "sklearn.calibration.CalibratedClassifierCV."
-        )
-    return estimator.predict_proba(X)
-
-
 def out_of_fold_rows(
     estimator: Any,
 ) -> tuple[NDArray, NDArray[np.float64], NDArray[np.float64]]:
     """Return labels, probabilities and weights of the rows that a member held out."""
+    check_classifier(estimator)
     step = last_step(estimator)
     try:
         weight = step.oof_weight_

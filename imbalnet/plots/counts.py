@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_consistent_length, column_or_1d
-from sklearn.utils.validation import check_is_fitted
 
-from imbalnet._checks import checked_weights
-from imbalnet._tables.labels import as_codes, as_labels, sorted_classes
+from imbalnet._checks import checked_integer, checked_weights
+from imbalnet.metrics._fitted import labels_and_response
+from imbalnet.metrics._rows import pairs_of_labels
 from imbalnet.plots._base import (
     Display,
     add_legend,
+    check_columns,
+    drawing,
     label_text,
     last_step,
     out_of_fold_rows,
@@ -105,11 +106,10 @@ class ClassCountsDisplay(Display):
         ClassCountsDisplay
             After ``plot``.
         """
-        check_is_fitted(estimator)
+        labels, predicted = labels_and_response(estimator, X, y, "predict")
         options = {"classes": estimator.classes_, **options}
-        predicted = estimator.predict(X)
         return cls.from_predictions(
-            y, predicted, sample_weight=sample_weight, **options
+            labels, predicted, sample_weight=sample_weight, **options
         )
 
     @classmethod
@@ -137,7 +137,6 @@ class ClassCountsDisplay(Display):
         ValueError
             If `estimator` has no out-of-fold predictions.
         """
-        check_is_fitted(estimator)
         labels, probabilities, weight = out_of_fold_rows(estimator)
         classes, threshold = last_step(estimator).classes_, threshold_of(estimator)
         codes = probabilities.argmax(axis=1)
@@ -186,15 +185,8 @@ class ClassCountsDisplay(Display):
         ValueError
             If the arrays do not fit together, or if a label is not in `classes`.
         """
-        labels, called = as_labels(y_true, "y_true"), as_labels(y_pred, "y_pred")
-        check_consistent_length(labels, called)
-        weight = checked_weights(sample_weight, len(labels))
-        both = np.concatenate([labels, called])
-        known = sorted_classes(both if classes is None else column_or_1d(classes))
-        true, predicted = (
-            as_codes(of_rows, known, name)
-            for of_rows, name in ((labels, "y_true"), (called, "y_pred"))
-        )
+        true, predicted, known = pairs_of_labels(y_true, y_pred, classes)
+        weight = checked_weights(sample_weight, len(true))
         display = cls._of_codes(true, predicted, known, weight)
         return display.plot(ax=ax, **plot_options)
 
@@ -215,6 +207,7 @@ class ClassCountsDisplay(Display):
         of_rows, called, hits = (count[by_support] for count in counts)
         return cls(classes[by_support], of_rows, called, hits)
 
+    @drawing
     def plot(self, ax: Any = None, *, n_classes: int | None = 20) -> ClassCountsDisplay:
         """Draw the counts as bars.
 
@@ -230,8 +223,12 @@ class ClassCountsDisplay(Display):
         ClassCountsDisplay
             The display itself.
         """
+        if n_classes is not None:
+            n_classes = -checked_integer("n_classes", n_classes)
+        columns = {"true": self.true, "predicted": self.predicted, "right": self.right}
+        check_columns(classes=self.classes, **columns)
         ax = self._start(ax)
-        shown = slice(None) if n_classes is None else slice(-n_classes, None)
+        shown = slice(n_classes, None)
         classes = self.classes[shown]
         place, counts = np.arange(len(classes)), self.true[shown]
         parts = [

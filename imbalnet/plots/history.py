@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
-from imbalnet.plots._base import Display, faint, last_step
+from imbalnet.metrics._fitted import check_fitted
+from imbalnet.plots._base import Display, check_columns, drawing, faint, last_step
 
 
 class HistoryDisplay(Display):
@@ -88,7 +88,7 @@ class HistoryDisplay(Display):
         ValueError
             If `estimator` has no history of epochs.
         """
-        check_is_fitted(estimator)
+        check_fitted(estimator)
         step = last_step(estimator)
         records = getattr(step, "history_", None)
         if not records or "train_loss" not in records[0]:
@@ -103,6 +103,7 @@ class HistoryDisplay(Display):
         has_choice = found[1] is not None  # without, the last epoch is kept
         return cls(epochs, *found, best_epoch=best if has_choice else None).plot(ax=ax)
 
+    @drawing
     def plot(self, ax: Any = None) -> HistoryDisplay:
         """Draw the history.
 
@@ -116,6 +117,16 @@ class HistoryDisplay(Display):
         HistoryDisplay
             The display itself.
         """
+        given = {
+            "epochs": self.epochs,
+            "train_loss": self.train_loss,
+            "valid_loss": self.valid_loss,
+            "average_precision": self.average_precision,
+        }
+        is_optional = "valid_loss", "average_precision"
+        check_columns(
+            **{n: v for n, v in given.items() if v is not None or n not in is_optional}
+        )
         ax = self._start(ax)
         losses = {"training loss": self.train_loss, "held-out loss": self.valid_loss}
         self.lines_ = [

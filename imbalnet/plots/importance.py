@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.inspection import permutation_importance
-from sklearn.utils.validation import check_is_fitted
 
+from imbalnet._checks import checked_integer, checked_weights
 from imbalnet._tables import column_names
-from imbalnet.metrics import get_scorer
-from imbalnet.plots._base import Display, faint
+from imbalnet.metrics import SCORERS, get_scorer
+from imbalnet.metrics._fitted import check_classifier
+from imbalnet.metrics._rows import checked_generator, labels_of_rows
+from imbalnet.plots._base import Display, drawing, faint
 
 
 class ColumnImportanceDisplay(Display):
@@ -117,15 +119,17 @@ class ColumnImportanceDisplay(Display):
         ValueError
             If X, y and `sample_weight` do not fit together, or if `scoring` is unknown.
         """
-        check_is_fitted(estimator)
-        scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
+        check_classifier(estimator, "predict")
+        labels = labels_of_rows(y, "y")
+        if sample_weight is not None:
+            sample_weight = checked_weights(sample_weight, len(labels))
         found = permutation_importance(
             estimator,
             X,
-            y,
-            scoring=scorer,
-            n_repeats=n_repeats,
-            random_state=random_state,
+            labels,
+            scoring=_scorer(scoring),
+            n_repeats=checked_integer("n_repeats", n_repeats),
+            random_state=checked_generator(random_state),
             sample_weight=sample_weight,
         )
         n_columns = len(found.importances)
@@ -134,6 +138,7 @@ class ColumnImportanceDisplay(Display):
         display = cls(found.importances, [str(n) for n in names], score_name=name)
         return display.plot(ax=ax, **plot_options)
 
+    @drawing
     def plot(
         self, ax: Any = None, *, n_columns: int | None = 15
     ) -> ColumnImportanceDisplay:
@@ -151,6 +156,15 @@ class ColumnImportanceDisplay(Display):
         ColumnImportanceDisplay
             The display itself.
         """
+        if n_columns is not None:
+            n_columns = checked_integer("n_columns", n_columns)
+        shape = np.shape(self.importances)
+        if len(shape) != 2 or not all(shape) or len(self.columns) != shape[0]:
+            raise ValueError(
+                "importances must have shape (n_columns, n_repeats), with a name in "
+                f"columns for each row, but has shape {shape}, and columns are "
+                f"{self.columns!r}."
+            )
         ax = self._start(ax)
         mean = self.importances.mean(axis=1)
         self.order_ = np.argsort(-mean, kind="stable")[:n_columns]
@@ -167,3 +181,16 @@ class ColumnImportanceDisplay(Display):
         ax.set(xlabel=f"Loss of {self.score_name} when shuffled")
         ax.set_title(f"Importance of columns{of_all}")
         return self
+
+
+def _scorer(scoring: Any) -> Any:
+    """Return a scorer by its name; others as they are."""
+    if isinstance(scoring, str) and scoring in SCORERS:
+        return get_scorer(scoring)
+    is_name = isinstance(scoring, str | type)
+    if callable(scoring) and not is_name:
+        return scoring
+    raise ValueError(
+        f"scoring={scoring!r} must be a scorer that is called as scorer(estimator, X, "
+        f"y), or the name of one: {sorted(SCORERS)}."
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from imbalnet._checks import checked_share
+from imbalnet._checks import as_floats, checked_integer, checked_share
 from imbalnet.metrics import bootstrap_weights
 from imbalnet.metrics.average_precision import (
     RankedRows,
@@ -22,7 +22,10 @@ from imbalnet.plots._base import (
     Predictions,
     PredictionsDisplay,
     add_legend,
+    check_parts,
+    checked_options,
     counted,
+    drawing,
     faint,
     next_color,
     percent,
@@ -221,7 +224,9 @@ class PrecisionRecallDisplay(PredictionsDisplay):
         random_state: Any = 0,
     ) -> PrecisionRecallDisplay:
         threshold = rows.checked_threshold(threshold)
-        codes = rows.rarest(None)
+        if n_resamples != 0 or isinstance(n_resamples, bool):
+            n_resamples = checked_integer("n_resamples", n_resamples, 2)
+        shown, codes = rows.rarest(n_classes), rows.rarest(None)
         if not np.isin(codes, rows.codes).all():
             raise ValueError(
                 f"There is no row of class {rows.text(1)}, so that recall means "
@@ -229,7 +234,6 @@ class PrecisionRecallDisplay(PredictionsDisplay):
             )
         rankings = [RankedRows(*rows.of_class(code)) for code in codes]
         resamples = _resampled(rows, rankings, n_resamples, random_state)
-        shown = rows.rarest(n_classes)
         curves = [
             _curve(rows, code, resamples[:, codes.index(code)], threshold)
             for code in shown
@@ -238,6 +242,7 @@ class PrecisionRecallDisplay(PredictionsDisplay):
             curves.append(_mean_curve(rows, rankings, resamples))
         return cls(curves, threshold=threshold, name=name)
 
+    @drawing
     def plot(
         self,
         ax: Any = None,
@@ -261,9 +266,11 @@ class PrecisionRecallDisplay(PredictionsDisplay):
         PrecisionRecallDisplay
             The display itself.
         """
+        check_parts("curves", self.curves, PrecisionRecallCurve)
+        levels = _levels(iso_f1)
+        line_options = checked_options("plot", line_options)
         ax = self._start(ax)
-        if iso_f1 is not False:
-            _draw_iso_f1(ax, _ISO_F1 if iso_f1 is True else iso_f1)
+        _draw_iso_f1(ax, levels)
         is_single = len(self.curves) == 1
         lines = [self._draw(ax, curve, line_options) for curve in self.curves]
         self.line_ = lines[0] if is_single else lines
@@ -391,6 +398,18 @@ def _marked(rows: Predictions, code: int, threshold: float) -> tuple[float, floa
     recall = hits / weight[is_positive].sum() if is_positive.any() else 0.0
     # as the curve, which ends with precision 1 where nothing is called
     return float(recall), float(hits / weight[called].sum() if called.any() else 1.0)
+
+
+def _levels(iso_f1: Any) -> Sequence[float]:
+    """Return the values of F1 whose lines are drawn, or raise."""
+    if isinstance(iso_f1, bool):
+        return _ISO_F1 if iso_f1 else ()
+    levels = as_floats("iso_f1", iso_f1)
+    if levels.ndim != 1 or not ((levels > 0) & (levels <= 1)).all():
+        raise ValueError(
+            f"iso_f1={iso_f1!r} must be True, False, or values of F1 between 0 and 1."
+        )
+    return levels.tolist()
 
 
 def _draw_iso_f1(ax: Any, values: Sequence[float]) -> None:

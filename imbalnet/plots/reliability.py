@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta
 
+from imbalnet._checks import checked_integer
 from imbalnet.plots._base import (
     Predictions,
     PredictionsDisplay,
     add_legend,
+    check_parts,
+    checked_options,
     counted,
+    drawing,
     faint,
     next_color,
     read_predictions,
@@ -173,12 +176,11 @@ class ReliabilityDisplay(PredictionsDisplay):
         """
         if strategy not in _STRATEGIES:
             raise ValueError(f"strategy={strategy!r} must be one of {_STRATEGIES}.")
-        if not isinstance(n_bins, Integral) or n_bins < 1:
-            raise ValueError(f"n_bins={n_bins!r} must be a whole number of at least 1.")
+        n_bins = checked_integer("n_bins", n_bins)
         rows = read_predictions(
             y_true, probabilities, classes, sample_weight, pos_label
         )
-        display = cls._of_rows(rows, name, n_classes, int(n_bins), strategy)
+        display = cls._of_rows(rows, name, n_classes, n_bins, strategy)
         return display.plot(ax=ax, **plot_options)
 
     @classmethod
@@ -194,6 +196,7 @@ class ReliabilityDisplay(PredictionsDisplay):
         curves = [_curve(rows, code, n_bins, strategy) for code in shown]
         return cls(curves, name=name)
 
+    @drawing
     def plot(
         self, ax: Any = None, *, scale: str = "auto", **line_options: Any
     ) -> ReliabilityDisplay:
@@ -220,6 +223,8 @@ class ReliabilityDisplay(PredictionsDisplay):
         """
         if scale not in ("auto", "log", "linear"):
             raise ValueError(f"scale={scale!r} must be 'auto', 'log' or 'linear'.")
+        check_parts("curves", self.curves, ReliabilityCurve)
+        line_options = checked_options("errorbar", line_options)
         ax = self._start(ax)
         is_log = scale == "log" or (scale == "auto" and self._is_rare)
         limits = self._limits if is_log else (0.0, 1.0)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from imbalnet.plots._base import PredictionsDisplay, read_predictions
+from imbalnet._checks import check_axes
+from imbalnet._packages import require
+from imbalnet.plots._base import Display, PredictionsDisplay, read_predictions
 from imbalnet.plots.counts import ClassCountsDisplay
 from imbalnet.plots.precision_recall import PrecisionRecallDisplay
 from imbalnet.plots.reliability import ReliabilityDisplay
@@ -135,7 +137,10 @@ class ReportDisplay(PredictionsDisplay):
         ReportDisplay
             The display itself.
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
+        require("matplotlib", use="plot()", cure="imbalnet[plots]")
+        _check_displays(self.displays)
+        if axes is not None:
+            axes = _checked_axes(axes)
         if axes is None:
             import matplotlib.pyplot as plt
 
@@ -149,3 +154,25 @@ class ReportDisplay(PredictionsDisplay):
         if self.name is not None:
             self.figure_.suptitle(self.name)
         return self
+
+
+def _check_displays(displays: Any) -> None:
+    values = [*displays.values()] if isinstance(displays, Mapping) else []
+    if len(values) != 4 or not all(isinstance(display, Display) for display in values):
+        raise ValueError(
+            f"displays={displays!r} must be a dict of four displays; from_predictions "
+            "makes them."
+        )
+
+
+def _checked_axes(axes: Any) -> Any:
+    """Return four axes as an array, or raise."""
+    four = np.asarray(axes, dtype=object)
+    if four.size != 4:
+        raise ValueError(
+            f"axes={axes!r} must be four matplotlib Axes, such as "
+            "matplotlib.pyplot.subplots(2, 2)[1]."
+        )
+    for ax in four.flat:
+        check_axes(ax, "axes")
+    return four

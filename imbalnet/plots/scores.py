@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
+from imbalnet._checks import checked_integer
 from imbalnet.plots._base import (
     Predictions,
     PredictionsDisplay,
     add_legend,
+    check_columns,
+    check_parts,
     counted,
+    drawing,
     faint,
     next_color,
     probability_limits,
@@ -181,12 +185,14 @@ class ScoreDistributionDisplay(PredictionsDisplay):
         n_bins: int = 40,
     ) -> ScoreDistributionDisplay:
         threshold = rows.checked_threshold(threshold)
+        n_bins = checked_integer("n_bins", n_bins)
         shown = rows.rarest(n_classes)
         limits = probability_limits(rows.probabilities[:, shown])
         edges = expit(np.linspace(logit(limits[0]), logit(limits[1]), n_bins + 1))
         distributions = [_distribution(rows, code, edges) for code in shown]
         return cls(distributions, edges, threshold=threshold, name=name)
 
+    @drawing
     def plot(self, ax: Any = None) -> ScoreDistributionDisplay:
         """Draw the distributions.
 
@@ -200,6 +206,10 @@ class ScoreDistributionDisplay(PredictionsDisplay):
         ScoreDistributionDisplay
             The display itself.
         """
+        check_parts("distributions", self.distributions, ScoreDistribution)
+        for part in self.distributions:
+            bins = {"positive": part.positive, "negative": part.negative}
+            check_columns(**{"edges[1:]": self.edges[1:]}, **bins)
         ax = self._start(ax)
         colors = next_color(ax), next_color(ax)
         rows = range(len(self.distributions))

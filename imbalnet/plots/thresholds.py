@@ -15,11 +15,16 @@ from imbalnet.decisions.criteria import (
     AlertShare,
     PrecisionAtLeast,
     RecallAtLeast,
+    as_criterion,
 )
 from imbalnet.decisions.threshold import criterion_values
 from imbalnet.plots._base import (
     Predictions,
     PredictionsDisplay,
+    check_columns,
+    check_parts,
+    checked_options,
+    drawing,
     faint,
     label_text,
     percent,
@@ -222,10 +227,8 @@ class ThresholdDisplay(PredictionsDisplay):
                 " Give pos_label=, a class to tell from all others."
             )
         threshold = rows.checked_threshold(threshold)
-        counted = _counts(rows)
-        curves = [
-            _curve(rows, counted, *item, weighs) for item in _named(criteria).items()
-        ]
+        named, counted = _named(criteria), _counts(rows)
+        curves = [_curve(rows, counted, *item, weighs) for item in named.items()]
         of_rows: dict[str, Any] = {
             "label": rows.text(1),
             "threshold": threshold,
@@ -234,6 +237,7 @@ class ThresholdDisplay(PredictionsDisplay):
         thresholds, counts = counted
         return cls(curves, (thresholds, counts.called / counts.total), **of_rows)
 
+    @drawing
     def plot(
         self, ax: Any = None, *, alerts: bool = True, **line_options: Any
     ) -> ThresholdDisplay:
@@ -253,6 +257,10 @@ class ThresholdDisplay(PredictionsDisplay):
         ThresholdDisplay
             The display itself.
         """
+        check_parts("curves", self.curves, ThresholdCurve)
+        thresholds, shares = self.shares
+        check_columns(thresholds=thresholds, shares=shares)
+        line_options = checked_options("plot", line_options)
         ax = self._start(ax)
         self.right_ax_ = self._add_right(ax)
         limits = probability_limits(self.shares[0])
@@ -324,11 +332,20 @@ def _shown(curve: ThresholdCurve, limits: tuple[float, float]) -> NDArray[np.boo
 
 
 def _named(criteria: Any) -> dict[str, Any]:
-    """Return criteria by their names."""
-    if isinstance(criteria, Mapping):
-        return dict(criteria)
+    """Return criteria by their names, or raise if one is unknown."""
     if isinstance(criteria, str) or callable(criteria):
         criteria = [criteria]
+    if not isinstance(criteria, Mapping | Sequence) or not criteria:
+        raise ValueError(
+            f"criteria={criteria!r} must be a criterion, a sequence of them or a dict, "
+            "with one at least, such as 'f1'."
+        )
+    values = criteria.values() if isinstance(criteria, Mapping) else criteria
+    for criterion in values:
+        if not isinstance(criterion, str) or criterion not in _FIGURES:
+            as_criterion(criterion, "criteria")
+    if isinstance(criteria, Mapping):
+        return {str(name): criterion for name, criterion in criteria.items()}
     return {_name(criterion): criterion for criterion in criteria}
 
 

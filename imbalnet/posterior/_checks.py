@@ -1,18 +1,14 @@
-"""Checks of probabilities, priors and log posteriors."""
+"""Checks of probabilities and priors."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imbalnet._checks import checked_codes, checked_floats, checked_weights
+from imbalnet._checks import checked_floats
 
 # Probabilities may be rounded to three digits, or in half precision.
 SUM_TOLERANCE = 2e-3
-# The cure for probabilities of 0.
-_FLOOR = "take np.log(np.maximum(p, 1e-12))"
 
 
 def checked_probabilities(probabilities: ArrayLike) -> NDArray[np.float64]:
@@ -47,86 +43,97 @@ def as_given(rows: NDArray, probabilities: ArrayLike) -> NDArray:
     return rows[..., 1] if np.ndim(probabilities) == 1 else rows
 
 
-def checked_prior(
-    name: str, prior: ArrayLike, n_classes: int | None = None, of: str = "probabilities"
-) -> NDArray[np.float64]:
-    """Convert a class distribution to floats, or raise.
-
-    Without `n_classes` it may have leading axes: distributions of members or of rows.
-    """
+def checked_prior(name: str, prior: ArrayLike, n_classes: int) -> NDArray[np.float64]:
+    """Convert a class distribution to floats, or raise."""
     values = checked_floats(name, prior)
-    if n_classes is None and values.ndim and values.shape[-1]:
-        n_classes = values.shape[-1]
-    elif values.shape != (n_classes,):
+    if values.shape != (n_classes,):
         raise ValueError(
-            f"{name} must hold one probability for each of the {n_classes or ''} "
-            f"classes of {of}, but has shape {values.shape}; two classes take "
-            "[1 - p, p]."
+            f"{name} must hold one probability for each of the {n_classes} classes of "
+            f"probabilities, but has shape {values.shape}; two classes take [1 - p, p]."
         )
-    total = values.sum(axis=-1)
-    wrong = ~(np.abs(total - 1) <= SUM_TOLERANCE) | ~(values >= 0).all(axis=-1)
-    if wrong.any():
+    if not np.all(values >= 0) or abs(values.sum() - 1) > SUM_TOLERANCE:
         raise ValueError(
-            f"{name}={values[wrong][0].tolist()} must hold probabilities of at least 0 "
-            "that sum to 1; counts become a prior by counts / counts.sum()."
+            f"{name}={values.tolist()} must hold probabilities of at least 0 that sum "
+            f"to 1; counts become a prior by counts / counts.sum()."
+        )
+    return values
+
+
+def checked_distribution(
+    name: str, prior: ArrayLike, n_classes: int | None = None
+) -> NDArray[np.float64]:
+    """Convert a class distribution of shape (n_classes,) to floats, or raise."""
+    values = checked_floats(name, prior)
+    if values.ndim != 1 or n_classes not in (None, len(values)):
+        given = "for each class" if n_classes is None else f"for {n_classes} classes"
+        raise ValueError(
+            f"{name} must have one axis, with a probability {given}, but has shape "
+            f"{values.shape}."
+        )
+    if not np.all(values >= 0) or not abs(values.sum() - 1) <= SUM_TOLERANCE:
+        raise ValueError(
+            f"{name}={values.tolist()} must hold probabilities of at least 0 that sum "
+            "to 1; counts become a prior by counts / counts.sum()."
         )
     return values
 
 
 def checked_log_posterior(
-    log_posterior: ArrayLike,
-    *,
-    most_axes: int = 2,
-    finite: bool = False,
-    name: str = "log_posterior",
+    log_posterior: ArrayLike, n_axes: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """Convert log posteriors of rows to floats, or raise.
-
-    They need not be normalised. Without `finite` they may be -inf for some classes.
-    """
-    values = checked_floats(name, log_posterior)
-    if not 2 <= values.ndim <= most_axes or not values.size:
-        shapes = "(n_rows, n_classes)"
-        shapes += " or (n_rows, members, n_classes)" if most_axes > 2 else ""
+    """Convert log posteriors of rows to floats, or raise."""
+    is_plain = isinstance(log_posterior, np.ndarray) and log_posterior.dtype == float
+    values: NDArray[np.float64] = (
+        np.asarray(log_posterior)  # large, and not to be copied
+        if is_plain
+        else checked_floats("log_posterior", log_posterior)
+    )
+    if values.ndim not in n_axes or not len(values) or values.shape[-1] < 2:
+        shape = "(n_rows, n_classes)"
+        shape += " or (n_rows, members, n_classes)" if 3 in n_axes else ""
         raise ValueError(
-            f"{name} must have shape {shapes} with at least one row, but has "
-            f"{values.shape}."
+            f"log_posterior must have shape {shape}, with a row or more and at least "
+            f"two classes, but has {values.shape}."
         )
-    check_logs(name, values)
-    if finite and not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite, but holds -inf; {_FLOOR}.")
+    check_log_values(values)
     return values
 
 
-def check_logs(name: str, values: NDArray) -> None:
-    """Raise for what is no logarithm of a probability, and for rows of -inf alone."""
-    largest = values.max(axis=-1)
-    wrong = ~np.isfinite(largest)
+def check_log_values(log_posterior: NDArray[np.float64]) -> None:
+    """Raise for NaN and infinity, which are no logs of a number, and rows of -inf."""
+    wrong = ~(log_posterior < np.inf)
     if wrong.any():
+        row = int(np.argwhere(wrong)[0, 0])
         raise ValueError(
-            f"{name} must hold logs of probabilities, of which each row has one that "
-            f"is finite, but the largest of a row is {largest[wrong][0]}."
+            f"log_posterior holds {log_posterior[wrong][0]} in row {row}; leave rows "
+            "without a prediction out."
+        )
+    empty = log_posterior.max(axis=-1, initial=-np.inf) == -np.inf
+    if log_posterior.size and empty.any():
+        raise ValueError(
+            "log_posterior is -inf for every class of row "
+            f"{int(np.argwhere(empty)[0].max(initial=0))}; some class must be possible."
         )
 
 
-def checked_rows(
-    log_posterior: ArrayLike,
-    codes: Any,
-    sample_weight: Any,
-    *,
-    most_axes: int = 2,
-    finite: bool = False,
-) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
-    """Return log posteriors, class codes and weights of rows, checked."""
-    values = checked_log_posterior(log_posterior, most_axes=most_axes, finite=finite)
-    codes = checked_codes("codes", codes, len(values), values.shape[-1])
-    weight = checked_weights(sample_weight, len(values))
-    own = np.take_along_axis(values, codes.reshape(-1, *[1] * (values.ndim - 1)), -1)
-    impossible = (own.reshape(len(codes), -1).max(axis=1) == -np.inf) & (weight > 0)
-    if impossible.any():
-        row = int(np.flatnonzero(impossible)[0])
+def checked_codes(
+    name: str, codes: ArrayLike, n_rows: int | None = None, n_codes: int | None = None
+) -> NDArray[np.intp]:
+    """Convert the codes of rows (or their folds) to integers, or raise."""
+    values = np.asarray(codes)
+    n_rows = values.size if n_rows is None else n_rows
+    if (n_rows and values.shape != (n_rows,)) or values.dtype.kind not in "biu":
         raise ValueError(
-            f"log_posterior is -inf for the class of row {row}, codes={codes[row]}, so "
-            f"that no fit can explain it; {_FLOOR}."
+            f"{name} must hold one integer for each of {n_rows} rows, but has shape "
+            f"{values.shape} and dtype {values.dtype}; numpy.unique(labels, "
+            "return_inverse=True)[1] turns labels into integers."
         )
-    return values, codes, weight
+    if not n_rows:
+        raise ValueError(f"{name} is empty; give an integer for one row or more.")
+    if values.min() < 0 or (n_codes is not None and values.max() >= n_codes):
+        bound = "at least 0" if n_codes is None else f"between 0 and {n_codes - 1}"
+        raise ValueError(
+            f"{name} must be integers {bound}, but they go from "
+            f"{values.min()} to {values.max()}."
+        )
+    return values.astype(np.intp)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from imbalnet._checks import checked_weights
+from imbalnet._checks import as_floats, checked_weights
 
 
-def effective_weight(sample_weight: ArrayLike) -> NDArray[np.float64]:
+def effective_weight(sample_weight: NDArray) -> NDArray[np.float64]:
     """Scale weights so that their sum is ``sum(w)**2 / sum(w**2)``.
 
     This is the effective number of rows (Kish): a fit to weighted rows with a prior
@@ -16,18 +16,13 @@ def effective_weight(sample_weight: ArrayLike) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    sample_weight : array-like of shape (n_rows,)
-        Weights of any scale, finite and at least 0.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        The scaled weights.
+    sample_weight : ndarray of shape (n_rows,)
+        Weights of any scale.
 
     Raises
     ------
     ValueError
-        If a weight is negative or not finite, or if all are 0.
+        If a weight is negative or not finite, or all are 0.
 
     Examples
     --------
@@ -36,12 +31,7 @@ def effective_weight(sample_weight: ArrayLike) -> NDArray[np.float64]:
     >>> effective_weight(np.array([1.0, 1.0, 2.0])).sum().round(2)
     np.float64(2.67)
     """
-    return unchecked_effective_weight(
-        checked_weights(sample_weight, np.size(sample_weight))
-    )
-
-
-def unchecked_effective_weight(sample_weight: NDArray) -> NDArray[np.float64]:
-    """Compute :func:`effective_weight` of an array that is known to be right."""
-    weight = sample_weight / sample_weight.max()  # squares of others may overflow
+    weight = as_floats("sample_weight", sample_weight)
+    weight = checked_weights(weight, weight.size)
+    weight /= weight.max()  # squares of others may overflow
     return weight * weight.sum() / np.square(weight).sum()

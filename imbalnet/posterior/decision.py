@@ -80,7 +80,7 @@ def bayes_threshold(
     }
     for name, cost in costs.items():
         if is_no_number(cost) or not math.isfinite(cost):
-            raise ValueError(f"{name}={cost!r} must be finite and a number.")
+            raise ValueError(f"{name}={cost!r} must be a finite number.")
     negative = _excess(costs, "false_positive_cost", "true_negative_cost")
     positive = _excess(costs, "false_negative_cost", "true_positive_cost")
     return negative / 2 / (negative / 2 + positive / 2)  # whose sum is finite

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imbalnet._checks import checked_integer, checked_number
+from imbalnet._checks import checked_floats, checked_integer, checked_number
 from imbalnet._warn import warn
 from imbalnet.posterior._checks import checked_prior, checked_probabilities
 
@@ -47,8 +47,7 @@ def estimate_prior(
     ------
     ValueError
         If there are no rows, if `probabilities` or `source_prior` does not hold
-        probabilities, if a row is of a class that `source_prior` lacks, or if
-        `max_iter` is no integer of at least 0 or `tol` no number of at least 0.
+        probabilities, or if a row is of a class that `source_prior` lacks.
 
     Warns
     -----
@@ -88,8 +87,8 @@ def estimate_prior(
     [0.7, 0.3]
     """
     max_iter = checked_integer("max_iter", max_iter, 0)
-    tol = checked_number("tol", tol, 0)
-    rows = checked_probabilities(probabilities)
+    tol = checked_number("tol", tol, 0.0)
+    rows = checked_probabilities(checked_floats("probabilities", probabilities))
     if rows.ndim != 2 or not len(rows):
         raise ValueError(
             "probabilities must have shape (n_rows, n_classes) or (n_rows,) with at "

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from imbalnet._checks import (
+from imbalnet._checks import checked_integer, checked_number, checked_weights
+from imbalnet.posterior._checks import (
     checked_codes,
-    checked_integer,
-    checked_number,
-    checked_weights,
+    checked_distribution,
+    checked_log_posterior,
 )
-from imbalnet.posterior._checks import checked_log_posterior, checked_prior
-from imbalnet.posterior._effective import unchecked_effective_weight
+from imbalnet.posterior._effective import effective_weight
 
 _NEWTON_STEPS = 100
 _LARGEST_STEP = 2.0
@@ -26,11 +25,11 @@ _MOST_CURVATURES = 20
 
 
 def fit_member_offsets(
-    log_posterior: ArrayLike,
-    folds: ArrayLike,
+    log_posterior: NDArray,
+    folds: NDArray[np.integer],
     n_members: int,
-    class_prior: ArrayLike,
-    sample_weight: ArrayLike,
+    class_prior: NDArray[np.float64],
+    sample_weight: NDArray,
     scale: float = 1.0,
 ) -> NDArray[np.float64]:
     """Fit an offset for each member and class, so that members' probabilities compare.
@@ -45,15 +44,15 @@ def fit_member_offsets(
 
     Parameters
     ----------
-    log_posterior : array-like of shape (n_rows, n_classes)
+    log_posterior : ndarray of shape (n_rows, n_classes)
         Out-of-fold log posteriors, all under `class_prior`.
-    folds : array-like of int of shape (n_rows,)
+    folds : ndarray of shape (n_rows,)
         Number of the member that predicted the row.
     n_members : int
         Number of members.
-    class_prior : array-like of shape (n_classes,)
+    class_prior : ndarray of shape (n_classes,)
         Class distribution that each fold has.
-    sample_weight : array-like of shape (n_rows,)
+    sample_weight : ndarray of shape (n_rows,)
         Weights of the rows, which count as their effective number of rows,
         ``sum(w)**2 / sum(w**2)``.
     scale : float, default=1.0
@@ -68,9 +67,8 @@ def fit_member_offsets(
     Raises
     ------
     ValueError
-        If `log_posterior` holds NaN, if `folds` or `sample_weight` does not hold
-        one member or weight for each row, if `class_prior` does not hold one
-        probability for each class, or if `n_members` or `scale` is out of its range.
+        If the arguments do not fit together, or hold what they cannot, such as NaN or
+        codes of classes that there are not.
 
     Examples
     --------
@@ -86,33 +84,21 @@ def fit_member_offsets(
     >>> (moved[:, 1] / moved.sum(axis=1))[[0, -1]].round(2)
     array([0.1, 0.1])
     """
-    n_members = checked_integer("n_members", n_members, 1)
-    scale = checked_number("scale", scale, 0, open_low=True)
-    values = checked_log_posterior(log_posterior)
-    n_rows, n_classes = values.shape
-    folds = checked_codes("folds", folds, n_rows, n_members)
-    prior = checked_prior("class_prior", class_prior, n_classes, of="log_posterior")
-    weight = checked_weights(sample_weight, n_rows)
-    return unchecked_fit_member_offsets(values, folds, n_members, prior, weight, scale)
-
-
-def unchecked_fit_member_offsets(
-    log_posterior: NDArray,
-    folds: NDArray[np.integer],
-    n_members: int,
-    class_prior: NDArray[np.float64],
-    sample_weight: NDArray,
-    scale: float = 1.0,
-) -> NDArray[np.float64]:
-    """Compute :func:`fit_member_offsets` of arrays that are known to be right."""
-    weight = unchecked_effective_weight(sample_weight)
+    scale = checked_number("scale", scale, 0.0, open_low=True)
+    log_posterior = checked_log_posterior(log_posterior, (2,))
+    n_rows, n_classes = log_posterior.shape
+    folds = checked_codes(
+        "folds", folds, n_rows, checked_integer("n_members", n_members)
+    )
+    class_prior = checked_distribution("class_prior", class_prior, n_classes)
+    weight = effective_weight(checked_weights(sample_weight, n_rows))
     if len(class_prior) > _MOST_CURVATURES:
         offsets = np.zeros((n_members, len(class_prior)))
         for j in np.unique(folds[weight > 0]):
             own = (folds == j) & (weight > 0)
             offsets[j] = _by_lbfgs(log_posterior[own], class_prior, weight[own], scale)
     else:
-        rows, is_row = unchecked_rows_by_fold(folds, n_members)
+        rows, is_row = rows_by_fold(folds, n_members)
         # (members, rows of the longest fold, classes)
         scores, own_weight = log_posterior[rows], weight[rows] * is_row
         offsets = _by_newton(scores, class_prior, own_weight, scale)
@@ -170,42 +156,11 @@ def _by_lbfgs(
 
 
 def rows_by_fold(
-    folds: ArrayLike, n_folds: int
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return the rows of each fold, (folds, longest fold), and which are no padding.
-
-    Parameters
-    ----------
-    folds : array-like of int of shape (n_rows,)
-        Fold of each row, from 0.
-    n_folds : int
-        Number of folds.
-
-    Returns
-    -------
-    rows : ndarray of shape (n_folds, longest fold)
-        Positions of the rows of each fold; short folds are filled up by row numbers
-        that stand for nothing.
-    is_row : ndarray of bool of shape (n_folds, longest fold)
-        Whether an entry of `rows` is a row of the fold.
-
-    Raises
-    ------
-    ValueError
-        If `n_folds` is no integer of at least 1, if there is no row, or if `folds`
-        holds anything but integers from 0 to ``n_folds - 1``.
-    """
-    n_folds = checked_integer("n_folds", n_folds, 1)
-    of_rows = checked_codes("folds", folds, n_classes=n_folds)
-    if not len(of_rows):
-        raise ValueError("folds is empty; give the fold of one row or more.")
-    return unchecked_rows_by_fold(of_rows, n_folds)
-
-
-def unchecked_rows_by_fold(
     folds: NDArray[np.integer], n_folds: int
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Compute :func:`rows_by_fold` of folds that are known to be right."""
+    """Return the rows of each fold, (folds, longest fold), and which are no padding."""
+    n_folds = checked_integer("n_folds", n_folds)
+    folds = checked_codes("folds", folds, n_codes=n_folds)
     order = np.argsort(folds, kind="stable")
     sizes = np.bincount(folds, minlength=n_folds)[:, None]
     depth = np.arange(sizes.max())

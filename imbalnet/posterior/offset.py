@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
-from sklearn.utils import gen_batches
 
-from imbalnet._checks import checked_number
-from imbalnet.posterior._checks import checked_rows
-from imbalnet.posterior._effective import unchecked_effective_weight
-
-# Number of log posteriors that are shifted at once: 1 MiB.
-_BLOCK_VALUES = 2**17
+from imbalnet._blocks import row_blocks
+from imbalnet._checks import checked_number, checked_weights
+from imbalnet.posterior._checks import checked_codes, checked_log_posterior
+from imbalnet.posterior._effective import effective_weight
 
 
 def fit_offset(
-    log_posterior: ArrayLike,
-    codes: ArrayLike,
-    sample_weight: ArrayLike,
+    log_posterior: NDArray,
+    codes: NDArray[np.integer],
+    sample_weight: NDArray,
     scale: float = 0.5,
 ) -> NDArray[np.float64]:
     """Fit an offset for each class to held-out rows, against a bias of the mean.
@@ -32,12 +29,12 @@ def fit_offset(
 
     Parameters
     ----------
-    log_posterior : array-like of shape (n_rows, n_classes) or \
+    log_posterior : ndarray of shape (n_rows, n_classes) or \
             (n_rows, members, n_classes)
         Log posteriors of the rows. The probabilities of members are averaged.
-    codes : array-like of int of shape (n_rows,)
+    codes : ndarray of shape (n_rows,)
         Class codes of the rows.
-    sample_weight : array-like of shape (n_rows,)
+    sample_weight : ndarray of shape (n_rows,)
         Weights of the rows, which count as their effective number of rows,
         ``sum(w)**2 / sum(w**2)``.
     scale : float, default=0.5
@@ -52,41 +49,32 @@ def fit_offset(
     Raises
     ------
     ValueError
-        If `log_posterior` holds NaN, or -inf for the class of a row, if `codes` or
-        `sample_weight` does not hold one code or weight for each row, or if `scale` is
-        not a number above 0.
+        If the arguments do not fit together, or hold what they cannot, such as NaN or
+        codes of classes that there are not.
     """
-    scale = checked_number("scale", scale, 0, open_low=True)
-    rows = checked_rows(log_posterior, codes, sample_weight, most_axes=3)
-    return unchecked_fit_offset(*rows, scale)
-
-
-def unchecked_fit_offset(
-    log_posterior: NDArray,
-    codes: NDArray[np.integer],
-    sample_weight: NDArray,
-    scale: float = 0.5,
-) -> NDArray[np.float64]:
-    """Compute :func:`fit_offset` of arrays that are known to be right."""
+    scale = checked_number("scale", scale, 0.0, open_low=True)
+    log_posterior = checked_log_posterior(log_posterior, (2, 3))
+    codes = checked_codes("codes", codes, len(log_posterior), log_posterior.shape[-1])
+    sample_weight = checked_weights(sample_weight, len(codes))
     n_classes = log_posterior.shape[-1]
     offset = np.zeros(n_classes)
     present = np.flatnonzero(np.bincount(codes, sample_weight, n_classes) > 0)
     if len(present) < 2:
         return offset
-    if not sample_weight.all():  # such rows may be of classes that no other row has
-        counts = sample_weight > 0
-        codes, sample_weight = codes[counts], sample_weight[counts]
-        log_posterior = log_posterior[counts]
+    counted = sample_weight > 0
+    if not counted.all():  # the others may be of classes that none of these is
+        codes, sample_weight = codes[counted], sample_weight[counted]
+        log_posterior = log_posterior[counted]
     codes = np.searchsorted(present, codes)
-    log_posterior = log_posterior[..., present]
+    if len(present) < n_classes:
+        log_posterior = log_posterior[..., present]
     members = log_posterior.reshape(len(codes), -1, len(present))
-    weight = unchecked_effective_weight(sample_weight)
-    step = max(1, _BLOCK_VALUES // members[0].size)
+    weight = effective_weight(sample_weight)
 
     def objective(offset: NDArray) -> tuple[float, NDArray]:
         value = 0.5 * np.square(offset / scale).sum()
         gradient = offset / scale**2
-        for rows in gen_batches(len(codes), step):
+        for rows in row_blocks(len(codes), members[0].size):
             loss, residual = _loss_and_gradient(members[rows] + offset, codes[rows])
             value += weight[rows] @ loss
             gradient = gradient + weight[rows] @ residual

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
-from imbalnet._checks import (
-    checked_amounts,
-    checked_classes,
-    checked_floats,
-    values_by_label,
-)
+from imbalnet._checks import checked_classes, checked_floats, values_by_label
 from imbalnet.posterior._checks import (
     as_given,
-    check_logs,
+    check_log_values,
+    checked_distribution,
     checked_prior,
     checked_probabilities,
 )
@@ -45,8 +40,7 @@ def effective_prior(
     Raises
     ------
     ValueError
-        If one of the three holds a number that is negative or not finite, if its shape
-        is another, or if all products are 0.
+        If something is negative or not finite, or if no class has rows.
 
     Examples
     --------
@@ -54,20 +48,39 @@ def effective_prior(
     >>> effective_prior([900, 100], class_weight=[0.5, 5.0]).round(3).tolist()
     [0.474, 0.526]
     """
-    mass = checked_amounts("counts", counts)
-    factors = {"class_weight": class_weight, "sampling_rate": sampling_rate}
-    for name, factor in factors.items():
-        values = checked_floats(name, factor)
-        of_all = np.broadcast_to(values, mass.shape) if values.ndim == 0 else values
-        mass = mass * checked_amounts(name, of_all, len(mass))
-    total = mass.sum()
-    if not 0 < total < np.inf:
+    of_classes = _amounts("counts", counts)
+    if of_classes.ndim != 1:
         raise ValueError(
-            f"counts={counts!r}, class_weight={class_weight!r} and sampling_rate="
-            f"{sampling_rate!r} have products of sum {total}, which must be finite and "
-            "above 0: a class needs all three above 0."
+            f"counts must have shape (n_classes,), but has {of_classes.shape}."
         )
-    return mass / total
+    mass = of_classes.copy()
+    for name, factor in (
+        ("class_weight", _amounts("class_weight", class_weight)),
+        ("sampling_rate", _amounts("sampling_rate", sampling_rate)),
+    ):
+        if factor.shape not in ((), mass.shape):
+            raise ValueError(
+                f"{name} must be a number or have shape {mass.shape}, one for each of "
+                f"the classes of counts, but has {factor.shape}."
+            )
+        with np.errstate(over="ignore"):
+            mass *= factor
+    if not 0 < mass.sum() < np.inf:
+        raise ValueError(
+            f"counts={of_classes.tolist()}, times class_weight and sampling_rate, are "
+            f"{mass.tolist()}; one of the classes must have all three above 0, and "
+            "their sum must be finite."
+        )
+    return mass / mass.sum()
+
+
+def _amounts(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    amounts = checked_floats(name, values)
+    if not np.all((amounts >= 0) & (amounts < np.inf)):
+        raise ValueError(
+            f"{name}={amounts.tolist()} must hold finite numbers of at least 0."
+        )
+    return amounts
 
 
 def resolve_prior(
@@ -85,11 +98,6 @@ def resolve_prior(
     class_prior : array-like of shape (n_classes,)
         Class distribution of the training data, returned for "train".
 
-    Returns
-    -------
-    ndarray of shape (n_classes,) or None
-        The probabilities, in the order of `classes`.
-
     Raises
     ------
     ValueError
@@ -97,21 +105,21 @@ def resolve_prior(
         a dict or a Series names other labels.
     """
     labels = checked_classes("classes", classes)
-    prior = checked_prior("class_prior", class_prior, len(labels), of="classes")
-    return unchecked_resolve_prior(target_prior, labels, prior)
+    prior = checked_distribution("class_prior", class_prior, len(labels))
+    return target_distribution(target_prior, labels, prior)
 
 
-def unchecked_resolve_prior(
+def target_distribution(
     target_prior: Any, classes: NDArray, class_prior: NDArray
 ) -> NDArray[np.float64] | None:
-    """Compute :func:`resolve_prior`; classes and their prior are known to be right."""
+    """Compute `resolve_prior` where classes and their prior are known to be right."""
     if target_prior is None:
         return None
     if isinstance(target_prior, str) and target_prior == "train":
         return class_prior
     if isinstance(target_prior, str) and target_prior == "uniform":
         return np.full(len(classes), 1.0 / len(classes))
-    prior = _one_a_class(target_prior, classes.tolist())
+    prior = _one_a_class(target_prior, np.asarray(classes).tolist())
     if not np.all(prior >= 0) or not np.isclose(prior.sum(), 1.0, atol=1e-6):
         raise ValueError(
             f"target_prior={target_prior!r} must hold probabilities of at least 0 that "
@@ -128,17 +136,16 @@ def _one_a_class(target_prior: Any, labels: list) -> NDArray[np.float64]:
             f" for each of the classes {labels}, and for no others."
         )
     values = target_prior if of_label is None else [of_label[c] for c in labels]
-    error = None
     try:
         prior = checked_floats("target_prior", values)
-    except ValueError as found:
-        prior, error = np.empty(0), found
+    except ValueError:
+        prior = np.empty(0)
     if prior.shape != (len(labels),):
         raise ValueError(
             f"target_prior={target_prior!r} must be None, 'train', 'uniform', a dict "
             f"with a probability for each of the classes {labels}, or an array of "
             "these probabilities."
-        ) from error
+        )
     return prior
 
 
@@ -153,10 +160,10 @@ def shift_prior(
     ----------
     log_posterior : array-like of shape (..., n_classes)
         Log probabilities under `source_prior`, up to a constant in each row.
-    source_prior : array-like of shape (n_classes,) or (..., n_classes)
-        Class distribution that they hold for, or one for each member or row. A class
-        that it lacks (probability 0) is not shifted.
-    target_prior : array-like of shape (n_classes,) or (..., n_classes)
+    source_prior : array-like of shape (n_classes,)
+        Class distribution that they hold for. A class that it lacks (probability 0)
+        is not shifted.
+    target_prior : array-like of shape (n_classes,)
         Class distribution to move to.
 
     Returns
@@ -167,9 +174,7 @@ def shift_prior(
     Raises
     ------
     ValueError
-        If `log_posterior` holds NaN or rows without a finite value, if a prior does not
-        hold probabilities, if the shapes differ, or if `target_prior` is 0 for every
-        class that a row can be.
+        If a prior is no distribution of the classes, or a log probability is NaN.
 
     References
     ----------
@@ -184,27 +189,18 @@ def shift_prior(
     >>> np.exp(shift_prior(balanced, [0.5, 0.5], [0.9, 0.1])).round(3).tolist()
     [[0.9, 0.1]]
     """
-    rows = checked_floats("log_posterior", log_posterior)
     shift = prior_shift(source_prior, target_prior)
-    if not rows.ndim or not _are_alike(rows.shape, shift.shape):
+    values = checked_floats("log_posterior", log_posterior)
+    if values.shape[-1:] != shift.shape:
         raise ValueError(
-            f"log_posterior must have shape (..., {shift.shape[-1]}), with the classes "
-            f"of the priors last, but has {rows.shape} for priors of {shift.shape}."
+            f"log_posterior must have shape (..., {len(shift)}), a value for each "
+            f"class of the priors, but has {values.shape}."
         )
-    if rows.size:
-        check_logs("log_posterior", rows)
-    moved = rows + shift
+    check_log_values(values)
+    moved = values + shift
     if (moved.max(axis=-1, initial=-np.inf) == -np.inf).any():
         raise ValueError(_no_class(target_prior, "log_posterior"))
     return log_softmax(moved, axis=-1)
-
-
-def _are_alike(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Return whether the last axes are equally long, and the others broadcast."""
-    with suppress(ValueError):
-        np.broadcast_shapes(shape, other)
-        return shape[-1] == other[-1]
-    return False
 
 
 def _no_class(target_prior: ArrayLike, name: str) -> str:
@@ -214,14 +210,6 @@ def _no_class(target_prior: ArrayLike, name: str) -> str:
     )
 
 
-def unchecked_shift_prior(
-    log_posterior: NDArray, source_prior: NDArray, target_prior: NDArray
-) -> NDArray[np.float64]:
-    """Compute :func:`shift_prior` of arrays that are known to be right."""
-    shift = unchecked_prior_shift(source_prior, target_prior)
-    return log_softmax(np.asarray(log_posterior, dtype=np.float64) + shift, axis=-1)
-
-
 def prior_shift(
     source_prior: ArrayLike, target_prior: ArrayLike
 ) -> NDArray[np.float64]:
@@ -229,38 +217,32 @@ def prior_shift(
 
     Parameters
     ----------
-    source_prior : array-like of shape (n_classes,) or (..., n_classes)
-        Class distribution to move from, or several.
-    target_prior : array-like of shape (n_classes,) or (..., n_classes)
+    source_prior : array-like of shape (n_classes,)
+        Class distribution to move from.
+    target_prior : array-like of shape (n_classes,)
         Class distribution to move to.
 
     Returns
     -------
-    ndarray of shape (n_classes,) or (..., n_classes)
+    ndarray of shape (n_classes,)
         ``log target_c - log source_c``, and 0 for a class that the source lacks.
 
     Raises
     ------
     ValueError
-        If a prior does not hold probabilities, or if the numbers of classes differ.
+        If a prior is no distribution, or they have other classes.
     """
-    source = checked_prior("source_prior", source_prior)
-    target = checked_prior("target_prior", target_prior)
-    if not _are_alike(source.shape, target.shape):
-        raise ValueError(
-            f"source_prior has shape {source.shape} and target_prior {target.shape}; "
-            "give both one probability for each of the same classes."
-        )
-    return unchecked_prior_shift(source, target)
+    source = checked_distribution("source_prior", source_prior)
+    return log_ratio(
+        source, checked_distribution("target_prior", target_prior, len(source))
+    )
 
 
-def unchecked_prior_shift(
-    source_prior: NDArray, target_prior: NDArray
-) -> NDArray[np.float64]:
-    """Compute :func:`prior_shift` of arrays that are known to be right."""
-    known = source_prior > 0
+def log_ratio(source: NDArray, target: NDArray) -> NDArray[np.float64]:
+    """Compute `prior_shift` without checks, also of (members, n_classes) priors."""
+    known = source > 0
     with np.errstate(divide="ignore"):
-        shift = np.log(target_prior) - np.log(np.where(known, source_prior, 1.0))
+        shift = np.log(target) - np.log(np.where(known, source, 1.0))
     return np.where(known, shift, 0.0)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
-from imbalnet._checks import checked_number
-from imbalnet.posterior._checks import checked_rows
-from imbalnet.posterior._effective import unchecked_effective_weight
+from imbalnet._blocks import row_blocks
+from imbalnet._checks import checked_number, checked_weights
+from imbalnet.posterior._checks import checked_codes, checked_log_posterior
+from imbalnet.posterior._effective import effective_weight
 
 # The temperature lies between a tenth and ten.
 _LOG_RANGE = float(np.log(10.0))
@@ -18,9 +19,9 @@ _NEAR = 1e-3
 
 
 def fit_temperature(
-    log_posterior: ArrayLike,
-    codes: ArrayLike,
-    sample_weight: ArrayLike,
+    log_posterior: NDArray,
+    codes: NDArray[np.integer],
+    sample_weight: NDArray,
     scale: float = 0.25,
 ) -> float:
     """Fit the temperature, which divides log posteriors that are too sure or too flat.
@@ -30,13 +31,13 @@ def fit_temperature(
 
     Parameters
     ----------
-    log_posterior : array-like of shape (n_rows, n_classes) or \
+    log_posterior : ndarray of shape (n_rows, n_classes) or \
             (n_rows, members, n_classes)
         Log posteriors of the rows. The probabilities of members are averaged after the
         division.
-    codes : array-like of int of shape (n_rows,)
+    codes : ndarray of shape (n_rows,)
         Class codes.
-    sample_weight : array-like of shape (n_rows,)
+    sample_weight : ndarray of shape (n_rows,)
         Weights of the rows, which count as their effective number of rows,
         ``sum(w)**2 / sum(w**2)``.
     scale : float, default=0.25
@@ -50,9 +51,8 @@ def fit_temperature(
     Raises
     ------
     ValueError
-        If `log_posterior` holds NaN, or -inf for the class of a row, if `codes` or
-        `sample_weight` does not hold one code or weight for each row, or if `scale` is
-        not a number above 0.
+        If the arguments do not fit together, or hold what they cannot, such as NaN or
+        codes of classes that there are not.
 
     References
     ----------
@@ -70,29 +70,20 @@ def fit_temperature(
     >>> float((p[1] / p.sum()).round(2))
     0.91
     """
-    scale = checked_number("scale", scale, 0, open_low=True)
-    rows = checked_rows(log_posterior, codes, sample_weight, most_axes=3)
-    if not rows[2].all():
-        rows = tuple(values[rows[2] > 0] for values in rows)
-    return unchecked_fit_temperature(*rows, scale)
-
-
-def unchecked_fit_temperature(
-    log_posterior: NDArray,
-    codes: NDArray[np.integer],
-    sample_weight: NDArray,
-    scale: float = 0.25,
-) -> float:
-    """Compute :func:`fit_temperature` of arrays that are known to be right."""
-    weight = unchecked_effective_weight(sample_weight)
-    members = log_posterior.reshape(len(codes), -1, log_posterior.shape[-1])
-    codes = np.asarray(codes, dtype=np.intp)
+    scale = checked_number("scale", scale, 0.0, open_low=True)
+    values = checked_log_posterior(log_posterior, (2, 3))
+    members = values.reshape(len(values), -1, values.shape[-1])
+    codes = checked_codes("codes", codes, len(members), members.shape[-1])
+    weight = effective_weight(checked_weights(sample_weight, len(codes)))
 
     def objective(log_temperature: float) -> float:
-        tempered = log_softmax(members / np.exp(log_temperature), axis=-1)
-        log_target = tempered[np.arange(len(codes)), :, codes]
-        log_loss = np.log(members.shape[1]) - logsumexp(log_target, axis=1)
-        return weight @ log_loss + 0.5 * (log_temperature / scale) ** 2
+        temperature, log_loss = np.exp(log_temperature), np.empty(len(codes))
+        for rows in row_blocks(len(codes), members[0].size):
+            tempered = log_softmax(members[rows] / temperature, axis=-1)
+            own = codes[rows]
+            log_target = tempered[np.arange(len(own)), :, own]
+            log_loss[rows] = np.log(members.shape[1]) - logsumexp(log_target, axis=1)
+        return float(weight @ log_loss) + 0.5 * (log_temperature / scale) ** 2
 
     bounds = (-_LOG_RANGE, _LOG_RANGE)
     found = minimize_scalar(objective, bounds=bounds, method="bounded").x
@@ -100,7 +91,7 @@ def unchecked_fit_temperature(
 
 
 def least_log_loss(
-    log_posterior: ArrayLike, codes: ArrayLike, sample_weight: ArrayLike
+    log_posterior: NDArray, codes: NDArray[np.integer], sample_weight: NDArray
 ) -> float:
     """Compute the least weighted log loss over all temperatures.
 
@@ -109,11 +100,11 @@ def least_log_loss(
 
     Parameters
     ----------
-    log_posterior : array-like of shape (n_rows, n_classes)
+    log_posterior : ndarray of shape (n_rows, n_classes)
         Log posteriors of the rows.
-    codes : array-like of int of shape (n_rows,)
+    codes : ndarray of shape (n_rows,)
         Class codes of the rows.
-    sample_weight : array-like of shape (n_rows,)
+    sample_weight : ndarray of shape (n_rows,)
         Weights of the rows.
 
     Returns
@@ -124,8 +115,8 @@ def least_log_loss(
     Raises
     ------
     ValueError
-        If `log_posterior` is not finite, or if `codes` or `sample_weight` does not hold
-        one code or weight for each row.
+        If the arguments do not fit together, or hold what they cannot, such as NaN or
+        codes of classes that there are not.
 
     Examples
     --------
@@ -135,38 +126,48 @@ def least_log_loss(
     >>> round(least_log_loss(sure, np.arange(10) > 0, np.ones(10)), 3)
     0.325
     """
-    rows = checked_rows(log_posterior, codes, sample_weight, finite=True)
-    return unchecked_least_log_loss(*rows)
-
-
-def unchecked_least_log_loss(
-    log_posterior: NDArray, codes: NDArray[np.integer], sample_weight: NDArray
-) -> float:
-    """Compute :func:`least_log_loss` of arrays that are known to be right."""
-    weight = sample_weight / sample_weight.sum()
-    scores = log_posterior - log_posterior.max(axis=1, keepdims=True)
-    target = scores[np.arange(len(codes)), np.asarray(codes, dtype=np.intp)]
+    values = checked_log_posterior(log_posterior, (2,))
+    codes = checked_codes("codes", codes, *values.shape)
+    weight = checked_weights(sample_weight, len(codes))
+    weight /= weight.sum()
+    scores = values - values.max(axis=1, keepdims=True)
+    target = scores[np.arange(len(codes)), codes]
     # Newton's method for the inverse temperature, in which the loss is convex. From a
     # temperature near 1 it takes half the time of SciPy's bounded minimiser (0.34 ms
     # against 0.92 ms for 600 rows, 29 against 54 ms for 60,000), and has no bounds.
     inverse, low, high = 1.0, 0.0, np.inf
     for _ in range(_NEWTON_STEPS):
-        exponential = np.exp(inverse * scores)
-        normaliser = exponential.sum(axis=1)
-        mean = (exponential * scores).sum(axis=1) / normaliser
-        square = (exponential * scores**2).sum(axis=1) / normaliser
+        _, mean, square = _moments(scores, inverse)
         slope = weight @ (mean - target)
         if slope > 0:
             high = inverse
         else:
             low = inverse
         curvature = weight @ (square - mean**2)
-        step = inverse - slope / curvature if curvature > 0 else inverse
+        with np.errstate(over="ignore"):  # then it is bisected
+            step = inverse - slope / curvature if curvature > 0 else inverse
         if not low < step < high:  # bisect, or double
             step = (low + high) / 2 if np.isfinite(high) else 2 * inverse
         done = abs(step - inverse) < _NEAR * inverse
         inverse = step
         if done:
             break
-    normaliser = np.exp(inverse * scores).sum(axis=1)
+    normaliser, _, _ = _moments(scores, inverse)
     return float(weight @ (np.log(normaliser) - inverse * target))
+
+
+def _moments(scores: NDArray, inverse: float) -> tuple[NDArray, NDArray, NDArray]:
+    """Return the normaliser of each row, and the mean score and the mean square.
+
+    Scores have the weights ``exp(inverse * scores)``.
+    """
+    normaliser, mean, square = np.empty((3, len(scores)))
+    for rows in row_blocks(*scores.shape):
+        own = scores[rows]
+        exponential = np.exp(inverse * own)
+        normaliser[rows] = exponential.sum(axis=1)
+        exponential *= own
+        mean[rows] = exponential.sum(axis=1)
+        exponential *= own
+        square[rows] = exponential.sum(axis=1)
+    return normaliser, mean / normaliser, square / normaliser

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from imbalnet._checks import checked_number
 from imbalnet.decisions import AlertShare, FBeta, threshold_counts
 from imbalnet.metrics import SCORERS
 from imbalnet.metrics.costs import costs_of_rows
@@ -84,7 +83,6 @@ def _by_threshold(rows: ScoredRows, alerts: float | None) -> Iterator[Decision]:
     )
     at = {"at 0.5": 0.5, "best F1": thresholds[FBeta()(counts).argmax()]}
     if alerts is not None:
-        checked_number("alerts", alerts, 0.0, open_low=True)
         name = f"{alerts:g} alerts" if alerts >= 1 else f"{alerts:.3%} alerts"
         share = alerts if alerts < 1 else min(alerts / rows.weight.sum(), 1.0)
         at[name] = thresholds[AlertShare(share)(counts).argmax()]

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from imbalnet._packages import require
 from imbalnet._text import html_list, html_table, text_table
+from imbalnet.metrics._fitted import labels_and_response
+from imbalnet.metrics._rows import checked_budget, checked_level
 from imbalnet.report.cautions import cautions
 from imbalnet.report.decide import DecisionRow, decide, decision_row
 from imbalnet.report.figures import (
@@ -114,10 +117,17 @@ class ImbalanceReport:
         -------
         ImbalanceReport
             The report, with a decision "predict", which is the estimator's own.
+
+        Raises
+        ------
+        NotFittedError
+            If `estimator` is not fitted.
+        ValueError
+            If it has no ``predict_proba``, or as :meth:`from_predictions`.
         """
-        probabilities = estimator.predict_proba(X)
+        labels, probabilities = labels_and_response(estimator, X, y)
         rows = ScoredRows.read(
-            y,
+            labels,
             probabilities,
             estimator.classes_,
             sample_weight,
@@ -192,6 +202,8 @@ class ImbalanceReport:
         ImbalanceReport
             The report.
         """
+        level = checked_level(level)
+        alerts = None if alerts is None else checked_budget("alerts", alerts)
         calibration = CalibrationOfRows.of(rows)
         figures = figure_rows(rows, level, calibration)
         decided = decide(rows, alerts)
@@ -220,14 +232,14 @@ class ImbalanceReport:
         ValueError
             If there is no such part.
         """
-        import pandas as pd
+        pd = require("pandas", use="to_frame()", cure="imbalnet[tables]")
 
         kinds: dict[str, Any] = {
             "figures": FigureRow,
             "decisions": DecisionRow,
             "by_class": ClassRow,
         }
-        if part not in kinds:
+        if not isinstance(part, str) or part not in kinds:
             raise ValueError(f"part={part!r} must be one of {[*kinds]}.")
         names = kinds[part]._fields
         return pd.DataFrame(getattr(self, part), columns=names).set_index(names[0])
@@ -334,8 +346,11 @@ def imbalance_report(
 
     Raises
     ------
+    NotFittedError
+        If `estimator` is not fitted.
     ValueError
-        If labels, probabilities and classes do not fit together.
+        If labels, probabilities and classes do not fit together, if `estimator` has no
+        ``predict_proba``, or if another parameter is not usable.
 
     See Also
     --------
@@ -355,6 +370,11 @@ def imbalance_report(
         "alerts": alerts,
         "level": level,
     }
+    if y is None and hasattr(estimator, "predict"):
+        raise ValueError(
+            "y must be passed with a classifier and rows: imbalance_report(estimator, "
+            "X, y)."
+        )
     if y is None:
         return ImbalanceReport.from_predictions(estimator, X, **options)
     return ImbalanceReport.from_estimator(estimator, X, y, **options)

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_consistent_length, column_or_1d
 
 from imbalnet._checks import checked_weights
-from imbalnet._tables.labels import as_codes, as_labels, sorted_classes
+from imbalnet._tables.labels import as_codes
+from imbalnet.metrics._rows import (
+    as_codes_and_probabilities,
+    check_rows,
+    labels_of_rows,
+)
 from imbalnet.posterior import resolve_costs
-from imbalnet.posterior._checks import checked_probabilities
 
 
 @dataclass(frozen=True)
@@ -64,32 +67,19 @@ class ScoredRows:
         ValueError
             If the arrays do not fit together, or if a label is not in `classes`.
         """
-        labels, rows = as_labels(y_true, "y_true"), checked_probabilities(probabilities)
-        weight = checked_weights(sample_weight, len(labels))
-        check_consistent_length(labels, rows, called)
-        columns = sorted_classes(labels) if classes is None else column_or_1d(classes)
-        known = sorted_classes(columns)
-        if rows.shape[1:] != known.shape:
-            raise ValueError(
-                f"probabilities have shape {rows.shape}, but there are {len(known)} "
-                f"labels: {known[:6].tolist()}. Give classes=, the label of each "
-                "column, or, of two classes, the probabilities of the second."
-            )
+        codes, rows, known = as_codes_and_probabilities(y_true, probabilities, classes)
+        weight = checked_weights(sample_weight, len(codes))
         kept = weight > 0
-        costs = resolve_costs(cost_matrix, known, len(labels))
+        costs = resolve_costs(cost_matrix, known, len(codes))
         if costs is not None and costs.ndim == 3:
             costs = costs[kept]
         predicted = None
         if called is not None:
-            predicted = as_codes(np.asarray(called)[kept], known).astype(np.intp)
-        return cls(
-            as_codes(labels[kept], known, "y_true").astype(np.intp),
-            rows[kept][:, np.argsort(columns)],
-            weight[kept],
-            known,
-            predicted,
-            costs,
-        )
+            labels = labels_of_rows(called, "called")
+            check_rows("y_true", len(codes), "called", len(labels))
+            decided = as_codes(labels[kept], known, "called", "classes")
+            predicted = decided.astype(np.intp)
+        return cls(codes[kept], rows[kept], weight[kept], known, predicted, costs)
 
     @property
     def n_classes(self) -> int:

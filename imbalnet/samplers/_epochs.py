@@ -34,7 +34,7 @@ class Shuffle:
     """
 
     def __init__(self, n_rows: int, rng: np.random.Generator) -> None:
-        self.n_rows = checked_integer("n_rows", n_rows, 0)
+        self.n_rows = checked_integer("n_rows", n_rows)
         self.rng = checked_generator(rng)
 
     def epoch(self, batch_size: int) -> NDArray[np.integer]:

@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbalnet._checks import (
-    checked_amounts,
-    checked_codes,
-    checked_integer,
-    checked_share,
-)
+from imbalnet import _checks
+from imbalnet._checks import checked_integer, checked_share
+from imbalnet.posterior._checks import checked_codes
 from imbalnet.samplers._epochs import EpochRows, checked_generator
 
 
@@ -151,16 +148,13 @@ def checked_binding(
     codes: Any, rng: Any
 ) -> tuple[NDArray[np.intp], np.random.Generator]:
     """Return the class codes of the training rows and the generator, or raise."""
-    codes = checked_codes("codes", codes)
-    if not len(codes):
-        raise ValueError("codes is empty; a sampler needs one training row or more.")
-    return codes, checked_generator(rng)
+    return checked_codes("codes", codes), checked_generator(rng)
 
 
 def checked_counts(counts: Any, batch_size: int = 1) -> NDArray:
     """Return the rows of each class in their dtype, or raise; see `are_weights`."""
     checked_integer("batch_size", batch_size, 1)
-    checked_amounts("counts", counts)
+    _checks.checked_counts("counts", counts)
     return np.asarray(counts)
 
 

@@ -64,7 +64,8 @@ class TorchSampler(IndexSampler):
 
     def __init__(self, factory: type[Sampler], **params: Any) -> None:
         super().__init__()
-        if not isinstance(factory, type) or not issubclass(factory, Sampler):
+        is_other = isinstance(factory, type) and not issubclass(factory, Sampler)
+        if not callable(factory) or is_other:
             raise ValueError(
                 f"factory={factory!r} must be a subclass of torch.utils.data.Sampler: "
                 "the class, not an instance."

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student_t
 
-from imbalnet._checks import checked_share
+from imbalnet._checks import as_floats, checked_number
+from imbalnet.metrics._rows import checked_level
 
 
 class Difference(NamedTuple):
@@ -93,23 +94,37 @@ def paired_differences(
     >>> print(paired_differences(scores, "plain", test_share=0.2)["focal"])
     +0.0200 [-0.0129, +0.0529]
     """
-    test_share = checked_share("test_share", test_share)
-    level = checked_share("level", level)
-    if not (0 < test_share < 1 and 0 < level < 1):
+    test_share = checked_number("test_share", test_share, 0.0, 1.0, open_low=True)
+    level, values = checked_level(level), checked_scores(scores)
+    if reference not in list(values):
+        raise ValueError(f"reference={reference!r} must be one of {list(values)}.")
+    base, overlap = values[reference], test_share / (1 - test_share)
+    return {n: _difference(v, base, overlap, level) for n, v in values.items()}
+
+
+def checked_scores(
+    scores: Mapping[str, ArrayLike],
+) -> dict[str, NDArray[np.float64]]:
+    """Return the scores of candidates on the same splits, or raise; gaps are NaN."""
+    if not hasattr(scores, "items") or not len(scores):
         raise ValueError(
-            f"{test_share=} and {level=} must lie between 0 and 1, without these."
+            f"scores={scores!r} must be a dict of a candidate's name to its scores, "
+            "with one at least."
         )
-    if reference not in scores:
-        raise ValueError(f"reference={reference!r} must be one of {list(scores)}.")
-    values = {n: np.asarray(v, dtype=np.float64) for n, v in scores.items()}
+    values = {name: as_floats(f"scores[{name!r}]", v) for name, v in scores.items()}
     shapes = {array.shape for array in values.values()}
-    if len(shapes) > 1 or len(next(iter(shapes))) != 1:
+    if len(shapes) > 1 or any(len(shape) != 1 or not shape[0] for shape in shapes):
         raise ValueError(
             "scores must have one score of each split for every candidate, but have "
             f"the shapes {sorted(shapes)}."
         )
-    base, overlap = values[reference], test_share / (1 - test_share)
-    return {n: _difference(v, base, overlap, level) for n, v in values.items()}
+    for name, array in values.items():
+        if np.isinf(array).any():
+            raise ValueError(
+                f"scores[{name!r}] holds {array[np.isinf(array)][0]}; give NaN where a "
+                "fit failed."
+            )
+    return values
 
 
 def _difference(

@@ -7,9 +7,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from imbalnet.strategies.differences import Difference, paired_differences
+from imbalnet._checks import check_axes
+from imbalnet._packages import require
+from imbalnet.metrics._fitted import check_fitted
+from imbalnet.metrics._rows import checked_level
+from imbalnet.strategies.differences import (
+    Difference,
+    checked_scores,
+    paired_differences,
+)
 from imbalnet.strategies.names import PLAIN, unique_names
 
 _COLOUR = "#0072B2"  # blue and grey of Okabe and Ito
@@ -125,7 +132,7 @@ class StrategyComparisonDisplay:
             If the search has no such metric, reference or iteration, if no candidate
             has a score, or if `test_share` is needed.
         """
-        results = search.cv_results_
+        results = _checked_results(search)
         metric = _metric_of(search) if metric is None else metric
         rows = _rows_of_iteration(results, iteration)
         names = unique_names(_own_params(search, row) for row in rows)
@@ -176,6 +183,7 @@ class StrategyComparisonDisplay:
             See :func:`~imbalnet.strategies.paired_differences`; or if no candidate has
             a score.
         """
+        _check_metric(metric)
         reference = _reference(scores) if reference is None else reference
         differences = paired_differences(
             scores, reference, test_share=test_share, level=level
@@ -202,7 +210,7 @@ class StrategyComparisonDisplay:
             Indexed by the names of the candidates, with the columns ``mean``,
             ``difference``, ``low``, ``high`` and ``n_splits``.
         """
-        import pandas as pd
+        pd = require("pandas", use="to_frame()", cure="imbalnet[tables]")
 
         index = pd.Index(list(self.differences), name="strategy")
         frame = pd.DataFrame(list(self.differences.values()), index=index)
@@ -226,7 +234,10 @@ class StrategyComparisonDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
+        require("matplotlib", use="plot()", cure="imbalnet[plots]")
+        self._check()
+        if ax is not None:
+            check_axes(ax)
         names = sorted(self._drawn, key=lambda name: self.differences[name].difference)
         ax = _new_axes(len(names)) if ax is None else ax
         points = [self.differences[name] for name in names]
@@ -253,6 +264,26 @@ class StrategyComparisonDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
+    def _check(self) -> None:
+        """Raise if there is nothing to draw, or nothing that can be drawn."""
+        found = self.differences
+        is_dict = isinstance(found, Mapping) and len(found) > 0
+        if not is_dict or not all(isinstance(d, Difference) for d in found.values()):
+            raise ValueError(
+                f"differences={found!r} must be a dict of a candidate's name to its "
+                "Difference, as paired_differences returns it."
+            )
+        if self.reference not in list(found):
+            raise ValueError(
+                f"reference={self.reference!r} must be one of {list(found)}."
+            )
+        if not self._drawn:
+            raise ValueError(
+                "differences hold NaN only: the reference has no score in any split."
+            )
+        _check_metric(self.metric)
+        checked_level(self.level)
+
     @property
     def _drawn(self) -> list[str]:
         """Names of the candidates that have a difference."""
@@ -267,15 +298,31 @@ def _new_axes(n_names: int) -> Any:
     return plt.subplots(figsize=(7.5, height), layout="constrained")[1]
 
 
+def _checked_results(search: Any) -> Mapping[str, Any]:
+    """Return what a search found, or raise if it is none or not fitted."""
+    if isinstance(search, type) or not hasattr(search, "cv_results_"):
+        check_fitted(search, "search (which needs cv_results_)")
+        raise ValueError(
+            f"search={type(search).__name__} has no cv_results_; give a fitted search, "
+            "such as GridSearchCV."
+        )
+    return search.cv_results_
+
+
+def _check_metric(metric: Any) -> None:
+    if not isinstance(metric, str):
+        raise ValueError(f"metric={metric!r} must be a str, the name of the scores.")
+
+
 def _reference(scores: Mapping[str, ArrayLike]) -> str:
-    arrays = {name: np.asarray(values, float) for name, values in scores.items()}
+    arrays = checked_scores(scores)
     means = {name: v.mean() for name, v in arrays.items() if not np.isnan(v).any()}
     if PLAIN in means:
         return PLAIN
     if not means:
         raise ValueError(
             "no candidate has a score in every split. Fit with error_score='raise' to "
-            "see why fits fail, or name a reference."
+            "see why fits fail, or name one by reference=."
         )
     return max(means, key=means.__getitem__)
 

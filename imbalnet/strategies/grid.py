@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from imbalnet._checks import is_integer
 from imbalnet.strategies.levers import levers_for
 
 _SIZES = "full", "short"
@@ -86,6 +86,7 @@ def strategy_grid(
     """
     if size not in _SIZES:
         raise ValueError(f"size={size!r} must be one of {list(_SIZES)}.")
+    _check_prefix(prefix)
     levers = levers_for(y, X, _checked_folds(cv), is_short=size == "short")
     return [_prefixed(lever.grid, prefix) for lever in levers]
 
@@ -134,6 +135,7 @@ def strategy_distributions(
     weighted, power=0.893
     focal, gamma=1.42
     """
+    _check_prefix(prefix)
     levers = levers_for(y, X, _checked_folds(cv))
     return [_prefixed({**lever.grid, **lever.ranges}, prefix) for lever in levers]
 
@@ -143,7 +145,12 @@ def _prefixed(params: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {prefix + name: values for name, values in params.items()}
 
 
+def _check_prefix(prefix: Any) -> None:
+    if not isinstance(prefix, str):
+        raise ValueError(f"prefix={prefix!r} must be a str, such as 'clf__'.")
+
+
 def _checked_folds(cv: Any) -> int:
-    if isinstance(cv, (int, np.integer)) and not isinstance(cv, bool) and cv >= 2:
+    if is_integer(cv) and cv >= 2:
         return int(cv)
     raise ValueError(f"cv={cv!r} must be a number of folds, at least 2.")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import uniform
 
-from imbalnet._tables.labels import as_labels, sorted_classes
+from imbalnet._tables.labels import as_labels, check_rows, sorted_classes
 from imbalnet.tables import check_table
 
 # Below this ratio of the largest to the smallest class there is nothing to balance.
@@ -202,12 +202,24 @@ LEVERS = [
 def levers_for(y: ArrayLike, X: Any, cv: int, *, is_short: bool = False) -> list[Lever]:
     """Return the levers that are worth a try on labels, and SMOTE where X allows it."""
     labels = Labels.of(y)
+    if X is not None:
+        _check_rows(X, len(as_labels(y)))
     levers = [lever for lever in LEVERS if lever.is_for(labels)]
     if is_short:
         return [lever for lever in levers if lever.is_short]
     n_neighbors = labels.n_neighbors(cv) if labels.is_imbalanced else 0
     smote = None if X is None or not n_neighbors else _smote(X, n_neighbors)
     return levers if smote is None else [*levers, Lever({"sampler": [smote]})]
+
+
+def _check_rows(X: Any, n_labels: int) -> None:
+    """Raise unless a table has a row for each label; it is not read."""
+    shape = X.shape if hasattr(X, "shape") else np.shape(X)
+    if len(shape) != 2:
+        raise ValueError(
+            f"X must be a table of shape (n_rows, n_features), but has shape {shape}."
+        )
+    check_rows("X", shape[0], "y", n_labels)
 
 
 def _smote(X: Any, n_neighbors: int) -> Any:

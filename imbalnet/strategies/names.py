@@ -30,6 +30,11 @@ def strategy_name(params: Mapping[str, Any]) -> str:
     str
         "plain" if there is no lever and no other parameter.
 
+    Raises
+    ------
+    ValueError
+        If `params` is no dict of names.
+
     Examples
     --------
     >>> from imbalnet.strategies import strategy_name
@@ -40,6 +45,11 @@ def strategy_name(params: Mapping[str, Any]) -> str:
     >>> strategy_name({"target_prior": "train"})
     'plain'
     """
+    is_dict = isinstance(params, Mapping)
+    if not is_dict or not all(isinstance(name, str) for name in params):
+        raise ValueError(
+            f"params={params!r} must be a dict of names of parameters to their values."
+        )
     params = {_without_steps(name): value for name, value in params.items()}
     levers = [_lever_name(lever, params) for lever in _LEVERS]
     others = [

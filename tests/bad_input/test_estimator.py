@@ -137,7 +137,7 @@ OF_NAMES = [
     *parameter("module", [nn.Linear(4, 2)], "class.*module__"),
     *parameter("module", [int, dict, len], "(in_features|keyword)"),
     *parameter("loss", ["ce", None, 3, True, ["focal"]], "cross_entropy"),
-    *parameter("loss", [nn.CrossEntropyLoss()], "class.*loss__"),
+    *parameter("loss", [nn.MSELoss()], "regression.*use loss='cross_entropy'"),
     *parameter("loss", [nn.NLLLoss], "log probabilities.*cross_entropy"),
     *parameter("optimizer", ["rmsprop", None, 3, ["adam"]], "adamw"),
     *parameter("optimizer", [torch.optim.SGD([torch.zeros(1)], lr=1)], "callable"),

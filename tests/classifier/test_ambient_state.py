@@ -99,7 +99,7 @@ def ambient():
         torch.is_autocast_enabled("cpu"),
         torch.is_autocast_cache_enabled(),
         torch.get_default_dtype(),
-        torch.get_default_device(),
+        torch.empty(0).device,
         torch.are_deterministic_algorithms_enabled(),
         torch.is_anomaly_enabled(),
         np.float64(5e-324) * 1.0 == 0.0,

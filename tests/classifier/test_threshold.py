@@ -150,7 +150,10 @@ def test_a_search_goes_over_thresholds(table):
             {"threshold": 0.2, "cost_matrix": [[0, 1], [9, 0]]},
             "threshold and cost_matrix both decide",
         ),
-        ({"threshold": "f1", "early_stopping": False}, "needs members that hold out"),
+        (
+            {"threshold": "f1", "early_stopping": False},
+            "out-of-fold rows, which there are in fit with n_members",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_in_fit(params, message, table):
@@ -176,3 +179,14 @@ def test_partial_fit_takes_numbers_only(table):
 def test_without_a_threshold_there_is_none(table):
     clf = new().fit(*table)
     assert not hasattr(clf, "threshold_")
+
+
+@pytest.mark.parametrize("how", ["early_stopping=False", "X_val", "one member"])
+def test_threshold_without_out_of_fold_rows_is_named_before_training(how):
+    X, y = np.random.default_rng(0).normal(size=(80, 2)), np.arange(80) % 4 == 0
+    params = {"early_stopping=False": {"early_stopping": False}}.get(how, {})
+    clf = BalancedNeuralClassifier("mlp", n_members=1 + (how != "one member"), **params)
+    given = (X, y) if how == "X_val" else (None, None)
+    with pytest.raises(ValueError, match="chosen by out-of-fold rows"):
+        clf.set_params(threshold="f1").fit(X, y, None, *given)
+    assert not hasattr(clf, "net_")

@@ -85,8 +85,8 @@ def test_classes_of_too_few_rows_are_in_all_sets(rng):
     [
         (([0, 1], [0.1, 0.2, 0.3]), "inconsistent numbers of samples"),
         (([0, 1], [0.1, np.nan]), "must lie between 0 and 1"),
-        (([0, 0], [0.1, 0.2]), "but there are 1 classes: 0. Give classes"),
-        (([0, 1], np.full((2, 3), 1 / 3)), r"shape \(2, 3\), but there are 2 classes"),
+        (([0, 0], [0.1, 0.2]), r"but there are 1 labels: \[0\]. Give classes"),
+        (([0, 1], np.full((2, 3), 1 / 3)), r"shape \(2, 3\), but there are 2 labels"),
         (([0, 1], [0.1, 0.2], 0.0), "alpha=0.0 must be a finite number of more than 0"),
         (([0, 1], [0.1, 0.2], 1.0), "alpha=1.0 must be"),
     ],
@@ -98,6 +98,6 @@ def test_what_is_wrong_is_named(arguments, message):
 
 def test_unknown_labels_are_named():
     with pytest.raises(
-        ValueError, match="not in classes: 'maybe'; known are 'no', 'yes'"
+        ValueError, match=r"not in classes: \['maybe'\]; known are \['no', 'yes'\]"
     ):
         conformal_thresholds(["no", "maybe"], [0.1, 0.2], classes=["no", "yes"])

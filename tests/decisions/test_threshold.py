@@ -293,8 +293,8 @@ def test_threshold_serves_a_fixed_threshold_classifier(rare):
         (([0, 1], [0.1, np.nan]), "must lie between 0 and 1"),
         (([0, 1], [0.1, 0.2, 0.3]), "inconsistent numbers of samples"),
         (([0, 1], np.full((2, 3), 1 / 3)), r"shape \(n_rows,\) or \(n_rows, 2\)"),
-        (([0, 1], [0.1, 0.2], "F1"), "threshold='F1' is unknown"),
-        (([0, 1], [0.1, 0.2], 3.5), "must be a number from 0 to 1, one of"),
+        (([0, 1], [0.1, 0.2], "F1"), "criterion='F1' is unknown"),
+        (([0, 1], [0.1, 0.2], 3.5), "criterion=3.5 must be one of"),
         (([0, 1], [0.1, 0.2], FBeta), "a criterion such as"),
     ],
 )

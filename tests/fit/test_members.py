@@ -28,7 +28,8 @@ from imbalnet._runtime import spawn_seeds
 from imbalnet._tables import Rows
 from imbalnet.losses import LOSSES
 from imbalnet.networks import MLP, LinearModel, Members
-from imbalnet.posterior import fit_member_offsets, prior_shift
+from imbalnet.posterior import fit_member_offsets
+from imbalnet.posterior.prior import log_ratio
 from imbalnet.samplers import SAMPLERS, batch_sizes
 
 SMALL = {
@@ -310,14 +311,14 @@ def test_oof_proba_is_each_rows_own_members(rare, rng, target, module):
     assert (clf.folds_[~used] == -1).all()
     folds, calibration = clf.folds_[used], clf.calibration_
     logits = own_logits(clf, X[used], folds)
-    to_data = prior_shift(calibration.member_priors, clf.class_prior_)[folds]
+    to_data = log_ratio(calibration.member_priors, clf.class_prior_)[folds]
     levels = calibration.member_offsets[folds]
     assert levels.any()
     own = (logits + to_data + levels) / clf.temperature_ + clf.offset_
     goal = {None: clf.effective_prior_, "train": clf.class_prior_}.get(
         None if target is None else str(target), np.array([0.5, 0.5])
     )
-    own = np.exp(own + prior_shift(clf.class_prior_, goal))
+    own = np.exp(own + log_ratio(clf.class_prior_, goal))
     oof = clf.oof_proba_
     np.testing.assert_allclose(oof[used], own / own.sum(1, keepdims=True), rtol=1e-4)
     others = clf.predict_proba(X[~used])
@@ -404,7 +405,7 @@ def test_validation_scores_are_those_of_oof_rows(rare):
     assert record["valid_loss"] == pytest.approx(loss, rel=1e-5)
     p = y.mean()
     entropy = -p * np.log(p) - (1 - p) * np.log(1 - p)
-    to_data = prior_shift(calibration.member_priors, clf.class_prior_)
+    to_data = log_ratio(calibration.member_priors, clf.class_prior_)
     own += torch.from_numpy(to_data[folds])
     own = own.log_softmax(1)
     levels = fit_member_offsets(own.numpy(), folds, 3, clf.class_prior_, np.ones(600))

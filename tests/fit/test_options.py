@@ -48,7 +48,7 @@ SETTINGS = [
     {"learning_rate": 0.1, "weight_decay": 0.0, "schedule": "constant"},
     {"max_epochs": 3, "patience": 2, "monitor": "loss", "calibrate": False},
     {"dtype": "float64", "device": "cpu", "n_threads": 2, "verbose": 1},
-    {"net__iterator_valid__batch_size": 64, "callbacks": [EarlyStopping()]},
+    {"net__iterator_valid__batch_size": 64, "callbacks": [EarlyStopping("dur")]},
 ]
 # without addresses, by which the workers of a parallel run would differ
 IDS = [re.sub(" object at 0x[0-9a-f]+", "", str(params)) for params in SETTINGS]

@@ -495,3 +495,24 @@ def test_warnings_of_fit_point_to_the_callers_line(rare):
         clf.fit(X, y)
     assert len(caught) == 3
     assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_outputs_that_overflow_are_named_without_validation():
+    """The weights are finite, and so was each loss."""
+    X = np.zeros((14, 2))
+    X[[0, 6, 1, 2, 12], 0] = 1e38, 1e38, -1e30, 7.0, 2.5
+    X[[4, 5], 1] = 2.5, 7.0
+    y = np.arange(14) == 1
+    clf = BalancedNeuralClassifier(
+        max_epochs=1,
+        sampler="oversample",
+        class_weight="balanced",
+        batch_size=7,
+        optimizer="sgd",
+        n_members=1,
+        early_stopping=False,
+        random_state=0,
+    )
+    with pytest.raises(FloatingPointError, match="outputs"):
+        clf.fit(X, y)
+    assert not hasattr(clf, "net_")

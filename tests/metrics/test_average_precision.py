@@ -57,5 +57,5 @@ def test_average_precision_without_positives_is_zero():
 
 
 def test_average_precision_refuses_scores_that_have_no_rank():
-    with pytest.raises(ValueError, match="scores hold NaN"):
+    with pytest.raises(ValueError, match="scores must hold finite numbers"):
         macro_average_precision(np.array([0, 1]), np.array([[0.1, np.nan]] * 2))

@@ -49,7 +49,7 @@ def test_costs_are_matched_by_label():
     ("call", "message"),
     [
         (lambda: mean_cost([0, 1], [0]), "inconsistent"),
-        (lambda: mean_cost([0, 1], [0, 2], labels=[0, 1]), r"not in classes_: \[2\]"),
+        (lambda: mean_cost([0, 1], [0, 2], labels=[0, 1]), r"not in labels: \[2\]"),
         (lambda: mean_cost([0, 1], [0, 1], [[0, np.nan], [1, 0]]), "finite"),
         (lambda: mean_cost([0, 1], [0, 1], {(0, 1): 2}), "leaves out"),
     ],

@@ -140,7 +140,7 @@ def test_weights_go_with_their_rows(rng):
     [
         ({"scale": "log"}, "scale='log'"),
         ({"level": 95}, "level=95"),
-        ({"groups": [1, 2]}, "inconsistent"),
+        ({"groups": [1, 2]}, "groups must be 1d.*2 values for 3 rows"),
     ],
 )
 def test_bad_options_are_named(options, message):

@@ -83,5 +83,5 @@ def test_bad_bins_are_named(n_bins):
 def test_bad_probabilities_are_named():
     with pytest.raises(ValueError, match="between 0 and 1"):
         calibration_error([0, 1], [0.1, 3.0])
-    with pytest.raises(ValueError, match="one class alone"):
+    with pytest.raises(ValueError, match="there are 1 labels"):
         brier_skill_score(np.ones(3, bool), [0.1, 0.2, 0.3])

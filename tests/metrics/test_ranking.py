@@ -159,3 +159,9 @@ def test_figures_without_positives_are_those_of_chance():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_precision_of_positives_alone_is_one_whatever_the_ties():
+    """Sums in two orders once gave 1 + 2e-16."""
+    y, score = np.array([True, False] + [True] * 15), np.array([0.0] * 2 + [0.1] * 15)
+    assert precision_at_k(y, score, k=5) == 1.0

@@ -401,3 +401,11 @@ def test_byte_dropout_passes_the_gradient_of_what_it_keeps():
 def test_byte_dropout_rejects(p):
     with pytest.raises(ValueError, match=r"module__dropout must lie in \[0, 1\)"):
         ByteDropout(p)
+
+
+def test_a_scale_below_float32_is_no_overflow():
+    layer = RobustScale(1)
+    values = np.array([[0.0], [1e-42], [0.0], [1e-42]])
+    layer.initialize_from(values, None, np.ones(4))
+    scaled = layer(torch.tensor(values).float())
+    assert torch.isfinite(scaled).all()

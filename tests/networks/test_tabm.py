@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import pickle
 import subprocess
 import sys
@@ -289,14 +288,7 @@ def test_tabm_rejects_members_with_folds(module, rare):
 
 
 def test_tabm_names_the_cure_where_the_package_is_missing(rare, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == "tabm":
-            raise ModuleNotFoundError(f"No module named {name!r}")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "tabm", None)
     clf = small()
     with pytest.raises(ImportError, match=r"pip install imbalnet\[best\]"):
         clf.fit(*rare)

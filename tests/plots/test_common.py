@@ -269,7 +269,7 @@ def test_estimator_must_give_probabilities(display, rare):
         ({"probabilities": np.full(800, 1.5)}, "between 0 and 1"),
         ({"probabilities": np.full((800, 3), 1 / 3)}, "there are 2 labels"),
         ({"y_true": ["fine"] * 800}, "Give classes="),
-        ({"classes": ["fine", "good"]}, "not in classes_"),
+        ({"classes": ["fine", "good"]}, "not in classes"),
         ({"pos_label": "no"}, "pos_label='no' is none of the labels"),
     ],
 )
@@ -295,5 +295,5 @@ def test_threshold_must_decide(display, scored, scored_many):
 def test_missing_matplotlib_is_named(display, scored, monkeypatch):
     y, p, _ = scored
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match="requires matplotlib"):
+    with pytest.raises(ImportError, match=r"matplotlib: pip install imbalnet\[plots\]"):
         display.from_predictions(y, p)

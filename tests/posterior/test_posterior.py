@@ -172,7 +172,7 @@ def test_fit_offset_in_blocks_equals_all_at_once(rng, monkeypatch, shape, block_
     log_posterior = log_softmax(2 * rng.normal(size=shape), axis=-1)
     codes, weight = rng.integers(0, 3, size=200), rng.random(200)
     at_once = fit_offset(log_posterior, codes, weight)
-    monkeypatch.setattr("imbalnet.posterior.offset._BLOCK_VALUES", block_values)
+    monkeypatch.setattr("imbalnet._blocks._CACHED_VALUES", block_values)
     in_blocks = fit_offset(log_posterior, codes, weight)
     np.testing.assert_allclose(in_blocks, at_once, rtol=0, atol=1e-12)
     assert abs(at_once).max() > 0.01
@@ -470,8 +470,8 @@ def test_bayes_threshold_heeds_differences_and_ratios_of_costs_alone():
         ((0, 1), "false_positive_cost=0 must be larger than true_negative_cost=0.0"),
         ((1, 1, 1), "false_negative_cost=1 must be larger than true_positive_cost=1"),
         ((1, -500), "false_negative_cost=-500 .* gains are negative costs"),
-        ((1, 2, 0, np.nan), "true_negative_cost=nan must be finite"),
-        ((np.inf, 2), "false_positive_cost=inf must be finite"),
+        ((1, 2, 0, np.nan), "true_negative_cost=nan must be a finite"),
+        ((np.inf, 2), "false_positive_cost=inf must be a finite"),
     ],
 )
 def test_bayes_threshold_rejects_costs_without_a_threshold(costs, message):

@@ -322,7 +322,7 @@ def test_report_is_shown_as_text_html_and_frames(two):
         (lambda: imbalance_report([0, 1], [0.1, 0.2], alerts=-1), "alerts=-1"),
         (
             lambda: ScoredRows.read([0, 7], [0.1, 0.2], classes=[0, 1]),
-            r"not in classes_: \[7\]",
+            r"not in classes: \[7\]",
         ),
     ],
 )

@@ -169,6 +169,9 @@ def test_an_epoch_without_end_is_named(monkeypatch):
     monkeypatch.setattr("imbalnet.samplers.torch_sampler._LONGEST_EPOCH", 5000)
 
     class Endless(Sampler):
+        def __init__(self):
+            """Take nothing; torch 2.5 warns of what its own constructor is given."""
+
         def __iter__(self):
             while True:
                 yield 0

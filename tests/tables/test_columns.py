@@ -319,6 +319,41 @@ def test_a_column_of_numbers_may_have_no_value_later(name):
     assert np.isnan(encoded(columns, later)[:, 0]).all()
 
 
+WIDE_DTYPES = {
+    "pandas category": lambda words, all_words: pd.DataFrame(
+        {"w": pd.Categorical(words, categories=all_words)}
+    ),
+    "pandas ordered": lambda words, all_words: pd.DataFrame(
+        {"w": pd.Categorical(words, categories=all_words, ordered=True)}
+    ),
+    "polars enum": lambda words, all_words: pl.DataFrame(
+        {"w": pl.Series(words, dtype=pl.Enum(all_words))}
+    ),
+    "arrow dictionary": lambda words, all_words: pa.table(
+        {
+            "w": pa.DictionaryArray.from_arrays(
+                pa.array(
+                    [None if word is None else all_words.index(word) for word in words],
+                    pa.int32(),
+                ),
+                all_words,
+            )
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("words", [["w7", None, "w9", "w7"], [None], ["w0"], []])
+@pytest.mark.parametrize("name", WIDE_DTYPES)
+def test_values_that_no_row_has_are_not_read(name, words):
+    frame = WIDE_DTYPES[name](words, [f"w{i}" for i in range(50)])
+    reader = reader_of(frame)
+    positions, values = reader.occurring(0)
+    found = [None if place < 0 else values[place] for place in positions.tolist()]
+    assert found == words
+    assert sorted(values) == sorted({word for word in words if word is not None})
+
+
 def test_categories_that_no_row_has_are_no_levels():
     X = pd.DataFrame({"w": pd.Categorical(["b", "a"], categories=["z", "b", "a"])})
     _, columns = fitted(X)

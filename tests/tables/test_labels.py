@@ -10,6 +10,12 @@ import pytest
 from imbalnet._tables.labels import as_codes, as_labels, as_weights, sorted_classes
 
 
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, np.ndarray.tolist])
+def test_one_hot_labels_are_named_with_the_cure(kind):
+    with pytest.raises(ValueError, match=r"one-hot.*numpy.asarray\(y\).argmax\(axis=1"):
+        as_labels(kind(np.eye(2)[[0, 1, 1]]))
+
+
 def test_labels_with_gaps_are_named():
     with pytest.raises(ValueError, match="y contains NaN"):
         as_labels(np.array([0.0, np.nan, 1.0]))

@@ -46,7 +46,7 @@ class _CodePlaces(nn.Module):
 
     def places(self, codes: Tensor) -> Tensor:
         """Look up the places of codes; one beyond the last code counts as the last."""
-        known = torch.minimum(codes.long().clamp_(min=0), self.last)
+        known = torch.minimum(codes.long().clamp(min=0), self.last)
         return self.place[known.add_(self.offset)]
 
     def codes_apart(self) -> list[NDArray[np.bool_]]:

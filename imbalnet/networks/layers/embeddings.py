@@ -95,7 +95,8 @@ class RobustScale(nn.Module):
         low, middle, high = quantiles(values, weight, _QUARTILES)
         scale = (high - low) or (values.max() - values.min()) / 2
         self.center[j] = float(middle)
-        self.inverse_scale[j] = float(1 / scale) if scale > 0 else 0.0
+        most = torch.finfo(self.inverse_scale.dtype).max  # where the scale is subnormal
+        self.inverse_scale[j] = min(1 / float(scale), most) if scale > 0 else 0.0
 
     @property
     def is_constant(self) -> Tensor:

@@ -181,6 +181,11 @@ class Standardize(nn.Module):
         return self.deviation == 0
 
     @property
+    def in_features(self) -> int:
+        """Number of columns."""
+        return len(self.mean)
+
+    @property
     def out_features(self) -> int:
         """Width of the output."""
         return len(self.mean)

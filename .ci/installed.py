@@ -1,0 +1,70 @@
+"""Check an installed imbalnet in an environment that has its dependencies only.
+
+Run it outside the repository: every module is imported, a classifier is fitted, and
+what needs an extra says which.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import files, version
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import make_classification
+
+import imbalnet
+from imbalnet.plots import ReportDisplay
+
+EXTRAS = ["matplotlib", "onnx", "onnxscript", "pandas", "pyarrow", "skl2onnx", "tabm"]
+
+
+def main() -> None:
+    """Raise if something is missing, or there too much."""
+    place = Path(imbalnet.__file__).parent
+    assert "site-packages" in place.parts, place
+    for info in pkgutil.walk_packages(imbalnet.__path__, "imbalnet."):
+        importlib.import_module(info.name)
+    found = [name for name in EXTRAS if name in sys.modules]
+    assert not found, f"imported without need: {found}"
+    names = [str(path) for path in files("imbalnet") or ()]
+    assert "imbalnet/py.typed" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    others = {name.split("/")[0] for name in names} - {"imbalnet"}
+    assert all(name.endswith(".dist-info") for name in others), others
+    check_fit()
+    print(f"imbalnet {version('imbalnet')} in {place}: {len(names)} files")
+
+
+def check_fit() -> None:
+    """Fit, predict, and ask for what needs extras."""
+    X, y = make_classification(400, weights=[0.9], random_state=0)
+    model = imbalnet.BalancedNeuralClassifier(max_epochs=2, random_state=0).fit(X, y)
+    assert np.allclose(model.predict_proba(X).sum(axis=1), 1)
+    print(model.report_)
+    for call, cure in (
+        (model.to_onnx, "imbalnet[onnx]"),
+        (imbalnet.check_table(X).to_frame, "imbalnet[tables]"),
+        (partial(ReportDisplay.from_out_of_fold, model), "imbalnet[plots]"),
+        (model.set_params(preset="best").fit, "imbalnet[best]"),
+    ):
+        check_cure(call, (X, y) if call == model.fit else (), cure)
+
+
+def check_cure(call: Callable[..., object], arguments: tuple, cure: str) -> None:
+    """Raise unless a call says what to install."""
+    message = ""
+    try:
+        call(*arguments)
+    except ImportError as error:
+        message = str(error)
+    if f"pip install {cure}" not in message:
+        raise AssertionError(f"{call} without {cure}: {message or 'works'}")
+
+
+if __name__ == "__main__":
+    main()

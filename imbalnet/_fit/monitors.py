@@ -1,0 +1,127 @@
+"""skorch callbacks of the user that cannot work as they are, named before training.
+
+A callback that waits for a value that nothing records, or that sets what training sets
+itself, would otherwise fail behind the first epoch, or do harm without an error.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+from skorch.callbacks import (
+    BatchScoring,
+    Checkpoint,
+    EarlyStopping,
+    InputShapeSetter,
+    LRScheduler,
+    PassthroughScoring,
+    TrainEndCheckpoint,
+)
+from skorch.callbacks.scoring import ScoringBase
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from imbalnet._callbacks import callback_of
+
+_OF_BATCHES = {"train_loss", "train_batch_size"}
+_OF_EPOCHS = {"epoch", "dur", "train_loss", "train_loss_best"}
+
+
+def recorded_names(kind: str, monitor: str | None, *, has_schedule: bool) -> set[str]:
+    """Return the names of what training records of an epoch by itself.
+
+    `kind` is that of the validation, `monitor` what chooses the best epoch.
+    """
+    names = set(_OF_EPOCHS)
+    if kind != "none":
+        names |= {"valid_loss", "valid_loss_best", "valid_average_precision"}
+    if kind == "folds":
+        names.add("valid_score")
+    if monitor == "average_precision":
+        names.add("valid_average_precision_best")
+    return names | ({"event_lr"} if has_schedule else set())
+
+
+def check_use(callbacks: Iterable[Any], *, has_schedule: bool, n_members: int) -> None:
+    """Raise for callbacks that do what training does itself, or the contrary."""
+    for callback in _instances(callbacks):
+        name = type(callback).__name__
+        if isinstance(callback, InputShapeSetter):
+            raise ValueError(
+                f"callbacks has {name}, but every module is given its number of "
+                "features: leave the callback out, and take in_features= in __init__."
+            )
+        if isinstance(callback, LRScheduler) and has_schedule:
+            raise ValueError(
+                f"callbacks has {name}, but schedule='cosine' sets the learning rate "
+                "of each epoch too: set schedule='constant'."
+            )
+        if isinstance(callback, BatchScoring) and callback.on_train and n_members > 1:
+            raise ValueError(
+                f"callbacks has {name}(on_train=True), but with n_members={n_members} "
+                "each member has rows of its own in a batch: use "
+                "EpochScoring(on_train=True), or n_members=1."
+            )
+
+
+def check_monitors(callbacks: Iterable[Any], recorded: set[str]) -> None:
+    """Raise for a monitored name that neither training nor a callback records.
+
+    `recorded` are the names of training itself. Callbacks record in their order, and
+    one that is not skorch's own may record anything.
+    """
+    recorded, has_validation = set(recorded), "valid_loss" in recorded
+    for callback in _instances(callbacks):
+        monitor, by_batch = _monitored(callback)
+        known = _OF_BATCHES if by_batch else recorded
+        if isinstance(monitor, str) and monitor not in known:
+            raise ValueError(
+                f"callbacks has {type(callback).__name__}(monitor={monitor!r}), but "
+                f"nothing before it records that: known are {sorted(known)}. "
+                f"{_cure(monitor, has_validation)}"
+            )
+        if not type(callback).__module__.startswith("skorch."):
+            return
+        recorded |= _recorded_by(callback, has_validation)
+
+
+def _cure(monitor: str, has_validation: bool) -> str:
+    if monitor.startswith("valid") and not has_validation:
+        return (
+            "No rows are held out: set early_stopping=True, or give fit X_val and "
+            "y_val (partial_fit holds none out)."
+        )
+    return "A scoring callback of that name must stand before it."
+
+
+def _instances(callbacks: Iterable[Any]) -> list[Any]:
+    found = map(callback_of, callbacks)
+    return [cb() if isinstance(cb, type) else cb for cb in found]
+
+
+def _monitored(callback: Any) -> tuple[Any, bool]:
+    """Return what a callback monitors, and whether it is a record of batches."""
+    if isinstance(callback, TrainEndCheckpoint):
+        return None, False
+    if isinstance(callback, Checkpoint | EarlyStopping):
+        return callback.monitor, False
+    if isinstance(callback, LRScheduler) and callback.policy in (
+        ReduceLROnPlateau,
+        ReduceLROnPlateau.__name__,
+    ):
+        return callback.monitor, callback.step_every == "batch"
+    return None, False
+
+
+def _recorded_by(callback: Any, has_validation: bool) -> set[str]:
+    if isinstance(callback, ScoringBase | PassthroughScoring):
+        if not (callback.on_train or has_validation):
+            return set()
+        is_named = isinstance(callback, PassthroughScoring)
+        name = callback.name if is_named else copy.copy(callback).initialize().name_
+        has_best = callback.lower_is_better is not None
+        return {name, f"{name}_best"} if has_best else {name}
+    if isinstance(callback, Checkpoint | LRScheduler):
+        return {callback.event_name}
+    return set()
