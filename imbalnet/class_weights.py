@@ -414,7 +414,7 @@ def _as_labels(y: ArrayLike) -> NDArray:
     if array.ndim != 1 or not len(array):
         raise ValueError(f"y must have shape (n_rows,) with rows, not {array.shape}.")
     given = y if isinstance(y, list | tuple) else array.tolist()
-    gaps = [row for row, label in enumerate(given) if label is None or label != label]
+    gaps = [row for row, label in enumerate(given) if _is_gap(label)]
     if gaps:
         raise ValueError(
             f"y has a missing label in row {gaps[0]}; leave out the rows without one."
@@ -427,6 +427,11 @@ def _as_labels(y: ArrayLike) -> NDArray:
             f"{error}."
         ) from error
     return array
+
+
+def _is_gap(label: Any) -> bool:
+    """Return whether a label is None, pandas' NA, NaN or NaT."""
+    return label is None or type(label).__name__ == "NAType" or label != label
 
 
 def _ratio_warning(report: WeightReport) -> str:

@@ -513,7 +513,12 @@ MORE_OF_WEIGHTS = [
         "y",
         [
             *(None, 3, "ab", [], [[0], [1]], [0, None, 1], [0.0, NAN], ["a", 1, None]),
-            *(["a", NAN], [[0], [1, 2]], pd.Series(["a", None]), np.eye(2)),
+            *(
+                ["a", NAN],
+                [[0], [1, 2]],
+                pd.Series(["a", pd.NA], dtype=object),
+                np.eye(2),
+            ),
             *(np.array(["2020", "NaT"], "M8[D]"), np.array(["a", 1], object)),
         ],
     ),
