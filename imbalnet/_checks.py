@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -45,6 +45,18 @@ def checked_integer(name: str, value: Any, low: int = 1) -> int:
     if is_integer(value) and value >= low:
         return int(value)
     raise ValueError(f"{name}={value!r} must be a whole number of at least {low}.")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Raise if a parameter is neither True nor False."""
+    if not _is_flag(value):
+        raise ValueError(f"{name}={value!r} must be True or False.")
+
+
+def check_known(name: str, value: Any, known: Collection[str]) -> None:
+    """Raise if a parameter is none of the known names; list these."""
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name}={value!r} must be one of {sorted(known)}.")
 
 
 def _is_real(value: Any) -> bool:
@@ -106,14 +118,68 @@ def as_floats(name: str, values: Any) -> NDArray[np.float64]:
     return array.astype(np.float64, copy=False)
 
 
+def checked_floats(name: str, values: Any) -> NDArray[np.float64]:
+    """Convert as :func:`as_floats`, but True and False are no numbers either."""
+    floats = as_floats(name, values)
+    if floats is values:
+        return floats
+    given = np.asarray(values, None if hasattr(values, "__array__") else object)
+    is_object = given.dtype == object
+    if given.dtype == bool or (is_object and any(map(_is_flag, given.flat))):
+        raise ValueError(
+            f"{name} must hold numbers, but holds booleans; astype(float) makes them 0 "
+            "and 1."
+        )
+    return floats
+
+
 def checked_amounts(name: str, values: Any) -> NDArray[np.float64]:
     """Convert an array-like of finite numbers of at least 0 to floats, or raise."""
-    amounts = as_floats(name, values)
+    amounts = checked_floats(name, values)
     if not np.all((amounts >= 0) & (amounts < np.inf)):
         raise ValueError(
             f"{name}={amounts.tolist()} must hold finite numbers of at least 0."
         )
     return amounts
+
+
+def checked_counts(name: str, counts: Any) -> NDArray[np.float64]:
+    """Return the rows of each class, or the sums of their weights, as floats."""
+    values = checked_amounts(name, counts)
+    if values.ndim != 1 or not values.any():
+        raise ValueError(
+            f"{name}={values.tolist()} must have shape (n_classes,), and hold a number "
+            "above 0; numpy.bincount(codes) has them."
+        )
+    return values
+
+
+def checked_classes(name: str, classes: Any) -> NDArray:
+    """Return distinct labels as an array of shape (n_classes,), or raise."""
+    try:
+        labels = np.asarray(classes)
+    except ValueError as error:  # sequences of several lengths
+        raise ValueError(f"{name} must have shape (n_classes,): {error}.") from error
+    if labels.ndim != 1 or not len(labels):
+        raise ValueError(
+            f"{name} must have shape (n_classes,), with a label or more, but has "
+            f"{labels.shape}."
+        )
+    if len(set(labels.tolist())) < len(labels):
+        raise ValueError(
+            f"{name}={labels.tolist()} must be different labels; numpy.unique(y) has "
+            "those that occur."
+        )
+    return labels
+
+
+def is_no_number(value: Any) -> bool:
+    """Return whether a value is no real number, such as True, "5", None or 1j."""
+    return _is_flag(value) or not isinstance(value, Real | Decimal)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool | np.bool_)
 
 
 def _floats_of_objects(name: str, array: NDArray) -> NDArray[np.float64]:
@@ -138,6 +204,8 @@ def checked_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
             f"but has {weights.shape}."
         )
     is_wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if not n_rows:
+        raise ValueError("sample_weight is empty; give the weight of one row or more.")
     if is_wrong.any() or not weights.any():
         row = int(is_wrong.argmax())
         found = f"{weights[row]} in row {row}" if is_wrong.any() else "0 in every row"

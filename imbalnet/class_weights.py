@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imbalnet._checks import (
-    checked_amounts,
+    checked_classes,
+    checked_counts,
+    checked_floats,
     checked_number,
     checked_share,
     checked_weights,
+    is_no_number,
     values_by_label,
 )
 from imbalnet._text import text_table
@@ -102,12 +104,8 @@ def class_weights(
     >>> class_weights([9_900, 100], [1, 30]).tolist()
     [1.0, 30.0]
     """
-    counts = _checked_counts(counts)
-    if classes is not None and len(np.unique(np.asarray(classes))) != len(counts):
-        raise ValueError(
-            f"classes={classes!r} must be {len(counts)} different labels, one for each "
-            "of the counts."
-        )
+    counts = checked_counts("counts", counts)
+    classes = _labels_of(counts, classes)
     power = checked_share("class_weight__power", power)
     beta = checked_share("class_weight__beta", beta)
     max_ratio = _checked_ratio(max_ratio)
@@ -116,28 +114,28 @@ def class_weights(
     return _capped(_checked(weights, present) ** power, present, max_ratio)
 
 
-def _checked_counts(counts: ArrayLike) -> NDArray[np.float64]:
-    values = checked_amounts("counts", counts)
-    if values.ndim != 1 or not values.any():
+def _labels_of(counts: NDArray, classes: ArrayLike | None) -> list:
+    if classes is None:
+        return list(range(len(counts)))
+    labels = checked_classes("classes", classes).tolist()
+    if len(labels) != len(counts):
         raise ValueError(
-            f"counts={values.tolist()} must have shape (n_classes,), and hold a number "
-            "above 0; numpy.bincount(codes) has them."
+            f"classes={labels} must be {len(counts)} different labels, one for each of "
+            "the counts."
         )
-    return values
+    return labels
 
 
-def _given(
-    class_weight: Any, counts: NDArray, classes: ArrayLike | None, beta: float
-) -> NDArray:
+def _given(class_weight: Any, counts: NDArray, labels: list, beta: float) -> NDArray:
     """Resolve `class_weight`; weights of classes without rows are ignored later."""
     if class_weight is None:
         weights = np.ones(len(counts))
     elif isinstance(class_weight, str):
         weights = _named(class_weight, counts, beta)
     elif callable(class_weight):
-        weights = _as_weights(class_weight(counts))
+        weights = _as_weights(class_weight(counts.copy()))
     elif (of_label := values_by_label("class_weight", class_weight)) is not None:
-        weights = _from_mapping(of_label, len(counts), classes)
+        weights = _from_mapping(of_label, labels)
     else:
         weights = _as_weights(class_weight)
     if weights.shape != counts.shape:
@@ -167,10 +165,7 @@ def _named(name: str, counts: NDArray, beta: float) -> NDArray:
     return weights
 
 
-def _from_mapping(
-    mapping: Mapping[Any, Any], n_classes: int, classes: ArrayLike | None
-) -> NDArray:
-    labels = list(range(n_classes)) if classes is None else np.asarray(classes).tolist()
+def _from_mapping(mapping: Mapping[Any, Any], labels: list) -> NDArray:
     missing = [label for label in labels if label not in mapping]
     unknown = [label for label in mapping if label not in labels]
     if missing and unknown:
@@ -180,7 +175,7 @@ def _from_mapping(
         )
     weights = {label: mapping.get(label, 1.0) for label in labels}
     for label, weight in weights.items():
-        if not isinstance(weight, Real):
+        if is_no_number(weight):
             raise ValueError(
                 f"class_weight[{label!r}]={weight!r} must be a number of at least 0."
             )
@@ -189,8 +184,8 @@ def _from_mapping(
 
 def _as_weights(values: Any) -> NDArray:
     try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        return checked_floats("class_weight", values)
+    except ValueError as error:
         raise ValueError(_unknown(values)) from error
 
 
@@ -394,15 +389,13 @@ def explain_weights(
 def _label_counts(
     y: ArrayLike, sample_weight: ArrayLike | None, classes: ArrayLike | None
 ) -> tuple[NDArray, NDArray[np.float64]]:
-    y = np.asarray(y)
-    if y.ndim != 1 or not len(y):
-        raise ValueError(f"y must have shape (n_rows,) with rows, not {y.shape}.")
+    y = _as_labels(y)
     labels, codes = np.unique(y, return_inverse=True)
     weights = checked_weights(sample_weight, len(y))
     counts = np.bincount(codes, weights, len(labels)).astype(np.float64)
     if classes is None:
         return labels, counts
-    classes = np.asarray(classes)
+    classes = checked_classes("classes", classes)
     count_of = dict(zip(labels.tolist(), counts.tolist(), strict=True))
     unknown = sorted(set(count_of) - set(classes.tolist()))
     if unknown:
@@ -410,6 +403,35 @@ def _label_counts(
             f"y holds the labels {unknown}, which classes={classes.tolist()} lacks."
         )
     return classes, np.array([count_of.get(label, 0.0) for label in classes.tolist()])
+
+
+def _as_labels(y: ArrayLike) -> NDArray:
+    """Return labels that can be sorted, without gaps, or raise."""
+    try:
+        array = np.asarray(y)
+    except ValueError as error:  # sequences of several lengths
+        raise ValueError(f"y must have shape (n_rows,), but: {error}.") from error
+    if array.ndim != 1 or not len(array):
+        raise ValueError(f"y must have shape (n_rows,) with rows, not {array.shape}.")
+    given = y if isinstance(y, list | tuple) else array.tolist()
+    gaps = [row for row, label in enumerate(given) if _is_gap(label)]
+    if gaps:
+        raise ValueError(
+            f"y has a missing label in row {gaps[0]}; leave out the rows without one."
+        )
+    try:
+        np.unique(array)
+    except TypeError as error:
+        raise ValueError(
+            f"y must hold labels of one kind, such as [str(label) for label in y]: "
+            f"{error}."
+        ) from error
+    return array
+
+
+def _is_gap(label: Any) -> bool:
+    """Return whether a label is None, pandas' NA, NaN or NaT."""
+    return label is None or type(label).__name__ == "NAType" or label != label
 
 
 def _ratio_warning(report: WeightReport) -> str:

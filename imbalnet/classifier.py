@@ -62,7 +62,8 @@ from imbalnet._tasks import CallbackSupportMixin, FitTasks
 from imbalnet.export import ExportMixin
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS
-from imbalnet.posterior import cheapest_class, resolve_costs, resolve_prior
+from imbalnet.posterior import cheapest_class, resolve_costs
+from imbalnet.posterior.prior import target_distribution
 from imbalnet.retention import RetentionMixin
 from imbalnet.samplers import SAMPLERS, IndexSampler
 
@@ -889,7 +890,7 @@ class BalancedNeuralClassifier(
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _resolved(self, target_prior: Any) -> NDArray[np.float64] | None:
-        return resolve_prior(target_prior, self.classes_, self.class_prior_)
+        return target_distribution(target_prior, self.classes_, self.class_prior_)
 
     # -- scikit-learn's questions --------------------------------------------------
 

@@ -17,10 +17,15 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from imbalnet._blocks import row_blocks
-from imbalnet._checks import checked_integer, checked_weights
+from imbalnet._checks import (
+    checked_floats,
+    checked_integer,
+    checked_weights,
+    is_integer,
+)
 from imbalnet._nearest import NearestRows
 from imbalnet.networks import RobustScale
-from imbalnet.networks.layers.categories import dense
+from imbalnet.networks.layers.categories import column_sizes, dense
 from imbalnet.networks.layers.mixed import MixedInput
 from imbalnet.posterior._checks import (
     checked_codes,
@@ -125,19 +130,21 @@ class Neighbors:
         rng: int | np.random.Generator | None = None,
         folds: NDArray[np.integer] | None = None,
     ) -> None:
-        rng = np.random.default_rng(rng)
-        n_rows, self.n_features = self._shape(X)
+        n_rows, n_features = _checked_table(X).shape
         if n_rows < 2:
             raise ValueError(f"X has {n_rows} rows, but must have 2 at least.")
-        class_prior = checked_prior("class_prior", class_prior)
+        class_prior = checked_prior("class_prior", class_prior).copy()
         codes = checked_codes("codes", codes, n_rows, len(class_prior))
         sample_weight = checked_weights(sample_weight, n_rows)
         n_neighbors = checked_integer("n_neighbors", n_neighbors)
+        sizes = column_sizes(n_features, n_categories).tolist()
+        folds = None if folds is None else _checked_folds(folds, n_rows)
+        rng = _generator(rng)
         self.kept = sample_rows(n_rows, _MOST_KEPT, rng)
         self.n_neighbors = min(n_neighbors, len(self.kept) - 1)
         self.class_prior = class_prior
         kept, weight = dense(X[self.kept]), sample_weight[self.kept]
-        sizes = [0] * self.n_features if n_categories is None else n_categories
+        self.n_features = n_features
         self.coordinates = _Coordinates(kept, weight, sizes)
         self.search = NearestRows(self.coordinates.of(kept))
         most = np.min_scalar_type(len(class_prior) - 1)
@@ -145,16 +152,6 @@ class Neighbors:
         self.weight = (weight / weight.mean()).astype(np.float32)
         few = sample_rows(len(self.kept), _FEW, rng)
         self.distance = self._usual_distance(few, folds) or 1.0  # most rows may repeat
-
-    @staticmethod
-    def _shape(X: Any) -> tuple[int, int]:
-        shape: Any = getattr(X, "shape", ())
-        if len(shape) != 2:
-            raise ValueError(
-                f"X must be an array of shape (n_rows, n_features), but is "
-                f"{type(X).__name__} of shape {shape}."
-            )
-        return shape[0], shape[1]
 
     @property
     def points(self) -> NDArray[np.float32]:
@@ -175,13 +172,7 @@ class Neighbors:
             ``log share - log prior`` of each class among the neighbours, to be added to
             log posteriors.
         """
-        n_features = self._shape(X)[1]
-        if n_features != self.n_features:
-            raise ValueError(
-                f"X has {n_features} columns, but the training rows have "
-                f"{self.n_features}."
-            )
-        return self._evidence(X)
+        return self._evidence(_checked_table(X, self.n_features))
 
     def evidence_within(
         self,
@@ -206,9 +197,21 @@ class Neighbors:
         -------
         ndarray of shape (n_rows, n_classes)
             As :meth:`evidence`.
+
+        Raises
+        ------
+        ValueError
+            If `X` has other columns than the training rows, or if there is not a
+            position for each row, or a fold for each training row.
         """
+        n_rows = _checked_table(X, self.n_features).shape[0]
         if positions is None:
-            positions = np.arange(X.shape[0])
+            positions = np.arange(n_rows)
+        elif n_rows:
+            positions = checked_codes("positions", positions, n_rows)
+        if folds is not None:
+            last = max(positions.max(initial=0), self.kept.max())
+            folds = _checked_folds(folds, int(last) + 1, or_more=True)
         if folds is None:
             return self._evidence(X, positions)
         evidence = np.empty((X.shape[0], len(self.class_prior)))
@@ -339,6 +342,7 @@ def fit_weight(
         If the arguments do not fit together, or hold what they cannot.
     """
     log_posterior = checked_log_posterior(log_posterior, (2,))
+    evidence = checked_floats("evidence", evidence)
     if np.shape(evidence) != log_posterior.shape or not np.isfinite(evidence).all():
         raise ValueError(
             f"evidence must hold finite numbers of shape {log_posterior.shape}, as "
@@ -359,6 +363,46 @@ def fit_weight(
     factor = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
     is_worth_it = loss(0.0) - loss(factor) > np.log(weight.sum())
     return factor if is_worth_it else 0.0
+
+
+def _checked_table(X: Any, n_features: int | None = None) -> Any:
+    """Return a matrix of numbers, or raise."""
+    ndim, dtype = getattr(X, "ndim", None), getattr(X, "dtype", None)
+    is_table = ndim == 2 and getattr(dtype, "kind", "-") in "biuf" and X.shape[1]
+    if not is_table:
+        what = f"shape {X.shape} and dtype {dtype}" if hasattr(X, "shape") else type(X)
+        raise ValueError(
+            "X must be an array or a CSR matrix of numbers of shape (n_rows, "
+            f"n_features), but has {what}; np.asarray(X) makes one of lists and frames."
+        )
+    if n_features not in (None, X.shape[1]):
+        raise ValueError(
+            f"X has {X.shape[1]} columns, but the training rows have {n_features}."
+        )
+    return X
+
+
+def _checked_folds(
+    folds: Any, n_rows: int, *, or_more: bool = False
+) -> NDArray[np.integer]:
+    """Return folds, one for each training row, or raise; -1 is none."""
+    array = np.asarray(folds)
+    is_right = array.ndim == 1 and array.dtype.kind in "iu"
+    if is_right and (len(array) == n_rows or (or_more and len(array) > n_rows)):
+        return array
+    raise ValueError(
+        f"folds must hold an integer for each of the {n_rows} training rows, but has "
+        f"shape {array.shape} and dtype {array.dtype}."
+    )
+
+
+def _generator(rng: Any) -> np.random.Generator:
+    is_seed = rng is None or (is_integer(rng) and rng >= 0)
+    if is_seed or isinstance(rng, np.random.Generator):
+        return np.random.default_rng(rng)
+    raise ValueError(
+        f"rng={rng!r} must be a numpy.random.Generator, a seed of at least 0 or None."
+    )
 
 
 def _by_fold(

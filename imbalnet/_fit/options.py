@@ -56,7 +56,8 @@ from imbalnet.decisions.criteria import check_threshold
 from imbalnet.losses import LOSSES, Loss
 from imbalnet.losses._build import build_loss
 from imbalnet.networks import NETWORKS, LinearModel, Members, OneHot
-from imbalnet.posterior import resolve_costs, resolve_prior
+from imbalnet.posterior import resolve_costs
+from imbalnet.posterior.prior import target_distribution
 from imbalnet.samplers._build import build_sampler
 
 # As HistGradientBoostingClassifier: below, a validation split costs more than it gives.
@@ -239,7 +240,7 @@ class _Resolver:
         check_callbacks(params["callbacks"] or (), (SCHEDULE, BEST_EPOCH))
         check_class_values(params, classes)
         uniform = np.ones(self.n_classes) / self.n_classes
-        resolve_prior(params["target_prior"], classes, uniform)
+        target_distribution(params["target_prior"], classes, uniform)
         resolve_costs(params["cost_matrix"], classes)
         self._check_threshold()
         self._check_module()

@@ -38,8 +38,8 @@ from imbalnet._runtime import (
 from imbalnet._tables import Rows
 from imbalnet.losses import constant_minimiser
 from imbalnet.networks import DETERMINISTIC
-from imbalnet.posterior import effective_prior, resolve_prior
-from imbalnet.posterior.prior import log_ratio
+from imbalnet.posterior import effective_prior
+from imbalnet.posterior.prior import log_ratio, target_distribution
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
         epochs_before=net.epochs_behind_ if is_partial else 0,
         verbose=options.verbose,  # for callbacks of users such as PrintLog
     )
-    target = resolve_prior(options.target_prior, options.classes, priors.data)
+    target = target_distribution(options.target_prior, options.classes, priors.data)
     early_formula, late_formula = (of_phase.for_target(target) for of_phase in phases)
     net.formulas = early_formula, late_formula
     net.levels_members = options.validation.calibrate

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet._checks import checked_number
+from imbalnet._checks import checked_floats, checked_number
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,22 @@ class ClassShares:
         `delivered`, with class weights that balance by name ("balanced", "effective").
         Weights that the user gives as numbers are left out: they are meant, and a loss
         must not undo them.
+
+    Raises
+    ------
+    ValueError
+        If a distribution is not a tensor of numbers of at least 0, not all 0, or if
+        their numbers of classes differ.
     """
 
     seen: Tensor
     delivered: Tensor
     balanced: Tensor
+
+    def __post_init__(self) -> None:
+        check_shares("seen", self.seen)
+        for name in ("delivered", "balanced"):
+            check_shares(name, getattr(self, name), n_classes=len(self.seen))
 
 
 class Loss(nn.Module):
@@ -118,6 +129,7 @@ class Loss(nn.Module):
             Log probabilities under the prior that :meth:`effective_prior` returns,
             normalised over the last axis.
         """
+        check_logits(logits)
         return logits.log_softmax(-1)
 
     def posterior_scores(self, logits: Tensor) -> Tensor:
@@ -149,7 +161,13 @@ class Loss(nn.Module):
         -------
         Tensor of shape (n_classes,)
             `prior` and the effect of the loss on it, summing to 1.
+
+        Raises
+        ------
+        ValueError
+            If `prior` is not a tensor of numbers of at least 0, not all 0.
         """
+        check_shares("prior", prior)
         mass = prior * self.class_factors(len(prior)).to(prior)
         return mass / mass.sum()
 
@@ -175,14 +193,75 @@ class Loss(nn.Module):
         )
 
 
-def full_precision(logits: Tensor) -> Tensor:
-    """Convert half precision, which autocast gives: losses need more than 11 bits."""
-    if logits.ndim < 2 or not logits.is_floating_point():
+def checked_batch(logits: Tensor, target: Tensor) -> Tensor:
+    """Return the logits of a batch in full precision; raise for wrong shapes or dtypes.
+
+    Half precision comes from autocast; losses need more than 11 bits. Values are not
+    looked at, for which each step would wait for the device.
+    """
+    check_logits(logits)
+    if logits.ndim != 2:
         raise ValueError(
-            "logits must be floats of shape (batch, n_classes), but have dtype "
-            f"{logits.dtype} and shape {tuple(logits.shape)}."
+            "logits must have shape (batch, n_classes), but have "
+            f"{tuple(logits.shape)}."
+        )
+    if not isinstance(target, Tensor) or target.dtype != torch.int64:
+        raise ValueError(
+            f"target must be an int64 tensor of class codes, but is {_kind(target)}; "
+            "integers become one by torch.as_tensor(codes, dtype=torch.int64)."
+        )
+    if target.shape != logits.shape[:1]:
+        raise ValueError(
+            f"target must have shape ({len(logits)},), one class code for each row of "
+            f"logits, but has {tuple(target.shape)}."
         )
     return logits.float() if logits.dtype.itemsize < 4 else logits
+
+
+def check_logits(logits: Tensor) -> None:
+    """Raise unless logits are a tensor of floating point numbers, (..., n_classes)."""
+    if isinstance(logits, Tensor) and logits.is_floating_point() and logits.ndim:
+        return
+    raise ValueError(
+        "logits must be a tensor of floating point numbers of shape (..., n_classes), "
+        f"but are {_kind(logits)}."
+    )
+
+
+def check_shares(name: str, shares: Tensor, n_classes: int | None = None) -> None:
+    """Raise unless a tensor holds numbers of at least 0 by class, not all 0."""
+    is_tensor = isinstance(shares, Tensor) and shares.dtype not in _NO_NUMBERS
+    if not is_tensor or shares.ndim != 1 or len(shares) != (n_classes or len(shares)):
+        shape = f"({n_classes or 'n_classes'},)"
+        raise ValueError(
+            f"{name} must be a tensor of numbers of shape {shape}, but is "
+            f"{_kind(shares)}; an array becomes one by torch.as_tensor."
+        )
+    is_right = (shares >= 0) & shares.isfinite()
+    if not bool(is_right.all()) or not bool(shares.any()):
+        raise ValueError(
+            f"{name}={shares.tolist()} must hold finite numbers of at least 0, not all "
+            "0, one for each class."
+        )
+
+
+_NO_NUMBERS = torch.bool, torch.complex64, torch.complex128
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return f"of type {type(value).__name__}"
+    return f"of dtype {value.dtype} and shape {tuple(value.shape)}"
+
+
+def check_bound(loss: Loss, values: Tensor, n_classes: int) -> None:
+    """Raise if a loss was bound to another number of classes."""
+    if values.ndim and len(values) != n_classes:
+        raise ValueError(
+            f"{type(loss).__name__} was bound to {len(values)} classes, but is asked "
+            f"for {n_classes}: call bind with the shares of these classes, or give "
+            f"logits of {len(values)}."
+        )
 
 
 def shares_or_smallest(shares: Tensor) -> Tensor:
@@ -231,7 +310,8 @@ def class_values(name: str, value: Any, low: float) -> Tensor:
         number = checked_number(f"loss__{name}", value, low)
         return torch.tensor(number, dtype=torch.float64)
     values = as_vector(name, value)
-    if values.ndim != 1 or not bool(((values >= low) & values.isfinite()).all()):
+    is_right = (values >= low) & values.isfinite()
+    if values.ndim != 1 or not len(values) or not bool(is_right.all()):
         raise ValueError(
             f"loss__{name}={value!r} must be one finite number of at least {low:g}, or "
             "one for each class."
@@ -240,10 +320,11 @@ def class_values(name: str, value: Any, low: float) -> Tensor:
 
 
 def as_vector(name: str, value: Any) -> Tensor:
-    """Convert numbers to a float64 tensor."""
+    """Convert numbers to a float64 tensor of its own."""
+    given = value.detach().cpu() if isinstance(value, Tensor) else value
     try:
-        return torch.as_tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
+        return torch.tensor(checked_floats(name, given))
+    except ValueError as error:
         raise ValueError(
             f"loss__{name}={value!r} must be a number, or one number for each class."
         ) from error

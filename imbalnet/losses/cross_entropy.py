@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from imbalnet._checks import checked_number
 from imbalnet.losses._torch import as_pos_weight
-from imbalnet.losses.base import Loss, full_precision, log_excess
+from imbalnet.losses.base import Loss, check_logits, checked_batch, log_excess
 
 # Below this share of an output, what smoothing added cannot be separated from it.
 _SMALLEST_EXCESS = 1e-3
@@ -50,7 +50,7 @@ class CrossEntropy(Loss):
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each row."""
         return F.cross_entropy(
-            full_precision(logits),
+            checked_batch(logits, target),
             target,
             reduction="none",
             label_smoothing=self.label_smoothing,
@@ -58,6 +58,7 @@ class CrossEntropy(Loss):
 
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Compute the log of the class posterior from the logits."""
+        check_logits(logits)
         return _unsmoothed(logits.log_softmax(-1), self.label_smoothing)
 
     def posterior_scores(self, logits: Tensor) -> Tensor:
@@ -78,14 +79,24 @@ class CriterionLoss(Loss):
     ----------
     criterion : torch.nn.Module
         Takes logits and class codes and returns values of shape ``(batch,)``.
+
+    Raises
+    ------
+    ValueError
+        If `criterion` is no module, or has another `reduction` than "none".
     """
 
     def __init__(self, criterion: nn.Module) -> None:
         super().__init__()
         if not isinstance(criterion, nn.Module):
             raise ValueError(
-                f"criterion={criterion!r} must be a torch.nn.Module that was built, "
-                'such as nn.CrossEntropyLoss(reduction="none").'
+                f"criterion={criterion!r} must be a torch.nn.Module, built with "
+                "reduction='none'."
+            )
+        if getattr(criterion, "reduction", "none") != "none":
+            raise ValueError(
+                f"criterion={criterion!r} has reduction={criterion.reduction!r}; build "
+                "it with reduction='none', which gives one value a row."
             )
         self.criterion = criterion
         # settled here, because a traced graph cannot branch on weights
@@ -94,10 +105,11 @@ class CriterionLoss(Loss):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each row."""
-        return self.criterion(full_precision(logits), target)
+        return self.criterion(checked_batch(logits, target), target)
 
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Compute the log of the class posterior from the logits."""
+        check_logits(logits)
         criterion: Any = self.criterion
         if hasattr(criterion, "log_posterior"):
             return criterion.log_posterior(logits)
@@ -144,7 +156,7 @@ class BinaryCriterionLoss(CriterionLoss):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each row."""
-        negative, positive = full_precision(logits).unbind(-1)
+        negative, positive = checked_batch(logits, target).unbind(-1)
         difference = positive - negative
         return self.criterion(difference, target.to(difference.dtype))
 

@@ -20,8 +20,9 @@ from imbalnet.losses.base import (
     Loss,
     as_vector,
     check_length,
+    check_logits,
+    checked_batch,
     class_values,
-    full_precision,
     log_excess,
     log_softmax_and_complement,
     logit_against,
@@ -81,7 +82,8 @@ class PolyFocal(Loss):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each row."""
-        against = logit_against(full_precision(logits), target)
+        against = logit_against(checked_batch(logits, target), target)
+        self._check_lengths(logits.shape[-1])
         gamma = self.gamma if self.gamma.ndim == 0 else self.gamma[target]
         loss = -F.logsigmoid(-against)
         if self.epsilon:
@@ -94,15 +96,20 @@ class PolyFocal(Loss):
 
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Compute the log of the class posterior from the logits."""
+        check_logits(logits)
+        self._check_lengths(logits.shape[-1])
         log_v, log_rest = log_softmax_and_complement(logits)
         gamma = self.gamma.to(logits)
         return _log_ratio(log_v, log_rest, gamma, self.epsilon).log_softmax(-1)
 
     def class_factors(self, n_classes: int) -> Tensor:
         """Return `alpha` as one weight for each class."""
+        self._check_lengths(n_classes)
+        return torch.ones(n_classes) if self.alpha is None else self.alpha
+
+    def _check_lengths(self, n_classes: int) -> None:
         check_length("gamma", self.gamma, n_classes)
         check_length("alpha", self.alpha, n_classes)
-        return torch.ones(n_classes) if self.alpha is None else self.alpha
 
 
 class Focal(PolyFocal):
@@ -239,7 +246,7 @@ class Asymmetric(Loss):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each row."""
-        against = logit_against(full_precision(logits), target)
+        against = logit_against(checked_batch(logits, target), target)
         gamma, margin = self._settings(target, against)
         log_v, rest = F.logsigmoid(-against), torch.sigmoid(against)
         costs = rest > margin
@@ -254,6 +261,7 @@ class Asymmetric(Loss):
 
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Compute the log of the class posterior from the logits."""
+        check_logits(logits)
         log_v, log_rest = log_softmax_and_complement(logits)
         classes = torch.arange(logits.shape[-1], device=logits.device)
         gamma, margin = self._settings(classes, logits)
@@ -287,7 +295,7 @@ def _alpha_weights(alpha: float | Sequence[float] | None) -> Any:
     if weights.ndim == 0:
         weights = torch.stack([1.0 - weights, weights])
     usable = (weights > 0) & weights.isfinite()
-    if weights.ndim != 1 or not bool(usable.all()):
+    if weights.ndim != 1 or not len(weights) or not bool(usable.all()):
         raise ValueError(
             f"loss__alpha={alpha!r} must be a number between 0 and 1 (two classes) or "
             "one positive weight for each class."

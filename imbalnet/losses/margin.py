@@ -12,7 +12,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imbalnet._checks import checked_number
-from imbalnet.losses.base import ClassShares, Loss, full_precision, shares_or_smallest
+from imbalnet.losses.base import (
+    ClassShares,
+    Loss,
+    check_bound,
+    check_logits,
+    check_shares,
+    checked_batch,
+    shares_or_smallest,
+)
 
 
 class VectorScaling(Loss):
@@ -64,20 +72,26 @@ class VectorScaling(Loss):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each row."""
-        logits = full_precision(logits)
+        logits = checked_batch(logits, target)
+        check_bound(self, self.iota, logits.shape[-1])
         scaled = self.delta.to(logits) * logits + self.iota.to(logits)
         return F.cross_entropy(scaled, target, reduction="none")
 
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Compute the log of the class posterior from the logits."""
+        check_logits(logits)
+        check_bound(self, self.delta, logits.shape[-1])
         return (self.delta.to(logits) * logits).log_softmax(-1)
 
     def logit_scale(self, n_classes: int) -> Tensor:
         """Return the factor of each class' logit in ``log_posterior``."""
+        check_bound(self, self.delta, n_classes)
         return self.delta.expand(n_classes)
 
     def effective_prior(self, prior: Tensor) -> Tensor:
         """Compute the prior of ``log_posterior``, ``prior * shares**-tau``."""
+        check_shares("prior", prior)
+        check_bound(self, self.iota, len(prior))
         mass = prior * torch.exp(-self.iota.to(prior))
         return mass / mass.sum()
 
@@ -191,11 +205,13 @@ class LDAM(Loss):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each row."""
-        logits = full_precision(logits)
+        logits = checked_batch(logits, target)
+        check_bound(self, self.margins, logits.shape[-1])
         margin = self.margins.to(logits).expand(logits.shape[-1])[target]
         moved = logits.scatter_add(-1, target[:, None], -margin[:, None])
         return F.cross_entropy(self.scale * moved, target, reduction="none")
 
     def log_posterior(self, logits: Tensor) -> Tensor:
         """Compute the log softmax of the scaled cosines, which is no posterior."""
+        check_logits(logits)
         return (self.scale * logits).log_softmax(-1)

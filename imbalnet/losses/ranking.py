@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imbalnet._checks import checked_number, checked_share
-from imbalnet.losses.base import Loss, full_precision, log_softmax_and_complement
+from imbalnet.losses.base import Loss, checked_batch, log_softmax_and_complement
 
 # Pairs of rows that are compared at once, and in all for validation.
 _PAIRS_AT_ONCE = 2**22
@@ -69,7 +69,7 @@ class AveragePrecision(Loss):
 
     def begin_epoch(self, progress: float) -> None:
         """Set the progress of training, from 0 to below 1."""
-        self.progress = progress
+        self.progress = checked_share("progress", progress)
 
     @property
     def is_warming_up(self) -> bool:
@@ -79,7 +79,7 @@ class AveragePrecision(Loss):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of each row."""
-        logits = full_precision(logits)
+        logits = checked_batch(logits, target)
         if self.is_warming_up:
             return F.cross_entropy(logits, target, reduction="none")
         n_rows, n_classes = logits.shape

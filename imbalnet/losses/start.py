@@ -7,8 +7,9 @@ import copy
 import torch
 from torch import Tensor
 
+from imbalnet._checks import checked_floats
 from imbalnet._optimizers import LBFGS
-from imbalnet.losses.base import Loss
+from imbalnet.losses.base import Loss, check_shares
 
 # With more classes, minimising the risk is slow and badly conditioned.
 _MOST_CLASSES = 20
@@ -43,15 +44,17 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If `prior` has another shape, or holds what is no share.
+        If `loss` is no :class:`Loss`, or `prior` not a tensor of numbers of at least 0,
+        not all 0.
     """
-    prior = torch.as_tensor(prior)
-    is_right = prior.ndim == 1 and bool(((prior >= 0) & (prior < torch.inf)).all())
-    if not is_right or not prior.any():
+    if not isinstance(loss, Loss):
         raise ValueError(
-            f"prior={prior.tolist()} must have shape (n_classes,) and hold shares of "
-            "at least 0, one of them more."
+            f"loss={loss!r} must be a Loss; CriterionLoss makes one of a criterion of "
+            "torch."
         )
+    if not isinstance(prior, Tensor):
+        prior = torch.from_numpy(checked_floats("prior", prior))
+    check_shares("prior", prior)
     shares = loss.effective_prior(prior.double()).clamp(min=_SMALLEST_SHARE)
     start = shares.log() - shares[0].log()
     found = start

@@ -1,65 +1,117 @@
-"""Checks of arguments that several networks take."""
+"""Checks of arguments and inputs that several networks and layers take."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
-from imbalnet._checks import checked_number, is_integer
+from imbalnet._checks import check_flag, check_known, checked_number, is_integer
+
+# They are no parameters of the classifier, which gives them itself.
+_OF_THE_TABLE = {"in_features", "out_features"}
 
 
-def check_sizes(**sizes: int) -> None:
-    """Raise if a size is no integer of at least 1."""
+def _title(name: str) -> str:
+    return name if name in _OF_THE_TABLE else f"module__{name}"
+
+
+def check_sizes(least: int = 1, **sizes: Any) -> None:
+    """Raise if a size is no integer, or below `least`."""
     for name, size in sizes.items():
-        if not is_integer(size) or size < 1:
+        if not is_integer(size) or size < least:
             raise ValueError(
-                f"module__{name} must be an integer of at least 1, however: "
+                f"{_title(name)} must be an integer of at least {least}, however: "
                 f"{name}={size!r}"
             )
 
 
-def check_widths(in_features: int, out_features: int) -> None:
-    """Raise if a network has no input or no output."""
-    widths = {"in_features": in_features, "out_features": out_features}
-    for name, width in widths.items():
-        if not is_integer(width) or width < 1:
+def check_sizes_or_auto(least: int = 0, **sizes: Any) -> None:
+    """Raise if a size is neither "auto" nor an integer of at least `least`."""
+    for name, size in sizes.items():
+        is_auto = isinstance(size, str) and size == "auto"
+        if not is_auto and (not is_integer(size) or size < least):
             raise ValueError(
-                f"{name}={width!r} must be an integer of at least 1; the classifier "
-                "counts columns and classes itself."
+                f"{_title(name)} must be 'auto' or an integer of at least {least}, "
+                f"however: {name}={size!r}"
             )
 
 
-def check_columns(in_features: int) -> None:
-    """Raise if a layer's number of columns, which may be 0, is none."""
-    if not is_integer(in_features) or in_features < 0:
-        raise ValueError(f"{in_features=} must be an integer of at least 0.")
-
-
-def check_flags(**flags: bool) -> None:
-    """Raise if a switch is neither True nor False."""
-    for name, flag in flags.items():
-        if not isinstance(flag, bool | np.bool_):
+def check_dropout(**shares: Any) -> None:
+    """Raise if a share of dropped units is no number in [0, 1)."""
+    for name, share in shares.items():
+        if not _is_number(share) or not 0.0 <= share < 1.0:
             raise ValueError(
-                f"module__{name} must be True or False, however: {name}={flag!r}"
+                f"{_title(name)} must lie in [0, 1), however: {name}={share!r}"
             )
 
 
-def check_numbers(**numbers: float) -> None:
+def check_numbers(**numbers: Any) -> None:
     """Raise if a factor is no finite number above 0."""
     for name, number in numbers.items():
-        checked_number(f"module__{name}", number, 0.0, open_low=True)
+        checked_number(_title(name), number, 0.0, open_low=True)
 
 
-def check_layers(hidden_sizes: Any, activation: str, known: Sequence[str]) -> None:
+def is_bound(clip: Any) -> bool:
+    """Return whether a bound of scaled values is a finite number above 0."""
+    return _is_number(clip) and 0.0 < clip < math.inf
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def check_flags(**flags: Any) -> None:
+    """Raise if a switch is neither True nor False."""
+    for name, flag in flags.items():
+        check_flag(_title(name), flag)
+
+
+def check_layers(hidden_sizes: Any, activation: str, known: Collection[str]) -> None:
     """Raise if widths are not positive integers, or the activation is unknown."""
     is_sequence = isinstance(hidden_sizes, Sequence | np.ndarray)
-    if not is_sequence or not all(is_integer(s) and s >= 1 for s in hidden_sizes):
+    if not is_sequence or any(not is_integer(n) or n < 1 for n in hidden_sizes):
         raise ValueError(
             f"module__hidden_sizes must be positive integers, however: {hidden_sizes=}"
         )
-    if activation not in known:
+    check_known("module__activation", activation, known)
+
+
+def check_batch(x: Tensor) -> None:
+    """Raise unless a batch has two axes, or three with that of members."""
+    if not isinstance(x, Tensor) or x.ndim not in (2, 3):
+        given = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x)
         raise ValueError(
-            f"module__activation must be one of {sorted(known)}, however: {activation=}"
+            "x must be a tensor of shape (batch, in_features) or (batch, members, "
+            f"in_features), but has {given}."
+        )
+
+
+def check_width(x: Tensor, in_features: int, name: str = "x") -> None:
+    """Raise unless the last axis of a batch is that of the features."""
+    if isinstance(x, Tensor) and x.ndim and x.shape[-1] == in_features:
+        return
+    given = f"has shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"is {x!r:.60}"
+    raise ValueError(
+        f"{name} must be a tensor of shape (..., {in_features}), one value for each "
+        f"feature, but {given}."
+    )
+
+
+def check_table(X: Any, sample_weight: Any, in_features: int) -> None:
+    """Raise unless there is a column for each feature, and a weight for each row."""
+    shape = np.shape(X) if not hasattr(X, "shape") else X.shape
+    if not hasattr(X, "shape") or len(shape) != 2 or shape[1] != in_features:
+        raise ValueError(
+            f"X must be an array or a sparse matrix of shape (n_rows, {in_features}), "
+            f"but has shape {shape}."
+        )
+    if np.shape(sample_weight) != shape[:1]:
+        raise ValueError(
+            f"sample_weight must have shape ({shape[0]},), one weight for each row of "
+            f"X, but has {np.shape(sample_weight)}."
         )

@@ -216,7 +216,21 @@ def network_of(
         modules are unwrapped.
     has_member_axis : bool, default=False
         Whether the first axis of a plain module's parameters is that of members.
+
+    Returns
+    -------
+    Network or PlainNetwork
+        The module, or a view of it with the contract's methods.
+
+    Raises
+    ------
+    ValueError
+        If `module` is no module, such as a class.
     """
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            f"module={module!r} must be a torch.nn.Module: an instance, not a class."
+        )
     inner: Any = getattr(module, "_orig_mod", module)
     is_network = isinstance(inner, Network)
     return inner if is_network else PlainNetwork(inner, has_member_axis)
@@ -228,6 +242,10 @@ def is_split(module: nn.Module) -> bool:
     That holds if it is :class:`Network`'s, and is taken to hold if one class defines
     all three methods.
     """
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            f"module={module!r} must be a torch.nn.Module: an instance, not a class."
+        )
     cls = type(module)
     if cls.forward is Network.forward:
         return True
@@ -260,11 +278,26 @@ def as_logits(output: Tensor) -> Tensor:
     ----------
     output : Tensor of shape (batch, n_classes) or (batch, members, n_classes)
         A single column z, for two classes, stands for the logits (0, z).
+
+    Returns
+    -------
+    Tensor of shape (batch, members, n_classes)
+        The logits.
+
+    Raises
+    ------
+    ValueError
+        If `output` is no tensor of two or three axes.
     """
-    if output.ndim not in (2, 3):
+    if not isinstance(output, Tensor) or output.ndim not in (2, 3):
+        what = (
+            f"of shape {tuple(output.shape)}"
+            if isinstance(output, Tensor)
+            else (f"of type {type(output).__name__}")
+        )
         raise ValueError(
-            "output must have shape (batch, n_classes) or (batch, members, n_classes), "
-            f"but has {tuple(output.shape)}."
+            "output must be a tensor of logits of shape (batch, n_classes) or (batch, "
+            f"members, n_classes), but is {what}."
         )
     output = with_all_columns(output)
     return output.unsqueeze(1) if output.ndim == 2 else output

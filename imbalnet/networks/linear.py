@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imbalnet.networks._checks import check_widths
+from imbalnet.networks._checks import check_sizes
 from imbalnet.networks.base import as_logits
 from imbalnet.networks.layers.standardize import Standardize
 from imbalnet.networks.mlp import MLP
@@ -54,7 +54,7 @@ class LinearModel(MLP):
         n_categories: Sequence[int] | None = None,
         standardize: bool = True,
     ) -> None:
-        check_widths(in_features, out_features)
+        check_sizes(in_features=in_features, out_features=out_features)
         super().__init__(
             in_features,
             1 if out_features == 2 else out_features,
@@ -86,7 +86,7 @@ class LinearModel(MLP):
         forward of its own so that training does not standardise whole blocks: the bits
         would depend on where in a block a batch begins.
         """
-        if x.is_sparse:
+        if getattr(x, "is_sparse", False):
             weight, bias = self._raw_coefficients()
             return as_logits(x @ weight.t() + bias)
         return as_logits(self.body(self.prepare(x)))

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imbalnet.networks._checks import check_sizes
+from imbalnet.networks._checks import check_batch, check_sizes
 from imbalnet.networks.base import (
     Network,
     is_split,
@@ -61,7 +61,13 @@ class Members(Network):
         n_members: int,
         **params: Any,
     ) -> None:
-        check_sizes(n_members=n_members)
+        sizes = {"in_features": in_features, "out_features": out_features}
+        check_sizes(n_members=n_members, **sizes)
+        if not callable(module) or isinstance(module, nn.Module):
+            raise ValueError(
+                f"module={module!r} must be a class or a function that makes a network "
+                "from in_features= and out_features=."
+            )
         super().__init__()
         self.members: Any = nn.ModuleList(
             module(in_features=in_features, out_features=out_features, **params)
@@ -98,6 +104,7 @@ class Members(Network):
         return _logits([member.body for member in self.members], rows)
 
     def _rows_of_each(self, x: Tensor) -> Sequence[Tensor]:
+        check_batch(x)
         return self._apart([x] * len(self.members) if x.ndim == 2 else x.unbind(1))
 
     def _apart(self, rows: Sequence[Tensor]) -> Sequence[Tensor]:

@@ -9,7 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imbalnet.networks._checks import check_flags, check_layers, check_widths
+from imbalnet.networks._checks import (
+    check_dropout,
+    check_flags,
+    check_layers,
+    check_sizes,
+    check_table,
+)
 from imbalnet.networks.base import Network
 from imbalnet.networks.layers.cosine import CosineLinear
 from imbalnet.networks.layers.mixed import InputLayer, input_layer, with_gaps
@@ -81,11 +87,10 @@ class MLP(Network):
         clip: float | bool | None = 3.0,
         normalize_output: bool = False,
     ) -> None:
-        check_widths(in_features, out_features)
+        check_sizes(in_features=in_features, out_features=out_features)
         check_layers(hidden_sizes, activation, list(ACTIVATIONS))
+        check_dropout(dropout=dropout)
         check_flags(standardize=standardize, normalize_output=normalize_output)
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"module__dropout must lie in [0, 1), however: {dropout=}")
         super().__init__()
         self.input: Any = input_layer(
             in_features, n_categories, standardize=standardize, clip=clip
@@ -126,6 +131,7 @@ class MLP(Network):
         del folds  # a single member holds out nothing
         if not isinstance(self.input, InputLayer):
             return
+        check_table(X, sample_weight, self.input.in_features)
         self.input = with_gaps(self.input, X)
         self.input.initialize_from(X, y, sample_weight)
         if self.input.out_features != self._first.weight.shape[1]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from imbalnet.networks._checks import check_sizes
+from imbalnet.networks._checks import check_dropout, check_sizes
 from imbalnet.networks.layers.dropout import ByteDropout
 from imbalnet.networks.mlp import ACTIVATIONS, MLP
 
@@ -84,6 +84,7 @@ class ResNet(MLP):
         normalize_output: bool = False,
     ) -> None:
         check_sizes(n_blocks=n_blocks, d_block=d_block, d_hidden=d_hidden)
+        check_dropout(dropout=dropout, residual_dropout=residual_dropout)
         super().__init__(
             in_features,
             out_features,

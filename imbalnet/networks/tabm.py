@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from imbalnet._packages import require
-from imbalnet.networks._checks import check_sizes, check_widths
+from imbalnet.networks._checks import check_sizes
 from imbalnet.networks.layers.dropout import ByteDropout
 from imbalnet.networks.layers.member_linear import MemberCosineLinear, MemberLinear
 from imbalnet.networks.tabular import TabularMLP
@@ -93,7 +93,7 @@ class TabM(TabularMLP):
         clip: float | bool = 3.0,
         normalize_output: bool = False,
     ) -> None:
-        check_widths(in_features, out_features)
+        check_sizes(in_features=in_features, out_features=out_features)
         check_sizes(k=k, n_blocks=n_blocks, d_block=d_block, d_embedding=d_embedding)
         self.backbone_sizes = {"k": k, "n_blocks": n_blocks, "d_block": d_block}
         super().__init__(  # which calls _build_layers

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,13 @@ from torch import Tensor, nn
 
 from imbalnet._warn import warn
 from imbalnet.networks._checks import (
+    check_dropout,
     check_flags,
     check_layers,
     check_numbers,
     check_sizes,
-    check_widths,
+    check_sizes_or_auto,
+    check_table,
 )
 from imbalnet.networks._information import (
     class_counts,
@@ -159,13 +160,16 @@ class TabularMLP(Network):
         clip: float | bool = 3.0,
         normalize_output: bool = False,
     ) -> None:
-        check_widths(in_features, out_features)
+        check_layers(hidden_sizes, activation, list(ACTIVATIONS))
+        check_sizes_or_auto(1, n_bins=n_bins)
+        check_sizes_or_auto(n_channels=n_channels, n_waves=n_waves)
+        check_sizes(0, level_channels=level_channels)
+        check_sizes(in_features=in_features, out_features=out_features)
         check_sizes(n_members=n_members)
+        check_dropout(dropout=dropout)
+        check_numbers(frequency=frequency, embedding_rate=embedding_rate)
+        check_numbers(gate_rate=gate_rate)
         check_flags(gaps=gaps, gates=gates, normalize_output=normalize_output)
-        check_numbers(
-            frequency=frequency, embedding_rate=embedding_rate, gate_rate=gate_rate
-        )
-        _check(hidden_sizes, activation, n_bins, n_channels, n_waves, level_channels)
         super().__init__()
         sizes = column_sizes(in_features, n_categories)
         self._given = n_channels, n_waves, n_bins
@@ -332,6 +336,7 @@ class TabularMLP(Network):
         Gates of a member do not depend on the classes of its fold. All else does not
         depend on any class, and is that of all rows.
         """
+        check_table(X, sample_weight, len(self.input.sizes))
         table = sparse.csc_matrix(X) if sparse.issparse(X) else X
         before = self.input.kinds, self.input.encoding.start.shape
         self.input.initialize_from(table, sample_weight, self._bins_of)
@@ -482,27 +487,3 @@ def gates_from(
     gates = np.where(is_constant, 0.0, np.maximum(gates, _LEAST_GATE))
     square = np.square(gates).sum(axis=1, keepdims=True) / max(len(is_constant), 1)
     return gates / np.sqrt(np.where(square > 0, square, 1.0))
-
-
-def _check(
-    hidden_sizes: Sequence[int],
-    activation: str,
-    n_bins: int | str,
-    n_channels: int | str,
-    n_waves: int | str,
-    level_channels: int,
-) -> None:
-    check_layers(hidden_sizes, activation, list(ACTIVATIONS))
-    if n_bins != "auto" and not isinstance(n_bins, Integral):
-        raise ValueError(
-            f"module__n_bins must be 'auto' or a positive integer, however: {n_bins=}"
-        )
-    if n_bins != "auto" and int(n_bins) < 1:
-        raise ValueError(f"module__n_bins must be at least 1, however: {n_bins=}")
-    counts = [n for n in (n_channels, n_waves) if n != "auto"] + [level_channels]
-    if any(not isinstance(n, Integral) or n < 0 for n in counts):
-        raise ValueError(
-            "module__n_channels and module__n_waves must be 'auto' or at least 0, "
-            "module__level_channels at least 0, however: "
-            f"{n_channels=}, {n_waves=}, {level_channels=}"
-        )

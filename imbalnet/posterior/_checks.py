@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imbalnet._checks import as_floats
+from imbalnet._checks import checked_floats
 
 # Probabilities may be rounded to three digits, or in half precision.
 SUM_TOLERANCE = 2e-3
@@ -13,7 +13,7 @@ SUM_TOLERANCE = 2e-3
 
 def checked_probabilities(probabilities: ArrayLike) -> NDArray[np.float64]:
     """Convert probabilities to shape (..., n_classes), or raise."""
-    values = np.asarray(probabilities, dtype=np.float64)
+    values = checked_floats("probabilities", probabilities)
     if values.ndim == 0:
         raise ValueError(
             f"probabilities={values} is a single number; give an array of shape "
@@ -47,7 +47,7 @@ def checked_prior(
     name: str, prior: ArrayLike, n_classes: int | None = None
 ) -> NDArray[np.float64]:
     """Convert the probabilities of classes, of any number if None, or raise."""
-    values = as_floats(name, prior)
+    values = checked_floats(name, prior)
     if values.ndim != 1 or n_classes not in (None, len(values)):
         classes = (
             "class" if n_classes is None else f"of the {n_classes} classes there are"
@@ -68,7 +68,7 @@ def checked_log_posterior(
     log_posterior: ArrayLike, n_axes: tuple[int, ...]
 ) -> NDArray[np.float64]:
     """Convert log posteriors of rows to floats, or raise."""
-    values = as_floats("log_posterior", log_posterior)
+    values = checked_floats("log_posterior", log_posterior)
     if values.ndim not in n_axes or not len(values) or values.shape[-1] < 2:
         shape = "(n_rows, n_classes)"
         shape += " or (n_rows, members, n_classes)" if 3 in n_axes else ""
@@ -81,7 +81,7 @@ def checked_log_posterior(
 
 
 def check_log_values(log_posterior: NDArray[np.float64]) -> None:
-    """Raise for NaN and infinity, which are no logs of a number."""
+    """Raise for NaN and infinity, which are no logs of a number, and rows of -inf."""
     wrong = ~(log_posterior < np.inf)
     if wrong.any():
         row = int(np.argwhere(wrong)[0, 0])
@@ -89,22 +89,32 @@ def check_log_values(log_posterior: NDArray[np.float64]) -> None:
             f"log_posterior holds {log_posterior[wrong][0]} in row {row}; leave rows "
             "without a prediction out."
         )
+    empty = log_posterior.max(axis=-1, initial=-np.inf) == -np.inf
+    if log_posterior.size and empty.any():
+        raise ValueError(
+            "log_posterior is -inf for every class of row "
+            f"{int(np.argwhere(empty)[0].max(initial=0))}; some class must be possible."
+        )
 
 
 def checked_codes(
-    name: str, codes: ArrayLike, n_rows: int, n_codes: int
+    name: str, codes: ArrayLike, n_rows: int | None = None, n_codes: int | None = None
 ) -> NDArray[np.intp]:
     """Convert the codes of rows (or their folds) to integers, or raise."""
     values = np.asarray(codes)
-    if values.shape != (n_rows,) or values.dtype.kind not in "biu":
+    n_rows = values.size if n_rows is None else n_rows
+    if (n_rows and values.shape != (n_rows,)) or values.dtype.kind not in "biu":
         raise ValueError(
             f"{name} must hold one integer for each of {n_rows} rows, but has shape "
             f"{values.shape} and dtype {values.dtype}; numpy.unique(labels, "
             "return_inverse=True)[1] turns labels into integers."
         )
-    if n_rows and not 0 <= values.min() <= values.max() < n_codes:
+    if not n_rows:
+        raise ValueError(f"{name} is empty; give an integer for one row or more.")
+    if values.min() < 0 or (n_codes is not None and values.max() >= n_codes):
+        bound = "at least 0" if n_codes is None else f"between 0 and {n_codes - 1}"
         raise ValueError(
-            f"{name} must lie between 0 and {n_codes - 1}, but goes from "
+            f"{name} must be integers {bound}, but they go from "
             f"{values.min()} to {values.max()}."
         )
     return values.astype(np.intp)

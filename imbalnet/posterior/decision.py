@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imbalnet._checks import and_more, values_by_label
+from imbalnet._checks import (
+    and_more,
+    checked_classes,
+    checked_floats,
+    checked_integer,
+    is_no_number,
+    values_by_label,
+)
 from imbalnet.posterior._checks import checked_probabilities
 
 
@@ -72,16 +79,21 @@ def bayes_threshold(
         "true_negative_cost": true_negative_cost,
     }
     for name, cost in costs.items():
-        if not isinstance(cost, Real) or not np.isfinite(cost):
+        if is_no_number(cost) or not math.isfinite(cost):
             raise ValueError(f"{name}={cost!r} must be a finite number.")
     negative = _excess(costs, "false_positive_cost", "true_negative_cost")
     positive = _excess(costs, "false_negative_cost", "true_positive_cost")
-    return negative / (negative + positive)
+    return negative / 2 / (negative / 2 + positive / 2)  # whose sum is finite
 
 
 def _excess(costs: dict[str, float], error: str, right: str) -> float:
     """Compute how much more an error costs than the right decision."""
     excess = float(costs[error]) - float(costs[right])
+    if math.isinf(excess):
+        raise ValueError(
+            f"{error}={costs[error]!r} and {right}={costs[right]!r} are too far apart; "
+            "divide all costs by the same number."
+        )
     if excess <= 0:
         raise ValueError(
             f"{error}={costs[error]!r} must be larger than {right}={costs[right]!r}: "
@@ -175,7 +187,7 @@ def resolve_costs(
         the predicted ones, in any order. A dict maps (true label, predicted label) to a
         cost; a right prediction that it leaves out costs 0. With `n_rows`, an
         array-like may hold a matrix for each row, and a dict arrays of shape (n_rows,).
-    classes : ndarray of shape (n_classes,)
+    classes : array-like of shape (n_classes,)
         The sorted labels.
     n_rows : int or None, default=None
         Number of rows that the costs may differ between; None means that they may not.
@@ -210,13 +222,14 @@ def resolve_costs(
     """
     if cost_matrix is None:
         return None
-    labels = classes.tolist()
+    labels = checked_classes("classes", classes).tolist()
+    n_rows = None if n_rows is None else checked_integer("n_rows", n_rows, 0)
     leading = () if n_rows is None else (n_rows,)
     if hasattr(cost_matrix, "columns"):
         cost_matrix = _from_frame(cost_matrix, labels)
     elif (of_pair := values_by_label("cost_matrix", cost_matrix)) is not None:
         cost_matrix = _from_mapping(of_pair, labels, leading)
-    return _checked_costs(cost_matrix, len(classes), leading)
+    return _checked_costs(cost_matrix, len(labels), leading)
 
 
 def _from_frame(frame: Any, labels: list) -> NDArray:
@@ -286,8 +299,8 @@ def _cost_of_pair(
 ) -> NDArray[np.float64]:
     """Return one cost for all rows, or one for each of them."""
     try:
-        values = np.asarray(cost, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        values = checked_floats(f"cost_matrix[{pair!r}]", cost)
+    except ValueError as error:
         raise ValueError(f"cost_matrix[{pair!r}]={cost!r} must be a number.") from error
     if values.shape not in ((), leading):
         cure = (
@@ -311,8 +324,8 @@ def _checked_costs(
 ) -> NDArray[np.float64]:
     """Convert costs of all rows, or of rows of a shape, to floats, or raise."""
     try:
-        costs = np.asarray(cost_matrix, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        costs = checked_floats("cost_matrix", cost_matrix)
+    except ValueError as error:
         raise ValueError(
             f"cost_matrix={cost_matrix!r} must hold {n_classes} rows of {n_classes} "
             "numbers, or be a dict of (true label, predicted label) to cost."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imbalnet._checks import as_floats, checked_integer, checked_number
+from imbalnet._checks import checked_floats, checked_integer, checked_number
 from imbalnet._warn import warn
 from imbalnet.posterior._checks import checked_prior, checked_probabilities
 
@@ -88,7 +88,7 @@ def estimate_prior(
     """
     max_iter = checked_integer("max_iter", max_iter, 0)
     tol = checked_number("tol", tol, 0.0)
-    rows = checked_probabilities(as_floats("probabilities", probabilities))
+    rows = checked_probabilities(checked_floats("probabilities", probabilities))
     if rows.ndim != 2 or not len(rows):
         raise ValueError(
             "probabilities must have shape (n_rows, n_classes) or (n_rows,) with at "

@@ -159,7 +159,8 @@ def rows_by_fold(
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Return the rows of each fold, (folds, longest fold), and which are no padding."""
     n_folds = checked_integer("n_folds", n_folds)
-    return _rows_by_fold(checked_codes("folds", folds, len(folds), n_folds), n_folds)
+    folds = checked_codes("folds", folds, n_codes=n_folds)
+    return _rows_by_fold(folds, n_folds)
 
 
 def _rows_by_fold(

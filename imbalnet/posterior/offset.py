@@ -61,6 +61,10 @@ def fit_offset(
     present = np.flatnonzero(np.bincount(codes, sample_weight, n_classes) > 0)
     if len(present) < 2:
         return offset
+    counted = sample_weight > 0
+    if not counted.all():  # the others may be of classes that none of these is
+        codes, sample_weight = codes[counted], sample_weight[counted]
+        log_posterior = log_posterior[counted]
     codes = np.searchsorted(present, codes)
     if len(present) < n_classes:
         log_posterior = log_posterior[..., present]

@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
-from imbalnet._checks import as_floats, checked_amounts, values_by_label
+from imbalnet._checks import (
+    checked_amounts,
+    checked_classes,
+    checked_floats,
+    values_by_label,
+)
 from imbalnet.posterior._checks import (
     as_given,
     check_log_values,
@@ -62,11 +67,13 @@ def effective_prior(
                 f"{name} must be a number or have shape {mass.shape}, one for each of "
                 f"the classes of counts, but has {factor.shape}."
             )
-        mass *= factor
-    if not mass.any():
+        with np.errstate(over="ignore"):
+            mass *= factor
+    if not 0 < mass.sum() < np.inf:
         raise ValueError(
-            f"counts={of_classes.tolist()} and their factors leave no class any rows; "
-            "give at least one more than 0."
+            f"counts={of_classes.tolist()}, times class_weight and sampling_rate, are "
+            f"{mass.tolist()}; one of the classes must have all three above 0, and "
+            "their sum must be finite."
         )
     return mass / mass.sum()
 
@@ -81,9 +88,9 @@ def resolve_prior(
     target_prior : {"train", "uniform"}, dict, array-like of shape (n_classes,) or None
         A dict, or a pandas Series with its index, maps each label to its probability.
         An array-like, as of :func:`estimate_prior`, is in the order of `classes`.
-    classes : ndarray of shape (n_classes,)
+    classes : array-like of shape (n_classes,)
         The sorted labels.
-    class_prior : ndarray of shape (n_classes,)
+    class_prior : array-like of shape (n_classes,)
         Class distribution of the training data, returned for "train".
 
     Raises
@@ -92,6 +99,15 @@ def resolve_prior(
         If there is not one probability for each class, if they do not sum to 1, or if
         a dict or a Series names other labels.
     """
+    labels = checked_classes("classes", classes)
+    prior = checked_prior("class_prior", class_prior, len(labels))
+    return target_distribution(target_prior, labels, prior)
+
+
+def target_distribution(
+    target_prior: Any, classes: NDArray, class_prior: NDArray
+) -> NDArray[np.float64] | None:
+    """Compute `resolve_prior` where classes and their prior are known to be right."""
     if target_prior is None:
         return None
     if isinstance(target_prior, str) and target_prior == "train":
@@ -116,8 +132,8 @@ def _one_a_class(target_prior: Any, labels: list) -> NDArray[np.float64]:
         )
     values = target_prior if of_label is None else [of_label[c] for c in labels]
     try:
-        prior = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+        prior = checked_floats("target_prior", values)
+    except ValueError:
         prior = np.empty(0)
     if prior.shape != (len(labels),):
         raise ValueError(
@@ -169,14 +185,24 @@ def shift_prior(
     [[0.9, 0.1]]
     """
     shift = prior_shift(source_prior, target_prior)
-    values = as_floats("log_posterior", log_posterior)
+    values = checked_floats("log_posterior", log_posterior)
     if values.shape[-1:] != shift.shape:
         raise ValueError(
             f"log_posterior must have shape (..., {len(shift)}), a value for each "
             f"class of the priors, but has {values.shape}."
         )
     check_log_values(values)
-    return log_softmax(values + shift, axis=-1)
+    moved = values + shift
+    if (moved.max(axis=-1, initial=-np.inf) == -np.inf).any():
+        raise ValueError(_no_class(target_prior, "log_posterior"))
+    return log_softmax(moved, axis=-1)
+
+
+def _no_class(target_prior: ArrayLike, name: str) -> str:
+    return (
+        f"target_prior={np.asarray(target_prior).tolist()} is 0 for every class that "
+        f"some rows of {name} can be; give those classes a probability above 0."
+    )
 
 
 def prior_shift(
@@ -272,8 +298,5 @@ def shift_probabilities(
     joint = rows * factor
     total = joint.sum(axis=-1, keepdims=True)
     if not total.all():
-        raise ValueError(
-            f"target_prior={target.tolist()} is 0 for every class that some rows of "
-            "probabilities can be; give those classes a probability above 0."
-        )
+        raise ValueError(_no_class(target, "probabilities"))
     return as_given(joint / total, probabilities)

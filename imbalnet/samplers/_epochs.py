@@ -23,15 +23,19 @@ class EpochOrder(Protocol):
 
 
 class Shuffle:
-    """Every row once, in random order."""
+    """Every row once, in random order.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    rng : numpy.random.Generator
+        Generator of the orders.
+    """
 
     def __init__(self, n_rows: int, rng: np.random.Generator) -> None:
         self.n_rows = checked_integer("n_rows", n_rows)
-        if not isinstance(rng, np.random.Generator):
-            raise ValueError(
-                f"rng={rng!r} must be a generator: numpy.random.default_rng(seed)."
-            )
-        self.rng = rng
+        self.rng = checked_generator(rng)
 
     def epoch(self, batch_size: int) -> NDArray[np.integer]:
         """Draw one epoch of row numbers."""
@@ -51,6 +55,16 @@ class Shuffle:
         return np.ones(len(counts))
 
 
+def checked_generator(rng: Any) -> np.random.Generator:
+    """Return a generator, or raise for a seed or anything else."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    raise ValueError(
+        f"rng={rng!r} must be a numpy.random.Generator; a seed becomes one by "
+        "np.random.default_rng(seed)."
+    )
+
+
 def index_dtype(n_rows: int) -> type[np.signedinteger]:
     """Return the smallest dtype for row numbers that torch takes for an index."""
     return np.int32 if n_rows < 2**31 else np.int64
@@ -67,14 +81,25 @@ def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
         Number of rows in a batch. If a single row is left over, the batch before it
         takes it.
 
+    Returns
+    -------
+    list of int
+        Numbers of rows, whose sum is `n_rows`.
+
+    Raises
+    ------
+    ValueError
+        If `n_rows` is no integer of at least 0, or `batch_size` none of at least 1.
+
     Examples
     --------
     >>> from imbalnet.samplers import batch_sizes
     >>> batch_sizes(10, 4), batch_sizes(9, 4)
     ([4, 4, 2], [4, 5])
     """
-    batch_size = checked_integer("batch_size", batch_size)
-    n_full, left = divmod(checked_integer("n_rows", n_rows, 0), batch_size)
+    n_rows = checked_integer("n_rows", n_rows, 0)
+    batch_size = checked_integer("batch_size", batch_size, 1)
+    n_full, left = divmod(n_rows, batch_size)
     return without_single_row([batch_size] * n_full + ([left] if left else []))
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imbalnet._checks import checked_share
-from imbalnet.samplers._epochs import EpochRows
+from imbalnet import _checks
+from imbalnet._checks import checked_integer, checked_share
+from imbalnet.posterior._checks import checked_codes
+from imbalnet.samplers._epochs import EpochRows, checked_generator
 
 
 class IndexSampler(ABC):
@@ -69,13 +72,21 @@ class IndexSampler(ABC):
         self, codes: NDArray[np.integer], rng: np.random.Generator
     ) -> IndexSampler:
         """Set the class codes of the training rows and the generator of the draws."""
-        self.rng = rng
+        codes, self.rng = checked_binding(codes, rng)
         self.counts = np.bincount(codes)
         parts = np.split(sort_by_class(codes), np.cumsum(self.counts)[:-1])
         self.queues = {
             code: ClassQueue(rows, rng) for code, rows in enumerate(parts) if len(rows)
         }
         return self
+
+    def __getattr__(self, name: str) -> Any:
+        """Name what is missing before ``bind``."""
+        cls = type(self).__name__
+        cure = ""
+        if name in _BOUND:
+            cure = "; call bind(codes, rng) first, with the codes of the training rows"
+        raise AttributeError(f"{cls!r} object has no attribute {name!r}{cure}")
 
     @abstractmethod
     def epoch(self, batch_size: int) -> EpochRows:
@@ -126,7 +137,25 @@ class IndexSampler(ABC):
         int
             Number of rows, by default the sum of `counts`.
         """
-        return round(counts.sum())
+        return round(checked_counts(counts).sum())
+
+
+# What ``bind`` sets, in one sampler or another.
+_BOUND = {"codes", "counts", "dealer", "measuring", "queues", "rng", "source"}
+
+
+def checked_binding(
+    codes: Any, rng: Any
+) -> tuple[NDArray[np.intp], np.random.Generator]:
+    """Return the class codes of the training rows and the generator, or raise."""
+    return checked_codes("codes", codes), checked_generator(rng)
+
+
+def checked_counts(counts: Any, batch_size: int = 1) -> NDArray:
+    """Return the rows of each class in their dtype, or raise; see `are_weights`."""
+    checked_integer("batch_size", batch_size, 1)
+    _checks.checked_counts("counts", counts)
+    return np.asarray(counts)
 
 
 class ClassQueue:

@@ -12,6 +12,7 @@ from imbalnet.samplers.base import (
     ClassQueue,
     IndexSampler,
     are_weights,
+    checked_counts,
     fill,
     per_row,
     tempered_shares,
@@ -62,7 +63,7 @@ class StratifiedBatchSampler(IndexSampler):
     ) -> StratifiedBatchSampler:
         """Set the class codes of the training rows and the generator of the draws."""
         super().bind(codes, rng)
-        self.dealer = _Dealer(len(self.counts), rng)
+        self.dealer = _Dealer(len(self.counts), self.rng)
         return self
 
     def epoch(self, batch_size: int) -> NDArray[np.intp]:
@@ -75,6 +76,7 @@ class StratifiedBatchSampler(IndexSampler):
 
     def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
         """Compute how often a row of each class is drawn in an epoch."""
+        counts = checked_counts(counts, batch_size)
         if are_weights(counts):
             drawn = tempered_shares(counts, self.power) * counts.sum()
         else:

@@ -11,6 +11,7 @@ from imbalnet.samplers.base import (
     ClassQueue,
     IndexSampler,
     are_weights,
+    checked_counts,
     fill,
     per_row,
     tempered_shares,
@@ -35,7 +36,7 @@ class WeightedSampler(IndexSampler):
 
     def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
         """Compute how often a row of each class is drawn in an epoch."""
-        del batch_size
+        counts = checked_counts(counts, batch_size)
         return per_row(tempered_shares(counts, self.power) * counts.sum(), counts)
 
 
@@ -66,12 +67,12 @@ class _QuotaSampler(IndexSampler):
 
     def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
         """Compute how often a row of each class is drawn in an epoch."""
-        del batch_size
+        counts = checked_counts(counts, batch_size)
         return per_row(self.quotas(counts), counts)
 
     def epoch_rows(self, counts: NDArray) -> int:
         """Compute how many rows an epoch draws."""
-        return round(self.quotas(counts).sum())
+        return round(self.quotas(checked_counts(counts)).sum())
 
 
 class Oversampler(_QuotaSampler):

@@ -14,7 +14,12 @@ from torch.utils.data import Sampler
 from imbalnet._runtime import seeded_torch
 from imbalnet._warn import warn
 from imbalnet.samplers._epochs import EpochRows, checked_epoch
-from imbalnet.samplers.base import IndexSampler, per_row
+from imbalnet.samplers.base import (
+    IndexSampler,
+    checked_binding,
+    checked_counts,
+    per_row,
+)
 
 # The keywords that a torch sampler's __init__ is given if it names them.
 CONTRACT = frozenset({"labels", "data_source", "batch_size", "generator"})
@@ -59,10 +64,11 @@ class TorchSampler(IndexSampler):
 
     def __init__(self, factory: type[Sampler], **params: Any) -> None:
         super().__init__()
-        if not callable(factory):
+        is_other = isinstance(factory, type) and not issubclass(factory, Sampler)
+        if not callable(factory) or is_other:
             raise ValueError(
-                f"factory={factory!r} must be a class of torch.utils.data.Sampler; its "
-                "arguments follow by name."
+                f"factory={factory!r} must be a subclass of torch.utils.data.Sampler: "
+                "the class, not an instance."
             )
         self.factory = factory
         self.params = params
@@ -71,7 +77,7 @@ class TorchSampler(IndexSampler):
         self, codes: NDArray[np.integer], rng: np.random.Generator
     ) -> TorchSampler:
         """Set the class codes of the training rows and the generator of the draws."""
-        self.codes = codes
+        self.codes, rng = checked_binding(codes, rng)
         drawing, measuring = rng.spawn(2)
         self.measuring = measuring
         self.source = _Source(self, drawing)
@@ -83,7 +89,7 @@ class TorchSampler(IndexSampler):
 
     def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
         """Measure how often a row of each class is drawn in an epoch."""
-        n_classes = len(counts)
+        n_classes = len(checked_counts(counts, batch_size))
         source = _Source(self, self.measuring)
         drawn, n_epochs = np.zeros(n_classes), 0
         while drawn.sum() < _MEASURED_DRAWS and n_epochs < _MEASURED_EPOCHS:

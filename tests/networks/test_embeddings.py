@@ -263,7 +263,9 @@ def test_encoding_works_on_the_last_axis(shape):
 
 
 def test_encoding_rejects_bins():
-    with pytest.raises(ValueError, match="module__n_bins must be at least 0, however"):
+    with pytest.raises(
+        ValueError, match="module__n_bins must be an integer of at least 0, however"
+    ):
         PiecewiseLinearEncoding(3, n_bins=-1)
 
 

@@ -176,7 +176,7 @@ def test_mlp_ignores_a_column_that_was_constant(rng):
     ("params", "message"),
     [
         ({"hidden_sizes": (8, 0)}, "module__hidden_sizes"),
-        ({"activation": "swish"}, "module__activation must be one of"),
+        ({"activation": "swish"}, "module__activation='swish' must be one of"),
         ({"dropout": 1.0}, "module__dropout"),
     ],
 )
@@ -247,9 +247,9 @@ def test_resnet_without_dropout_draws_nothing():
         ),
         ({"d_block": 0}, "module__d_block must be an integer of at least 1"),
         ({"d_hidden": -1}, "module__d_hidden must be an integer of at least 1"),
-        ({"activation": "swish"}, "module__activation must be one of"),
+        ({"activation": "swish"}, "module__activation='swish' must be one of"),
         ({"dropout": 1.0}, "module__dropout"),
-        ({"residual_dropout": -0.1}, "module__dropout"),
+        ({"residual_dropout": -0.1}, "module__residual_dropout"),
     ],
 )
 def test_resnet_rejects(params, message):

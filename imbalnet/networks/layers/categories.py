@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
 
+from imbalnet._checks import is_integer
+from imbalnet.networks._checks import check_sizes, check_width
+
 # Most levels with their own column by default, and the rows that such a level needs.
 _MOST_LEVELS = 40
 FEWEST_ROWS = 5
@@ -26,10 +29,12 @@ class _CodePlaces(nn.Module):
 
     def __init__(self, n_categories: Sequence[int]) -> None:
         super().__init__()
-        sizes = np.asarray(n_categories)
-        if sizes.size and (sizes.dtype.kind not in "iu" or (sizes < 1).any()):
-            raise ValueError(f"n_categories must be positive, however: {n_categories=}")
-        self._set_places(sizes.astype(np.int64), torch.arange(int(sizes.sum())))
+        if not _are_sizes(n_categories) or any(size < 1 for size in n_categories):
+            raise ValueError(
+                f"n_categories must be positive integers, however: {n_categories=}"
+            )
+        sizes = np.asarray(n_categories, dtype=np.int64)
+        self._set_places(sizes, torch.arange(int(sizes.sum())))
 
     def _set_places(self, sizes: NDArray[np.int64], place: Tensor) -> None:
         self.starts = [0, *np.cumsum(sizes).tolist()]
@@ -99,6 +104,7 @@ class OneHot(_CodePlaces):
     is_common: Tensor
 
     def __init__(self, n_categories: Sequence[int], most_columns: int = 0) -> None:
+        check_sizes(0, most_columns=most_columns)
         super().__init__(n_categories)
         self.most_columns = most_columns
         self._lay_out(np.minimum(np.diff(self.starts), _MOST_LEVELS + 1))
@@ -123,6 +129,7 @@ class OneHot(_CodePlaces):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Encode a batch."""
+        check_width(codes, len(self.last), "codes")
         encoded = codes.new_zeros((*codes.shape[:-1], self.out_features))
         return encoded.scatter_(-1, self.places(codes), 1.0)
 
@@ -222,14 +229,21 @@ def column_sizes(
     in_features: int, n_categories: Sequence[int] | None
 ) -> NDArray[np.int64]:
     """Return each column's number of codes, 0 for numbers."""
-    sizes = np.zeros(in_features, int) if n_categories is None else n_categories
-    sizes = np.asarray(sizes, dtype=np.int64)
-    if len(sizes) != in_features or (sizes < 0).any():
+    check_sizes(in_features=in_features)
+    if n_categories is None:
+        return np.zeros(in_features, np.int64)
+    is_right = _are_sizes(n_categories) and len(n_categories) == in_features
+    if not is_right or any(size < 0 for size in n_categories):
         raise ValueError(
             "n_categories must hold one number of codes for each column, 0 for "
             f"numbers, however: {in_features=}, {n_categories=}"
         )
-    return sizes
+    return np.asarray(n_categories, dtype=np.int64)
+
+
+def _are_sizes(values: Any) -> bool:
+    is_sequence = isinstance(values, Sequence | np.ndarray)
+    return is_sequence and all(is_integer(value) for value in values)
 
 
 def dense(X: Any) -> NDArray:

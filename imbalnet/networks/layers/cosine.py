@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet.networks._checks import check_widths
+from imbalnet.networks._checks import check_sizes, check_width
 
 
 class CosineLinear(nn.Module):
@@ -37,7 +37,7 @@ class CosineLinear(nn.Module):
     """
 
     def __init__(self, in_features: int, out_features: int) -> None:
-        check_widths(in_features, out_features)
+        check_sizes(in_features=in_features, out_features=out_features)
         super().__init__()
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         self.reset_parameters()
@@ -48,6 +48,7 @@ class CosineLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the cosines of a batch."""
+        check_width(x, self.weight.shape[-1])
         return F.linear(F.normalize(x, dim=-1), F.normalize(self.weight, dim=-1))
 
     def extra_repr(self) -> str:

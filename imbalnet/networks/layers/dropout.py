@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from imbalnet.networks._checks import check_dropout, check_sizes
+
 
 class ByteDropout(nn.Module):
     """Dropout that draws one random byte a unit.
@@ -34,10 +36,8 @@ class ByteDropout(nn.Module):
     """
 
     def __init__(self, p: float = 0.5, n_shared: int = 0) -> None:
-        if not 0.0 <= p < 1.0:
-            raise ValueError(
-                f"module__dropout must lie in [0, 1), however: dropout={p}"
-            )
+        check_dropout(dropout=p)
+        check_sizes(0, n_shared=n_shared)
         super().__init__()
         self.p, self.n_shared = p, n_shared
         self.n_kept = max(256 - round(p * 256), 1)

@@ -12,8 +12,12 @@ from scipy import sparse
 from scipy.special import expit
 from torch import Tensor, nn
 
-from imbalnet._checks import is_integer
-from imbalnet.networks._checks import check_columns
+from imbalnet.networks._checks import (
+    check_sizes,
+    check_table,
+    check_width,
+    is_bound,
+)
 
 
 class RobustScale(nn.Module):
@@ -51,7 +55,8 @@ class RobustScale(nn.Module):
     inverse_scale: Tensor
 
     def __init__(self, in_features: int, clip: float = 3.0) -> None:
-        if clip is None or not clip > 0:
+        check_sizes(0, in_features=in_features)
+        if not is_bound(clip):
             raise ValueError(
                 f"module__clip must be positive or True, however: {clip=}; None is for "
                 "module='mlp'."
@@ -63,6 +68,7 @@ class RobustScale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale a batch."""
+        check_width(x, len(self.center))
         z = (x - self.center).mul_(self.inverse_scale)
         z = torch.nan_to_num_(z, nan=0.0, posinf=_FAR, neginf=-_FAR).clamp_(-_FAR, _FAR)
         beyond = z.abs().mul_(1 / self.clip).clamp_(min=1.0).log_().mul_(self.clip)
@@ -76,6 +82,7 @@ class RobustScale(nn.Module):
         The arguments are those of :meth:`Network.initialize_from`, with a CSC matrix
         for a sparse one; `y` is ignored.
         """
+        check_table(X, sample_weight, len(self.center))
         self.center.zero_()
         self.inverse_scale.zero_()
         for j, (values, is_there) in enumerate(present_values(X)):
@@ -151,15 +158,14 @@ class PiecewiseLinearEncoding(nn.Module):
     inverse_width: Tensor
 
     def __init__(self, in_features: int, n_bins: int = 32) -> None:
-        check_columns(in_features)
-        if not is_integer(n_bins) or n_bins < 0:
-            raise ValueError(f"module__n_bins must be at least 0, however: {n_bins=}")
+        check_sizes(0, in_features=in_features, n_bins=n_bins)
         super().__init__()
         self.register_buffer("start", torch.zeros(in_features, n_bins))
         self.register_buffer("inverse_width", torch.zeros(in_features, n_bins))
 
     def forward(self, z: Tensor) -> Tensor:
         """Encode a batch."""
+        check_width(z, len(self.start))
         z = z.unsqueeze(-1)
         bins = (z - self.start).mul_(self.inverse_width).clamp_(0.0, 1.0)
         return torch.cat([z, bins], dim=-1)
@@ -172,7 +178,20 @@ class PiecewiseLinearEncoding(nn.Module):
         ----------
         edges : sequence of Tensor of shape (n_edges,)
             Ascending, at most ``n_bins + 1``; fewer than two make no bins.
+
+        Raises
+        ------
+        ValueError
+            If there are edges for more columns than there are, or if those of a column
+            are not finite and ascending, or are too many.
         """
+        if len(edges) > len(self.start):
+            raise ValueError(
+                f"edges must hold at most one tensor for each of the {len(self.start)} "
+                f"columns, but holds {len(edges)}."
+            )
+        for j, column in enumerate(edges):
+            _check_edges(j, column, self.start.shape[1])
         self.start.zero_()
         self.inverse_width.zero_()
         for j, column in enumerate(edges):
@@ -191,6 +210,19 @@ class PiecewiseLinearEncoding(nn.Module):
         """Return the parameters for the representation."""
         in_features, n_bins = self.start.shape
         return f"in_features={in_features}, n_bins={n_bins}"
+
+
+def _check_edges(j: int, edges: Tensor, n_bins: int) -> None:
+    is_vector = isinstance(edges, Tensor) and edges.is_floating_point()
+    if not is_vector or edges.ndim != 1 or len(edges) > n_bins + 1:
+        raise ValueError(
+            f"edges[{j}] must be a tensor of at most {n_bins + 1} floating point "
+            f"numbers, one more than n_bins, but is {edges!r:.80}."
+        )
+    if not bool(edges.isfinite().all()) or bool((edges.diff() < 0).any()):
+        raise ValueError(
+            f"edges[{j}]={edges.tolist()} must be finite and ascend; sort them."
+        )
 
 
 def present_values(X: Any) -> Iterator[tuple[NDArray, NDArray]]:

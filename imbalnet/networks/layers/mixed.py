@@ -12,6 +12,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from imbalnet._warn import warn
+from imbalnet.networks._checks import check_table, check_width
 from imbalnet.networks.layers.categories import (
     FEWEST_ROWS,
     OneHot,
@@ -63,6 +64,11 @@ class MixedInput(nn.Module):
         self.register_buffer("of_gaps", torch.zeros(0, dtype=torch.long))
 
     @property
+    def in_features(self) -> int:
+        """Number of columns."""
+        return len(self.of_numbers) + len(self.of_categories)
+
+    @property
     def out_features(self) -> int:
         """Width of the output."""
         n_encoded = self.one_hot.out_features + len(self.of_gaps)
@@ -72,6 +78,7 @@ class MixedInput(nn.Module):
         """Scale and encode a batch."""
         if not len(self.of_categories) + len(self.of_gaps):
             return self.numbers(x)
+        check_width(x, self.in_features)
         parts = [self.numbers(x.index_select(-1, self.of_numbers))]
         if len(self.of_categories):
             parts.append(self.one_hot(x.index_select(-1, self.of_categories)))
@@ -81,6 +88,7 @@ class MixedInput(nn.Module):
 
     def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
         """Take statistics and frequent levels from the training rows."""
+        check_table(X, sample_weight, self.in_features)
         codes = self.codes_in(X)
         self.one_hot.initialize_from(codes, sample_weight)
         self.numbers.initialize_from(self.numbers_in(X), y, sample_weight)

@@ -13,7 +13,12 @@ from scipy import sparse
 from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
-from imbalnet.networks._checks import check_columns
+from imbalnet.networks._checks import (
+    check_sizes,
+    check_table,
+    check_width,
+    is_bound,
+)
 from imbalnet.networks.layers.embeddings import present_values, quantiles
 
 _CHUNK_ELEMENTS = 2**18
@@ -73,9 +78,12 @@ class Standardize(nn.Module):
     one: Tensor
 
     def __init__(self, in_features: int, clip: float | bool | None = None) -> None:
-        check_columns(in_features)
-        if clip is not None and not clip > 0:
-            raise ValueError(f"clip must be positive or None, however: {clip=}")
+        check_sizes(0, in_features=in_features)
+        if not (clip is None or clip is True or is_bound(clip)):
+            raise ValueError(
+                f"module__clip must be positive or None, however: {clip=}; True is "
+                f"{_DEFAULT_CLIP}"
+            )
         super().__init__()
         self.clip = _DEFAULT_CLIP if clip is True else clip
         self.register_buffer("mean", torch.zeros(in_features))
@@ -88,6 +96,7 @@ class Standardize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardise a batch."""
+        check_width(x, len(self.mean))
         z = (x - self.mean).div_(self.scale)
         if self.clip is None:
             return z.nan_to_num_(0.0, math.inf, -math.inf)
@@ -105,6 +114,7 @@ class Standardize(nn.Module):
         The arguments are those of :meth:`Network.initialize_from`; `y` is ignored, and
         a weight of 2 counts as two rows.
         """
+        check_table(X, sample_weight, len(self.mean))
         self.weight_sum.zero_()
         self.is_heavy.zero_()
         self.may_be_heavy = False
@@ -124,6 +134,7 @@ class Standardize(nn.Module):
         one of whose further rows a few are so far away that they would hide the others.
         """
         del y
+        check_table(X, sample_weight, len(self.mean))
         before = _as_numpy(self.weight_sum), _as_numpy(self.mean)
         moments = *before, _as_numpy(self.deviation) ** 2
         for rows, weight in dense_chunks(X, sample_weight):
@@ -170,6 +181,11 @@ class Standardize(nn.Module):
         return self.deviation == 0
 
     @property
+    def in_features(self) -> int:
+        """Number of columns."""
+        return len(self.mean)
+
+    @property
     def out_features(self) -> int:
         """Width of the output."""
         return len(self.mean)
@@ -201,6 +217,7 @@ class FillMissing(Standardize):
 
     def forward(self, x: Tensor) -> Tensor:
         """Replace NaN in a batch."""
+        check_width(x, len(self.mean))
         return torch.nan_to_num(x, 0.0, math.inf, -math.inf)
 
     def update_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imbalnet.networks._checks import check_width
 from imbalnet.networks.layers.categories import (
     FEWEST_ROWS,
     LevelPlaces,
@@ -165,6 +166,7 @@ class TableEncoding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode a batch."""
+        check_width(x, len(self.sizes))
         is_all = len(self.of_numbers) == x.shape[-1]
         numbers = self.numbers(x if is_all else x.index_select(-1, self.of_numbers))
         parts = [self.encoding(numbers).flatten(-2)]
