@@ -15,11 +15,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.compose import make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.base import clone
 from sklearn.metrics import (
     balanced_accuracy_score,
     f1_score,
@@ -27,15 +23,11 @@ from sklearn.metrics import (
     matthews_corrcoef,
 )
 from sklearn.model_selection import ParameterGrid, StratifiedShuffleSplit, check_cv
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.utils import _safe_indexing
 
 from imbalnet._checks import is_integer
 from imbalnet._fit.cv import name_of_cv, positions
 from imbalnet._packages import require
-from imbalnet._tables import ColumnRules, Columns, Reading, as_table
-from imbalnet._tables.features import read_matrix
 from imbalnet._tables.labels import as_codes, as_labels, sorted_classes
 from imbalnet._text import html_table, text_table
 from imbalnet.classifier import BalancedNeuralClassifier
@@ -66,8 +58,6 @@ FIGURES = {
 }
 _TEST_SHARE = 0.25
 _MOST_SEEDS = 2**31 - 1
-# Levels of a category that become columns of the linear model, and bins of boosting.
-_MOST_COLUMNS, _FEWEST_ROWS, _MOST_BINS = 30, 10, 200
 
 Scores = dict[str, dict[str, NDArray[np.float64]]]  # model -> figure -> splits
 
@@ -408,6 +398,8 @@ def _models(
     columns: Sequence[ColumnReport],
 ) -> dict[str, Any]:
     """Build all models; those of the user come last."""
+    from imbalnet._peers import peers  # takes a fifth of a second to import
+
     own = dict(models) if isinstance(models, Mapping) else {}
     # all decide as predict_proba says, so that TUNED differs by its threshold only
     plain = clone(network).set_params(target_prior="train", threshold=None)
@@ -417,80 +409,12 @@ def _models(
         f"{DEFAULT}: {strategy_name(params)}": clone(plain).set_params(**params)
         for params in list(ParameterGrid(grid))[1:]
     }
-    peers = _peers(columns, network.categorical_features)
-    built_in = {DEFAULT: plain, **levers, **peers}
+    others = peers(columns, network.categorical_features)
+    built_in = {DEFAULT: plain, **levers, **others}
     taken = sorted(set(own) & {*built_in, TUNED})
     if taken:
         raise ValueError(f"models has names that are taken: {taken}.")
     return {**built_in, **own}
-
-
-def _peers(
-    columns: Sequence[ColumnReport], categorical_features: Any
-) -> dict[str, Any]:
-    """Build linear models and boosting behind what they need for raw columns."""
-    categories = [i for i, column in enumerate(columns) if column.kind == "category"]
-    numbers = [i for i in range(len(columns)) if i not in categories]
-    one_hot = OneHotEncoder(
-        handle_unknown="infrequent_if_exist",
-        min_frequency=_FEWEST_ROWS,
-        max_categories=_MOST_COLUMNS,
-        sparse_output=False,
-    )
-    fill = SimpleImputer(strategy="median", keep_empty_features=True)
-    linear = make_column_transformer(
-        (make_pipeline(fill, StandardScaler()), numbers), (one_hot, categories)
-    )
-    codes = OrdinalEncoder(
-        handle_unknown="use_encoded_value",
-        unknown_value=np.nan,
-        max_categories=_MOST_BINS,
-    )
-    binned = make_column_transformer((codes, categories), ("passthrough", numbers))
-    reader, places = _TableReader(categorical_features), list(range(len(categories)))
-    return {
-        name + suffix: make_pipeline(reader, encoder, make(weight))
-        for name, encoder, make in (
-            ("LogisticRegression", linear, _linear),
-            ("HistGradientBoosting", binned, lambda w: _boosting(w, places)),
-        )
-        for suffix, weight in (("", None), (", balanced", "balanced"))
-    }
-
-
-def _linear(class_weight: str | None) -> Any:
-    return LogisticRegression(max_iter=2_000, class_weight=class_weight)
-
-
-def _boosting(class_weight: str | None, categories: list[int]) -> Any:
-    return HistGradientBoostingClassifier(
-        class_weight=class_weight, categorical_features=categories or None
-    )
-
-
-class _TableReader(TransformerMixin, BaseEstimator):
-    """Reads raw tables as the network does: numbers with gaps, codes of categories."""
-
-    columns_: Columns
-
-    def __init__(self, categorical_features: Any) -> None:
-        self.categorical_features = categorical_features
-
-    def fit(self, X: Any, y: Any = None) -> _TableReader:
-        """Find the levels of the categories."""
-        del y
-        rules = ColumnRules(self.categorical_features, missing=True, infinite=True)
-        self.columns_ = self._matrix(X, rules)[1]
-        return self
-
-    def transform(self, X: Any) -> NDArray[np.float64]:
-        """Return a matrix; infinite values are missing."""
-        matrix = np.asarray(self._matrix(X, self.columns_)[0])
-        return np.where(np.isinf(matrix), np.nan, matrix)
-
-    def _matrix(self, X: Any, columns: ColumnRules | Columns) -> tuple[Any, Columns]:
-        reading = Reading(columns, np.float64, "compare")
-        return read_matrix(as_table(X, reading), reading)
 
 
 # -- one split -------------------------------------------------------------------------

@@ -39,7 +39,7 @@ LAYERS = [
     },
     {"_tables", "posterior", "class_weights", "metrics"},
     {"samplers", "losses", "networks", "tables", "decisions", "strategies"},
-    {"neighbors", "_predict", "report"},
+    {"neighbors", "_peers", "_predict", "report"},
     {"_calibration"},
     {"_fit", "export"},
     {"retention", "_fitted_attributes"},

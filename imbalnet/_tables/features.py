@@ -77,6 +77,10 @@ class Reading:
             ) from error
 
 
+# What something that can be read as an array has one of.
+_OF_TABLES = "shape", "__len__", "__array__", "__array_interface__", "__dlpack__"
+
+
 def as_table(X: Any, reading: Reading) -> Any:
     """Return X as a table of two dimensions, whose names and width can be compared.
 
@@ -84,10 +88,16 @@ def as_table(X: Any, reading: Reading) -> Any:
     numbers as names, since scikit-learn from 1.9 on and resamplers refuse such frames.
     """
     X = _with_unique_names(X)
-    if X is None or isinstance(X, str | bytes | Mapping | Set):
+    is_other = not any(hasattr(X, name) for name in _OF_TABLES)
+    if is_other or isinstance(X, str | bytes | Mapping | Set):
         raise ValueError(
             f"{reading.title} must be a table of rows and columns, such as an array, a "
             f"data frame or a sparse matrix, but is of type {type(X).__name__}."
+        )
+    if getattr(getattr(X, "dtype", None), "names", None):
+        raise ValueError(
+            f"{reading.title} is a structured array; pandas.DataFrame({reading.title}) "
+            "makes a table of its fields."
         )
     reject_times(X, reading.title)
     if len(getattr(X, "shape", ())) == 2:

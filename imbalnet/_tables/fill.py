@@ -62,6 +62,11 @@ def _not_numeric(reader: Reader, columns: list[int], were_numbers: bool) -> str:
             "where there is none, such as by pandas.to_numeric(column, errors="
             "'coerce')), or fit again with such words, as categories."
         )
+    if example is None:
+        return (
+            f"{fault}. Their values are neither numbers nor words, and cannot be told "
+            "apart: derive columns of numbers or words from them."
+        )
     return (
         f"{fault}. Name them in categorical_features, or {ENCODE_BEFORE.format(named)}."
     )

@@ -366,10 +366,12 @@ class ArrayReader(Reader):
 
 
 def holds_words(X: Any) -> bool:
-    """Whether an array holds strings."""
+    """Whether an array holds words, or what is no value of a table, such as a dict."""
     if not isinstance(X, np.ndarray) or X.dtype.kind not in "OU":
         return False
-    return X.dtype.kind == "U" or any(isinstance(value, str) for value in X.flat)
+    return X.dtype.kind == "U" or any(
+        isinstance(value, str | bytes) or value.__hash__ is None for value in X.flat
+    )
 
 
 class SparseReader(Reader):

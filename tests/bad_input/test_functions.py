@@ -375,7 +375,7 @@ MORE_OF_POSTERIORS = [
         "probabilities",
         [
             *([[0.5, 0.6]], [1.5], [-0.1], [NAN], "a", ["a"], None, 0.5, [DIGITS]),
-            *([FLAGS], FLAGS, [[0.2, 0.3, 0.5]], np.ones((2, 0)), [[0.5, 0.5], [1]]),
+            *([FLAGS], FLAGS, np.ones((2, 0)), [[0.5, 0.5], [1]]),
         ],
         **PRIORS,
     ),
@@ -565,7 +565,10 @@ def of_sampler(make, title):
         *method(make, "rates", "batch_size", [0, *NO_COUNTS], title=title, **counts),
         *method(make, "epoch_rows", "counts", NO_CLASS_COUNTS, title=title),
         Case(
-            f"{title}: epoch before bind", lambda: make().epoch(2), "bind(codes, rng)"
+            f"{title}: epoch before bind",
+            lambda: make().epoch(2),
+            "bind(codes, rng)",
+            error=AttributeError,
         ),
     ]
 

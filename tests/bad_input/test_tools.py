@@ -255,7 +255,7 @@ OF_COMPARISONS = [
 TABLE = {"X": FRAME, "y": Y}
 OF_TABLES = [
     *cases(check_table, TABLE, "X", [None, 3, "abc", {}, {"a": 1}], ""),
-    *cases(check_table, TABLE, "X", [object()], "", TypeError),
+    *cases(check_table, TABLE, "X", [object()], "must be a table"),
     *cases(check_table, TABLE, "X", [X[0], X[:, None]], "", named=""),
     *cases(check_table, TABLE, "X", [[[1, 2], [3]]], ""),
     *cases(check_table, TABLE, "X", [X * 1j], "(omplex)"),

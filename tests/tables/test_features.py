@@ -14,6 +14,8 @@ from scipy import sparse
 from imbalnet._tables import ColumnRules, Columns, Reading, as_table, matrix_blocks
 from imbalnet._tables.features import read_matrix
 
+NEW = Reading(ColumnRules("from_dtype"), np.float32, "Net")
+
 
 def matrix_of(X, dtype, **takes):
     reading = Reading(Columns(**takes), dtype, "Net")
@@ -57,6 +59,24 @@ def test_frame_that_is_not_numeric_names_column_and_cure(column, message):
     frame = build({"fine": [1, 2], "odd": column})
     with pytest.raises(ValueError, match=message):
         matrix_of(frame, np.float32)
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [1, 2], {1}, np.arange(2)], ids=repr)
+def test_objects_that_are_no_values_name_their_column(value):
+    """Nothing tells how often such a value occurs, so that it is no category."""
+    column = np.empty(2, dtype=object)
+    column[:] = [value, value]
+    frame = pd.DataFrame({"n": [1.0, 2.0], "it": column})
+    for X, name in ((frame, "'it'"), (frame.to_numpy(dtype=object), "1")):
+        with pytest.raises(ValueError, match=rf"not numeric: \[{name}\].*derive"):
+            read_matrix(X, NEW)
+
+
+def test_bytes_are_categories_as_words_are():
+    column = np.array([b"x", b"y", b"x"], dtype=object)
+    frame = pd.DataFrame({"n": [1.0, 2.0, 3.0], "c": column})
+    of_array, _ = read_matrix(frame.to_numpy(dtype=object), NEW)
+    np.testing.assert_array_equal(of_array, read_matrix(frame, NEW)[0])
 
 
 def test_gaps_pass_where_they_are_taken():
@@ -293,7 +313,7 @@ def test_a_word_in_a_late_block_is_named(small_blocks, rng):
     [
         (np.zeros(11), "Reshape your data"),
         (list(range(11)), "Reshape your data"),
-        (3.0, "Reshape your data"),
+        (3.0, "must be a table"),
         (np.zeros((2, 3, 4)), "Found array with dim 3"),
         (np.zeros((0, 3)), "Found array with 0 sample"),
         (pd.DataFrame(np.zeros((0, 3))), "Found array with 0 sample"),
