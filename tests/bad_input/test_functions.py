@@ -375,9 +375,14 @@ MORE_OF_POSTERIORS = [
         "probabilities",
         [
             *([[0.5, 0.6]], [1.5], [-0.1], [NAN], "a", ["a"], None, 0.5, [DIGITS]),
-            *([FLAGS], FLAGS, [[0.2, 0.3, 0.5]], np.ones((2, 0)), [[0.5, 0.5], [1]]),
+            *([FLAGS], FLAGS, np.ones((2, 0)), [[0.5, 0.5], [1]]),
         ],
         **PRIORS,
+    ),
+    Case(
+        "shift_probabilities: three classes",
+        partial(post.shift_probabilities, [[0.2, 0.3, 0.5]], **PRIORS),
+        "source_prior",
     ),
     *cases(post.shift_prior, "log_posterior", [EMPTY_ROW, [FLAGS], 0.5, []], **PRIORS),
     *cases(
@@ -565,7 +570,10 @@ def of_sampler(make, title):
         *method(make, "rates", "batch_size", [0, *NO_COUNTS], title=title, **counts),
         *method(make, "epoch_rows", "counts", NO_CLASS_COUNTS, title=title),
         Case(
-            f"{title}: epoch before bind", lambda: make().epoch(2), "bind(codes, rng)"
+            f"{title}: epoch before bind",
+            lambda: make().epoch(2),
+            "bind(codes, rng)",
+            error=AttributeError,
         ),
     ]
 
@@ -764,7 +772,10 @@ MORE_OF_NETWORKS = [
     *cases(networks.network_of, "module", [None, 3, "mlp", networks.MLP, len]),
     *cases(networks.is_split, "module", [None, 3, "mlp", networks.MLP, len]),
     *cases(networks.as_logits, "output", [None, np.zeros((2, 3)), torch.tensor(1.0)]),
-    *cases(networks.ByteDropout, "p", NO_SHARE),
+    *[
+        case._replace(named="module__dropout")  # whose value p is
+        for case in cases(networks.ByteDropout, "p", NO_SHARE)
+    ],
     *cases(networks.ByteDropout, "n_shared", NO_SIZE),
     *cases(networks.RobustScale, "in_features", NO_SIZE),
     *cases(networks.RobustScale, "clip", [*NO_CLIP, None, True], in_features=3),

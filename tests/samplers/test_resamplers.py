@@ -286,9 +286,7 @@ def test_too_many_neighbours_are_named_with_their_limit(sampler, given, table):
     assert failure(sampler, table[0]).endswith(f"{cure} 19.")
 
 
-@pytest.mark.parametrize(
-    ("n_rows", "cure"), [(1, "it has none"), (2, "lower it to 1")]
-)
+@pytest.mark.parametrize(("n_rows", "cure"), [(1, "it has none"), (2, "lower it to 1")])
 def test_neighbours_in_a_tiny_class(n_rows, cure, table):
     codes = np.repeat([0, 1, 2], [300, 80 - n_rows, n_rows])
     message = failure(SMOTE(k_neighbors=2), table[0], codes)
@@ -449,9 +447,7 @@ def test_weights_tell_rows_apart_by_their_category():
     place = pd.Series(list("abcabc"), dtype="category")
     frame = pd.DataFrame({"size": np.zeros(6), "place": place})
     codes, kept = np.repeat([0, 1], 3), [4, 2, 0, 5]
-    sampler = FunctionSampler(
-        func=lambda X, y: (X.iloc[kept], y[kept]), validate=False
-    )
+    sampler = FunctionSampler(func=lambda X, y: (X.iloc[kept], y[kept]), validate=False)
     weight = np.arange(1.0, 7.0)
     _, _, new_weight = resample(sampler, frame, codes, weight, LABELS[:2], seed=0)
     assert new_weight.tolist() == [5.0, 3.0, 1.0, 6.0]
