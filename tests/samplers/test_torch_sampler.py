@@ -152,7 +152,7 @@ def test_one_instance_draws_all_epochs_of_a_batch_size():
 def test_longest_epoch_is_ten_times_the_training_rows(monkeypatch):
     monkeypatch.setattr("imbalnet.samplers.torch_sampler._LONGEST_EPOCH", 100)
     assert len(bound(Scripted, draws=[0] * 3000).epoch(32)) == 3000
-    with pytest.raises(ValueError, match="more than 3000 times .* of 300 training"):
+    with pytest.raises(ValueError, match=r"more than 3000 times .* of 300 training"):
         bound(Scripted, draws=[0] * 3001).epoch(32)
 
 
