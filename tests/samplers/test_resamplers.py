@@ -208,8 +208,19 @@ def test_other_columns_are_an_error(frame):
         func=lambda X, y: (X.rename(columns={name: "odd"}), y), validate=False
     )
     ones = np.ones(len(CODES))
-    with pytest.raises(ValueError, match="must return the columns that it was given"):
+    message = r"^sampler=FunctionSampler\(\) must return the columns that it was given"
+    with pytest.raises(ValueError, match=message):
         resample(other, frame, CODES, ones, LABELS, seed=0)
+
+
+def test_values_beyond_the_precision_of_the_features_are_an_error(table):
+    """Which are finite in float64, but not in float32."""
+    large = FunctionSampler(
+        func=lambda X, y: (X.astype(np.float64) * [1, 1e300, 1], y), validate=False
+    )
+    X, weight = table
+    with pytest.raises(ValueError, match=r"made infinite values in .*: \[1\]\."):
+        resample(large, X, CODES, weight, LABELS, seed=0)
 
 
 @pytest.mark.parametrize("indices", [[0, 1], np.arange(380.0), np.arange(380) - 1])
