@@ -388,19 +388,20 @@ PIPELINE = Pipeline([("over", SMOTE()), ("under", RandomUnderSampler())])
 
 
 @pytest.mark.parametrize(
-    ("sampler", "known"),
+    ("sampler", "owner", "known"),
     [
-        ("weighted", "sampler__power"),
-        ("stratified_batch", "sampler__power"),
-        ("balanced_batch", "it takes none"),
-        (None, "it takes none"),
-        (EveryOther, "sampler__k"),
-        (SMOTE(), "sampler__k_neighbors"),
-        (PIPELINE, "sampler__over__k_neighbors"),
+        ("weighted", "'weighted'", "sampler__power"),
+        ("stratified_batch", "'stratified_batch'", "sampler__power"),
+        ("balanced_batch", "'balanced_batch'", "it takes none"),
+        (None, "None", "it takes none"),
+        (EveryOther, "EveryOther", "sampler__k"),
+        (SMOTE(), "SMOTE()", "sampler__k_neighbors"),
+        (PIPELINE, "Pipeline()", "sampler__over__k_neighbors"),
     ],
 )
-def test_build_sampler_lists_known_parameters(sampler, known):
-    with pytest.raises(ValueError, match=known):
+def test_build_sampler_lists_known_parameters(sampler, owner, known):
+    message = re.escape(f"sampler__powr is no parameter of sampler={owner};")
+    with pytest.raises(ValueError, match=rf"{message}.* {known}"):
         build_sampler(sampler, {"powr": 1})
 
 
