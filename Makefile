@@ -25,8 +25,8 @@ test-long: $(INSTALLED)
 fuzz: $(INSTALLED)
 	IMBALNET_FUZZ=1500 $(BIN)/python -m pytest -n 2 -q --timeout 1200 tests/fuzz
 
-# Faults put into the code one by one, of which tests should fail; about half an hour.
-# What a run found is kept in mutants/, also where tests have changed since.
+# Some 4,800 faults put into the code one by one, of each of which a test should fail.
+# Takes an hour or more. What was found stays in mutants/.
 mutants: $(INSTALLED)
 	$(BIN)/pip install --quiet --constraint constraints.txt mutmut==3.8.1
 	rm -rf mutants
