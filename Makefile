@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 # Torch threads beside other processes are slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-long fuzz test-oldest dist test-dist licences lint format types docs
+.PHONY: demo test test-long fuzz mutants test-oldest dist test-dist licences lint format types docs
 .PHONY: check clean
 
 demo: $(INSTALLED)
@@ -24,6 +24,14 @@ test-long: $(INSTALLED)
 # The properties of tests/fuzz with other examples each time, for about ten minutes.
 fuzz: $(INSTALLED)
 	IMBALNET_FUZZ=1500 $(BIN)/python -m pytest -n 2 -q --timeout 1200 tests/fuzz
+
+# Some 4,800 faults put into the code one by one, of each of which a test should fail.
+# Takes an hour or more. What was found stays in mutants/.
+mutants: $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt mutmut==3.8.1
+	rm -rf mutants
+	$(BIN)/python -m mutmut run --max-children 2
+	$(BIN)/python .ci/mutants.py
 
 # Without the guide, which shows what the newest versions print.
 test-oldest: .venv-oldest/.installed
@@ -78,4 +86,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch .venv-oldest/.installed
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-dist dist docs/_build docs/gallery docs/api/generated .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest .venv-dist dist mutants docs/_build docs/gallery docs/api/generated .pytest_cache .mypy_cache .ruff_cache

@@ -91,7 +91,8 @@ class AveragePrecision(Loss):
         )
         n_of_class = torch.bincount(target[ranked], minlength=n_classes)
         n_present = (n_of_class > 0).sum().clamp(min=1)
-        share = n_rows / (n_of_class[target[ranked]] * n_present)
+        # in the precision of the logits, not in torch's default one
+        share = n_rows / (n_of_class[target[ranked]] * n_present).to(missed)
         return torch.zeros_like(log_odds[:, 0]).index_add(0, ranked, missed * share)
 
     def _ranked(self, target: Tensor, n_classes: int) -> Tensor:

@@ -795,7 +795,7 @@ OF_PICTURES = [
         Case(
             f"{name}.plot: ax={short(ax)}",
             partial(redrawn, name, ax),
-            "ax",
+            "axes" if name == "ReportDisplay" else "ax",
             "matplotlib",
         )
         for name in OF_PREDICTIONS

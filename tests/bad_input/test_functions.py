@@ -379,6 +379,11 @@ MORE_OF_POSTERIORS = [
         ],
         **PRIORS,
     ),
+    Case(
+        "shift_probabilities: three classes",
+        partial(post.shift_probabilities, [[0.2, 0.3, 0.5]], **PRIORS),
+        "source_prior",
+    ),
     *cases(post.shift_prior, "log_posterior", [EMPTY_ROW, [FLAGS], 0.5, []], **PRIORS),
     *cases(
         post.shift_prior,
@@ -767,7 +772,10 @@ MORE_OF_NETWORKS = [
     *cases(networks.network_of, "module", [None, 3, "mlp", networks.MLP, len]),
     *cases(networks.is_split, "module", [None, 3, "mlp", networks.MLP, len]),
     *cases(networks.as_logits, "output", [None, np.zeros((2, 3)), torch.tensor(1.0)]),
-    *cases(networks.ByteDropout, "p", NO_SHARE),
+    *[
+        case._replace(named="module__dropout")  # whose value p is
+        for case in cases(networks.ByteDropout, "p", NO_SHARE)
+    ],
     *cases(networks.ByteDropout, "n_shared", NO_SIZE),
     *cases(networks.RobustScale, "in_features", NO_SIZE),
     *cases(networks.RobustScale, "clip", [*NO_CLIP, None, True], in_features=3),

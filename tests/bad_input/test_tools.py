@@ -144,7 +144,7 @@ OF_SEARCHES = [
         [clone(SEARCH)],
         "not fitted",
         NotFittedError,
-        "Search",
+        "GridSearchCV",
     ),
     *cases(from_search, {}, "search", [SEVERAL_SCORES], "recall", named="metric="),
     *cases(from_search, FOUND, "metric", ["f1", 3, [], True], "score"),

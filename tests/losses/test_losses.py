@@ -356,6 +356,48 @@ def test_constant_minimiser_stands_for_the_prior(setting):
     torch.testing.assert_close(found, loss.effective_prior(prior), rtol=2e-3, atol=1e-5)
 
 
+@all_settings
+def test_constant_minimiser_is_where_the_risk_is_flat(setting):
+    """But for the ranking loss, whose constants are equal, and which is not asked."""
+    prior = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.float64)
+    loss = made(setting, prior.tolist()).double()
+    z = constant_minimiser(loss, prior)
+    assert z.dtype == torch.float64
+    if loss.is_ranking:
+        expected = prior.log() - prior.log().mean()
+        torch.testing.assert_close(z, expected)
+        return
+
+    def risk(z):
+        return prior @ loss(z.expand(4, -1), torch.arange(4))
+
+    (slope,) = torch.autograd.grad(risk(z.requires_grad_()), z)
+    assert slope.abs().max() < 1e-7
+
+
+def test_constant_minimiser_of_the_cross_entropy_is_the_centred_log_prior():
+    """Of any sum, in any dtype, and with a class that has no rows."""
+    for prior in (torch.tensor([60.0, 30, 10]), torch.tensor([6, 3, 1])):
+        expected = (prior.double() / prior.sum()).log()
+        torch.testing.assert_close(
+            constant_minimiser(CrossEntropy(), prior),
+            expected - expected.mean(),
+            rtol=0,
+            atol=1e-7,
+        )
+    found = constant_minimiser(CrossEntropy(), torch.tensor([0.75, 0.25, 0.0]))
+    p = found.softmax(-1)
+    assert p[:2].tolist() == pytest.approx([0.75, 0.25], abs=1e-6)
+    assert p[2] < 1e-6
+
+
+def test_constant_minimiser_of_many_classes_without_an_inverse_is_the_log_prior():
+    shares = np.arange(1, 26) / 325
+    loss = make("ldam", {}, shares.tolist())
+    expected = np.log(shares) - np.log(shares).mean()
+    np.testing.assert_allclose(constant_minimiser(loss, shares), expected)
+
+
 @pytest.mark.parametrize("gamma", [0.0, 0.5])
 def test_constant_minimiser_is_centred_where_that_means_the_same(gamma):
     prior = torch.tensor([0.9, 0.08, 0.02])
@@ -505,6 +547,38 @@ def test_average_precision_of_many_validation_rows_is_estimated(
     assert part.mean().item() == pytest.approx(whole.mean().item(), rel=0.05)
 
 
+def evenly_spaced(target, n_pairs, ranked_classes):
+    """Rows of each class that a budget of pairs ranks, by the formula."""
+    n_classes, n_ranked = int(target.max()) + 1, np.isin(target, ranked_classes).sum()
+    budget = n_pairs / len(target)
+    fewest = max(20, min(200, budget / n_classes))
+    for code in ranked_classes:
+        rows = np.flatnonzero(target == code)
+        wanted = max(budget * len(rows) / n_ranked, fewest)
+        yield rows[:: max(1, int(np.ceil(len(rows) / wanted)))]
+
+
+@pytest.mark.parametrize("counts", [(900, 1100), (30, 1950, 20), (700, 650, 650)])
+@pytest.mark.parametrize("budget", [10, 150, 900, 5000])
+def test_average_precision_of_many_validation_rows_is_the_mean_of_evenly_spaced_ones(
+    counts, budget, rng, monkeypatch
+):
+    target = torch.tensor(rng.permutation(np.repeat(range(len(counts)), counts)))
+    logits, _ = draw(rng, 2000, len(counts))
+    loss = AveragePrecision(warmup=0.0).eval()
+    monkeypatch.setattr("imbalnet.losses.ranking._VALIDATION_PAIRS", 2000**2)
+    whole = loss(logits, target).numpy()
+    monkeypatch.setattr("imbalnet.losses.ranking._VALIDATION_PAIRS", budget * 2000)
+    part = loss(logits, target).numpy()
+    classes = [1] if len(counts) == 2 else range(len(counts))
+    expected = np.zeros(2000)
+    for rows in evenly_spaced(target.numpy(), budget * 2000, classes):
+        expected[rows] = whole[rows] * counts[target[rows[0]]] / len(rows)
+    np.testing.assert_allclose(part, expected, rtol=1e-9)
+    trained = loss.train()(logits, target).numpy()  # which ranks all rows
+    np.testing.assert_allclose(trained, whole)
+
+
 def test_average_precision_of_validation_rows_keeps_the_rarest_class(monkeypatch):
     monkeypatch.setattr("imbalnet.losses.ranking._VALIDATION_PAIRS", 400 * 5000)
     target = torch.cat([torch.zeros(4500), torch.ones(480), torch.full((20,), 2.0)])
@@ -525,6 +599,20 @@ def test_average_precision_takes_many_classes(rng):
         [average_precision_score(target == c, scores[:, c]) for c in present]
     )
     assert value.item() == pytest.approx(1 - expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_average_precision_heeds_no_default_dtype(dtype, rng):
+    logits, target = draw(rng, 50, 2)
+    loss = AveragePrecision(warmup=0.0)
+    expected = loss(logits.to(dtype), target)
+    try:
+        torch.set_default_dtype(torch.float64)
+        found = loss(logits.to(dtype), target)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.dtype == dtype
+    assert torch.equal(found, expected)
 
 
 def test_average_precision_without_positives_is_zero():

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 from scipy.stats import norm
 
@@ -20,6 +20,7 @@ from imbalnet.posterior import (
     estimate_prior,
     fit_offset,
     fit_temperature,
+    least_log_loss,
     resolve_costs,
     resolve_prior,
     shift_prior,
@@ -81,6 +82,8 @@ def test_shift_prior_leaves_a_class_that_the_source_lacks():
         (np.array([0.7, 0.3]), [0.7, 0.3]),
         (pd.Series({"yes": 0.2, "no": 0.8}), [0.8, 0.2]),
         (pl.Series([0.7, 0.3]), [0.7, 0.3]),
+        ([1.0, 0.0], [1.0, 0.0]),
+        ([0.7, 0.3000005], [0.7, 0.3000005]),  # rounded
     ],
 )
 def test_resolve_prior(target, expected):
@@ -155,6 +158,25 @@ def test_fit_offset_gradient_holds_for_members(rng):
     best = fit_offset(members, codes, np.ones(200), scale=1e6)
     for step in 0.05 * rng.normal(size=(10, 3)):
         assert log_loss(best) < log_loss(best + step - step.mean())
+
+
+@pytest.mark.parametrize("scale", [0.2, 1.3])
+@pytest.mark.parametrize("unit", [1.0, 1e-6])
+def test_fit_offset_finds_scipys_optimum(rng, scale, unit):
+    """Whatever the unit of the weights."""
+    members = log_softmax(rng.normal(size=(80, 2, 3)), axis=-1)
+    codes, weight = rng.integers(0, 3, size=80), rng.uniform(0.5, 2, 80)
+    own = weight * weight.sum() / (weight**2).sum()
+
+    def loss(offset):
+        mean = np.exp(log_softmax(members + offset, axis=-1)).mean(1)
+        fit = -own @ np.log(mean[np.arange(80), codes])
+        return fit + 0.5 * np.square(offset / scale).sum()
+
+    best = minimize(loss, np.zeros(3), tol=1e-9).x
+    offset = fit_offset(members, codes, unit * weight, scale)
+    np.testing.assert_allclose(offset, best, atol=1e-4)
+    assert offset.sum() == pytest.approx(0, abs=1e-12)
 
 
 def test_fit_offset_leaves_classes_alone_that_the_rows_lack(rng):
@@ -758,3 +780,35 @@ def test_temperature_of_calibrated_rows_is_one(rng):
     assert sure == pytest.approx(2, abs=0.1)
     few = fit_temperature(2 * log_posterior[:5], codes[:5], np.ones(5))
     assert few < 1.5
+
+
+def test_fit_temperature_takes_one_row():
+    """0.9 for its class: the prior alone holds the temperature above 0.1."""
+    log_posterior = np.log([[0.1, 0.9]])
+
+    def loss(log_temperature):
+        tempered = log_softmax(log_posterior / np.exp(log_temperature), axis=1)
+        return -tempered[0, 1] + 0.5 * (log_temperature / 0.25) ** 2
+
+    best = minimize_scalar(loss, bounds=(-2, 2)).x
+    fitted = fit_temperature(log_posterior, [1], [1.0])
+    assert np.log(fitted) == pytest.approx(best, abs=1e-3)
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+@pytest.mark.parametrize("sharpness", [0.01, 0.3, 1.0, 50.0])
+def test_least_log_loss_is_scipys_minimum(sharpness, n_classes, rng):
+    """Also of log posteriors that are a hundred times too flat, or too sure."""
+    scores = rng.normal(size=(200, n_classes))
+    codes = (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
+    log_posterior = log_softmax(sharpness * scores, axis=1)
+    weight = rng.uniform(0.5, 2, 200)
+
+    def loss(log_inverse):
+        tempered = log_softmax(np.exp(log_inverse) * log_posterior, axis=1)
+        return -np.average(tempered[np.arange(200), codes], weights=weight)
+
+    best = minimize_scalar(loss, bounds=(-6, 6), options={"xatol": 1e-8}).fun
+    assert least_log_loss(log_posterior, codes, weight) == pytest.approx(best, rel=1e-6)
+    moved = log_posterior + rng.choice([-900.0, 900.0], size=(200, 1))
+    assert least_log_loss(moved, codes, weight) == pytest.approx(best, rel=1e-6)

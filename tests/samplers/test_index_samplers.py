@@ -96,7 +96,9 @@ def test_sampler_leaves_out_an_absent_class(name, params):
     sampler = bound(SAMPLERS[name](**params), codes)
     drawn = np.concatenate([sampler.epoch(16) for _ in range(3)])
     assert set(codes[drawn]) == {0, 2}
-    assert sampler.rates(np.array([50, 0, 5]), 16)[1] == 1.0
+    counts = np.array([50, 0, 5])
+    assert sampler.rates(counts, 16)[1] == 1.0
+    assert 3 * sampler.epoch_rows(counts) == len(drawn)
 
 
 @all_cases
@@ -282,6 +284,16 @@ def test_build_sampler_takes_an_index_sampler_class():
     assert sampler.epoch_rows(COUNTS) == 1000
 
 
+def test_build_sampler_gives_an_index_sampler_no_keyword_of_torchs_contract():
+    class Batched(EveryOther):
+        def __init__(self, batch_size):
+            super().__init__(batch_size)
+
+    assert build_sampler(Batched, {"batch_size": 4}).k == 4
+    with pytest.raises(ValueError, match=r"^sampler=Batched needs .*\['batch_size'\]"):
+        build_sampler(Batched, {})
+
+
 class WithoutRates(IndexSampler):
     def epoch(self, batch_size):
         return np.arange(batch_size)
@@ -346,6 +358,11 @@ def test_sampler_rates_name_what_is_no_rate(rates):
         sampler_rates(scripted_rates(rates), COUNTS, 32)
 
 
+def test_sampler_rates_of_a_class_of_one_row_must_be_above_zero():
+    with pytest.raises(ValueError, match=r"finite number above 0.*\[1.0, 0.0\]"):
+        sampler_rates(scripted_rates([1.0, 0.0]), np.array([5, 1]), 32)
+
+
 def test_bind_sampler_names_a_bind_without_return():
     class Forgetful(EveryOther):
         def bind(self, codes, rng):
@@ -371,19 +388,20 @@ PIPELINE = Pipeline([("over", SMOTE()), ("under", RandomUnderSampler())])
 
 
 @pytest.mark.parametrize(
-    ("sampler", "known"),
+    ("sampler", "owner", "known"),
     [
-        ("weighted", "sampler__power"),
-        ("stratified_batch", "sampler__power"),
-        ("balanced_batch", "it takes none"),
-        (None, "it takes none"),
-        (EveryOther, "sampler__k"),
-        (SMOTE(), "sampler__k_neighbors"),
-        (PIPELINE, "sampler__over__k_neighbors"),
+        ("weighted", "'weighted'", "sampler__power"),
+        ("stratified_batch", "'stratified_batch'", "sampler__power"),
+        ("balanced_batch", "'balanced_batch'", "it takes none"),
+        (None, "None", "it takes none"),
+        (EveryOther, "EveryOther", "sampler__k"),
+        (SMOTE(), "SMOTE()", "sampler__k_neighbors"),
+        (PIPELINE, "Pipeline()", "sampler__over__k_neighbors"),
     ],
 )
-def test_build_sampler_lists_known_parameters(sampler, known):
-    with pytest.raises(ValueError, match=known):
+def test_build_sampler_lists_known_parameters(sampler, owner, known):
+    message = re.escape(f"sampler__powr is no parameter of sampler={owner};")
+    with pytest.raises(ValueError, match=rf"{message}.* {known}"):
         build_sampler(sampler, {"powr": 1})
 
 

@@ -8,9 +8,11 @@ import pytest
 from imblearn import FunctionSampler
 from imblearn.combine import SMOTEENN, SMOTETomek
 from imblearn.over_sampling import (
+    ADASYN,
     SMOTE,
     SMOTEN,
     SMOTENC,
+    BorderlineSMOTE,
     KMeansSMOTE,
     RandomOverSampler,
 )
@@ -206,8 +208,19 @@ def test_other_columns_are_an_error(frame):
         func=lambda X, y: (X.rename(columns={name: "odd"}), y), validate=False
     )
     ones = np.ones(len(CODES))
-    with pytest.raises(ValueError, match="must return the columns that it was given"):
+    message = r"^sampler=FunctionSampler\(\) must return the columns that it was given"
+    with pytest.raises(ValueError, match=message):
         resample(other, frame, CODES, ones, LABELS, seed=0)
+
+
+def test_values_beyond_the_precision_of_the_features_are_an_error(table):
+    """Which are finite in float64, but not in float32."""
+    large = FunctionSampler(
+        func=lambda X, y: (X.astype(np.float64) * [1, 1e300, 1], y), validate=False
+    )
+    X, weight = table
+    with pytest.raises(ValueError, match=r"made infinite values in .*: \[1\]\."):
+        resample(large, X, CODES, weight, LABELS, seed=0)
 
 
 @pytest.mark.parametrize("indices", [[0, 1], np.arange(380.0), np.arange(380) - 1])
@@ -232,6 +245,105 @@ def test_resample_names_the_step_that_fails(sampler, table):
     X, weight = table
     with pytest.raises(ValueError, match=r"SMOTE\(\) failed .* \{'a': \d+, 'b': \d+, "):
         resample(sampler, X, CODES, weight, LABELS, seed=0)
+
+
+# -- what failed, and the cure -------------------------------------------------------
+
+
+def failure(sampler, X, codes=CODES, note=""):
+    """Return what the message says behind the class counts."""
+    weight = np.ones(len(codes))
+    with pytest.raises(ValueError, match="failed on the training rows") as raised:
+        resample(sampler, X, codes, weight, LABELS, seed=0, note=note)
+    return str(raised.value).split("}: ")[-1]
+
+
+def failing(error):
+    def fail(X, y):
+        raise error
+
+    return FunctionSampler(func=fail, validate=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError(".odd rows. ."), ".odd rows."),
+        (RuntimeError("no memory."), "RuntimeError: no memory."),
+        (KeyError("size"), "KeyError: 'size'."),
+    ],
+)
+def test_errors_of_samplers_are_passed_on(error, text, table):
+    assert failure(failing(error), table[0]) == text
+    assert failure(failing(error), table[0], note=" Rare.") == f"{text} Rare."
+
+
+@pytest.mark.parametrize(
+    ("sampler", "given"),
+    [
+        (SMOTE(k_neighbors=20), "k_neighbors=20"),
+        (ADASYN(n_neighbors=400), "n_neighbors=400"),
+        (BorderlineSMOTE(k_neighbors=3, m_neighbors=400), "m_neighbors=400"),
+        (
+            BorderlineSMOTE(k_neighbors=20, m_neighbors=400),
+            "k_neighbors=20, m_neighbors=400",
+        ),
+        (SMOTEENN(smote=SMOTE(k_neighbors=50)), "smote__k_neighbors=50"),
+    ],
+)
+def test_too_many_neighbours_are_named_with_their_limit(sampler, given, table):
+    """The smallest class has 20 rows, so that each row has 19 others."""
+    cure = f" {given} exceeds the neighbours that a row has in its class: lower it to"
+    assert failure(sampler, table[0]).endswith(f"{cure} 19.")
+
+
+@pytest.mark.parametrize(("n_rows", "cure"), [(1, "it has none"), (2, "lower it to 1")])
+def test_neighbours_in_a_tiny_class(n_rows, cure, table):
+    codes = np.repeat([0, 1, 2], [300, 80 - n_rows, n_rows])
+    message = failure(SMOTE(k_neighbors=2), table[0], codes)
+    assert " k_neighbors=2 exceeds" in message
+    assert message.endswith(f"in its class: {cure}.")
+
+
+def spoilt(frame, *, words=False, gaps=False):
+    """Return the frame with categories that are words, or with missing values."""
+    frame = frame.assign(place=frame["place"].astype(int).astype("category"))
+    if words:
+        names = {0: "a", 10: "b", 20: "c"}
+        frame["place"] = frame["place"].astype(object).map(names).astype("category")
+    if gaps:
+        frame.loc[[3, 5], "size"] = np.nan
+    return frame
+
+
+CATEGORIES = " The columns ['place'] hold categories: use SMOTENC("
+GAPS = " The columns ['size'] have missing values, which few samplers take"
+
+
+@pytest.mark.parametrize(
+    ("sampler", "spoil", "cures"),
+    [
+        (SMOTE(), {"words": True}, [CATEGORIES]),
+        (SMOTE(), {"words": True, "gaps": True}, [CATEGORIES, GAPS]),
+        (SMOTENC("auto"), {"words": True, "gaps": True}, [GAPS]),
+        (SMOTENC("auto", k_neighbors=50), {"words": True}, []),
+        (SMOTEN(k_neighbors=50), {"words": True}, []),
+        (SMOTE(), {"gaps": True}, [CATEGORIES, GAPS]),
+        (failing(ValueError("odd")), {}, [CATEGORIES]),
+    ],
+)
+def test_columns_that_a_sampler_does_not_take_are_named(sampler, spoil, cures, frame):
+    message = failure(sampler, spoilt(frame, **spoil))
+    for cure in (CATEGORIES, GAPS):
+        assert (cure in message) == (cure in cures)
+
+
+def test_columns_of_a_matrix_with_gaps_are_named(table):
+    X = table[0].copy()
+    X[7, 1] = np.nan
+    assert " The columns [1] have missing values" in failure(SMOTE(), X)
+    for whole in (table[0], sparse.csr_array(table[0])):
+        assert "missing values" not in failure(SMOTE(k_neighbors=50), whole)
 
 
 # -- pipelines ---------------------------------------------------------------------
@@ -340,6 +452,16 @@ def test_weights_follow_the_rows_of_a_frame(frame, table):
         weight,
     )
     np.testing.assert_allclose(new_weight, expected)
+
+
+def test_weights_tell_rows_apart_by_their_category():
+    place = pd.Series(list("abcabc"), dtype="category")
+    frame = pd.DataFrame({"size": np.zeros(6), "place": place})
+    codes, kept = np.repeat([0, 1], 3), [4, 2, 0, 5]
+    sampler = FunctionSampler(func=lambda X, y: (X.iloc[kept], y[kept]), validate=False)
+    weight = np.arange(1.0, 7.0)
+    _, _, new_weight = resample(sampler, frame, codes, weight, LABELS[:2], seed=0)
+    assert new_weight.tolist() == [5.0, 3.0, 1.0, 6.0]
 
 
 def test_functions_see_the_columns_of_a_frame(frame):

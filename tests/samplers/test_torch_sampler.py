@@ -118,6 +118,44 @@ def test_rates_of_a_class_that_is_never_drawn_are_small_but_there():
     np.testing.assert_allclose(rates, [10 / 270, 0.5 / 20 / 30])
 
 
+def test_rates_tell_classes_without_rows_from_those_that_are_not_drawn():
+    """Class 1 has no row, and so has the last; the one row of class 2 is left out."""
+    codes = np.array([0] * 9 + [2])
+    sampler = TorchSampler(Scripted, draws=range(9))
+    sampler.bind(codes, np.random.default_rng(0))
+    with pytest.warns(UserWarning, match=r"positions \[2\] of classes_ in 180 draws"):
+        rates = sampler.rates(np.array([9, 0, 1, 0]), 4)
+    np.testing.assert_allclose(rates, [1, 1, 0.5 / 20, 1])
+
+
+def test_one_instance_draws_all_epochs_of_a_batch_size():
+    made = []
+
+    class Recorded(Sampler):
+        def __init__(self, batch_size, generator):
+            made.append((batch_size, generator.initial_seed()))
+
+        def __iter__(self):
+            return iter(range(3))
+
+    sampler = bound(Recorded)
+    for batch_size in (8, 8, 4):
+        sampler.epoch(batch_size)
+    assert [batch_size for batch_size, _ in made] == [8, 4]
+    for seed in range(64):
+        bound(Recorded, seed).epoch(8)
+    seeds = {seed for _, seed in made[2:]}
+    assert len(seeds) == 64
+    assert 2**30 < max(seeds) < 2**31  # as NumPy's and scikit-learn's seeds
+
+
+def test_longest_epoch_is_ten_times_the_training_rows(monkeypatch):
+    monkeypatch.setattr("imbalnet.samplers.torch_sampler._LONGEST_EPOCH", 100)
+    assert len(bound(Scripted, draws=[0] * 3000).epoch(32)) == 3000
+    with pytest.raises(ValueError, match=r"more than 3000 times .* of 300 training"):
+        bound(Scripted, draws=[0] * 3001).epoch(32)
+
+
 def test_batches_of_a_batch_sampler_stay_as_they_are(rng):
     rows = Rows(rng.normal(size=(300, 1)), CODES)
     place = Place(torch.float32, torch.device("cpu"))
@@ -194,8 +232,9 @@ def test_an_epoch_without_end_is_named(monkeypatch):
     ],
 )
 def test_build_sampler_names_wrong_arguments(cls, params, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as raised:
         build_sampler(cls, params)
+    assert f"sampler={cls.__name__}" in str(raised.value)
 
 
 @pytest.mark.parametrize(
