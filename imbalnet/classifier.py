@@ -38,6 +38,7 @@ from imbalnet._html import ResolvedRowsMixin
 from imbalnet._nested import NestedParametersMixin
 from imbalnet._optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet._persistence import PersistenceMixin
+from imbalnet._ranks import await_others, on_every_rank
 from imbalnet._runtime import (
     MOST_THREADS,
     in_usual_state,
@@ -543,8 +544,9 @@ class BalancedNeuralClassifier(
 
     # -- training ----------------------------------------------------------------
 
-    @_fit_context(prefer_skip_nested_validation=True)
     @in_usual_state
+    @on_every_rank
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: Any,
@@ -611,8 +613,9 @@ class BalancedNeuralClassifier(
             )
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
     @in_usual_state
+    @on_every_rank
+    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
         X: Any,
@@ -761,6 +764,7 @@ class BalancedNeuralClassifier(
             self._columns = without_rare_levels(
                 rows.columns, fitted.net.module_, fitted.calibration.neighbors, rows
             )
+        await_others()
 
     def _keep(self, fitted: Fitted) -> None:
         """Set the fitted attributes."""

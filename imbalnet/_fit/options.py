@@ -30,7 +30,6 @@ from imbalnet._fit.monitors import check_monitors, check_use, recorded_names
 from imbalnet._fit.plan import FULL_BATCH_ROWS, auto_batch_size
 from imbalnet._fit.recipes import find_recipe
 from imbalnet._fit.specs import (
-    CheckpointSpec,
     Levers,
     Machine,
     NetworkSpec,
@@ -49,6 +48,7 @@ from imbalnet._nested import (
     split_nested,
 )
 from imbalnet._optimizers import optimizer_factory
+from imbalnet._ranks import ranks_now
 from imbalnet._runtime import check_bfloat16, resolve_device, spawn_seeds
 from imbalnet._tables import ColumnRules, Rows
 from imbalnet._warn import warn
@@ -130,6 +130,7 @@ def resolve_options(
         seeds=_seeds(params["random_state"], None if starts_anew else before),
         callbacks=list(params["callbacks"] or []),
         net_params=nested(params, "net"),
+        params=params,
         **{name: params[name] for name in ("n_threads", "verbose", "target_prior")},
         is_partial=is_partial,
         starts_anew=starts_anew,
@@ -595,7 +596,7 @@ class _Resolver:
             )
         raise ValueError(f"callbacks has {names[0]}(load_best=True), but {rival}.")
 
-    def checkpoint(self) -> CheckpointSpec | None:
+    def checkpoint(self) -> str | None:
         """Return where the unfinished fit is kept; None keeps it nowhere."""
         folder = self.params["checkpoint"]
         if folder is None:
@@ -606,7 +607,12 @@ class _Resolver:
                 "in its rows; leave one of them out (batch_size and sampler set the "
                 "rows of imbalnet's own batches)."
             )
-        return CheckpointSpec(os.fspath(folder), self.params)
+        if ranks_now() is not None:
+            raise ValueError(
+                f"checkpoint={str(folder)!r} keeps the fit of one process, but several "
+                "fit together; leave it out, or fit in one process."
+            )
+        return os.fspath(folder)
 
     def _n_neighbors(self, has_folds: bool) -> int:
         """Return the number of neighbours; 0 where nothing tells their worth."""

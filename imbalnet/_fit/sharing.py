@@ -1,0 +1,355 @@
+"""How the processes of a run under ``torchrun`` share the work of training.
+
+All of them plan and build the same, for the whole table. Then `shared_by_ranks` lets
+each train some of the members (`ByMembers`), a part of each batch (`ByRows`), or, where
+neither is possible, the whole (`Repeated`). After each epoch all have the same weights,
+scores and history, so that they choose the same epoch and stop together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from imbalnet._checks import and_more
+from imbalnet._fit.batches import Cut, TensorBatches
+from imbalnet._fit.checkpoint.identity import Identity, digest, digest_of_plans
+from imbalnet._fit.plan import TrainingPlan
+from imbalnet._fit.specs import Options, Seeds
+from imbalnet._optimizers import PLAIN
+from imbalnet._ranks import Ranks, ranks_now
+from imbalnet._tables import Rows
+from imbalnet._warn import warn
+from imbalnet.networks import ByteDropout
+
+_MOST_DIFFERENCES = 3
+# Entries of a history that are not the result of training.
+_OWN_ENTRIES = {"batches", "dur", "epoch"}
+
+
+def agree_on_fit(
+    options: Options, rows: Rows, given: Rows | None, start: Any
+) -> Options:
+    """Raise a ValueError if ranks fit different things; return options of one seed.
+
+    `start` are the weights that an earlier fit left to go on from, or None.
+    """
+    ranks = ranks_now()
+    if ranks is None:
+        return options
+    kind = torch.device(options.machine.device.type)  # each rank has a GPU of its own
+    alike = replace(options, machine=replace(options.machine, device=kind))
+    identity = Identity.of(alike, rows, given, start)
+    found = ranks.exchange("fit", (dict(identity.entries), tuple(options.seeds)))
+    first, seeds = found[0]
+    for rank, (entries, _) in enumerate(found):
+        differences = Identity(first).differences(Identity(entries), word="there")
+        if differences:
+            raise ValueError(
+                f"Process {rank} of {ranks.size} does not fit what process 0 fits: "
+                f"{and_more(differences, _MOST_DIFFERENCES)}. Give all processes the "
+                "same table, labels, parameters and versions."
+            )
+    return replace(options, seeds=Seeds(*seeds))
+
+
+def agree_on_plans(plans: Sequence[TrainingPlan], rows: Rows) -> None:
+    """Raise a ValueError if a sampler has drawn different rows for ranks."""
+    ranks = ranks_now()
+    if ranks is not None:
+        _check_draws(ranks, "plan", digest_of_plans(plans, rows))
+
+
+def _check_draws(ranks: Ranks, step: str, drawn: str) -> None:
+    if len(set(ranks.exchange(step, drawn))) > 1:
+        raise ValueError(
+            "sampler or class_weight draws without the random_state, and so other rows "
+            f"in each of the {ranks.size} processes: draw by the rng that bind is given"
+        )
+
+
+def shows_progress() -> bool:
+    """Return whether this process is the one that shows progress."""
+    ranks = ranks_now()
+    return ranks is None or ranks.is_first
+
+
+class Alone:
+    """One process does all the work."""
+
+    is_shared = False
+    cut: Cut | None = None
+
+    def part_of(self, net: Any) -> AbstractContextManager[None]:
+        """Return a context in which the net is what this rank trains."""
+        return nullcontext()
+
+    def begin_batch(self) -> None:
+        """Prepare for the part of a batch that this rank has."""
+
+    def add_up(self) -> None:
+        """Add up the gradients of all parts."""
+
+    def joined(self, net: Any, total: float, n_rows: int) -> float:
+        """Bring in what the others have trained; return the mean loss of an epoch."""
+        return total / n_rows
+
+    def out_of_fold_logits(self, net: Any, feed: Any) -> Tensor:
+        """Return each row's logits of the member that did not train on it."""
+        return net.out_of_fold_logits(feed)
+
+    def agree(self, history: Any) -> None:
+        """Let all ranks record the same scores of an epoch."""
+
+    def stops(self, stop_training: bool) -> bool:
+        """Return whether a rank wants to stop."""
+        return stop_training
+
+    def close(self, net: Any) -> None:
+        """Let go of what was needed for training."""
+
+
+class Repeated(Alone):
+    """Every rank does all the work; the weights of the first one count."""
+
+    is_shared = True
+
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks = ranks
+
+    def joined(self, net: Any, total: float, n_rows: int) -> float:
+        """Take weights and loss of the first rank.
+
+        Its own are the same wherever ranks compute with the same bits.
+        """
+        modules = [net.module_, net.criterion_]
+        states = [_on_cpu(module) for module in modules] if self.ranks.is_first else []
+        states, loss = self.ranks.exchange("weights", (states, total / n_rows))[0]
+        if not self.ranks.is_first:
+            for module, state in zip(modules, states, strict=True):
+                module.load_state_dict(state)
+        return loss
+
+    def agree(self, history: Any) -> None:
+        """Record the scores of the first rank."""
+        record = history[-1]
+        own = {key: record[key] for key in record.keys() - _OWN_ENTRIES}
+        for key, value in sorted(self.ranks.exchange("scores", own)[0].items()):
+            history.record(key, value)
+
+    def stops(self, stop_training: bool) -> bool:
+        """Return whether a callback of some rank wants to stop."""
+        return any(self.ranks.exchange("stop", bool(stop_training)))
+
+
+class ByMembers(Repeated):
+    """Every rank trains some of the members, on rows of their own."""
+
+    def __init__(self, ranks: Ranks, net: Any, feed: Any) -> None:
+        super().__init__(ranks)
+        self.members = _members_of_ranks(net.n_members, ranks.size)
+        self.own = self.members[ranks.rank]
+        self.views = [net.network_.take_members(which) for which in self.members]
+        part = net.network_.take_members(self.own)
+        for parameter in part.parameters():  # fused steps need them contiguous
+            values = parameter.detach()
+            parameter.data = values.clone(memory_format=torch.contiguous_format)
+        self.part = net.torch_compile(part, "module")
+        feed.keep_members(self.own)
+        with self.part_of(net):
+            net.initialize_optimizer()
+
+    @contextmanager
+    def part_of(self, net: Any) -> Iterator[None]:
+        """Let the net have this rank's members only in a block."""
+        whole, net.module_ = net.module_, self.part
+        try:
+            yield
+        finally:
+            net.module_ = whole
+
+    def joined(self, net: Any, total: float, n_rows: int) -> float:
+        """Take each member's weights from the rank that has trained it."""
+        trained = _on_cpu(self.part), total, n_rows
+        found = self.ranks.exchange("members", trained)
+        for view, (state, _, _) in zip(self.views, found, strict=True):
+            view.load_state_dict(state)
+        return sum(total for _, total, _ in found) / sum(n for _, _, n in found)
+
+    def out_of_fold_logits(self, net: Any, feed: Any) -> Tensor:
+        """Compute the logits of rows that own members hold out; gather the others'."""
+        with self.part_of(net):
+            net.module_.eval()
+            own = net.member_logits(feed, self.own).cpu()
+        found = self.ranks.exchange("out-of-fold logits", own)
+        return feed.in_order(torch.cat(found, dim=1).to(net.device))
+
+    def close(self, net: Any) -> None:
+        """Give the net an optimiser of all members, with the learning rates of now."""
+        groups = net.optimizer_.param_groups
+        net.initialize_optimizer()
+        for new, old in zip(net.optimizer_.param_groups, groups, strict=True):
+            new.update({key: old[key] for key in old.keys() - {"params"}})
+
+
+class ByRows(Repeated):
+    """Every rank computes the gradients of a part of each batch; they are added up.
+
+    The rows of a batch have the loss weights of the whole, divided by its size: the sum
+    over the parts is the gradient of the whole batch, however it is cut.
+    """
+
+    def __init__(self, ranks: Ranks, net: Any) -> None:
+        super().__init__(ranks)
+        parts = net.module_.modules()
+        self.dropouts = [part for part in parts if isinstance(part, ByteDropout)]
+        self.parameters: list[nn.Parameter] = []
+        self.places: Iterator[tuple[int, int]] = iter(())
+        self.n_left = 0
+        self.cut = self._cut
+
+    def _cut(self, positions: Tensor, sizes: list[int]) -> tuple[Tensor, list[int]]:
+        """Return this rank's part of an epoch's rows, and how many of each batch."""
+        _check_draws(self.ranks, "epoch", digest((positions, sizes)))
+        whole = np.array(sizes)
+        low, high = (
+            whole * k // self.ranks.size for k in (self.ranks.rank, self.ranks.rank + 1)
+        )
+        starts = np.cumsum(whole) - whole
+        own = [
+            np.arange(*ends) for ends in zip(starts + low, starts + high, strict=True)
+        ]
+        self.places = iter(list(zip(low.tolist(), sizes, strict=True)))
+        self.n_left = len(sizes)
+        rows = torch.from_numpy(np.concatenate(own)).to(positions.device)
+        return positions[rows], (high - low).tolist()
+
+    @contextmanager
+    def part_of(self, net: Any) -> Iterator[None]:
+        """Go through an epoch with the others, also if it fails here."""
+        learned = [p for _, p in net.get_all_learnable_params()]
+        self.parameters = [p for p in learned if p.requires_grad]
+        try:
+            yield
+        except BaseException:
+            for _ in range(self.n_left):  # for which the others wait
+                self._add_up([torch.zeros_like(p) for p in self.parameters])
+            raise
+        finally:
+            self.n_left = 0
+            for dropout in self.dropouts:
+                dropout.within = None
+
+    def begin_batch(self) -> None:
+        """Let units be dropped as in the whole batch."""
+        place = next(self.places)
+        for dropout in self.dropouts:
+            dropout.within = place
+
+    def add_up(self) -> None:
+        """Add up the gradients of all parts; those of an empty one are zeros."""
+        own = [
+            torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters
+        ]
+        for parameter, gradient in zip(self.parameters, self._add_up(own), strict=True):
+            parameter.grad = gradient
+
+    def _add_up(self, gradients: list[Tensor]) -> list[Tensor]:
+        self.n_left -= 1
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        self.ranks.add_up(flat)
+        parts = flat.split([gradient.numel() for gradient in gradients])
+        return [part.view_as(p) for part, p in zip(parts, gradients, strict=True)]
+
+    def joined(self, net: Any, total: float, n_rows: int) -> float:
+        """Return the mean over the rows of all ranks, who have the same weights."""
+        found = self.ranks.exchange("loss", (total, n_rows))
+        loss = sum(total for total, _ in found) / sum(n for _, n in found)
+        return super().joined(net, loss, 1)
+
+
+@contextmanager
+def shared_by_ranks(
+    net: Any, feed: Any, options: Options, *, one_batch: bool
+) -> Iterator[None]:
+    """Let ranks share the training of a net on a feed in a block, if there are any."""
+    ranks = ranks_now()
+    if ranks is None:
+        yield
+        return
+    net.sharing = _sharing(ranks, net, feed, options, one_batch)
+    try:
+        yield
+        net.sharing.close(net)
+    finally:
+        del net.sharing
+
+
+def _sharing(
+    ranks: Ranks, net: Any, feed: Any, options: Options, one_batch: bool
+) -> Alone:
+    """Choose how the ranks share the work, and warn if they cannot."""
+    reason = _whole_steps(net, options)
+    is_cut = ranks.size <= net.n_members and not options.is_partial
+    if reason is None and is_cut and _has_members_apart(net):
+        return ByMembers(ranks, net, feed)
+    if one_batch:
+        return Repeated(ranks)
+    reason = reason or _whole_batches(net, options)
+    if reason is None:
+        return ByRows(ranks, net)
+    if ranks.is_first:
+        warn(
+            f"{reason}, so that each of the {ranks.size} processes does all the work: "
+            "the result is right, but one process is as fast."
+        )
+    return Repeated(ranks)
+
+
+def _whole_steps(net: Any, options: Options) -> str | None:
+    """Say why each step is one of the whole network, if it is."""
+    if type(net.optimizer_) not in PLAIN or net.penalised_:
+        return (
+            f"optimizer={options.optimizer.name!r} may look at all parameters at once"
+        )
+    if net.has_batch_callback():
+        return "callbacks look at each batch"
+    if net.iterator_train is not TensorBatches:
+        return "net__iterator_train makes its own batches"
+    return None
+
+
+def _whole_batches(net: Any, options: Options) -> str | None:
+    """Say why the rows of a batch must be together, if they must."""
+    if net.criterion_.is_ranking:
+        return f"{options.loss_name} compares the rows of a batch"
+    norms = nn.modules.batchnorm._NormBase
+    if any(isinstance(part, norms) for part in net.module_.modules()):
+        return "batch normalisation needs the rows of a batch together"
+    return None
+
+
+def _has_members_apart(net: Any) -> bool:
+    """Return whether members train alike without the others."""
+    shares_loss = any(True for _ in net.criterion_.parameters())
+    return not shares_loss and net.network_.take_members(slice(0, 1)) is not None
+
+
+def _members_of_ranks(n_members: int, n_ranks: int) -> list[slice]:
+    ends = [n_members * rank // n_ranks for rank in range(n_ranks + 1)]
+    return [slice(*pair) for pair in pairwise(ends)]
+
+
+def _on_cpu(module: nn.Module) -> dict[str, Any]:
+    """Return a state that can be sent: each tensor with memory of its own."""
+    return {
+        name: value.detach().cpu().clone() if isinstance(value, Tensor) else value
+        for name, value in getattr(module, "_orig_mod", module).state_dict().items()
+    }
