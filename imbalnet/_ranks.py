@@ -56,9 +56,9 @@ class Ranks:
     def exchange(self, step: str, value: Any = None) -> list[Any]:
         """Return what all ranks give at a step, in their order.
 
-        Raise a RankError if one of them has failed, or is at another step. It is the
-        only kind of message, so that a rank that fails need not know which one the
-        others wait for.
+        Raise a RankError if one of them has failed, or is at another step. Apart from
+        sums of gradients it is the only kind of message, so that a rank that fails need
+        not know which one the others wait for.
         """
         return self._exchange(step, value, error=None)
 

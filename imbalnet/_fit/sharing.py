@@ -129,7 +129,7 @@ class Repeated(Alone):
 
         Its own are the same wherever ranks compute with the same bits.
         """
-        modules = [net.module_, net.criterion_]
+        modules = [getattr(net.module_, "_orig_mod", net.module_), net.criterion_]
         states = [_on_cpu(module) for module in modules] if self.ranks.is_first else []
         states, loss = self.ranks.exchange("weights", (states, total / n_rows))[0]
         if not self.ranks.is_first:
@@ -161,7 +161,7 @@ class ByMembers(Repeated):
         for parameter in part.parameters():  # fused steps need them contiguous
             values = parameter.detach()
             parameter.data = values.clone(memory_format=torch.contiguous_format)
-        self.part = net.torch_compile(part, "module")
+        self.part, self.compiled = part, net.torch_compile(part, "module")
         feed.keep_members(self.own)
         with self.part_of(net):
             net.initialize_optimizer()
@@ -169,7 +169,7 @@ class ByMembers(Repeated):
     @contextmanager
     def part_of(self, net: Any) -> Iterator[None]:
         """Let the net have this rank's members only in a block."""
-        whole, net.module_ = net.module_, self.part
+        whole, net.module_ = net.module_, self.compiled
         try:
             yield
         finally:
@@ -351,5 +351,5 @@ def _on_cpu(module: nn.Module) -> dict[str, Any]:
     """Return a state that can be sent: each tensor with memory of its own."""
     return {
         name: value.detach().cpu().clone() if isinstance(value, Tensor) else value
-        for name, value in getattr(module, "_orig_mod", module).state_dict().items()
+        for name, value in module.state_dict().items()
     }

@@ -141,8 +141,7 @@ class Network(nn.Module):
     def take_members(self, which: slice) -> Network | None:
         """Return a network of some members that shares its tensors with this one.
 
-        Several processes train some members each by it, see
-        :doc:`/guide/several_processes`.
+        Where several processes fit together, each trains some members by it.
 
         Parameters
         ----------

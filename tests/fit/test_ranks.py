@@ -79,7 +79,8 @@ def test_members_are_those_of_one_process(name, fixture, request):
     np.testing.assert_equal(found, expected)
     np.testing.assert_allclose(*rounded, rtol=1e-6)
     more = [text for text in told if text not in told_of_one]
-    assert len(more) == (name in REPEATED)
+    # tables of one batch, as L-BFGS has them, are small, or solved quickly
+    assert len(more) == (name in REPEATED and name != "linear")
     assert all("does all the work" in text for text in more)
 
 
