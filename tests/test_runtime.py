@@ -17,7 +17,8 @@ from skorch.callbacks import Callback
 from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
-from imbalnet import BalancedNeuralClassifier, _runtime as runtime
+from imbalnet import BalancedNeuralClassifier
+from imbalnet import _runtime as runtime
 from imbalnet._runtime import (
     available_threads,
     one_blas_thread,
@@ -69,7 +70,7 @@ def test_each_rank_has_the_gpu_of_its_number(monkeypatch):
         assert str(resolve_device("cuda:0")) == "cuda:0"
         assert str(resolve_device("cpu")) == "cpu"
     monkeypatch.setattr(runtime, "ranks_now", lambda: SimpleNamespace(local_rank=2))
-    with pytest.raises(ValueError, match="process 2 .* of a machine with 2; start 2"):
+    with pytest.raises(ValueError, match=r"process 2 .* of a machine with 2; start 2"):
         resolve_device("auto")
 
 

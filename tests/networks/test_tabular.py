@@ -45,7 +45,7 @@ def as_rows(X, dtype=torch.float64):
 
 @pytest.mark.parametrize("params", [{}, {"normalize_output": True}])
 def test_some_members_are_part_of_all(params, mixed):
-    """In what they compute, and in their tensors: what changes one changes the other."""
+    """In what they compute, and in their tensors, which are changed together."""
     X, y = mixed
     network = network_of(X, y, n_members=4, n_categories=SIZES, **params).eval()
     parts = [network.take_members(which) for which in (slice(0, 1), slice(1, 4))]
