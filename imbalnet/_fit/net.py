@@ -487,7 +487,7 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
         shape = logits.shape[:2]
         if logits.ndim == 2:
             return self.criterion_(logits, y)
-        if shape[1] == 1:
+        if shape[1] == 1 and y.ndim == 1:
             return self.criterion_(logits.squeeze(1), y)
         if y.ndim == 1:
             return self.loss_per_row(logits, y[:, None].expand(shape)).mean(1)

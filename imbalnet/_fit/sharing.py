@@ -112,9 +112,6 @@ class Alone:
         """Return whether a rank wants to stop."""
         return stop_training
 
-    def close(self, net: Any) -> None:
-        """Let go of what was needed for training."""
-
 
 class Repeated(Alone):
     """Every rank does all the work; the weights of the first one count."""
@@ -150,21 +147,22 @@ class Repeated(Alone):
 
 
 class ByMembers(Repeated):
-    """Every rank trains some of the members, on rows of their own."""
+    """Every rank trains some of the members, on rows of their own.
+
+    The optimiser is that of the whole network, whose step treats the first values of a
+    tensor and the last ones with other bits. What it does to the members of other ranks
+    is replaced by what these have, at the end of an epoch.
+    """
 
     def __init__(self, ranks: Ranks, net: Any, feed: Any) -> None:
         super().__init__(ranks)
         self.members = _members_of_ranks(net.n_members, ranks.size)
         self.own = self.members[ranks.rank]
         self.views = [net.network_.take_members(which) for which in self.members]
-        part = net.network_.take_members(self.own)
-        for parameter in part.parameters():  # fused steps need them contiguous
-            values = parameter.detach()
-            parameter.data = values.clone(memory_format=torch.contiguous_format)
-        self.part, self.compiled = part, net.torch_compile(part, "module")
+        self.part = self.views[ranks.rank]
+        self.compiled = net.torch_compile(self.part, "module")
+        self.gradients = list(_gradients(net.network_, self.part))
         feed.keep_members(self.own)
-        with self.part_of(net):
-            net.initialize_optimizer()
 
     @contextmanager
     def part_of(self, net: Any) -> Iterator[None]:
@@ -174,6 +172,12 @@ class ByMembers(Repeated):
             yield
         finally:
             net.module_ = whole
+
+    def add_up(self) -> None:
+        """Put the gradients of own members between zeros."""
+        for parameter, gradient, part, of_part in self.gradients:
+            of_part.zero_() if part.grad is None else of_part.copy_(part.grad)
+            parameter.grad, part.grad = gradient, None
 
     def joined(self, net: Any, total: float, n_rows: int) -> float:
         """Take each member's weights from the rank that has trained it."""
@@ -190,13 +194,6 @@ class ByMembers(Repeated):
             own = net.member_logits(feed, self.own).cpu()
         found = self.ranks.exchange("out-of-fold logits", own)
         return feed.in_order(torch.cat(found, dim=1).to(net.device))
-
-    def close(self, net: Any) -> None:
-        """Give the net an optimiser of all members, with the learning rates of now."""
-        groups = net.optimizer_.param_groups
-        net.initialize_optimizer()
-        for new, old in zip(net.optimizer_.param_groups, groups, strict=True):
-            new.update({key: old[key] for key in old.keys() - {"params"}})
 
 
 class ByRows(Repeated):
@@ -287,7 +284,6 @@ def shared_by_ranks(
     net.sharing = _sharing(ranks, net, feed, options, one_batch)
     try:
         yield
-        net.sharing.close(net)
     finally:
         del net.sharing
 
@@ -340,6 +336,25 @@ def _has_members_apart(net: Any) -> bool:
     """Return whether members train alike without the others."""
     shares_loss = any(True for _ in net.criterion_.parameters())
     return not shares_loss and net.network_.take_members(slice(0, 1)) is not None
+
+
+def _gradients(
+    whole: nn.Module, part: nn.Module
+) -> Iterator[tuple[nn.Parameter, Tensor, nn.Parameter, Tensor]]:
+    """Yield a parameter and room for its gradient, and those of the part in it.
+
+    Parameters that the part has as they are, as those of networks side by side, need no
+    room of their own.
+    """
+    outer = {p.untyped_storage().data_ptr(): p for p in whole.parameters()}
+    for inner in part.parameters():
+        parameter = outer[inner.untyped_storage().data_ptr()]
+        if parameter is inner:
+            continue
+        gradient = torch.zeros_like(parameter)
+        offset = inner.storage_offset() - parameter.storage_offset()
+        room = gradient.as_strided(inner.shape, inner.stride(), offset)
+        yield parameter, gradient, inner, room
 
 
 def _members_of_ranks(n_members: int, n_ranks: int) -> list[slice]:

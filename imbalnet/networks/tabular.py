@@ -439,6 +439,9 @@ class TabularMLP(Network):
             part = parameter.detach().narrow(axis, start, stop - start)
             tensors[id(parameter)] = nn.Parameter(part, parameter.requires_grad)
         network = copy.deepcopy(self, tensors)
+        for module in network.modules():
+            if isinstance(module, MemberLinear):
+                module.within = start, self.n_members
         network.n_members = stop - start
         return network
 

@@ -28,7 +28,7 @@ RANK = int(os.environ.get("RANK", 0))
 IS_SECOND = RANK == 1
 TABULAR = {"module__hidden_sizes": (16, 8), "module__n_bins": 4, "n_neighbors": 3}
 MLP = {"module": "mlp", "module__hidden_sizes": (8,)}
-ONE = {"n_members": 1, "early_stopping": True, "batch_size": 50}
+ONE = {"n_members": 1, "early_stopping": True, "batch_size": 50, "n_neighbors": 0}
 
 
 def table():
@@ -136,7 +136,7 @@ def in_parts(**params):
 MEMBERS = {
     "tabular": partial(fit, **TABULAR),
     "members side by side": partial(fit, **MLP),
-    "three members": partial(fit, **TABULAR | {"n_members": 3}),
+    "three side by side": partial(fit, **MLP | {"n_members": 3}),
     "balanced": partial(fit, True, **MLP, class_weight="balanced"),
     "deferred": partial(
         fit, **TABULAR, class_weight="balanced", class_weight__start_epoch=1
@@ -153,8 +153,9 @@ MEMBERS |= {
     for sampler in SAMPLERS
     for weight in (None, "balanced")
 }
-# Rows are trained apart: the same up to rounding.
-ROWS = {
+# Rows are trained apart, or a member alone: the same up to rounding.
+ROUNDED = {
+    "three members": partial(fit, **TABULAR | {"n_members": 3}),
     "one": partial(fit, **TABULAR | ONE),
     "one, oversample": partial(fit, **TABULAR | ONE, sampler="oversample"),
     "one, balanced": partial(fit, True, **MLP | ONE, class_weight="balanced"),
@@ -268,11 +269,11 @@ FURTHER = {
     "no seed": partial(fit, **TABULAR, random_state=None),
     "no seed, one": partial(fit, **TABULAR | ONE, random_state=None),
 }
-QUICK_MEMBERS = "tabular", "three members", "SMOTE", "balanced_batch, balanced"
-QUICK_ROWS = "one", "batches of one row", "a network of members"
+QUICK_MEMBERS = "tabular", "SMOTE", "balanced_batch, balanced"
+QUICK_ROWS = "three members", "one", "batches of one row", "a network of members"
 QUICK_FAILURES = "callback", "step", "table", "other table"
 QUICK = [*QUICK_MEMBERS, *QUICK_ROWS, "linear", *QUICK_FAILURES, "undone", "no seed"]
-CASES = {**MEMBERS, **ROWS, **REPEATED, **FAILURES, **FURTHER}
+CASES = {**MEMBERS, **ROUNDED, **REPEATED, **FAILURES, **FURTHER}
 
 
 def outcome(case):

@@ -16,8 +16,8 @@ import pytest
 SCRIPT = Path(__file__).with_name("rank_cases.py")
 SIZE = 2
 DEFINED = runpy.run_path(str(SCRIPT))
-TABLES = "MEMBERS", "ROWS", "REPEATED", "FAILURES"
-MEMBERS, ROWS, REPEATED, FAILURES = (DEFINED[name] for name in TABLES)
+TABLES = "MEMBERS", "ROUNDED", "REPEATED", "FAILURES"
+MEMBERS, ROUNDED, REPEATED, FAILURES = (DEFINED[name] for name in TABLES)
 CASES, QUICK, outcome = (DEFINED[name] for name in ("CASES", "QUICK", "outcome"))
 
 
@@ -96,7 +96,7 @@ def loss_of(found):
     return losses
 
 
-@pytest.mark.parametrize(("name", "fixture"), cases(ROWS))
+@pytest.mark.parametrize(("name", "fixture"), cases(ROUNDED))
 def test_parts_of_batches_are_rounded_only(name, fixture, request):
     found, told = found_by(request.getfixturevalue(fixture), name)
     expected, told_of_one = outcome(CASES[name])
