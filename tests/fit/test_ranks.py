@@ -112,7 +112,7 @@ ERRORS = {
     "callback, one": "ZeroDivisionError: in a callback",
     "interrupt": "KeyboardInterrupt: ",
     "step": "ZeroDivisionError: in a step",
-    "table": "ValueError: y has one class",
+    "table": "ValueError: BalancedNeuralClassifier needs rows of at least two classes",
     "parameter": "InvalidParameterError: The 'max_epochs' parameter",
 }
 BOTH = {
