@@ -143,7 +143,6 @@ MEMBERS = {
     ),
     "SMOTE": partial(fit, True, **TABULAR, sampler=SMOTE(k_neighbors=2)),
     "stopped": partial(fit, True, **MLP, max_epochs=30, patience=1, learning_rate=0.1),
-    "scored": scored,
     "goes on": gone_on,
 }
 MEMBERS |= {
@@ -167,6 +166,7 @@ ROUNDED = {
 # Nothing can be trained apart: the same bits as in one process, and a warning.
 REPEATED = {
     "linear": partial(fit, True, module="linear"),
+    "scored": scored,
     "batch callback": partial(fit, True, **MLP, callbacks=[BatchCounter]),
     "batch normalisation": partial(fit, True, module=WithNorm, **ONE),
 }

@@ -193,7 +193,9 @@ def _parts(value: Any, around: tuple[Any, ...] = ()) -> Iterator[Any]:
 def _of_array(value: Any) -> Iterator[Any]:
     """Yield the bytes of an array, row by row in whatever order they lie in memory."""
     if isinstance(value, torch.Tensor):
-        flat = value.detach().cpu().contiguous().flatten()
+        # a copy, for contiguous() leaves the stride 0 of an expanded single value
+        flat = torch.empty(value.numel(), dtype=value.dtype, device="cpu")
+        flat.copy_(value.detach().flatten())
         yield f"{value.dtype}{tuple(value.shape)}".encode()
         yield flat.view(torch.uint8).numpy()
         return
