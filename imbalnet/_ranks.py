@@ -26,10 +26,6 @@ _R = TypeVar("_R")
 _END = "the end of fit"
 
 
-class RankError(RuntimeError):
-    """Another rank has failed, or the ranks are out of step."""
-
-
 class Ranks:
     """The processes that fit one estimator together.
 
@@ -56,9 +52,9 @@ class Ranks:
     def exchange(self, step: str, value: Any = None) -> list[Any]:
         """Return what all ranks give at a step, in their order.
 
-        Raise a RankError if one of them has failed, or is at another step. Apart from
-        sums of gradients it is the only kind of message, so that a rank that fails need
-        not know which one the others wait for.
+        Raise a RuntimeError if one of them has failed, or is at another step. Apart
+        from sums of gradients it is the only kind of message, so that a rank that fails
+        need not know which one the others wait for.
         """
         return self._exchange(step, value, error=None)
 
@@ -75,13 +71,13 @@ class Ranks:
             dist.all_gather_object(found, (step, error, value))
         for rank, (_, failure, _) in enumerate(found):
             if failure is not None:
-                raise RankError(
+                raise RuntimeError(
                     f"fit failed in process {rank} of {self.size}, and so ends in all "
                     f"of them. The error there is {failure}"
                 )
         steps = [name for name, _, _ in found]
         if len(set(steps)) > 1:
-            raise RankError(
+            raise RuntimeError(
                 f"the {self.size} processes do not do the same: they are at {steps}. "
                 "Call fit with the same arguments in all of them, in the same order, "
                 "and let callbacks do the same in all."

@@ -114,9 +114,7 @@ def resolve_options(
     if before is not None:
         before.network.check_same(network, f"loss={params['loss']!r}")
     kind = "given" if has_validation_rows else resolver.kind_of_validation()
-    resolver.check_rows_of_threshold(kind)
-    if rows.groups is not None:
-        warn_of_useless_groups(kind)
+    resolver.check_held_out(kind)
     return Options(
         classes=classes,
         loss=loss,
@@ -130,11 +128,11 @@ def resolve_options(
         seeds=_seeds(params["random_state"], None if starts_anew else before),
         callbacks=list(params["callbacks"] or []),
         net_params=nested(params, "net"),
-        params=params,
         **{name: params[name] for name in ("n_threads", "verbose", "target_prior")},
         is_partial=is_partial,
         starts_anew=starts_anew,
         checkpoint=None if is_partial else resolver.checkpoint(),
+        params=params,
     )
 
 
@@ -273,8 +271,13 @@ class _Resolver:
                 "leave out one of them."
             )
 
-    def check_rows_of_threshold(self, kind: str) -> None:
-        """Raise if a threshold needs rows that this kind of validation lacks."""
+    def check_held_out(self, kind: str) -> None:
+        """Raise if a threshold needs rows that this kind of validation lacks.
+
+        Warn if it has no use for groups.
+        """
+        if self.rows.groups is not None:
+            warn_of_useless_groups(kind)
         threshold = self.params["threshold"]
         is_chosen = threshold is not None and not isinstance(threshold, Real)
         if is_chosen and kind != "folds":
