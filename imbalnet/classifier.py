@@ -559,6 +559,8 @@ class BalancedNeuralClassifier(
     ) -> BalancedNeuralClassifier:
         """Train the network.
 
+        If all processes of ``torchrun`` call it, they train one estimator together.
+
         Parameters
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
@@ -596,6 +598,8 @@ class BalancedNeuralClassifier(
         KeyboardInterrupt
             Behind Ctrl-C in an epoch: the estimator is fitted, with the best weights so
             far. Ctrl-C at other times leaves it as it was.
+        RuntimeError
+            If the fit has failed in another process of ``torchrun``.
         """
         tasks = FitTasks.of(self, self._attributes_of, X, y, sample_weight)
         before = self._fitted if self.warm_start and self._is_fitted else None

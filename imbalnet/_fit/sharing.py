@@ -8,9 +8,8 @@ scores and history, so that they choose the same epoch and stop together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -18,67 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imbalnet._checks import and_more
+from imbalnet._fit.agreement import check_draws
 from imbalnet._fit.batches import Cut, TensorBatches
-from imbalnet._fit.checkpoint.identity import Identity, digest, digest_of_plans
-from imbalnet._fit.plan import TrainingPlan
-from imbalnet._fit.specs import Options, Seeds
+from imbalnet._fit.checkpoint.identity import digest
+from imbalnet._fit.specs import Options
 from imbalnet._optimizers import PLAIN
 from imbalnet._ranks import Ranks, ranks_now
-from imbalnet._tables import Rows
 from imbalnet._warn import warn
 from imbalnet.networks import ByteDropout
 
-_MOST_DIFFERENCES = 3
 # Entries of a history that are not the result of training.
 _OWN_ENTRIES = {"batches", "dur", "epoch"}
-
-
-def agree_on_fit(
-    options: Options, rows: Rows, given: Rows | None, start: Any
-) -> Options:
-    """Raise a ValueError if ranks fit different things; return options of one seed.
-
-    `start` are the weights that an earlier fit left to go on from, or None.
-    """
-    ranks = ranks_now()
-    if ranks is None:
-        return options
-    kind = torch.device(options.machine.device.type)  # each rank has a GPU of its own
-    alike = replace(options, machine=replace(options.machine, device=kind))
-    identity = Identity.of(alike, rows, given, start)
-    found = ranks.exchange("fit", (dict(identity.entries), tuple(options.seeds)))
-    first, seeds = found[0]
-    for rank, (entries, _) in enumerate(found):
-        differences = Identity(first).differences(Identity(entries), word="there")
-        if differences:
-            raise ValueError(
-                f"Process {rank} of {ranks.size} does not fit what process 0 fits: "
-                f"{and_more(differences, _MOST_DIFFERENCES)}. Give all processes the "
-                "same table, labels, parameters and versions."
-            )
-    return replace(options, seeds=Seeds(*seeds))
-
-
-def agree_on_plans(plans: Sequence[TrainingPlan], rows: Rows) -> None:
-    """Raise a ValueError if a sampler has drawn different rows for ranks."""
-    ranks = ranks_now()
-    if ranks is not None:
-        _check_draws(ranks, "plan", digest_of_plans(plans, rows))
-
-
-def _check_draws(ranks: Ranks, step: str, drawn: str) -> None:
-    if len(set(ranks.exchange(step, drawn))) > 1:
-        raise ValueError(
-            "sampler or class_weight draws without the random_state, and so other rows "
-            f"in each of the {ranks.size} processes: draw by the rng that bind is given"
-        )
-
-
-def shows_progress() -> bool:
-    """Return whether this process is the one that shows progress."""
-    ranks = ranks_now()
-    return ranks is None or ranks.is_first
 
 
 class Alone:
@@ -177,7 +126,8 @@ class ByMembers(Repeated):
         """Put the gradients of own members between zeros."""
         for parameter, gradient, part, of_part in self.gradients:
             of_part.zero_() if part.grad is None else of_part.copy_(part.grad)
-            parameter.grad, part.grad = gradient, None
+            part.grad = None
+            parameter.grad = gradient if parameter.requires_grad else None
 
     def joined(self, net: Any, total: float, n_rows: int) -> float:
         """Take each member's weights from the rank that has trained it."""
@@ -214,7 +164,7 @@ class ByRows(Repeated):
 
     def _cut(self, positions: Tensor, sizes: list[int]) -> tuple[Tensor, list[int]]:
         """Return this rank's part of an epoch's rows, and how many of each batch."""
-        _check_draws(self.ranks, "epoch", digest((positions, sizes)))
+        check_draws(self.ranks, "epoch", digest((positions, sizes)))
         whole = np.array(sizes)
         low, high = (
             whole * k // self.ranks.size for k in (self.ranks.rank, self.ranks.rank + 1)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imbalnet._calibration import Calibration, OutOfFold
+from imbalnet._fit.agreement import agree_on_fit, agree_on_plans
 from imbalnet._fit.build import build_net, replace_net, resume
 from imbalnet._fit.calibrate import (
     calibrate_by_folds,
@@ -27,14 +28,10 @@ from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.net import ImbalanceNet
 from imbalnet._fit.plan import Priors, TrainingPlan, plan_members, seen_classes
 from imbalnet._fit.progress import Tasks, TellTasks, shown_and_told
-from imbalnet._fit.sharing import (
-    agree_on_fit,
-    agree_on_plans,
-    shared_by_ranks,
-    shows_progress,
-)
+from imbalnet._fit.sharing import shared_by_ranks
 from imbalnet._fit.specs import Options
 from imbalnet._fit.split import HeldOut, split_off
+from imbalnet._ranks import ranks_now
 from imbalnet._runtime import (
     one_blas_thread,
     seeded_torch,
@@ -133,7 +130,9 @@ def _train(
         if saver is not None:
             drawing = torch.device(net.device) if _may_draw(net) else None
             saver.begin(net, run.plans, run.rows, drawing)
-        shown = options if shows_progress() else replace(options, verbose=0)
+        ranks = ranks_now()
+        is_shown = ranks is None or ranks.is_first
+        shown = options if is_shown else replace(options, verbose=0)
         with shown_and_told(net, shown, run.monitor, teller, saver):
             _run_epochs(net, run)
         calibration, out_of_fold = _calibrate(net, run)

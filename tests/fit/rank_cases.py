@@ -17,7 +17,9 @@ import numpy as np
 import pandas as pd
 import torch
 from imblearn.over_sampling import SMOTE
-from skorch.callbacks import Callback, EpochScoring
+from joblib import Parallel, delayed
+from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback, EpochScoring, Freezer
 from torch import distributed, nn
 
 from imbalnet import BalancedNeuralClassifier
@@ -143,6 +145,7 @@ MEMBERS = {
     ),
     "SMOTE": partial(fit, True, **TABULAR, sampler=SMOTE(k_neighbors=2)),
     "stopped": partial(fit, True, **MLP, max_epochs=30, patience=1, learning_rate=0.1),
+    "frozen": partial(fit, **TABULAR, callbacks=[Freezer("hidden.*")]),
     "goes on": gone_on,
 }
 MEMBERS |= {
@@ -251,6 +254,25 @@ def undone():
         return bool((clf.predict_proba(X) == before).all())
 
 
+def in_workers():
+    """Whether fits in joblib's workers are those of one process."""
+    X, y = table()
+    expected = new(**MLP).fit(X, y).predict_proba(X)
+    fits = delayed(new(**MLP).fit)(X, y), delayed(new(**MLP).fit)(X, y)
+    return [
+        bool((clf.predict_proba(X) == expected).all())
+        for backend in ("loky", "threading", "multiprocessing")
+        for clf in Parallel(2, backend=backend)(fits)
+    ]
+
+
+def searched():
+    """The best parameters of a search, each of whose fits is shared."""
+    X, y = table()
+    grid = {"learning_rate": [1e-4, 0.1]}
+    return GridSearchCV(new(**MLP), grid, scoring="roc_auc", cv=2).fit(X, y).best_score_
+
+
 FAILURES = {
     "callback": partial(fit, **TABULAR, callbacks=[Fails()]),
     "callback, one": partial(fit, **TABULAR | ONE, callbacks=[Fails()]),
@@ -265,6 +287,8 @@ FAILURES = {
 }
 FURTHER = {
     "undone": undone,
+    "workers": in_workers,
+    "search": searched,
     "stop": partial(fit, **MLP, max_epochs=5, callbacks=[Stops()]),
     "no seed": partial(fit, **TABULAR, random_state=None),
     "no seed, one": partial(fit, **TABULAR | ONE, random_state=None),

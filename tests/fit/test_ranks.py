@@ -146,6 +146,16 @@ def test_one_rank_stops_all(all_found):
     assert len(found_by(all_found, "stop")[0]["history"]) == 2
 
 
+@pytest.mark.long
+def test_workers_fit_alone(all_found):
+    assert found_by(all_found, "workers")[0] == [True] * 6
+
+
+@pytest.mark.long
+def test_each_fit_of_a_search_is_shared(all_found):
+    assert found_by(all_found, "search")[0] == outcome(CASES["search"])[0]
+
+
 def test_ranks_have_one_seed(quick):
     found_by(quick, "no seed")
 
