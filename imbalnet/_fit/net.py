@@ -372,7 +372,7 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
         module, optimizer, sharing = self.module_, self.optimizer_, self.sharing
         forward = module if batches.prepare is None else module.body
         mixed = self.dtype if self.is_mixed else None
-        mean = _LossMean()
+        total = _LossSum()
         for X, y, weight, share in batches.prepared():
             optimizer.zero_grad()
             sharing.begin_batch()
@@ -382,10 +382,10 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
                     logits = with_all_columns(output_of(forward, X, mixed))
                     losses = self.loss_per_row(logits, y)
                     losses.backward(share.to(losses.dtype))  # of the weighted mean
-                mean.add(losses.detach(), weight)
+                total.add(losses.detach(), weight)
             sharing.add_up()
             optimizer.step()
-        return mean.result()
+        return total.result()
 
     def _train_in_steps(self, batches: Any, step_fn: Any) -> tuple[float, int]:
         """Train as skorch does: a closure for the optimiser, calls to callbacks.
@@ -689,8 +689,8 @@ class _FreshBatches:
         return iter(self.new_iterator())
 
 
-class _LossMean:
-    """Mean of weight * loss over an epoch's rows, with one synchronisation."""
+class _LossSum:
+    """Sum of weight * loss over an epoch's rows, with one synchronisation."""
 
     def __init__(self) -> None:
         self.n_rows = 0

@@ -132,7 +132,7 @@ def resolve_options(
         is_partial=is_partial,
         starts_anew=starts_anew,
         checkpoint=None if is_partial else resolver.checkpoint(),
-        params=params,
+        params=params if resolver.is_compared else None,
     )
 
 
@@ -598,6 +598,11 @@ class _Resolver:
                 "early_stopping=True to keep the best epoch"
             )
         raise ValueError(f"callbacks has {names[0]}(load_best=True), but {rival}.")
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the fit is compared with a saved one, or with other processes'."""
+        return self.params["checkpoint"] is not None or ranks_now() is not None
 
     def checkpoint(self) -> str | None:
         """Return where the unfinished fit is kept; None keeps it nowhere."""

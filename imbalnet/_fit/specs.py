@@ -242,8 +242,8 @@ class Phases:
 class Options:
     """All that one training run is asked for; no "auto" is left in it.
 
-    `params` are the estimator's parameters, by which a fit is known again, and
-    `checkpoint` is the folder where it is kept until it is finished.
+    `checkpoint` is the folder where the fit is kept until it is finished, and `params`
+    are the estimator's parameters, where they are compared with those of another fit.
     """
 
     classes: NDArray
@@ -258,13 +258,13 @@ class Options:
     seeds: Seeds
     callbacks: list[Any]
     net_params: Mapping[str, Any]
-    params: Mapping[str, Any]
     n_threads: int | None
     verbose: int
     is_partial: bool  # partial_fit: one epoch, and class counts that add up
     target_prior: Any = None  # as the user says it
     starts_anew: bool = False  # with a new network, as the first call did
     checkpoint: str | None = None
+    params: Mapping[str, Any] | None = None
 
     def resolved(self, monitor: str | None, net: Any) -> dict[str, Any]:
         """Return what training used for the parameters that may be "auto".

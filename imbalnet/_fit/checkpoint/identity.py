@@ -70,6 +70,7 @@ class Identity:
         for name in _VERSIONS:
             version = str(importlib.import_module(name).__version__)
             entries[name] = f"{name} {version}", version
+        assert options.params is not None
         for name, value in sorted(options.params.items()):
             if name not in _NO_PART:
                 entries[name] = f"{name}={short(value)}", digest(value)
@@ -100,6 +101,7 @@ class Identity:
 
 def _of_settings(options: Options, start: Any) -> dict[str, tuple[str, str]]:
     """Return the entries of what is not compared as the user gave it."""
+    assert options.params is not None
     params = options.params
     device, cv, state = (
         str(options.machine.device),
