@@ -163,3 +163,22 @@ def test_ranks_have_one_seed(quick):
 @pytest.mark.long
 def test_ranks_have_one_seed_for_parts_of_batches(all_found):
     found_by(all_found, "no seed, one")
+
+
+@pytest.mark.long
+def test_the_example_gives_the_same_by_torchrun():
+    script = SCRIPT.parents[2] / "examples" / "several_processes.py"
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    last = [
+        subprocess.run(
+            [sys.executable, *launcher, script],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=240,
+            check=True,
+        ).stdout.splitlines()[-1]
+        for launcher in ([], torchrun)
+    ]
+    assert last[0].startswith("average precision 0.")
+    assert last[0] == last[1]
