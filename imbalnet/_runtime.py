@@ -24,6 +24,7 @@ from joblib import cpu_count
 from threadpoolctl import ThreadpoolController
 
 from imbalnet._checks import is_integer
+from imbalnet._ranks import ranks_now
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -50,8 +51,11 @@ def resolve_device(
 ) -> torch.device:
     """Convert the parameter ``device`` to a device that this machine has, or raise.
 
-    "auto" passes over Apple's GPUs if `dtype` is float64, which they lack.
+    "auto" passes over Apple's GPUs if `dtype` is float64, which they lack. Of several
+    processes that fit together, each has the GPU of its number on the machine.
     """
+    if ranks_now() is not None and torch.cuda.is_available():
+        device = _gpu_of_rank(device)
     has_mps = torch.backends.mps.is_available()
     if device == "auto" and torch.cuda.is_available():
         return torch.device("cuda")
@@ -72,6 +76,20 @@ def resolve_device(
             "device='auto' to take what there is, or device='cpu'."
         )
     return resolved
+
+
+def _gpu_of_rank(device: str | torch.device) -> str | torch.device:
+    """Return the GPU of this process where the user names none."""
+    ranks, n_gpus = ranks_now(), torch.cuda.device_count()
+    if ranks is None or str(device) not in ("auto", "cuda"):
+        return device
+    if ranks.local_rank >= n_gpus:
+        raise ValueError(
+            f"device={str(device)!r} gives each process a GPU of its own, but this is "
+            f"process {ranks.local_rank} (from 0) of a machine with {n_gpus}; start "
+            f"{n_gpus} there, or set device='cpu'."
+        )
+    return f"cuda:{ranks.local_rank}"
 
 
 def available_device(device: str | torch.device) -> torch.device:

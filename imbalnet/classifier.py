@@ -38,6 +38,7 @@ from imbalnet._html import ResolvedRowsMixin
 from imbalnet._nested import NestedParametersMixin
 from imbalnet._optimizers import OPTIMIZERS, OptimizerFactory
 from imbalnet._persistence import PersistenceMixin
+from imbalnet._ranks import await_others, on_every_rank
 from imbalnet._runtime import (
     MOST_THREADS,
     in_usual_state,
@@ -543,8 +544,9 @@ class BalancedNeuralClassifier(
 
     # -- training ----------------------------------------------------------------
 
-    @_fit_context(prefer_skip_nested_validation=True)
     @in_usual_state
+    @on_every_rank
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: Any,
@@ -556,6 +558,8 @@ class BalancedNeuralClassifier(
         groups: ArrayLike | None = None,
     ) -> BalancedNeuralClassifier:
         """Train the network.
+
+        If all processes of ``torchrun`` call it, they train one estimator together.
 
         Parameters
         ----------
@@ -594,6 +598,8 @@ class BalancedNeuralClassifier(
         KeyboardInterrupt
             Behind Ctrl-C in an epoch: the estimator is fitted, with the best weights so
             far. Ctrl-C at other times leaves it as it was.
+        RuntimeError
+            If the fit has failed in another process of ``torchrun``.
         """
         tasks = FitTasks.of(self, self._attributes_of, X, y, sample_weight)
         before = self._fitted if self.warm_start and self._is_fitted else None
@@ -611,8 +617,9 @@ class BalancedNeuralClassifier(
             )
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
     @in_usual_state
+    @on_every_rank
+    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
         X: Any,
@@ -761,6 +768,7 @@ class BalancedNeuralClassifier(
             self._columns = without_rare_levels(
                 rows.columns, fitted.net.module_, fitted.calibration.neighbors, rows
             )
+        await_others()
 
     def _keep(self, fitted: Fitted) -> None:
         """Set the fitted attributes."""

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
 from imbalnet import BalancedNeuralClassifier
+from imbalnet import _runtime as runtime
 from imbalnet._runtime import (
     available_threads,
     one_blas_thread,
@@ -55,6 +57,21 @@ def test_auto_device_prefers_a_gpu_where_its_dtype_exists(monkeypatch):
     assert resolve_device("auto", torch.float64).type == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert resolve_device("auto", torch.float64).type == "cuda"
+
+
+def test_each_rank_has_the_gpu_of_its_number(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(runtime, "_computes", lambda device: True)
+    for local_rank, expected in enumerate(["cuda:0", "cuda:1"]):
+        ranks = SimpleNamespace(local_rank=local_rank)
+        monkeypatch.setattr(runtime, "ranks_now", lambda ranks=ranks: ranks)
+        assert [str(resolve_device(d)) for d in ("auto", "cuda")] == [expected] * 2
+        assert str(resolve_device("cuda:0")) == "cuda:0"
+        assert str(resolve_device("cpu")) == "cpu"
+    monkeypatch.setattr(runtime, "ranks_now", lambda: SimpleNamespace(local_rank=2))
+    with pytest.raises(ValueError, match=r"process 2 .* of a machine with 2; start 2"):
+        resolve_device("auto")
 
 
 @pytest.mark.parametrize("device", ["cpu", torch.device("cpu")])

@@ -28,6 +28,7 @@ from imbalnet.samplers._epochs import (
 
 Batch = tuple[Tensor, Tensor, Tensor]
 PreparedBatch = tuple[Tensor, Tensor, Tensor, Tensor]
+Cut = Callable[[Tensor, list[int]], tuple[Tensor, list[int]]]
 
 # Values of a block of batches: 1 MiB in float32, and 64 MiB.
 _CPU_BLOCK_VALUES = 2**18
@@ -202,43 +203,49 @@ class TensorBatches:
         The network's fixed first layers, where they are applied to whole blocks.
     prepared_width : int
         Values of a row behind them.
+    cut : callable or None
+        Takes positions and sizes of an epoch's batches, and returns those of the part
+        that this process has.
     """
 
     def __init__(self, dataset: Table, batch_size: int) -> None:
         self.dataset, self.batch_size = dataset, batch_size
         self.prepare: Callable[[Tensor], Tensor] | None = None
         self.prepared_width = 0
+        self.cut: Cut | None = None
 
     def __iter__(self) -> Iterator[Batch]:
-        for block, sizes in self._blocks():
-            yield from _cut(block, sizes)
+        for block, lengths, _ in self._blocks():
+            yield from _cut(block, lengths)
 
     def prepared(self) -> Iterator[PreparedBatch]:
         """Yield features, codes and weights, and the weights over the batch size.
 
         The features are prepared, where a network's first layers may see whole blocks.
         """
-        for (X, codes, weight), sizes in self._blocks():
+        for (X, codes, weight), lengths, sizes in self._blocks():
             X = X if self.prepare is None else self.prepare(X)
-            yield from _cut((X, codes, weight, _shares(weight, sizes)), sizes)
+            share = _shares(weight, lengths, sizes)
+            yield from _cut((X, codes, weight, share), lengths)
 
-    def _blocks(self) -> Iterator[tuple[Batch, list[int]]]:
-        """Yield blocks of rows, and the sizes of the batches in each."""
+    def _blocks(self) -> Iterator[tuple[Batch, list[int], list[int]]]:
+        """Yield blocks of rows, the number of each batch' rows there, and its size."""
         positions, sizes = self.dataset.epoch(self.batch_size)
-        stop = 0
-        for part in self._grouped(sizes):
-            start, stop = stop, stop + sum(part)
+        lengths, stop = sizes, 0
+        if self.cut is not None and positions is not None:
+            positions, lengths = self.cut(positions, sizes)
+        for batches in self._grouped(sizes):
+            start, stop = stop, stop + sum(lengths[batches])
             chosen = slice(start, stop)
             rows = chosen if positions is None else positions[chosen]
-            yield self.dataset.take(rows), part
+            yield self.dataset.take(rows), lengths[batches], sizes[batches]
 
-    def _grouped(self, sizes: list[int]) -> Iterator[list[int]]:
+    def _grouped(self, sizes: list[int]) -> Iterator[slice]:
         on_cpu = self.dataset.device.type == "cpu"
         values = _CPU_BLOCK_VALUES if on_cpu else _GPU_BLOCK_VALUES
         width = max(self.dataset.values_per_row, self.prepared_width)
         n_batches = max(1, values // (width * max(sizes)))
-        for some in gen_batches(len(sizes), n_batches):
-            yield sizes[some]
+        return gen_batches(len(sizes), n_batches)
 
 
 def _cut(block: tuple[Tensor, ...], sizes: list[int]) -> Iterator[Any]:
@@ -247,12 +254,15 @@ def _cut(block: tuple[Tensor, ...], sizes: list[int]) -> Iterator[Any]:
     return zip(*(column.split(sizes) for column in block), strict=True)
 
 
-def _shares(weight: Tensor, sizes: list[int]) -> Tensor:
+def _shares(weight: Tensor, lengths: list[int], sizes: list[int]) -> Tensor:
+    """Divide the weights of rows by the size of the batch that they are from."""
     if min(sizes) == max(sizes):
         return weight / sizes[0]
-    lengths = torch.tensor(sizes, device=weight.device)
-    lengths = lengths.repeat_interleave(lengths, output_size=len(weight))
-    return weight / lengths.view(-1, *[1] * (weight.ndim - 1))
+    repeats, divisors = (
+        torch.tensor(n, device=weight.device) for n in (lengths, sizes)
+    )
+    divisors = divisors.repeat_interleave(repeats, output_size=len(weight))
+    return weight / divisors.view(-1, *[1] * (weight.ndim - 1))
 
 
 def _flattened(drawn: EpochRows, batch_size: int) -> tuple[NDArray, list[int]]:

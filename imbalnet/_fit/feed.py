@@ -38,6 +38,7 @@ from imbalnet.samplers._epochs import (
 
 # Members' epochs are cut to the shortest if no more than this share gets lost.
 _MOST_CUT = 0.05
+_ALL = slice(None)
 
 
 def training_feed(
@@ -220,6 +221,10 @@ class _EnsembleFeed(Feed):
         """Choose the factors of the phase."""
         self.factors = self.factors_by_phase[-1 if is_used else 0]
 
+    def keep_members(self, which: slice) -> None:
+        """Leave the other members out of the batches; epochs are those of all."""
+        self.first = self.first[which]
+
     def class_weights(self, codes: Tensor) -> Tensor:
         """Return the factor of each row's class; `codes` end in the axis of members."""
         device = codes.device
@@ -247,6 +252,7 @@ class MemberFeed(_EnsembleFeed):
     ) -> None:
         super().__init__(rows, place, factors)
         self.positions, self.orders = positions, orders
+        self.kept = slice(None)
         n_rows = len(rows.codes)
         self.lengths = [n_rows if p is None else len(p) for p in positions]
         if orders is None:
@@ -256,6 +262,13 @@ class MemberFeed(_EnsembleFeed):
     def values_per_row(self) -> int:
         """Features in a row of a batch, for all members together."""
         return self.n_members * self.table.shape[1]
+
+    def keep_members(self, which: slice) -> None:
+        """Leave the other members out of the batches; epochs are those of all."""
+        super().keep_members(which)
+        self.kept = which
+        if self.orders is None:
+            self.matrix, self.fill = self.matrix[:, which], self.fill[:, which]
 
     def take(self, positions: Tensor | slice) -> Batch:
         """Gather the rows of an epoch: a matrix of the table's row numbers.
@@ -294,7 +307,7 @@ class MemberFeed(_EnsembleFeed):
                 epoch = _continued(epoch, self._epoch_of(j, batch_size))
             epochs[j] = epoch[:length]
         columns, sizes = _aligned(epochs, batch_size)
-        return self._table_matrix(columns), sizes
+        return self._table_matrix(columns)[:, self.kept], sizes
 
     def _epoch_of(self, j: int, batch_size: int) -> EpochRows:
         assert self.orders is not None
@@ -373,6 +386,11 @@ class SharedFeed(_EnsembleFeed):
         self.members = torch.arange(self.n_members, device=home)
         self.folds = None if folds is None else as_tensor(folds, home)
 
+    def keep_members(self, which: slice) -> None:
+        """Leave the weights of the other members out of the batches."""
+        super().keep_members(which)
+        self.members = self.members[which]
+
     def epoch(self, batch_size: int) -> tuple[Tensor | None, list[int]]:
         """Return an epoch's rows; sparse ones are one batch, of all members' rows."""
         return (None, [len(self)]) if self.keeps_sparse else super().epoch(batch_size)
@@ -380,7 +398,7 @@ class SharedFeed(_EnsembleFeed):
     def take(self, positions: Tensor | slice) -> Batch:
         """Gather rows, and their class and weight for each member (two axes)."""
         X, codes, row_weight = super().take(positions)
-        codes = codes[:, None].expand(-1, self.n_members)
+        codes = codes[:, None].expand(-1, len(self.members))
         weight = self.class_weights(codes)
         if self.is_weighted:
             weight *= row_weight[:, None]
@@ -453,7 +471,7 @@ class FoldFeed(Feed):
         shown.fold_feed = self
         return shown
 
-    def parts(self, n_rows: int) -> Iterator[Tensor]:
+    def parts(self, n_rows: int, members: slice = _ALL) -> Iterator[Tensor]:
         """Yield features for about `n_rows` predictions: (rows, members, n_features).
 
         Every member has the rows of its own fold. Short folds are filled up with other
@@ -462,7 +480,7 @@ class FoldFeed(Feed):
         longest, n_members = self.matrix.shape
         step = max(1, n_rows // n_members)
         for start in range(0, longest, step):
-            part = self.matrix[start : start + step]
+            part = self.matrix[start : start + step, members]
             yield self.features(part.flatten()).unflatten(0, part.shape)
 
     def aligned(self, log_posterior: Tensor) -> Tensor:

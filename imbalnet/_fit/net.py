@@ -33,6 +33,7 @@ from imbalnet._fit.checkpoint.saver import Saver
 from imbalnet._fit.feed import Feed, FoldFeed
 from imbalnet._fit.net_copies import CopiesMixin
 from imbalnet._fit.output import check_module, named_failure
+from imbalnet._fit.sharing import Alone
 from imbalnet._fit.specs import Phases
 from imbalnet._nested import name_of
 from imbalnet._optimizers import PLAIN
@@ -92,9 +93,12 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
         Whether the present epoch has the class weights.
     levels_members : bool
         Whether the estimator brings members to one level (``calibrate``).
+    sharing : Alone
+        How processes share the training.
     """
 
     formulas: tuple[Formula, Formula] | None = None
+    sharing = Alone()
     is_weighted_phase = True
     levels_members = True
 
@@ -244,11 +248,13 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
         if not training:
             return _FreshBatches(dataset, new_iterator)
         batches = new_iterator()
-        if type(batches) is not TensorBatches or self.compile:
+        if type(batches) is not TensorBatches:
             return batches
-        if works_on_blocks(self.module_, dataset):
-            batches.prepare = partial(output_of, self.module_.prepare, dtype=None)
-            batches.prepared_width = self.network_.prepared_width
+        batches.cut = self.sharing.cut
+        with self.sharing.part_of(self):
+            if not self.compile and works_on_blocks(self.module_, dataset):
+                batches.prepare = partial(output_of, self.module_.prepare, dtype=None)
+                batches.prepared_width = self.network_.prepared_width
         return batches
 
     def partial_fit(
@@ -271,7 +277,7 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
         self.was_interrupted = self.stop_training = False
         self.epochs_behind_ = self.epochs_before
         n_earlier = len(self.history)
-        self.batches_are_watched = self._has_batch_callback()
+        self.batches_are_watched = self.has_batch_callback()
         try:
             epochs = (self.max_epochs if epochs is None else epochs) - self._resume(X)
             super().fit_loop(X, y, epochs=epochs, **kwargs)
@@ -285,6 +291,8 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
                 and callback.misses_ >= callback.patience
                 for _, callback in self.callbacks_
             )
+            if self.was_interrupted and self.sharing.is_shared:
+                raise  # the others are elsewhere
         if not self.was_interrupted:
             self._check_weights()
             train_feed, valid_feed = X
@@ -311,7 +319,7 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
         self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **_: Any
     ) -> None:
         """Stop, or bring loss and class weights into the phase of training."""
-        if self.stop_training:
+        if self.sharing.stops(self.stop_training):
             raise _StopTraining
         super().on_epoch_begin(net, dataset_train, dataset_valid)
         if not self.batches_are_watched:
@@ -329,6 +337,7 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Count the epoch."""
         super().on_epoch_end(net, **kwargs)
+        self.sharing.agree(self.history)
         self.epochs_behind_ += 1
 
     def run_single_epoch(
@@ -337,40 +346,52 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
         """Train, or validate, for one epoch, and record what it gave."""
         if iterator is None:
             return
-        self._set_training(training)
         if not training:
+            self._set_training(False)
             self._validate(iterator)
             return
         self._check_trainable()
         is_plain = type(self.optimizer_) in PLAIN and not self.penalised_
         is_watched = self.batches_are_watched
-        if is_plain and not is_watched and type(iterator) is TensorBatches:
-            loss = self._train_in_a_loop(iterator)
-        else:
-            loss = self._train_in_steps(iterator, step_fn)
+        with self.sharing.part_of(self):
+            self._set_training(True)
+            if is_plain and not is_watched and type(iterator) is TensorBatches:
+                total, n_rows = self._train_in_a_loop(iterator)
+            else:
+                total, n_rows = self._train_in_steps(iterator, step_fn)
+        loss = self.sharing.joined(self, total, n_rows)
         if not np.isfinite(loss):
             raise self._divergence(f"The training loss became {loss}")
         self._record_loss("train_loss", loss)
 
-    def _train_in_a_loop(self, batches: TensorBatches) -> float:
-        """Train as by hand: the steps of skorch, with nothing around them."""
-        module, optimizer = self.module_, self.optimizer_
+    def _train_in_a_loop(self, batches: TensorBatches) -> tuple[float, int]:
+        """Train as by hand: the steps of skorch, with nothing around them.
+
+        Return the sum of the losses, and the number of rows.
+        """
+        module, optimizer, sharing = self.module_, self.optimizer_, self.sharing
         forward = module if batches.prepare is None else module.body
         mixed = self.dtype if self.is_mixed else None
-        mean = _LossMean()
+        total = _LossSum()
         for X, y, weight, share in batches.prepared():
             optimizer.zero_grad()
-            with apart_from_forks():
-                # an axis of one member would cost autograd some per cent of a step
-                logits = with_all_columns(output_of(forward, X, mixed))
-                losses = self.loss_per_row(logits, y)
-                losses.backward(share.to(losses.dtype))  # of the weighted mean
+            sharing.begin_batch()
+            if len(y):  # this process has some of its rows
+                with apart_from_forks():
+                    # an axis of one member would cost autograd some per cent of a step
+                    logits = with_all_columns(output_of(forward, X, mixed))
+                    losses = self.loss_per_row(logits, y)
+                    losses.backward(share.to(losses.dtype))  # of the weighted mean
+                total.add(losses.detach(), weight)
+            sharing.add_up()
             optimizer.step()
-            mean.add(losses.detach(), weight)
-        return mean.result()
+        return total.result()
 
-    def _train_in_steps(self, batches: Any, step_fn: Any) -> float:
-        """Train as skorch does: a closure for the optimiser, calls to callbacks."""
+    def _train_in_steps(self, batches: Any, step_fn: Any) -> tuple[float, int]:
+        """Train as skorch does: a closure for the optimiser, calls to callbacks.
+
+        Return the mean loss, as that of a single row.
+        """
         losses, sizes = [], []
         for batch in batches:
             self.notify("on_batch_begin", batch=batch[:2], training=True)
@@ -385,7 +406,7 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
                 self._record_batch("train", mean, sizes[-1])
             self.notify("on_batch_end", batch=batch[:2], training=True, **step)
         loss = torch.stack(losses).cpu().double().numpy() / self.n_members
-        return float(np.average(loss, weights=sizes))
+        return float(np.average(loss, weights=sizes)), 1
 
     def _record_batch(self, prefix: str, loss: Tensor, n_rows: int) -> None:
         """Record what skorch's callbacks read of a batch."""
@@ -430,7 +451,7 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
             "in sample_weight; or set dtype='float64'."
         )
 
-    def _has_batch_callback(self) -> bool:
+    def has_batch_callback(self) -> bool:
         """Return whether a callback listens to batches, or reads what they record."""
         return any(
             getattr(type(callback), event) is not getattr(Callback, event)
@@ -466,7 +487,7 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
         shape = logits.shape[:2]
         if logits.ndim == 2:
             return self.criterion_(logits, y)
-        if shape[1] == 1:
+        if shape[1] == 1 and y.ndim == 1:
             return self.criterion_(logits.squeeze(1), y)
         if y.ndim == 1:
             return self.loss_per_row(logits, y[:, None].expand(shape)).mean(1)
@@ -524,7 +545,7 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
         """Return out-of-fold logits, codes and weights, and notify the callbacks."""
         batch = (feed.X, feed.y) if self.batches_are_watched else ()
         self.notify("on_batch_begin", batch=batch, training=False)
-        logits = self.out_of_fold_logits(feed)
+        logits = self.sharing.out_of_fold_logits(self, feed)
         y, weight = (of.to(logits.device) for of in (feed.y, feed.loss_weight))
         of_members = logits.unsqueeze(1)
         self._tell_of_validation(batch, logits, (of_members, y, weight))
@@ -593,10 +614,17 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
 
     def out_of_fold_logits(self, feed: FoldFeed) -> Tensor:
         """Return each row's logits of the member that did not train on it."""
+        return feed.in_order(self.member_logits(feed, slice(None)))
+
+    def member_logits(self, feed: FoldFeed, members: slice) -> Tensor:
+        """Return the logits of some members for the rows of their folds.
+
+        They have the shape (rows of the longest fold, members, n_classes).
+        """
         together = Concatenation(len(feed.matrix))
-        for part in feed.parts(self.iterator_valid__batch_size):
+        for part in feed.parts(self.iterator_valid__batch_size, members):
             together.add(self.infer(part))
-        return feed.in_order(together.columns[0])
+        return together.columns[0]
 
     @torch.inference_mode()
     def out_of_fold_log_posterior(self, feed: FoldFeed) -> NDArray[np.float64]:
@@ -661,8 +689,8 @@ class _FreshBatches:
         return iter(self.new_iterator())
 
 
-class _LossMean:
-    """Mean of weight * loss over an epoch's rows, with one synchronisation."""
+class _LossSum:
+    """Sum of weight * loss over an epoch's rows, with one synchronisation."""
 
     def __init__(self) -> None:
         self.n_rows = 0
@@ -678,9 +706,11 @@ class _LossMean:
         torch.dot(losses.flatten(), weight.flatten(), out=self.free.pop())
         self.n_rows += losses.numel()
 
-    def result(self) -> float:
-        """Wait for the device, and return the mean."""
-        return torch.cat(self.sums).cpu().double().sum().item() / self.n_rows
+    def result(self) -> tuple[float, int]:
+        """Wait for the device; return the sum, and the number of rows."""
+        if not self.sums:
+            return 0.0, 0
+        return torch.cat(self.sums).cpu().double().sum().item(), self.n_rows
 
 
 def works_on_blocks(module: nn.Module, feed: Table) -> bool:

@@ -30,6 +30,7 @@ class CopiesMixin:
         copies = copy.deepcopy((self.module_, self.criterion_, self.history))
         twin.module_, twin.criterion_, twin.history = copies
         twin.callbacks_ = []
+        twin.__dict__.pop("sharing", None)
         twin.formulas = None  # the estimator has its own
         return twin
 

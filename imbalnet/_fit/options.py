@@ -30,7 +30,6 @@ from imbalnet._fit.monitors import check_monitors, check_use, recorded_names
 from imbalnet._fit.plan import FULL_BATCH_ROWS, auto_batch_size
 from imbalnet._fit.recipes import find_recipe
 from imbalnet._fit.specs import (
-    CheckpointSpec,
     Levers,
     Machine,
     NetworkSpec,
@@ -49,6 +48,7 @@ from imbalnet._nested import (
     split_nested,
 )
 from imbalnet._optimizers import optimizer_factory
+from imbalnet._ranks import ranks_now
 from imbalnet._runtime import check_bfloat16, resolve_device, spawn_seeds
 from imbalnet._tables import ColumnRules, Rows
 from imbalnet._warn import warn
@@ -114,9 +114,7 @@ def resolve_options(
     if before is not None:
         before.network.check_same(network, f"loss={params['loss']!r}")
     kind = "given" if has_validation_rows else resolver.kind_of_validation()
-    resolver.check_rows_of_threshold(kind)
-    if rows.groups is not None:
-        warn_of_useless_groups(kind)
+    resolver.check_held_out(kind)
     return Options(
         classes=classes,
         loss=loss,
@@ -134,6 +132,7 @@ def resolve_options(
         is_partial=is_partial,
         starts_anew=starts_anew,
         checkpoint=None if is_partial else resolver.checkpoint(),
+        params=params if resolver.is_compared else None,
     )
 
 
@@ -272,8 +271,13 @@ class _Resolver:
                 "leave out one of them."
             )
 
-    def check_rows_of_threshold(self, kind: str) -> None:
-        """Raise if a threshold needs rows that this kind of validation lacks."""
+    def check_held_out(self, kind: str) -> None:
+        """Raise if a threshold needs rows that this kind of validation lacks.
+
+        Warn if it has no use for groups.
+        """
+        if self.rows.groups is not None:
+            warn_of_useless_groups(kind)
         threshold = self.params["threshold"]
         is_chosen = threshold is not None and not isinstance(threshold, Real)
         if is_chosen and kind != "folds":
@@ -595,7 +599,12 @@ class _Resolver:
             )
         raise ValueError(f"callbacks has {names[0]}(load_best=True), but {rival}.")
 
-    def checkpoint(self) -> CheckpointSpec | None:
+    @property
+    def is_compared(self) -> bool:
+        """Whether the fit is compared with a saved one, or with other processes'."""
+        return self.params["checkpoint"] is not None or ranks_now() is not None
+
+    def checkpoint(self) -> str | None:
         """Return where the unfinished fit is kept; None keeps it nowhere."""
         folder = self.params["checkpoint"]
         if folder is None:
@@ -606,7 +615,12 @@ class _Resolver:
                 "in its rows; leave one of them out (batch_size and sampler set the "
                 "rows of imbalnet's own batches)."
             )
-        return CheckpointSpec(os.fspath(folder), self.params)
+        if ranks_now() is not None:
+            raise ValueError(
+                f"checkpoint={str(folder)!r} keeps the fit of one process, but several "
+                "fit together; leave it out, or fit in one process."
+            )
+        return os.fspath(folder)
 
     def _n_neighbors(self, has_folds: bool) -> int:
         """Return the number of neighbours; 0 where nothing tells their worth."""

@@ -239,23 +239,12 @@ class Phases:
 
 
 @dataclass(frozen=True)
-class CheckpointSpec:
-    """Where an unfinished fit is kept.
-
-    Attributes
-    ----------
-    folder : str
-    params : mapping
-        The estimator's parameters, by which the fit is known again.
-    """
-
-    folder: str
-    params: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Options:
-    """All that one training run is asked for; no "auto" is left in it."""
+    """All that one training run is asked for; no "auto" is left in it.
+
+    `checkpoint` is the folder where the fit is kept until it is finished, and `params`
+    are the estimator's parameters, where they are compared with those of another fit.
+    """
 
     classes: NDArray
     loss: Loss  # built; the run binds it to the class distribution
@@ -274,7 +263,8 @@ class Options:
     is_partial: bool  # partial_fit: one epoch, and class counts that add up
     target_prior: Any = None  # as the user says it
     starts_anew: bool = False  # with a new network, as the first call did
-    checkpoint: CheckpointSpec | None = None
+    checkpoint: str | None = None
+    params: Mapping[str, Any] | None = None
 
     def resolved(self, monitor: str | None, net: Any) -> dict[str, Any]:
         """Return what training used for the parameters that may be "auto".

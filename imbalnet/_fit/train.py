@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imbalnet._calibration import Calibration, OutOfFold
+from imbalnet._fit.agreement import agree_on_fit, agree_on_plans
 from imbalnet._fit.build import build_net, replace_net, resume
 from imbalnet._fit.calibrate import (
     calibrate_by_folds,
@@ -27,8 +28,10 @@ from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.net import ImbalanceNet
 from imbalnet._fit.plan import Priors, TrainingPlan, plan_members, seen_classes
 from imbalnet._fit.progress import Tasks, TellTasks, shown_and_told
+from imbalnet._fit.sharing import shared_by_ranks
 from imbalnet._fit.specs import Options
 from imbalnet._fit.split import HeldOut, split_off
+from imbalnet._ranks import ranks_now
 from imbalnet._runtime import (
     one_blas_thread,
     seeded_torch,
@@ -90,9 +93,10 @@ def train(
     training starts anew, it stays. `tasks` are told of each epoch. With a checkpoint,
     training goes on where that was written.
     """
+    start = None if before is None else before.net.module_.state_dict()
+    options = agree_on_fit(options, rows, given, start)
     if options.checkpoint is None:
         return _train(options, rows, given, before, tasks)
-    start = None if before is None else before.net.module_.state_dict()
     with saved_fit(options, rows, given, start) as saver:
         options = replace(options, seeds=saver.seeds)
         fitted = _train(options, rows, given, before, tasks, saver)
@@ -126,7 +130,10 @@ def _train(
         if saver is not None:
             drawing = torch.device(net.device) if _may_draw(net) else None
             saver.begin(net, run.plans, run.rows, drawing)
-        with shown_and_told(net, options, run.monitor, teller, saver):
+        ranks = ranks_now()
+        is_shown = ranks is None or ranks.is_first
+        shown = options if is_shown else replace(options, verbose=0)
+        with shown_and_told(net, shown, run.monitor, teller, saver):
             _run_epochs(net, run)
         calibration, out_of_fold = _calibrate(net, run)
     net.release_gradients()
@@ -152,6 +159,7 @@ def _settle(
     if held_out is not None:
         counts = held_out.counts(seen_classes(plans))
         monitor = choose_monitor(monitor, counts, classes, validation.kind)
+    agree_on_plans(plans, rows)
     priors = Priors.of(plans, data_counts)
     is_named = isinstance(options.levers.class_weight, str)
     options.loss.bind(priors.shares(is_named=is_named))
@@ -229,7 +237,11 @@ def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
     net.formulas = early_formula, late_formula
     net.levels_members = options.validation.calibrate
     try:
-        with _generator_context(net, options.seeds.draws):
+        one_batch = run.plans[0].order is None
+        with (
+            _generator_context(net, options.seeds.draws),
+            shared_by_ranks(net, train_feed, options, one_batch=one_batch),
+        ):
             net.partial_fit((train_feed, valid_feed))
     finally:
         net.formulas = None

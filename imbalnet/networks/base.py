@@ -138,6 +138,24 @@ class Network(nn.Module):
             What the best constant logits have changed by; 0 for classes that had rows.
         """
 
+    def take_members(self, which: slice) -> Network | None:
+        """Return a network of some members that shares its tensors with this one.
+
+        Where several processes fit together, each trains some members by it.
+
+        Parameters
+        ----------
+        which : slice
+            Members that follow each other.
+
+        Returns
+        -------
+        Network or None
+            None, by default, if a member cannot be trained without the others.
+        """
+        del which
+        return None
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Group the parameters by learning rate and weight decay.
 
@@ -201,6 +219,7 @@ _DEFAULTS = Network()
 _OPTIONAL = {
     *("accepts_missing", "shares_batches", "members_share_rows", "prepared_width"),
     *("multiplies_sparse", "update_from", "initialize_output", "shift_output"),
+    "take_members",
 }
 
 

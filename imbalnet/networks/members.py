@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -139,6 +140,10 @@ class Members(Network):
         """Add to the bias of each member's last layer."""
         for member in self.members:
             network_of(member).shift_output(logits)
+
+    def take_members(self, which: slice) -> Members:
+        """Return some of the members, side by side."""
+        return copy.deepcopy(self, {id(self.members): self.members[which]})
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Join the members' groups of equal learning rate and weight decay."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -53,6 +54,8 @@ _FIRST_BIAS = 0.3
 _FIRST_LEVEL = 0.05
 _MANY_PARAMETERS = 10_000_000
 _MOST_NAMES = 10
+# The axis of members, where it is not the first one.
+_MEMBER_AXIS = {"embedding": 2, "level_embedding": 1}
 
 
 class TabularMLP(Network):
@@ -424,6 +427,23 @@ class TabularMLP(Network):
         """Add `logits`, of shape (out_features,), to the biases; cosines have none."""
         if isinstance(self._last_layer, MemberLinear):
             self._last_layer.bias.add_(logits)
+
+    def take_members(self, which: slice) -> TabularMLP | None:
+        """Return a network of some members, whose tensors are parts of these."""
+        if self.members_share_rows:
+            return None
+        start, stop, _ = which.indices(self.n_members)
+        tensors: dict[int, Any] = {id(buffer): buffer for buffer in self.buffers()}
+        for name, parameter in self.named_parameters():
+            axis = _MEMBER_AXIS.get(name, 0)
+            part = parameter.detach().narrow(axis, start, stop - start)
+            tensors[id(parameter)] = nn.Parameter(part, parameter.requires_grad)
+        network = copy.deepcopy(self, tensors)
+        for module in network.modules():
+            if isinstance(module, MemberLinear):
+                module.within = start, self.n_members
+        network.n_members = stop - start
+        return network
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Group the parameters; embedding and gates have their own learning rate.

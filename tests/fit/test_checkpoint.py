@@ -464,8 +464,9 @@ def test_objects_of_callbacks_are_known_again_by_their_class():
         (SMOTE(k_neighbors=3), SMOTE(k_neighbors=3)),
         (pd.Series({"no": 1, "yes": 2}), pd.Series({"no": 1, "yes": 2})),
         (np.float64(0.5), 0.5),
+        (torch.ones(1), torch.ones(()).expand(1)),
     ],
-    ids=["dict", "order", "view", "sparse", "estimator", "series", "number"],
+    ids=["dict", "order", "view", "sparse", "estimator", "series", "number", "stride"],
 )
 def test_equal_values_have_one_digest(one, other):
     assert digest(one) == digest(other)

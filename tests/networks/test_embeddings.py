@@ -390,6 +390,21 @@ def test_byte_dropout_follows_torchs_seed():
     assert not torch.equal(outputs[0], outputs[2])
 
 
+@pytest.mark.parametrize("n_shared", [0, 1])
+def test_byte_dropout_of_a_part_is_that_of_the_whole(n_shared):
+    layer, x = ByteDropout(0.5, n_shared), torch.ones(*[2] * n_shared, 10, 3)
+
+    def drop(within, rows):
+        torch.manual_seed(0)
+        layer.within = within
+        return layer(x.narrow(n_shared, *rows))
+
+    whole = drop(None, (0, 10))
+    for start, length in [(0, 4), (4, 6), (3, 0)]:
+        part = drop((start, 10), (start, length))
+        assert torch.equal(part, whole.narrow(n_shared, start, length))
+
+
 def test_byte_dropout_passes_the_gradient_of_what_it_keeps():
     x = torch.ones(1000, requires_grad=True)
     outputs = ByteDropout(0.4)(x)

@@ -40,6 +40,25 @@ def as_rows(X, dtype=torch.float64):
     return torch.tensor(X, dtype=dtype)
 
 
+# -- members ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("params", [{}, {"normalize_output": True}])
+def test_some_members_are_part_of_all(params, mixed):
+    """In what they compute, and in their tensors, which are changed together."""
+    X, y = mixed
+    network = network_of(X, y, n_members=4, n_categories=SIZES, **params).eval()
+    parts = [network.take_members(which) for which in (slice(0, 1), slice(1, 4))]
+    for _ in range(2):
+        outputs = torch.cat([part(as_rows(X)) for part in parts], dim=1)
+        torch.testing.assert_close(outputs, network(as_rows(X)))
+        with torch.no_grad():
+            for parameter in parts[1].parameters():
+                parameter.mul_(1.5)
+    n_parameters = [sum(p.numel() for p in of.parameters()) for of in parts]
+    assert sum(n_parameters) == sum(p.numel() for p in network.parameters())
+
+
 # -- forward ---------------------------------------------------------------------------
 
 

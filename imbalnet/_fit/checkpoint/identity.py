@@ -70,8 +70,8 @@ class Identity:
         for name in _VERSIONS:
             version = str(importlib.import_module(name).__version__)
             entries[name] = f"{name} {version}", version
-        assert options.checkpoint is not None
-        for name, value in sorted(options.checkpoint.params.items()):
+        assert options.params is not None
+        for name, value in sorted(options.params.items()):
             if name not in _NO_PART:
                 entries[name] = f"{name}={short(value)}", digest(value)
         entries |= _of_settings(options, start)
@@ -85,22 +85,24 @@ class Identity:
         """The digest of all entries."""
         return digest({name: value for name, (_, value) in self.entries.items()})
 
-    def differences(self, now: Identity) -> list[str]:
-        """Say what differs from the fit of now, a text for each entry."""
+    def differences(self, other: Identity, word: str = "now") -> list[str]:
+        """Say what differs from another fit, a text for each entry."""
         texts = []
-        for name in dict.fromkeys([*self.entries, *now.entries]):
+        for name in dict.fromkeys([*self.entries, *other.entries]):
             (old, old_digest), (new, new_digest) = (
-                of.entries.get(name, (f"no {name}", "")) for of in (self, now)
+                of.entries.get(name, (f"no {name}", "")) for of in (self, other)
             )
             if old_digest != new_digest:
-                texts.append(f"another {name}" if old == new else f"{old}, now {new}")
+                texts.append(
+                    f"another {name}" if old == new else f"{old}, {word} {new}"
+                )
         return texts
 
 
 def _of_settings(options: Options, start: Any) -> dict[str, tuple[str, str]]:
     """Return the entries of what is not compared as the user gave it."""
-    assert options.checkpoint is not None
-    params = options.checkpoint.params
+    assert options.params is not None
+    params = options.params
     device, cv, state = (
         str(options.machine.device),
         params["cv"],
@@ -193,7 +195,9 @@ def _parts(value: Any, around: tuple[Any, ...] = ()) -> Iterator[Any]:
 def _of_array(value: Any) -> Iterator[Any]:
     """Yield the bytes of an array, row by row in whatever order they lie in memory."""
     if isinstance(value, torch.Tensor):
-        flat = value.detach().cpu().contiguous().flatten()
+        # a copy, for contiguous() leaves the stride 0 of an expanded single value
+        flat = torch.empty(value.numel(), dtype=value.dtype, device="cpu")
+        flat.copy_(value.detach().flatten())
         yield f"{value.dtype}{tuple(value.shape)}".encode()
         yield flat.view(torch.uint8).numpy()
         return

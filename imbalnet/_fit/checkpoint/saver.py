@@ -43,7 +43,7 @@ def saved_fit(
     """
     assert options.checkpoint is not None
     identity = Identity.of(options, rows, given, start)
-    file = CheckpointFile(options.checkpoint.folder, identity.digest[:16])
+    file = CheckpointFile(options.checkpoint, identity.digest[:16])
     with file.in_use():
         found = file.read()
         if found is not None:

@@ -27,6 +27,12 @@ class ByteDropout(nn.Module):
         Number of leading axes along which the same units are dropped: those of
         independent networks.
 
+    Attributes
+    ----------
+    within : tuple of int, or None
+        Where the rows of the input are part of a larger batch: the number of the first
+        one in it, and the number of all. Units are dropped as in the whole batch.
+
     Examples
     --------
     >>> import torch
@@ -34,6 +40,8 @@ class ByteDropout(nn.Module):
     >>> ByteDropout(0.25)(torch.ones(2, 3)).unique().shape[0] <= 2
     True
     """
+
+    within: tuple[int, int] | None = None
 
     def __init__(self, p: float = 0.5, n_shared: int = 0) -> None:
         check_dropout(dropout=p)
@@ -47,11 +55,16 @@ class ByteDropout(nn.Module):
         if not self.training or self.n_kept == 256:
             return x
         shape = x.shape[self.n_shared :]
+        if self.within is not None:
+            shape = torch.Size([self.within[1], *shape[1:]])
         n_units = shape.numel()
         words = torch.empty(-(-n_units // 8), dtype=torch.int64, device=x.device)
         random = words.random_(-(2**63), None).view(torch.uint8)[:n_units]
         kept = (random < self.n_kept).to(x.dtype).mul_(256 / self.n_kept)
-        return x * kept.view(shape)
+        kept = kept.view(shape)
+        if self.within is not None:
+            kept = kept.narrow(0, self.within[0], x.shape[self.n_shared])
+        return x * kept
 
     def extra_repr(self) -> str:
         """Return the parameters for the representation."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,15 @@ class MemberLinear(nn.Module):
     - output: ``(n_members, batch, out_features)``
 
     The weights start with the standard deviation ``gain / sqrt(in_features)``.
+
+    Attributes
+    ----------
+    within : tuple of int, or None
+        Where these are some members of more: the number of the first one among them,
+        and the number of all. Gradients have the same bits then as with all of them.
     """
+
+    within: tuple[int, int] | None = None
 
     def __init__(
         self, n_members: int, in_features: int, out_features: int, gain: float = 1.0
@@ -37,9 +46,39 @@ class MemberLinear(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Apply each member's layer to its rows."""
         if self.training or not self.out_features % _ALIGNED:
-            return torch.baddbmm(self.bias, h, self.weight)
+            bias = self.bias
+            if self.training and self.within is not None:
+                bias = _BiasOfSome.apply(bias, h.shape[1], *self.within)
+            return torch.baddbmm(bias, h, self.weight)
         logits = torch.baddbmm(aligned(self.bias), h, aligned(self.weight))
         return logits[..., : self.out_features]
+
+
+class _BiasOfSome(torch.autograd.Function):
+    """A bias whose gradient is summed over the batch as that of all members is.
+
+    The order of a sum depends on the number of sums side by side, which are those of
+    all members where their axis comes behind that of the batch.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, bias: Tensor, n_rows: int, first: int, n_members: int
+    ) -> Tensor:
+        ctx.place = first, n_members
+        return bias.expand(-1, n_rows, -1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        first, n_members = ctx.place
+        n_own, n_rows, width = grad.shape
+        if grad.stride(0) < grad.stride(1):
+            whole = grad.new_zeros(n_rows, n_members, width).transpose(0, 1)
+            whole[first : first + n_own] = grad
+            total = whole.sum(1, keepdim=True)[first : first + n_own]
+        else:
+            total = grad.sum(1, keepdim=True)
+        return total, None, None, None
 
 
 class MemberCosineLinear(CosineLinear):
