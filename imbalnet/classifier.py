@@ -47,6 +47,7 @@ from imbalnet._runtime import (
 from imbalnet._tables import (
     Columns,
     FurtherRules,
+    LargeTable,
     Reading,
     Rows,
     all_classes,
@@ -54,9 +55,13 @@ from imbalnet._tables import (
     as_table,
     check_names,
     column_names,
+    is_large,
     matrix_blocks,
+    opened,
+    read_large_rows,
     read_rows,
     read_validation_rows,
+    without_labels,
 )
 from imbalnet._tasks import CallbackSupportMixin, FitTasks
 from imbalnet.export import ExportMixin
@@ -601,7 +606,7 @@ class BalancedNeuralClassifier(
         with restored_on_failure(self, inner), torch_threads(1):
             classes = self.classes_ if before else None
             rows = self._read(X, y, sample_weight, classes, before, is_partial=False)
-            rows = replace(rows, groups=as_groups(groups, rows.X))
+            rows = replace(rows, groups=self._groups(groups, rows))
             given = self._read_validation(X_val, y_val, rows)
             self._train(rows, given, before, tasks=tasks)
         if self.net_.was_interrupted:  # a search or loop around is to stop as well
@@ -680,13 +685,35 @@ class BalancedNeuralClassifier(
         is_partial: bool,
     ) -> Rows:
         """Read training rows; those of a first call say what the columns hold."""
-        reading = self._reading_of_rows(before, is_partial=is_partial)
+        X, read = opened(X), read_rows
+        if isinstance(X, LargeTable):
+            if is_partial:
+                raise ValueError(
+                    "partial_fit takes rows in memory, but X is a LargeTable; give it "
+                    "to fit, which reads it block by block."
+                )
+            (X, y), read = without_labels(X, y), read_large_rows
+        in_parts = isinstance(X, LargeTable)
+        reading = self._reading_of_rows(
+            before, is_partial=is_partial, in_parts=in_parts
+        )
         X = self._table(X, reading, reset=before is None)
-        rows, self.classes_ = read_rows(X, y, sample_weight, reading, classes)
+        rows, self.classes_ = read(X, y, sample_weight, reading, classes)
         self._columns = rows.columns
         return rows
 
-    def _reading_of_rows(self, before: Fitted | None, *, is_partial: bool) -> Reading:
+    def _groups(self, groups: Any, rows: Rows) -> NDArray[np.integer] | None:
+        """Return the numbers of the groups that validation keeps whole."""
+        if groups is not None and rows.is_large:
+            raise ValueError(
+                "groups keeps rows together in folds and splits, which a LargeTable "
+                "has none of its own for; give whole groups as X_val and y_val."
+            )
+        return as_groups(groups, rows.X)
+
+    def _reading_of_rows(
+        self, before: Fitted | None, *, is_partial: bool, in_parts: bool = False
+    ) -> Reading:
         """Return how training rows are read.
 
         While ``partial_fit`` gathers rows, each call says anew what the columns hold.
@@ -697,12 +724,17 @@ class BalancedNeuralClassifier(
         params = self.get_params(deep=False)
         rules = replace(column_rules(params), is_whole=not is_partial)
         if before is None or gathered is None:
-            return self._reading(rules, feature_dtype(params))
+            return self._reading(rules, feature_dtype(params, in_parts=in_parts))
         further = FurtherRules.after(rules, gathered.rows)
         return self._reading(further, before.net.feature_dtype)
 
     def _read_validation(self, X: Any, y: Any, rows: Rows) -> Rows | None:
         reading = self._reading(rows.columns, rows.X.dtype.type, "X_val")
+        if is_large(X):
+            raise ValueError(
+                "X_val must be in memory, such as the table of a sample of rows, but "
+                f"is of type {type(X).__name__}."
+            )
         X = None if X is None else self._table(X, reading, reset=False)
         return read_validation_rows(X, y, reading, self.classes_)
 
@@ -713,6 +745,11 @@ class BalancedNeuralClassifier(
 
     def _table(self, X: Any, reading: Reading, *, reset: bool) -> Any:
         """Return X with two dimensions; set or compare column names and width."""
+        X = opened(X, reading.title)
+        if isinstance(X, LargeTable):
+            X = X if reset else X.with_columns_of(self._column_names)
+            self._table(X.header, reading, reset=reset)
+            return X
         names, X = column_names(X), as_table(X, reading)
         try:
             if reset or not self._is_as_in_fit(X, names):

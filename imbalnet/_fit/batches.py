@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from torch.utils.data import Dataset
 
 from imbalnet._predict import as_tensor
 from imbalnet._runtime import free_memory
-from imbalnet._tables import Rows
+from imbalnet._tables import Rows, ShuffledMatrix
 from imbalnet._warn import warn
 from imbalnet.samplers import IndexSampler, Shuffle
 from imbalnet.samplers._epochs import (
@@ -49,7 +50,7 @@ class Place:
     def of(cls, X: Any, dtype: torch.dtype, device: torch.device) -> Place:
         """Put a table on the device as a whole if it fits there."""
         free = free_memory(device)
-        n_bytes = 0 if sparse.issparse(X) else X.size * dtype.itemsize
+        n_bytes = X.size * dtype.itemsize if _is_dense(X) else 0
         if free is None or n_bytes <= _SHARE_OF_FREE_MEMORY * free:
             return cls(dtype, device)
         warn(
@@ -64,7 +65,8 @@ class Table(Dataset):
     """Rows of a table on their way to the device; a split is an index.
 
     A dense table is on the device as a whole, where it fits. A sparse one, and one that
-    is not resident, stay in main memory and follow block by block.
+    is not resident, stay in main memory and follow block by block. One that is not in
+    memory comes in `windows`, each of which is a table in memory.
 
     With `keeps_sparse` the batches of a sparse table are sparse tensors. Nothing is
     copied where dtype and device fit. `weight` are the loss weights of the
@@ -85,8 +87,8 @@ class Table(Dataset):
     ) -> None:
         self.dtype, self.device = place.dtype, place.device
         self.table: Any = rows.X if features is None else features
-        is_dense = not sparse.issparse(self.table)
-        self.keeps_sparse = keeps_sparse and not is_dense
+        is_dense = _is_dense(self.table)
+        self.keeps_sparse = keeps_sparse and sparse.issparse(self.table)
         self.is_resident = is_dense and place.is_resident
         home = self.device if self.is_resident else torch.device("cpu")
         if is_dense:
@@ -138,6 +140,35 @@ class Table(Dataset):
         flat, sizes = _flattened(drawn, batch_size)
         return torch.from_numpy(flat).to(self.codes.device), sizes
 
+    def windows(
+        self, batch_size: int
+    ) -> Iterator[tuple[Table, Tensor | None, list[int]]]:
+        """Yield an epoch in parts: a table, the positions in it, and sizes of batches.
+
+        A table in memory is one part. None are the rows as they are.
+        """
+        positions, sizes = self.epoch(batch_size)
+        if not isinstance(self.table, ShuffledMatrix):
+            yield self, positions, sizes
+            return
+        stop, n_batches = 0, max(1, self.table.window_rows // max(sizes))
+        for some in gen_batches(len(sizes), n_batches):
+            start, stop = stop, stop + sum(sizes[some])
+            rows = slice(start, stop) if positions is None else positions[start:stop]
+            yield self._loaded(rows), None, sizes[some]
+
+    def _loaded(self, positions: Tensor | slice) -> Table:
+        """Return some rows, in this order, as a table on the device."""
+        rows, window = self._table_rows(positions), copy.copy(self)
+        window.table, window.index, window.is_resident = (
+            self._features(rows),
+            None,
+            True,
+        )
+        window.codes = self._to_device(_at(self.codes, rows))
+        window.weight = self._to_device(_at(self.weight, rows))
+        return window
+
     @property
     def values_per_row(self) -> int:
         """Features in a row of a batch."""
@@ -149,11 +180,11 @@ class Table(Dataset):
         return positions if self.index is None else _at(self.index, positions)
 
     def _features(self, rows: Tensor | slice) -> Tensor:
-        if sparse.issparse(self.table):
-            chosen = rows.numpy() if isinstance(rows, Tensor) else rows
-            dense = torch.from_numpy(self.table[chosen].toarray())
-            return self._to_device(dense.to(self.dtype))
-        return self._to_device(_at(self.table, rows))
+        if isinstance(self.table, Tensor):
+            return self._to_device(_at(self.table, rows))
+        part = self.table[rows.numpy() if isinstance(rows, Tensor) else rows]
+        dense = torch.from_numpy(part.toarray() if sparse.issparse(part) else part)
+        return self._to_device(dense.to(self.dtype))
 
     def _sparse(self, rows: Tensor | slice) -> Tensor:
         """Gather rows of a sparse table as a sparse tensor."""
@@ -181,6 +212,11 @@ class Table(Dataset):
     def y(self) -> Tensor:
         """The class codes, gathered on each access."""
         return _at(self.codes, self._table_rows(slice(None))).long()
+
+
+def _is_dense(X: Any) -> bool:
+    """Whether a table can be a tensor as a whole."""
+    return not (sparse.issparse(X) or isinstance(X, ShuffledMatrix))
 
 
 def _at(values: Tensor, rows: Tensor | slice) -> Tensor:
@@ -224,13 +260,13 @@ class TensorBatches:
 
     def _blocks(self) -> Iterator[tuple[Batch, list[int]]]:
         """Yield blocks of rows, and the sizes of the batches in each."""
-        positions, sizes = self.dataset.epoch(self.batch_size)
-        stop = 0
-        for part in self._grouped(sizes):
-            start, stop = stop, stop + sum(part)
-            chosen = slice(start, stop)
-            rows = chosen if positions is None else positions[chosen]
-            yield self.dataset.take(rows), part
+        for table, positions, sizes in self.dataset.windows(self.batch_size):
+            stop = 0
+            for part in self._grouped(sizes):
+                start, stop = stop, stop + sum(part)
+                chosen = slice(start, stop)
+                rows = chosen if positions is None else positions[chosen]
+                yield table.take(rows), part
 
     def _grouped(self, sizes: list[int]) -> Iterator[list[int]]:
         on_cpu = self.dataset.device.type == "cpu"
