@@ -117,7 +117,7 @@ class DatasetSource(Source):
 
     @classmethod
     def of_path(cls, path: str | os.PathLike[str]) -> DatasetSource:
-        """Open a Parquet file, or a folder of such files in the order of their names."""
+        """Open a Parquet file, or a folder of such files in the order of names."""
         arrow = require("pyarrow.dataset", use=f"source={str(path)!r}", cure="pyarrow")
         path = Path(path)
         if not path.exists():
