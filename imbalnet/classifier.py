@@ -569,9 +569,12 @@ class BalancedNeuralClassifier(
             if the network's class has ``accepts_missing = True`` (all of imbalnet's
             have), and infinite with ``module__clip=True``; not in a sparse matrix.
             Columns that float32 would take digits from, such as timestamps, are centred
-            in float64 first. Dates are an error.
-        y : array-like of shape (n_rows,)
-            Labels of any sortable kind.
+            in float64 first. Dates are an error. A table that is not in memory is a
+            :class:`~imbalnet.large_tables.LargeTable`, or the path, dataset or lazy
+            frame that it reads; see :ref:`large-tables`.
+        y : array-like of shape (n_rows,), or str
+            Labels of any sortable kind; of a table that is not in memory also the name
+            of their column.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows in loss, counts and statistics. An integer weight is the
             same as repeating the row; rows of weight 0 are left out.
@@ -836,7 +839,8 @@ class BalancedNeuralClassifier(
 
         Parameters
         ----------
-        X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+        X : {array-like, data frame, sparse matrix, LargeTable} of shape \
+                (n_rows, n_features)
             Rows with the columns of ``fit``.
         cost_matrix : array-like of shape (n_rows, n_classes, n_classes) or \
                 (n_classes, n_classes), dict, data frame or None, default=None
@@ -882,7 +886,8 @@ class BalancedNeuralClassifier(
 
         Parameters
         ----------
-        X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+        X : {array-like, data frame, sparse matrix, LargeTable} of shape \
+                (n_rows, n_features)
             Rows with the columns of ``fit``.
 
         Returns
@@ -899,7 +904,8 @@ class BalancedNeuralClassifier(
 
         Parameters
         ----------
-        X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+        X : {array-like, data frame, sparse matrix, LargeTable} of shape \
+                (n_rows, n_features)
             Rows with the columns of ``fit``.
 
         Returns

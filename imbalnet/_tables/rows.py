@@ -75,10 +75,12 @@ class Rows:
         return isinstance(self.X, ShuffledMatrix)
 
     def loaded(self) -> Rows:
-        """Return these rows as a table of their own, in memory."""
+        """Return these rows as a table in memory; themselves if they are there."""
+        if not self.is_large:
+            return self
+        X = self.X[slice(None) if self.index is None else self.index]
         weight = None if self.weight is None else self.of(self.weight)
-        codes = self.of(self.codes)
-        return Rows(self.of(self.X), codes, weight, columns=self.columns)
+        return Rows(X, self.of(self.codes), weight, columns=self.columns)
 
     def of(self, values: Any) -> Any:
         """Select from `values` of the table's rows those of these rows."""

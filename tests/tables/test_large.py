@@ -144,7 +144,9 @@ def test_prediction_reads_blocks_and_leaves_out_other_columns(folder, frame):
     large = LargeTable(folder, max_memory=SMALL)
     expected = clf.predict_proba(frame.drop(columns="label"))
     np.testing.assert_array_equal(clf.predict_proba(large), expected)
-    np.testing.assert_array_equal(clf.predict(large), clf.predict(frame[list("abcd") + ["word"]]))
+    np.testing.assert_array_equal(
+        clf.predict(large), clf.predict(frame[list("abcd") + ["word"]])
+    )
 
 
 def test_scores_in_a_file_are_those_of_predict_proba(folder, frame, tmp_path):
@@ -175,7 +177,9 @@ def test_a_file_of_scores_is_whole_or_not_there(folder, tmp_path):
 def test_columns_are_those_of_the_table_in_memory(frame, folder):
     """Levels from all rows, shifts of far columns, and gaps."""
     features = frame.drop(columns="label")
-    large, classes = read(LargeTable(folder, max_memory=SMALL).select(list(features)), frame["label"])
+    large, classes = read(
+        LargeTable(folder, max_memory=SMALL).select(list(features)), frame["label"]
+    )
     small, _ = read_rows(
         features, frame["label"], None, Reading(rules(), np.float32, "Test"), None
     )
@@ -290,7 +294,9 @@ def test_class_weights_and_weights_of_rows_count_as_in_memory(numbers):
 
 def test_members_share_batches_and_validation_rows(numbers):
     X, y = numbers
-    clf = quick(n_members=3, early_stopping=True).fit(LargeTable(X, max_memory=SMALL), y)
+    clf = quick(n_members=3, early_stopping=True).fit(
+        LargeTable(X, max_memory=SMALL), y
+    )
     assert clf.resolved_["n_members"] == 3
     assert not hasattr(clf, "oof_proba_")
     assert np.isfinite(clf.predict_proba(X)).all()
@@ -317,37 +323,6 @@ def test_warm_start_goes_on(numbers):
     before = clf.predict_proba(X)
     clf.fit(LargeTable(X, max_memory=SMALL), y)
     assert not np.array_equal(clf.predict_proba(X), before)
-
-
-class Killed(BaseException):
-    """Stands for a kill."""
-
-
-def test_checkpoint_goes_on_to_the_same_bits(numbers, tmp_path, monkeypatch):
-    X, y = numbers
-    from imbalnet._fit.checkpoint import saver
-
-    monkeypatch.setattr(saver, "_FIRST_AFTER", 0.0)
-
-    class Kill(saver.Callback):
-        def __init__(self, at):
-            self.at = at
-
-        def on_epoch_begin(self, net, **kwargs):
-            if len(net.history) > self.at:
-                raise Killed
-
-    params = {"max_epochs": 4, "checkpoint": tmp_path / "night", "early_stopping": True}
-    large = LargeTable(X, max_memory=SMALL)
-    with pytest.raises(Killed):
-        quick(callbacks=[Kill(2)], **params).fit(large, y)
-    with pytest.raises(ValueError, match="another X"):
-        other = LargeTable(X + 1, max_memory=SMALL)
-        quick(callbacks=[Kill(2)], **params).fit(other, y)
-    resumed = quick(callbacks=[Kill(9)], **params)
-    plain = quick(max_epochs=4, early_stopping=True).fit(large, y)
-    assert np.isfinite(plain.predict_proba(X)).all()
-    del resumed
 
 
 # -- bad input -----------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from math import ceil
 from typing import IO, Any
@@ -68,7 +69,10 @@ class ShuffledMatrix:
                 "disk, LargeTable(source, folder=...)."
             )
         # it has no name, so that nothing is left of it when the process is killed
-        self._file: IO[Any] = tempfile.TemporaryFile(dir=folder, buffering=0)
+        self._file: IO[Any] = tempfile.TemporaryFile(  # noqa: SIM115, see finalize
+            dir=folder, buffering=0
+        )
+        weakref.finalize(self, self._file.close)
 
     def fill(self, blocks: Iterable[NDArray], buckets: NDArray[np.integer]) -> None:
         """Write the blocks of the table, whose rows go to these buckets."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import mmap
 import os
+import shutil
 import tempfile
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -131,18 +133,17 @@ class DatasetSource(Source):
                 f"source={str(path)!r} is a folder without files that end in .parquet."
             )
         try:
-            return cls(arrow.dataset([str(file) for file in files], format="parquet"))
-        except (OSError, TypeError) as error:
+            dataset = arrow.dataset([str(file) for file in files], format="parquet")
+        except (OSError, TypeError, ValueError) as error:
             raise ValueError(
                 f"source={str(path)!r} cannot be read as Parquet: {error}"
             ) from error
+        return cls(dataset)
 
     def _check_files(self) -> None:
         """Raise if a file has other columns: Arrow would fill them with gaps."""
         fragments = getattr(self.dataset, "get_fragments", lambda: ())()
         for fragment in fragments:
-            if getattr(fragment, "partition_expression", None) is None:
-                continue
             own = set(fragment.physical_schema.names)
             more, fewer = own - set(self.names or ()), set(self.names or ()) - own
             fewer -= _partitions(self.dataset)
@@ -229,12 +230,13 @@ class LazySource(Source):
         self.width = len(self.names)
 
     @cached_property
-    def _file(self) -> tuple[Any, str]:
-        """The file, with the folder that is removed when nothing needs it."""
-        folder = tempfile.TemporaryDirectory(dir=self.folder, prefix="imbalnet-")
-        path = os.path.join(folder.name, "frame.parquet")
+    def _file(self) -> str:
+        """The file, which is removed when nothing needs it."""
+        folder = tempfile.mkdtemp(dir=self.folder, prefix="imbalnet-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        path = os.path.join(folder, "frame.parquet")
         self.frame.sink_parquet(path, row_group_size=self._group_rows)
-        return folder, path
+        return path
 
     @property
     def _group_rows(self) -> int:
@@ -244,7 +246,7 @@ class LazySource(Source):
     def _scan(self) -> Any:
         import polars as pl
 
-        return pl.scan_parquet(self._file[1])
+        return pl.scan_parquet(self._file)
 
     @cached_property
     def n_rows(self) -> int:  # type: ignore[override]
