@@ -160,11 +160,8 @@ class Table(Dataset):
     def _loaded(self, positions: Tensor | slice) -> Table:
         """Return some rows, in this order, as a table on the device."""
         rows, window = self._table_rows(positions), copy.copy(self)
-        window.table, window.index, window.is_resident = (
-            self._features(rows),
-            None,
-            True,
-        )
+        window.is_resident, window.index = True, None
+        window.table = self._features(rows)
         window.codes = self._to_device(_at(self.codes, rows))
         window.weight = self._to_device(_at(self.weight, rows))
         return window

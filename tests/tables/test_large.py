@@ -17,8 +17,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._tables import Reading, Rows, read_large_rows, read_rows
-from imbalnet._tables.large.scan import LabelColumn
+from imbalnet._tables import Reading, read_large_rows, read_rows
 from imbalnet._tables.large.shuffled import ShuffledMatrix, draw_buckets
 from imbalnet._tables.rules import ColumnRules
 from imbalnet.large_tables import LargeTable, score_parquet
@@ -84,7 +83,6 @@ def read(X, y, sample_weight=None):
 def sources_of_numbers(X, tmp_path):
     """The same numbers from sources of all kinds, each named the same."""
     np.save(tmp_path / "X.npy", X)
-    np.asfortranarray(X)
     frame = pd.DataFrame(X, columns=list("abcd"))
     frame.to_parquet(tmp_path / "X.parquet")
     (tmp_path / "parts").mkdir()
@@ -145,7 +143,7 @@ def test_prediction_reads_blocks_and_leaves_out_other_columns(folder, frame):
     expected = clf.predict_proba(frame.drop(columns="label"))
     np.testing.assert_array_equal(clf.predict_proba(large), expected)
     np.testing.assert_array_equal(
-        clf.predict(large), clf.predict(frame[list("abcd") + ["word"]])
+        clf.predict(large), clf.predict(frame[[*"abcd", "word"]])
     )
 
 
@@ -177,7 +175,7 @@ def test_a_file_of_scores_is_whole_or_not_there(folder, tmp_path):
 def test_columns_are_those_of_the_table_in_memory(frame, folder):
     """Levels from all rows, shifts of far columns, and gaps."""
     features = frame.drop(columns="label")
-    large, classes = read(
+    large, _ = read(
         LargeTable(folder, max_memory=SMALL).select(list(features)), frame["label"]
     )
     small, _ = read_rows(
@@ -367,7 +365,7 @@ def test_bad_labels_are_named(folder, frame, tmp_path, numbers):
         quick().fit(LargeTable(numbers[0]), "label")
     with_gap = frame.assign(label=frame["label"].mask(frame.index == 2900))
     with_gap.to_parquet(tmp_path / "gap.parquet")
-    with pytest.raises(ValueError, match="y='label'.* has 1 missing values"):
+    with pytest.raises(ValueError, match=r"y='label'.* has 1 missing values"):
         quick().fit(LargeTable(tmp_path / "gap.parquet", max_memory=SMALL), "label")
 
 
@@ -379,7 +377,7 @@ def test_bad_sources_are_named(frame, folder, tmp_path):
     (tmp_path / "a.parquet").write_text("no Parquet")
     with pytest.raises(ValueError, match="cannot be read as Parquet"):
         LargeTable(tmp_path / "a.parquet")
-    with pytest.raises(ValueError, match="of type DataFrame.*in memory already"):
+    with pytest.raises(ValueError, match=r"of type DataFrame.*in memory already"):
         LargeTable(frame)
     with pytest.raises(ValueError, match="two dimensions that holds numbers"):
         LargeTable(np.zeros(3))
