@@ -40,6 +40,7 @@ def read_large_rows(
 
     `y` are labels, or those that `without_labels` has read.
     """
+    X.check_filled()
     labels = y if isinstance(y, LabelColumn) else LabelColumn.of(as_labels(y))
     check_rows("X", X.shape[0], "y", len(labels))
     weight = as_weights(sample_weight, X)

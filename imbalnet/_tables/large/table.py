@@ -140,6 +140,11 @@ class LargeTable:
         """
         return self if names is None or self.names is None else self.select(names)
 
+    def check_filled(self) -> None:
+        """Raise a ValueError if there are no rows."""
+        if not self.shape[0]:
+            raise ValueError("The table has no rows.")
+
     def check_has(self, names: Sequence[str], what: str = "columns") -> None:
         """Raise a ValueError unless there are columns of these names.
 
@@ -166,8 +171,7 @@ class LargeTable:
         ndarray, pyarrow.Table or polars.DataFrame
             Rows in the order of the source.
         """
-        if not self.shape[0]:
-            raise ValueError("The table has no rows.")
+        self.check_filled()
         yield from self.source.blocks(self._columns, self.block_rows)
 
     @property
