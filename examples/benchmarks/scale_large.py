@@ -15,8 +15,10 @@ Four fits are compared by average precision on rows of their own:
   time, along which columns drift and the positives become ten times as frequent: the
   worst case for reading in blocks.
 
-``max_memory`` is 50 bytes a row, so that a window of training holds a tenth of the
-rows: 1 GB for 20,000,000 rows. Memory is the peak during ``fit`` beyond that of the process with all libraries loaded,
+``max_memory`` is 50 bytes a row, so that a window of training holds a twelfth of the
+rows: 1 GB for 20,000,000 rows.
+
+Memory is the peak during ``fit`` beyond that of the process with all libraries loaded,
 and the peak in all. Rows per second are those of an epoch, validation included, and
 those of the whole ``fit``, reading included. The folder ``--results`` receives
 ``scale_large.csv``. Linux only, because of the memory measurement.

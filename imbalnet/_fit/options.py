@@ -106,8 +106,6 @@ def resolve_options(
     `starts_anew_for` is then the number of rows that a call had at most. Errors name
     the parameter, its value and the cure.
     """
-    if rows.is_large:
-        check_large(params)
     splits = None if is_partial else _splits(params, rows, classes, has_validation_rows)
     resolver = _Resolver(params, rows, len(classes), is_partial, splits)
     resolver.largest_call, starts_anew = starts_anew_for, starts_anew_for is not None
@@ -143,7 +141,9 @@ def resolve_options(
 def _splits(
     params: Mapping[str, Any], rows: Rows, classes: NDArray, has_validation_rows: bool
 ) -> Splits | None:
-    """Return which rows are held out, where the user says so."""
+    """Return which rows are held out, where the user says so, and can."""
+    if rows.is_large:
+        check_large(params)
     if params["cv"] is None:
         return None
     check_cv_alone(params["cv"], params["early_stopping"], has_validation_rows)

@@ -48,16 +48,17 @@ def read_large_rows(
     classes = labels.occurring(used) if classes is None else classes
     check_two_classes(classes, reading.owner)
     codes = labels.codes(classes, used)
-    rules = reading.columns
-    if isinstance(rules, ColumnRules):
-        reading = replace(reading, columns=find_columns(X, rules, reading, used))
-    matrix, order = _shuffled(X, reading)
+    columns = reading.columns
+    is_new = isinstance(columns, ColumnRules)
+    if isinstance(columns, ColumnRules):
+        columns = find_columns(X, columns, reading, used)
+    matrix, order = _shuffled(X, replace(reading, columns=columns))
     if weight is not None:
         weight = weight[order]
         used = None if used is None else np.flatnonzero(weight)
     header = None if X.names is None else X.header
-    rows = Rows(matrix, codes[order], weight, used, header, reading.columns)
-    if isinstance(rules, ColumnRules):
+    rows = Rows(matrix, codes[order], weight, used, header, columns)
+    if is_new:
         warn_of_constant(rows)
     return rows, classes
 

@@ -158,7 +158,7 @@ class DatasetSource(Source):
                 )
 
     @cached_property
-    def n_rows(self) -> int:  # type: ignore[override]
+    def n_rows(self) -> int:
         return self.dataset.count_rows()
 
     def blocks(self, columns: Sequence[str] | None, block_rows: int) -> Iterator[Any]:
@@ -249,7 +249,7 @@ class LazySource(Source):
         return pl.scan_parquet(self._file)
 
     @cached_property
-    def n_rows(self) -> int:  # type: ignore[override]
+    def n_rows(self) -> int:
         import polars as pl
 
         return self._scan.select(pl.len()).collect().item()
