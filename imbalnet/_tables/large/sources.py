@@ -117,29 +117,6 @@ class DatasetSource(Source):
         self.width = len(self.names)
         self._check_files()
 
-    @classmethod
-    def of_path(cls, path: str | os.PathLike[str]) -> DatasetSource:
-        """Open a Parquet file, or a folder of such files in the order of names."""
-        arrow = require("pyarrow.dataset", use=f"source={str(path)!r}", cure="pyarrow")
-        path = Path(path)
-        if not path.exists():
-            raise ValueError(
-                f"source={str(path)!r} does not exist: give a Parquet file, or a "
-                "folder of Parquet files."
-            )
-        files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-        if not files:
-            raise ValueError(
-                f"source={str(path)!r} is a folder without files that end in .parquet."
-            )
-        try:
-            dataset = arrow.dataset([str(file) for file in files], format="parquet")
-        except (OSError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"source={str(path)!r} cannot be read as Parquet: {error}"
-            ) from error
-        return cls(dataset)
-
     def _check_files(self) -> None:
         """Raise if a file has other columns: Arrow would fill them with gaps."""
         fragments = getattr(self.dataset, "get_fragments", lambda: ())()
@@ -164,10 +141,11 @@ class DatasetSource(Source):
     def blocks(self, columns: Sequence[str] | None, block_rows: int) -> Iterator[Any]:
         import pyarrow as pa
 
-        columns = self.names if columns is None else list(columns)
         schema = self.header(columns).schema
         held: list[Any] = []
-        for batch in self._batches(columns, block_rows):
+        for batch in self._batches(schema.names, block_rows):
+            if batch.schema.types != schema.types:
+                batch = batch.cast(schema)
             if held and sum(map(len, held)) + len(batch) > block_rows:
                 yield pa.Table.from_batches(held, schema)
                 held = []
@@ -175,26 +153,15 @@ class DatasetSource(Source):
         if held:
             yield pa.Table.from_batches(held, schema)
 
-    def _batches(self, columns: Any, block_rows: int) -> Iterator[Any]:
+    def _batches(self, columns: list[str], block_rows: int) -> Iterator[Any]:
         """Yield batches in order; no more than one is read ahead."""
-        import pyarrow.dataset as ds
-
-        options: dict[str, Any] = {}
-        if str(
-            getattr(getattr(self.dataset, "format", None), "default_extname", "")
-        ) == ("parquet"):
-            options["fragment_scan_options"] = ds.ParquetFragmentScanOptions(
-                use_buffered_stream=True, buffer_size=_BUFFER_BYTES, pre_buffer=False
-            )
-        batches = self.dataset.to_batches(
+        yield from self.dataset.to_batches(
             columns=columns,
             batch_size=block_rows,
             batch_readahead=1,
             fragment_readahead=1,
             use_threads=False,
-            **options,
         )
-        return (batch for batch in batches if len(batch))
 
     def header(self, columns: Sequence[str] | None) -> Any:
         schema = self.dataset.schema
@@ -210,6 +177,47 @@ class DatasetSource(Source):
 
     def taken(self, block: Any, positions: NDArray[np.intp]) -> Any:
         return block.take(positions)
+
+
+class ParquetSource(DatasetSource):
+    """Parquet files, read page by page: Arrow's scanner decodes whole row groups."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        use = f"source={str(path)!r}"
+        arrow = require("pyarrow.dataset", use=use, cure="imbalnet[tables]")
+        self.files = _files_of(Path(path))
+        try:
+            dataset = arrow.dataset(self.files, format="parquet")
+        except (OSError, TypeError, ValueError) as error:
+            raise ValueError(f"{use} cannot be read as Parquet: {error}") from error
+        super().__init__(dataset)
+
+    def _batches(self, columns: list[str], block_rows: int) -> Iterator[Any]:
+        import pyarrow.parquet as pq
+
+        for name in self.files:
+            with pq.ParquetFile(
+                name, pre_buffer=False, buffer_size=_BUFFER_BYTES
+            ) as file:
+                batches = file.iter_batches(
+                    block_rows, columns=columns, use_threads=False
+                )
+                yield from (batch.select(columns) for batch in batches)
+
+
+def _files_of(path: Path) -> list[str]:
+    """Return a file, or those of a folder in the order of their paths."""
+    if not path.exists():
+        raise ValueError(
+            f"source={str(path)!r} does not exist: give a Parquet file, or a folder of "
+            "Parquet files."
+        )
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    if not files:
+        raise ValueError(
+            f"source={str(path)!r} is a folder without files that end in .parquet."
+        )
+    return [str(file) for file in files]
 
 
 def _partitions(dataset: Any) -> set[str]:

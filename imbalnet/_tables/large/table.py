@@ -15,6 +15,7 @@ from imbalnet._tables.large.sources import (
     ArraySource,
     DatasetSource,
     LazySource,
+    ParquetSource,
     Source,
 )
 from imbalnet._tables.readers import listed
@@ -185,7 +186,7 @@ def _open(source: Any, folder: str | None) -> Source:
     """Return the source of a path, a dataset, a lazy frame or an array."""
     library, name = type(source).__module__.split(".")[0], type(source).__name__
     if isinstance(source, str | os.PathLike):
-        return DatasetSource.of_path(source)
+        return ParquetSource(source)
     if library == "pyarrow" and hasattr(source, "to_batches"):
         return DatasetSource(_as_dataset(source))
     if library == "polars" and name == "LazyFrame":

@@ -25,7 +25,7 @@ class ScoreFile:
 
     def __init__(self, path: str | os.PathLike[str], names: Sequence[str]) -> None:
         use = f"destination={str(path)!r}"
-        self.parquet = require("pyarrow.parquet", use=use, cure="pyarrow")
+        self.parquet = require("pyarrow.parquet", use=use, cure="imbalnet[tables]")
         self.path, self.names = os.fspath(path), list(names)
         self.unfinished = f"{self.path}.unfinished"
         self.writer: Any = None
