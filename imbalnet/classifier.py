@@ -228,7 +228,8 @@ class BalancedNeuralClassifier(
         ``early_stopping=False``, ``X_val`` or ``partial_fit``): out-of-fold predictions
         of all rows choose the best epoch, and stay as ``oof_proba_``. Samplers see each
         member's own training rows. "auto" is 8 for "tabular" (4 with
-        ``preset="quick"``) and 1 for other networks, or the number of folds of `cv`.
+        ``preset="quick"``), 1 for other networks and for tables that are not in memory,
+        or the number of folds of `cv`.
 
     cv : int, splitter, iterable of (train, test) or None, default=None
         Which rows are held out, instead of folds or a split at random: a splitter of

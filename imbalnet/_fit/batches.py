@@ -201,6 +201,11 @@ class Table(Dataset):
     @property
     def X(self) -> Any:  # noqa: N802
         """The features, gathered on each access; for skorch callbacks."""
+        if isinstance(self.table, ShuffledMatrix):
+            raise ValueError(
+                "callbacks: one reads all training rows, which those of a LargeTable "
+                "are too many for; let it look at validation rows (on_train=False)."
+            )
         if sparse.issparse(self.table):
             return self.table if self.index is None else self.table[self.index.numpy()]
         return self.features(slice(None))

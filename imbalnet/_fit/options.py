@@ -238,7 +238,7 @@ class _Resolver:
                 f"{name_of_cv(cv)} has {n_folds} folds, one for each member, but "
                 f"n_members={asked}; set n_members={n_folds} or 'auto'."
             )
-        if asked == "auto" and n_folds is None:  # many rows have little variance left
+        if asked == "auto" and n_folds is None:  # members take time, rows even more
             return 1 if self.rows.is_large else self.recipe.n_members
         return int(n_folds or asked)
 

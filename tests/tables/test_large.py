@@ -15,6 +15,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import average_precision_score
+from skorch.callbacks import EpochScoring
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet._tables import Reading, read_large_rows, read_rows
@@ -358,6 +359,13 @@ def test_resamplers_groups_and_parts_are_named(numbers):
         quick().partial_fit(LargeTable(X), y, classes=[0, 1])
     with pytest.raises(ValueError, match="X_val must be in memory"):
         quick().fit(LargeTable(X), y, X_val=LargeTable(X), y_val=y)
+
+
+def test_callback_that_reads_all_training_rows_is_named(numbers):
+    X, y = numbers
+    scoring = EpochScoring("average_precision", on_train=True, name="train_ap")
+    with pytest.raises(ValueError, match="callbacks: one reads all training rows"):
+        quick(callbacks=[scoring]).fit(LargeTable(X), y)
 
 
 def test_bad_labels_are_named(folder, frame, tmp_path, numbers):
