@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -318,6 +320,17 @@ def test_given_validation_rows_are_used(numbers):
     large = LargeTable(X[500:], max_memory=SMALL)
     clf = quick().fit(large, y[500:], X_val=X[:500], y_val=y[:500])
     assert clf.resolved_["early_stopping"]
+
+
+def test_fitted_model_keeps_no_rows_and_can_be_pickled(numbers):
+    X, y = numbers
+    clf = quick(early_stopping=True).fit(LargeTable(X, max_memory=SMALL), y)
+    stored = pickle.dumps(clf)
+    assert len(stored) < X.nbytes + 600_000  # of weights, without their optimiser
+    proba = pickle.loads(stored).predict_proba(X)
+    np.testing.assert_array_equal(proba, clf.predict_proba(X))
+    gc.collect()
+    assert not any(type(item) is ShuffledMatrix for item in gc.get_objects())
 
 
 def test_warm_start_goes_on(numbers):
