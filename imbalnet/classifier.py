@@ -48,6 +48,7 @@ from imbalnet._runtime import (
 from imbalnet._tables import (
     Columns,
     FurtherRules,
+    LargeTable,
     Reading,
     Rows,
     all_classes,
@@ -55,9 +56,13 @@ from imbalnet._tables import (
     as_table,
     check_names,
     column_names,
+    is_large,
     matrix_blocks,
+    opened,
+    read_large_rows,
     read_rows,
     read_validation_rows,
+    without_labels,
 )
 from imbalnet._tasks import CallbackSupportMixin, FitTasks
 from imbalnet.export import ExportMixin
@@ -224,7 +229,8 @@ class BalancedNeuralClassifier(
         ``early_stopping=False``, ``X_val`` or ``partial_fit``): out-of-fold predictions
         of all rows choose the best epoch, and stay as ``oof_proba_``. Samplers see each
         member's own training rows. "auto" is 8 for "tabular" (4 with
-        ``preset="quick"``) and 1 for other networks, or the number of folds of `cv`.
+        ``preset="quick"``), 1 for other networks and for tables that are not in memory,
+        or the number of folds of `cv`.
 
     cv : int, splitter, iterable of (train, test) or None, default=None
         Which rows are held out, instead of folds or a split at random: a splitter of
@@ -568,9 +574,12 @@ class BalancedNeuralClassifier(
             if the network's class has ``accepts_missing = True`` (all of imbalnet's
             have), and infinite with ``module__clip=True``; not in a sparse matrix.
             Columns that float32 would take digits from, such as timestamps, are centred
-            in float64 first. Dates are an error.
-        y : array-like of shape (n_rows,)
-            Labels of any sortable kind.
+            in float64 first. Dates are an error. A table that is not in memory is a
+            :class:`~imbalnet.large_tables.LargeTable`, or the path, dataset or lazy
+            frame that it reads; see :ref:`large-tables`.
+        y : array-like of shape (n_rows,), or str
+            Labels of any sortable kind; of a table that is not in memory also the name
+            of their column.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows in loss, counts and statistics. An integer weight is the
             same as repeating the row; rows of weight 0 are left out.
@@ -607,7 +616,7 @@ class BalancedNeuralClassifier(
         with restored_on_failure(self, inner), torch_threads(1):
             classes = self.classes_ if before else None
             rows = self._read(X, y, sample_weight, classes, before, is_partial=False)
-            rows = replace(rows, groups=as_groups(groups, rows.X))
+            rows = replace(rows, groups=self._groups(groups, rows))
             given = self._read_validation(X_val, y_val, rows)
             self._train(rows, given, before, tasks=tasks)
         if self.net_.was_interrupted:  # a search or loop around is to stop as well
@@ -687,13 +696,35 @@ class BalancedNeuralClassifier(
         is_partial: bool,
     ) -> Rows:
         """Read training rows; those of a first call say what the columns hold."""
-        reading = self._reading_of_rows(before, is_partial=is_partial)
+        X, read = opened(X), read_rows
+        if isinstance(X, LargeTable):
+            if is_partial:
+                raise ValueError(
+                    "partial_fit takes rows in memory, but X is a LargeTable; give it "
+                    "to fit, which reads it block by block."
+                )
+            (X, y), read = without_labels(X, y), read_large_rows
+        in_parts = isinstance(X, LargeTable)
+        reading = self._reading_of_rows(
+            before, is_partial=is_partial, in_parts=in_parts
+        )
         X = self._table(X, reading, reset=before is None)
-        rows, self.classes_ = read_rows(X, y, sample_weight, reading, classes)
+        rows, self.classes_ = read(X, y, sample_weight, reading, classes)
         self._columns = rows.columns
         return rows
 
-    def _reading_of_rows(self, before: Fitted | None, *, is_partial: bool) -> Reading:
+    def _groups(self, groups: Any, rows: Rows) -> NDArray[np.integer] | None:
+        """Return the numbers of the groups that validation keeps whole."""
+        if groups is not None and rows.is_large:
+            raise ValueError(
+                "groups keeps rows together in folds and splits, which a LargeTable "
+                "has none of its own for; give whole groups as X_val and y_val."
+            )
+        return as_groups(groups, rows.X)
+
+    def _reading_of_rows(
+        self, before: Fitted | None, *, is_partial: bool, in_parts: bool = False
+    ) -> Reading:
         """Return how training rows are read.
 
         While ``partial_fit`` gathers rows, each call says anew what the columns hold.
@@ -704,12 +735,17 @@ class BalancedNeuralClassifier(
         params = self.get_params(deep=False)
         rules = replace(column_rules(params), is_whole=not is_partial)
         if before is None or gathered is None:
-            return self._reading(rules, feature_dtype(params))
+            return self._reading(rules, feature_dtype(params, in_parts=in_parts))
         further = FurtherRules.after(rules, gathered.rows)
         return self._reading(further, before.net.feature_dtype)
 
     def _read_validation(self, X: Any, y: Any, rows: Rows) -> Rows | None:
         reading = self._reading(rows.columns, rows.X.dtype.type, "X_val")
+        if is_large(X):
+            raise ValueError(
+                "X_val must be in memory, such as the table of a sample of rows, but "
+                f"is of type {type(X).__name__}."
+            )
         X = None if X is None else self._table(X, reading, reset=False)
         return read_validation_rows(X, y, reading, self.classes_)
 
@@ -720,6 +756,11 @@ class BalancedNeuralClassifier(
 
     def _table(self, X: Any, reading: Reading, *, reset: bool) -> Any:
         """Return X with two dimensions; set or compare column names and width."""
+        X = opened(X, reading.title)
+        if isinstance(X, LargeTable):
+            X = X if reset else X.with_columns_of(self._column_names)
+            self._table(X.header, reading, reset=reset)
+            return X
         names, X = column_names(X), as_table(X, reading)
         try:
             if reset or not self._is_as_in_fit(X, names):
@@ -807,7 +848,8 @@ class BalancedNeuralClassifier(
 
         Parameters
         ----------
-        X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+        X : {array-like, data frame, sparse matrix, LargeTable} of shape \
+                (n_rows, n_features)
             Rows with the columns of ``fit``.
         cost_matrix : array-like of shape (n_rows, n_classes, n_classes) or \
                 (n_classes, n_classes), dict, data frame or None, default=None
@@ -853,7 +895,8 @@ class BalancedNeuralClassifier(
 
         Parameters
         ----------
-        X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+        X : {array-like, data frame, sparse matrix, LargeTable} of shape \
+                (n_rows, n_features)
             Rows with the columns of ``fit``.
 
         Returns
@@ -870,7 +913,8 @@ class BalancedNeuralClassifier(
 
         Parameters
         ----------
-        X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+        X : {array-like, data frame, sparse matrix, LargeTable} of shape \
+                (n_rows, n_features)
             Rows with the columns of ``fit``.
 
         Returns

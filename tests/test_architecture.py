@@ -39,7 +39,8 @@ LAYERS = [
         "_persistence",
     },
     {"_tables", "posterior", "class_weights", "metrics"},
-    {"samplers", "losses", "networks", "tables", "decisions", "strategies"},
+    {"samplers", "losses", "networks", "decisions", "strategies"}
+    | {"tables", "large_tables"},
     {"neighbors", "_peers", "_predict", "report"},
     {"_calibration"},
     {"_fit", "export"},
@@ -63,7 +64,7 @@ ROOMS = sorted(LAYER_OF)
 
 PUBLIC = ["class_weights", "losses", "metrics", "neighbors", "networks", "posterior"]
 PUBLIC += ["comparison", "decisions", "plots", "report", "samplers", "strategies"]
-PUBLIC += ["export", "retention", "tables"]
+PUBLIC += ["export", "large_tables", "retention", "tables"]
 REGISTRIES = {"CRITERIA", "SCORERS", "LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
 
 MOST_LINES, MOST_ARGUMENTS = 40, 7
@@ -303,7 +304,7 @@ def test_package_that_may_be_missing_is_imported_where_it_is_used(package):
 
 
 NUMPY_ROOMS = ["_checks", "_tables", "class_weights", "metrics", "posterior"]
-NUMPY_ROOMS += ["plots", "strategies", "tables"]
+NUMPY_ROOMS += ["large_tables", "plots", "strategies", "tables"]
 
 
 @pytest.mark.parametrize("room", NUMPY_ROOMS)

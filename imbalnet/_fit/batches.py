@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from torch.utils.data import Dataset
 
 from imbalnet._predict import as_tensor
 from imbalnet._runtime import free_memory
-from imbalnet._tables import Rows
+from imbalnet._tables import Rows, ShuffledMatrix
 from imbalnet._warn import warn
 from imbalnet.samplers import IndexSampler, Shuffle
 from imbalnet.samplers._epochs import (
@@ -29,6 +30,8 @@ from imbalnet.samplers._epochs import (
 Batch = tuple[Tensor, Tensor, Tensor]
 PreparedBatch = tuple[Tensor, Tensor, Tensor, Tensor]
 Cut = Callable[[Tensor, list[int]], tuple[Tensor, list[int]]]
+# A table, positions in it (None: as they are), each batch's rows there, and its size.
+Window = tuple["Table", Tensor | None, list[int], list[int]]
 
 # Values of a block of batches: 1 MiB in float32, and 64 MiB.
 _CPU_BLOCK_VALUES = 2**18
@@ -50,7 +53,7 @@ class Place:
     def of(cls, X: Any, dtype: torch.dtype, device: torch.device) -> Place:
         """Put a table on the device as a whole if it fits there."""
         free = free_memory(device)
-        n_bytes = 0 if sparse.issparse(X) else X.size * dtype.itemsize
+        n_bytes = X.size * dtype.itemsize if _is_dense(X) else 0
         if free is None or n_bytes <= _SHARE_OF_FREE_MEMORY * free:
             return cls(dtype, device)
         warn(
@@ -65,7 +68,8 @@ class Table(Dataset):
     """Rows of a table on their way to the device; a split is an index.
 
     A dense table is on the device as a whole, where it fits. A sparse one, and one that
-    is not resident, stay in main memory and follow block by block.
+    is not resident, stay in main memory and follow block by block. One that is not in
+    memory comes in `windows`, each of which is a table in memory.
 
     With `keeps_sparse` the batches of a sparse table are sparse tensors. Nothing is
     copied where dtype and device fit. `weight` are the loss weights of the
@@ -86,8 +90,8 @@ class Table(Dataset):
     ) -> None:
         self.dtype, self.device = place.dtype, place.device
         self.table: Any = rows.X if features is None else features
-        is_dense = not sparse.issparse(self.table)
-        self.keeps_sparse = keeps_sparse and not is_dense
+        is_dense = _is_dense(self.table)
+        self.keeps_sparse = keeps_sparse and sparse.issparse(self.table)
         self.is_resident = is_dense and place.is_resident
         home = self.device if self.is_resident else torch.device("cpu")
         if is_dense:
@@ -139,6 +143,33 @@ class Table(Dataset):
         flat, sizes = _flattened(drawn, batch_size)
         return torch.from_numpy(flat).to(self.codes.device), sizes
 
+    def windows(self, batch_size: int, cut: Cut | None = None) -> Iterator[Window]:
+        """Yield an epoch in parts, of the rows that `cut` leaves this process.
+
+        A table in memory is one part.
+        """
+        positions, sizes = self.epoch(batch_size)
+        lengths = sizes
+        if cut is not None and positions is not None:
+            positions, lengths = cut(positions, sizes)
+        if not isinstance(self.table, ShuffledMatrix):
+            yield self, positions, lengths, sizes
+            return
+        stop, n_batches = 0, max(1, self.table.window_rows // max(sizes))
+        for some in gen_batches(len(sizes), n_batches):
+            start, stop = stop, stop + sum(lengths[some])
+            rows = slice(start, stop) if positions is None else positions[start:stop]
+            yield self._loaded(rows), None, lengths[some], sizes[some]
+
+    def _loaded(self, positions: Tensor | slice) -> Table:
+        """Return some rows, in this order, as a table on the device."""
+        rows, window = self._table_rows(positions), copy.copy(self)
+        window.is_resident, window.index = True, None
+        window.table = self._features(rows)
+        window.codes = self._to_device(_at(self.codes, rows))
+        window.weight = self._to_device(_at(self.weight, rows))
+        return window
+
     @property
     def values_per_row(self) -> int:
         """Features in a row of a batch."""
@@ -150,11 +181,11 @@ class Table(Dataset):
         return positions if self.index is None else _at(self.index, positions)
 
     def _features(self, rows: Tensor | slice) -> Tensor:
-        if sparse.issparse(self.table):
-            chosen = rows.numpy() if isinstance(rows, Tensor) else rows
-            dense = torch.from_numpy(self.table[chosen].toarray())
-            return self._to_device(dense.to(self.dtype))
-        return self._to_device(_at(self.table, rows))
+        if isinstance(self.table, Tensor):
+            return self._to_device(_at(self.table, rows))
+        part = self.table[rows.numpy() if isinstance(rows, Tensor) else rows]
+        dense = torch.from_numpy(part.toarray() if sparse.issparse(part) else part)
+        return self._to_device(dense.to(self.dtype))
 
     def _sparse(self, rows: Tensor | slice) -> Tensor:
         """Gather rows of a sparse table as a sparse tensor."""
@@ -174,6 +205,11 @@ class Table(Dataset):
     @property
     def X(self) -> Any:  # noqa: N802
         """The features, gathered on each access; for skorch callbacks."""
+        if isinstance(self.table, ShuffledMatrix):
+            raise ValueError(
+                "callbacks: one reads all training rows, which those of a LargeTable "
+                "are too many for; let it look at validation rows (on_train=False)."
+            )
         if sparse.issparse(self.table):
             return self.table if self.index is None else self.table[self.index.numpy()]
         return self.features(slice(None))
@@ -182,6 +218,11 @@ class Table(Dataset):
     def y(self) -> Tensor:
         """The class codes, gathered on each access."""
         return _at(self.codes, self._table_rows(slice(None))).long()
+
+
+def _is_dense(X: Any) -> bool:
+    """Whether a table can be a tensor as a whole."""
+    return not (sparse.issparse(X) or isinstance(X, ShuffledMatrix))
 
 
 def _at(values: Tensor, rows: Tensor | slice) -> Tensor:
@@ -230,15 +271,14 @@ class TensorBatches:
 
     def _blocks(self) -> Iterator[tuple[Batch, list[int], list[int]]]:
         """Yield blocks of rows, the number of each batch' rows there, and its size."""
-        positions, sizes = self.dataset.epoch(self.batch_size)
-        lengths, stop = sizes, 0
-        if self.cut is not None and positions is not None:
-            positions, lengths = self.cut(positions, sizes)
-        for batches in self._grouped(sizes):
-            start, stop = stop, stop + sum(lengths[batches])
-            chosen = slice(start, stop)
-            rows = chosen if positions is None else positions[chosen]
-            yield self.dataset.take(rows), lengths[batches], sizes[batches]
+        windows = self.dataset.windows(self.batch_size, self.cut)
+        for table, positions, lengths, sizes in windows:
+            stop = 0
+            for batches in self._grouped(sizes):
+                start, stop = stop, stop + sum(lengths[batches])
+                chosen = slice(start, stop)
+                rows = chosen if positions is None else positions[chosen]
+                yield table.take(rows), lengths[batches], sizes[batches]
 
     def _grouped(self, sizes: list[int]) -> Iterator[slice]:
         on_cpu = self.dataset.device.type == "cpu"

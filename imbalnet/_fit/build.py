@@ -155,7 +155,7 @@ def resume(
 
 def _columns(net: ImbalanceNet, rows: Rows, some: Any) -> tuple[Any, NDArray, NDArray]:
     """Return features, codes and weights; copies for modules that may change them."""
-    rows = rows if isinstance(some, slice) else rows.subset(some)
+    rows = (rows if isinstance(some, slice) else rows.subset(some)).loaded()
     columns = rows.of(rows.X), rows.of(rows.codes), rows.of(rows.weights)
     module: Any = getattr(net.module_, "_orig_mod", net.module_)
     one = module.members[0] if isinstance(module, Members) else module

@@ -65,6 +65,9 @@ def training_feed(
     if early_factors:
         factors.insert(0, np.stack(early_factors))
     is_one_table = all(plan.rows.X is first.rows.X for plan in plans)
+    if first.rows.is_large:  # windows are read for all members at once
+        place = _place(first.rows, machine)
+        return SharedFeed(first.rows, place, factors, None, first.order)
     is_shuffled = all(isinstance(plan.order, Shuffle) for plan in plans)
     if is_one_table and (keeps_sparse or (shares_batches and is_shuffled)):
         folds = None if held_out is None else held_out.folds
@@ -372,7 +375,7 @@ class SharedFeed(_EnsembleFeed):
         place: Place,
         factors: list[NDArray[np.float64]],
         folds: NDArray[np.integer] | None,
-        order: Shuffle | None = None,
+        order: Shuffle | IndexSampler | None = None,
         keeps_sparse: bool = False,
     ) -> None:
         if folds is not None:

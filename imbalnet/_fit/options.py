@@ -26,6 +26,7 @@ from imbalnet._fit.class_values import check_class_values
 from imbalnet._fit.cv import check_cv_alone, name_of_cv, read_splits
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.groups import warn_of_useless_groups
+from imbalnet._fit.large import check_large
 from imbalnet._fit.monitors import check_monitors, check_use, recorded_names
 from imbalnet._fit.plan import FULL_BATCH_ROWS, auto_batch_size
 from imbalnet._fit.recipes import find_recipe
@@ -139,7 +140,9 @@ def resolve_options(
 def _splits(
     params: Mapping[str, Any], rows: Rows, classes: NDArray, has_validation_rows: bool
 ) -> Splits | None:
-    """Return which rows are held out, where the user says so."""
+    """Return which rows are held out, where the user says so, and can."""
+    if rows.is_large:
+        check_large(params)
     if params["cv"] is None:
         return None
     check_cv_alone(params["cv"], params["early_stopping"], has_validation_rows)
@@ -161,9 +164,15 @@ def column_rules(params: Mapping[str, Any]) -> ColumnRules:
     )
 
 
-def feature_dtype(params: Mapping[str, Any]) -> type[np.floating]:
-    """Return the precision of the features: float64 if asked for, and for L-BFGS."""
-    is_double = params["dtype"] == "float64" or _optimizer_of(params, False) == "lbfgs"
+def feature_dtype(
+    params: Mapping[str, Any], *, in_parts: bool = False
+) -> type[np.floating]:
+    """Return the precision of the features: float64 if asked for, and for L-BFGS.
+
+    `in_parts` tells that the rows are not in memory at once.
+    """
+    solves = _optimizer_of(params, in_parts) == "lbfgs"
+    is_double = params["dtype"] == "float64" or solves
     return np.float64 if is_double else np.float32
 
 
@@ -212,7 +221,8 @@ class _Resolver:
         self.is_partial, self.splits = is_partial, splits
         self.recipe = find_recipe(params["module"], params["preset"])
         self.module = _module_of(params)
-        self.optimizer_name = _optimizer_of(params, is_partial)
+        in_parts = is_partial or rows.is_large
+        self.optimizer_name = _optimizer_of(params, in_parts)
         self.solves = self.optimizer_name == "lbfgs"
         self.n_members = self._n_members()
 
@@ -227,9 +237,9 @@ class _Resolver:
                 f"{name_of_cv(cv)} has {n_folds} folds, one for each member, but "
                 f"n_members={asked}; set n_members={n_folds} or 'auto'."
             )
-        if asked == "auto":
-            return self.recipe.n_members if n_folds is None else n_folds
-        return int(asked)
+        if asked == "auto" and n_folds is None:  # members take time, rows even more
+            return 1 if self.rows.is_large else self.recipe.n_members
+        return int(n_folds or asked)
 
     # -- checks --------------------------------------------------------------------
 
@@ -414,9 +424,8 @@ class _Resolver:
         if self.loss.takes_cosines and "normalize_output" in known:
             params.setdefault("normalize_output", True)
         n_members, factory = self.n_members, self.module
-        is_native = "n_members" in known and (
-            n_members > 1 or self.params["n_members"] == 1
-        )
+        is_one = self.params["n_members"] == 1 or n_members < self.recipe.n_members
+        is_native = "n_members" in known and (n_members > 1 or is_one)
         if is_native:
             params = {"n_members": n_members, **params}
         elif n_members > 1:
@@ -526,7 +535,7 @@ class _Resolver:
         asked = self.params["early_stopping"]
         if self.is_partial or asked is False:
             return "none"
-        if self.n_members > 1:
+        if self.n_members > 1 and not self.rows.is_large:
             self._check_folds()
             return "folds"
         is_large = len(self.rows) > _EARLY_STOPPING_ROWS and not self.solves

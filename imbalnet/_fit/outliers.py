@@ -32,7 +32,7 @@ def warn_of_outliers(
     """
     sizes = np.asarray(rows.columns.n_categories or [0] * rows.X.shape[1])
     numbers = np.flatnonzero(sizes == 0)
-    part = rows if isinstance(some, slice) else rows.subset(some)
+    part = (rows if isinstance(some, slice) else rows.subset(some)).loaded()
     X, weight = part.of(part.X), part.of(part.weights)
     X = X if len(numbers) == len(sizes) else X[:, numbers]
     mean, deviation = (of.cpu().numpy() for of in (layer.mean, layer.deviation))

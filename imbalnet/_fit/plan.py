@@ -22,6 +22,7 @@ from imbalnet.losses import ClassShares, Loss
 from imbalnet.posterior import effective_prior
 from imbalnet.samplers import IndexSampler, Shuffle
 from imbalnet.samplers._build import bind_sampler, sampler_rates
+from imbalnet.samplers._epochs import BlockShuffle
 from imbalnet.samplers.resamplers import resample
 
 # Up to this many rows, an epoch is one batch unless the user gives a size. The rates of
@@ -194,7 +195,7 @@ def plan_training(
     codes = rows.of(rows.codes)
     is_small = levers.full_batch or len(codes) <= FULL_BATCH_ROWS
     one_batch = levers.batch_size is None and is_small
-    order = _order(sampler, codes, seed)
+    order = _order(sampler, rows, codes, seed)
     counted, n_rows = rows.counts(n_classes), np.bincount(codes, minlength=n_classes)
     size = _batch_size(levers, _epoch_rows(order, n_rows), one_batch)
     # a draw goes by rows, a weight by weights
@@ -251,6 +252,12 @@ def _loss_factor(
 
 
 def _resampled(rows: Rows, resampler: Any, classes: NDArray, seed: int) -> Rows:
+    if rows.is_large:
+        raise ValueError(
+            f"sampler={type(resampler).__name__}() needs all rows in memory, which "
+            "those of a LargeTable are not; use a sampler that draws rows, such as "
+            "sampler='balanced_batch' or 'undersample', or class_weight='balanced'."
+        )
     X, codes, weight = resample(
         resampler,
         rows.features(),
@@ -284,9 +291,14 @@ def _held_out(rows: Rows, classes: NDArray) -> str:
 
 
 def _order(
-    sampler: IndexSampler | None, codes: NDArray[np.integer], seed: int
+    sampler: IndexSampler | None, rows: Rows, codes: NDArray[np.integer], seed: int
 ) -> Shuffle | IndexSampler:
     rng = np.random.default_rng(seed)
+    if sampler is None and rows.is_large:
+        edges = rows.X.edges
+        if rows.index is not None:
+            edges = np.searchsorted(rows.index, edges)
+        return BlockShuffle(edges, rng, rows.X.window_rows)
     if sampler is None:
         return Shuffle(len(codes), rng)
     return bind_sampler(sampler, codes.astype(np.intp), rng)

@@ -15,6 +15,8 @@ from imbalnet._warn import warn
 
 # Share of a class' rows by which a fold that keeps groups whole is still stratified.
 _MOST_UNEVEN = 0.2
+# Validation rows of a table that is not in memory, in windows of training rows.
+_OF_WINDOW = 0.5
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ def split_off(
     if validation.splits is not None:
         return _as_given(rows, validation.splits)
     rng = np.random.default_rng(seed)
+    if rows.is_large:
+        return _in_two_of_large(rows, validation.fraction, classes, rng)
     groups = rows.groups if rows.groups is None else rows.of(rows.groups)
     if groups is None:
         groups = find_copies(rows, len(classes))
@@ -159,6 +163,15 @@ def _check_groups(
             "member that holds this group out does not know the class, so that "
             "out-of-fold scores say nothing about it."
         )
+
+
+def _in_two_of_large(
+    rows: Rows, fraction: float, classes: NDArray, rng: np.random.Generator
+) -> tuple[Rows, HeldOut]:
+    """Hold out no more rows than memory takes; all members are judged by them."""
+    most = _OF_WINDOW * rows.X.window_rows / len(rows)
+    train, held_out = _in_two(rows, None, min(fraction, most), classes, rng)
+    return train, HeldOut(held_out.rows.loaded())
 
 
 def _in_two(

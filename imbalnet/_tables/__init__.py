@@ -9,6 +9,9 @@ from imbalnet._tables.columns import Columns
 from imbalnet._tables.features import Reading, as_table, matrix_blocks, table_reader
 from imbalnet._tables.join import FurtherRules, apart, join, recoded
 from imbalnet._tables.labels import all_classes, as_groups
+from imbalnet._tables.large.read import read_large_rows, without_labels
+from imbalnet._tables.large.shuffled import ShuffledMatrix
+from imbalnet._tables.large.table import LargeTable, is_large, opened
 from imbalnet._tables.levels import Levels
 from imbalnet._tables.names import check_names, column_names
 from imbalnet._tables.read import read_rows, read_validation_rows
@@ -20,9 +23,11 @@ __all__ = [
     "ColumnRules",
     "Columns",
     "FurtherRules",
+    "LargeTable",
     "Levels",
     "Reading",
     "Rows",
+    "ShuffledMatrix",
     "all_classes",
     "apart",
     "as_groups",
@@ -30,11 +35,15 @@ __all__ = [
     "check_names",
     "column_names",
     "is_frame",
+    "is_large",
     "join",
     "matrix_blocks",
+    "opened",
+    "read_large_rows",
     "read_rows",
     "read_validation_rows",
     "recoded",
     "resampled_matrix",
     "table_reader",
+    "without_labels",
 ]

@@ -17,6 +17,7 @@ from scipy import sparse
 from sklearn.utils import check_array, gen_batches
 
 from imbalnet._tables.columns import Columns
+from imbalnet._tables.large.table import LargeTable
 from imbalnet._tables.levels import is_missing
 from imbalnet._tables.readers import (
     ArrayReader,
@@ -195,14 +196,21 @@ def matrix_blocks(X: Any, reading: Reading) -> Iterator[Any]:
     Warn, behind the last one, about columns most of whose values `fit` did not see.
     """
     unseen = Unseen()
+    for block in _row_blocks(X):
+        yield read_matrix(block, reading, unseen=unseen)[0]
+    unseen.warn(reading.title)
+
+
+def _row_blocks(X: Any) -> Iterator[Any]:
+    if isinstance(X, LargeTable):
+        yield from X.blocks()
+        return
     is_cut = X.format == "csr" if sparse.issparse(X) else _is_sliced_by_rows(X)
     if not is_cut or X.shape[0] <= _BLOCK_ROWS:
-        yield read_matrix(X, reading, unseen=unseen)[0]
-    else:
-        for rows in gen_batches(X.shape[0], _BLOCK_ROWS):
-            block = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
-            yield read_matrix(block, reading, unseen=unseen)[0]
-    unseen.warn(reading.title)
+        yield X
+        return
+    for rows in gen_batches(X.shape[0], _BLOCK_ROWS):
+        yield X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
 
 def _is_sliced_by_rows(X: Any) -> bool:

@@ -79,11 +79,14 @@ class ColumnFinder:
         self.levels[i] = levels
         if not is_ordered:
             of_levels = np.bincount(places, n_rows, levels.n_codes)
-            self._note(i, of_levels[: len(levels.values)])
+            self.note(i, of_levels[: len(levels.values)])
         return levels.codes(positions, places)
 
-    def _note(self, i: int, n_rows: NDArray) -> None:
-        """Note what is remarkable about a column that nobody called categories."""
+    def note(self, i: int, n_rows: NDArray) -> None:
+        """Note what is remarkable about a column that nobody called categories.
+
+        `n_rows` are the rows of each of its levels.
+        """
         if self.is_whole and hardly_repeat(n_rows):
             self.levels[i] = replace(self.levels[i], are_own=True)
         if not self.are_meant:

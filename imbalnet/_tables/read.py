@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,24 +43,35 @@ def read_rows(
     matrix, columns = read_matrix(X, reading, index, unseen)
     used = labels if index is None else labels[index]
     classes = sorted_classes(used) if classes is None else classes
-    if len(classes) < 2:
-        raise ValueError(
-            f"{reading.owner} needs rows of at least two classes, but y (without rows "
-            f"of sample_weight 0) has one class: {classes.tolist()}."
-        )
+    check_two_classes(classes, reading.owner)
     codes = of_used = as_codes(used, classes)
     if index is not None:
         codes = np.zeros(len(labels), dtype=of_used.dtype)
         codes[index] = of_used
     unseen.warn(reading.title)
     reader = reader_of(X)
-    if isinstance(reading.columns, ColumnRules) and reading.columns.is_whole:
-        names = range(matrix.shape[1]) if reader is None else reader.names
-        constant = find_constant(matrix, index)
-        warn_of(note_of_constant(names[i], columns.value(i, v)) for i, v in constant)
     # a frame of sparse columns became a sparse matrix, which resamplers take as it is
     is_plain = reader is None or sparse.issparse(matrix)
-    return Rows(matrix, codes, weight, index, None if is_plain else X, columns), classes
+    rows = Rows(matrix, codes, weight, index, None if is_plain else X, columns)
+    if isinstance(reading.columns, ColumnRules) and reading.columns.is_whole:
+        warn_of_constant(rows, None if reader is None else reader.names)
+    return rows, classes
+
+
+def check_two_classes(classes: NDArray, owner: str) -> None:
+    """Raise if there is a single class."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"{owner} needs rows of at least two classes, but y (without rows of "
+            f"sample_weight 0) has one class: {classes.tolist()}."
+        )
+
+
+def warn_of_constant(rows: Rows, names: Sequence[Any] | None = None) -> None:
+    """Warn of columns that have one value in all rows; `names` are theirs."""
+    names = rows.names if names is None else names
+    constant = find_constant(rows.X, rows.index)
+    warn_of(note_of_constant(names[i], rows.columns.value(i, v)) for i, v in constant)
 
 
 def read_validation_rows(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbalnet._tables.columns import Columns
+from imbalnet._tables.large.shuffled import ShuffledMatrix
 from imbalnet._tables.readers import reader_of
 
 _NUMBERS = Columns()
@@ -28,8 +29,8 @@ class Rows:
 
     Attributes
     ----------
-    X : {ndarray, CSR matrix} of shape (n_table_rows, n_features)
-        Numbers, and codes of categories.
+    X : {ndarray, CSR matrix, ShuffledMatrix} of shape (n_table_rows, n_features)
+        Numbers, and codes of categories; the last one is not in memory.
     codes : ndarray of shape (n_table_rows,)
         Class codes, of one byte where that is enough.
     weight : ndarray of shape (n_table_rows,) or None
@@ -67,6 +68,19 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.codes) if self.index is None else len(self.index)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the table is not in memory."""
+        return isinstance(self.X, ShuffledMatrix)
+
+    def loaded(self) -> Rows:
+        """Return these rows as a table in memory; themselves if they are there."""
+        if not self.is_large:
+            return self
+        X = self.X[slice(None) if self.index is None else self.index]
+        weight = None if self.weight is None else self.of(self.weight)
+        return Rows(X, self.of(self.codes), weight, columns=self.columns)
 
     def of(self, values: Any) -> Any:
         """Select from `values` of the table's rows those of these rows."""

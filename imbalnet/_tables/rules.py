@@ -84,7 +84,15 @@ class ColumnRules:
         columns of numbers lie. No value is `unseen`.
         """
         del unseen
-        finder = ColumnFinder(
+        finder = self.finder(reader, dtype, used)
+        matrix = filled(reader, dtype, finder.column)
+        return matrix, self.found(finder)
+
+    def finder(
+        self, reader: Reader, dtype: type, used: NDArray | None = None
+    ) -> ColumnFinder:
+        """Return what finds what columns hold as it reads them one by one."""
+        return ColumnFinder(
             reader,
             self.kinds(reader),
             dtype,
@@ -92,13 +100,15 @@ class ColumnRules:
             is_whole=self.is_whole,
             are_meant=self._are_named,
         )
-        matrix = filled(reader, dtype, finder.column)
-        levels = finder.levels
+
+    def found(self, finder: ColumnFinder) -> Columns:
+        """Return the columns that were found; warn of them, or raise for dates."""
+        reader, levels = finder.reader, finder.levels
         reject_columns_of_times(reader, (i for i in levels if levels[i].hold_times))
         warn_of(finder.notes)
         of_columns = [levels.get(i) for i in range(len(reader.names))]
         found = tuple(of_columns) if levels else ()
-        return matrix, Columns(found, self.missing, self.infinite, finder.shifts)
+        return Columns(found, self.missing, self.infinite, finder.shifts)
 
     def kinds(self, reader: Reader) -> list[str]:
         """Return what each column is to be read as; raise if X lacks named ones."""

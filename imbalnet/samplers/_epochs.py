@@ -55,6 +55,42 @@ class Shuffle:
         return np.ones(len(counts))
 
 
+class BlockShuffle(Shuffle):
+    """Every row once: blocks of rows in random order, and rows shuffled in windows.
+
+    For tables that are read window by window, and whose blocks are random samples. A
+    window holds as many blocks as fit, so that it is read from few places.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_blocks + 1,)
+        Where the blocks begin, and the last one ends.
+    rng : numpy.random.Generator
+        Generator of the orders.
+    window_rows : int
+        Rows that are shuffled together.
+    """
+
+    def __init__(
+        self, edges: NDArray[np.integer], rng: np.random.Generator, window_rows: int
+    ) -> None:
+        super().__init__(int(edges[-1]), rng)
+        self.edges, self.window_rows = edges, window_rows
+
+    def epoch(self, batch_size: int) -> NDArray[np.integer]:
+        """Draw one epoch of row numbers."""
+        rows: NDArray = np.empty(self.n_rows, dtype=index_dtype(self.n_rows))
+        stop = 0
+        for i in self.rng.permutation(len(self.edges) - 1).tolist():
+            first, last = self.edges[i : i + 2].tolist()
+            start, stop = stop, stop + last - first
+            rows[start:stop] = np.arange(first, last)
+        step = max(1, self.window_rows // batch_size) * batch_size
+        for start in range(0, self.n_rows, step):
+            self.rng.shuffle(rows[start : start + step])
+        return rows
+
+
 def checked_generator(rng: Any) -> np.random.Generator:
     """Return a generator, or raise for a seed or anything else."""
     if isinstance(rng, np.random.Generator):

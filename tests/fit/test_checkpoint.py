@@ -26,6 +26,7 @@ from imbalnet import BalancedNeuralClassifier
 from imbalnet._fit.checkpoint import saver
 from imbalnet._fit.checkpoint.files import CheckpointFile
 from imbalnet._fit.checkpoint.identity import digest
+from imbalnet.large_tables import LargeTable
 from imbalnet.losses import LOSSES
 from imbalnet.networks import NETWORKS
 from imbalnet.samplers import SAMPLERS
@@ -245,6 +246,16 @@ def test_frames_weights_and_groups_resume(folder):
     check_resumes(folder, make=partial(new, **MLP), X_val=X[:50], y_val=Y[:50])
     table = sparse.csr_matrix(np.where(X < 0, 0, X))
     check_resumes(folder, table, Y, make=partial(new, **MLP))
+
+
+def test_table_that_is_not_in_memory_resumes(folder):
+    """All of its values are compared, although they come block by block."""
+    large, make = LargeTable(X, max_memory="1MB"), partial(new, **MLP)
+    check_resumes(folder, large, Y, make=partial(make, early_stopping=True))
+    killed(make(checkpoint=folder), large, Y)
+    other = LargeTable(changed(X, (7, 2), 0.5), max_memory="1MB")
+    with pytest.raises(ValueError, match="another X"):
+        make(checkpoint=folder).fit(other, Y)
 
 
 def test_fit_killed_again_and_again_resumes(folder):

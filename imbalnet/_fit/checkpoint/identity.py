@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
+from itertools import chain
 from types import FunctionType
 from typing import Any
 
@@ -25,7 +26,7 @@ from imbalnet._fit.cv import name_of_cv
 from imbalnet._fit.plan import TrainingPlan
 from imbalnet._fit.specs import Options
 from imbalnet._nested import name_of
-from imbalnet._tables import Rows
+from imbalnet._tables import Rows, ShuffledMatrix
 
 # What may change between two calls: it shows or predicts, or is another entry here.
 _NO_PART = {
@@ -222,6 +223,8 @@ def _inside(value: Any, around: tuple[Any, ...]) -> Iterable[Any]:
         return sorted(value, key=repr)
     if isinstance(value, list | tuple | range):
         return value
+    if isinstance(value, ShuffledMatrix):
+        return chain([value.shape], value.blocks())
     if sparse.issparse(value):
         rows = sparse.csr_array(value)
         return rows.shape, rows.data, rows.indices, rows.indptr
