@@ -19,8 +19,10 @@ from imbalnet import BalancedNeuralClassifier
 
 
 def main() -> None:
-    X, y = make_classification(4_000, 20, weights=[0.95], random_state=0)
-    classifier = BalancedNeuralClassifier("mlp", loss="focal", random_state=0)
+    X, y = make_classification(2_000, 20, weights=[0.95], random_state=0)
+    classifier = BalancedNeuralClassifier(
+        "mlp", loss="focal", max_epochs=10, random_state=0
+    )
     grid = {"loss__gamma": [0.5, 1.0, 2.0], "class_weight": [None, "balanced"]}
     search = GridSearchCV(classifier, grid, scoring="average_precision", cv=4)
 

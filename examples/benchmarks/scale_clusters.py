@@ -161,7 +161,7 @@ def run_engine(name: str, cores: int, n_rows: int, file: str) -> None:
 
 
 def run_apart(name: str, cores: int, n_rows: int, file: Path) -> dict[str, float]:
-    """Run an engine in a fresh process; return what it printed, and its memory in MB."""
+    """Run an engine in a fresh process; return what it printed, and its memory."""
     command = [sys.executable, __file__, "--engine", name, str(cores), str(n_rows)]
     env = {**os.environ, "PYTHONPATH": path_of_workers()}
     process = subprocess.Popen(

@@ -1,10 +1,10 @@
 """The engines that ``scale_clusters.py`` scores rows with: what a user writes for each.
 
 An engine is a function that is given a fitted classifier, a number of rows and a number
-of cores. It yields once when it is ready (workers run and have the classifier), and
-returns the mean probability of all rows with its largest difference to ``predict_proba``
-on some of them. Rows are generated in blocks where they are scored, so that the whole
-table is nowhere.
+of cores. It yields once when it is ready (workers run and have the classifier). It
+returns the mean probability of all rows, and the largest difference to
+``predict_proba`` on some of them. Rows are drawn in blocks where they are scored, so
+that the whole table is nowhere.
 """
 
 from __future__ import annotations

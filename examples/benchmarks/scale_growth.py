@@ -94,7 +94,7 @@ def measure(axis: str, module: str, most: float) -> pd.DataFrame:
         records.append({"growing": axis, "module": module, "value": value, **found})
         print(
             f"{module}, {value:,} {axis}: {found['seconds']:.2f} s, "
-            f"{found['peak_mb']:,.0f} MB besides a table of {found['table_mb']:,.0f} MB",
+            f"{found['peak_mb']:,.0f} MB beside a table of {found['table_mb']:,.0f} MB",
             flush=True,
         )
     return pd.DataFrame(records)

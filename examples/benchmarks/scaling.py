@@ -105,7 +105,7 @@ def fit_apart(n_rows: int, **params: Any) -> tuple[float, float, float]:
 
 
 def run_apart(script: str, asked: dict[str, Any]) -> Any:
-    """Run ``script --fit`` in a fresh process with one thread; return what it prints."""
+    """Run ``script --fit`` in a fresh process with one thread; return its output."""
     command = [sys.executable, script, "--fit", json.dumps(asked)]
     env = environment(one_thread=True)
     done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE)
