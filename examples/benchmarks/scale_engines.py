@@ -83,7 +83,7 @@ def dask_workers(cores: int) -> Iterator[Any]:
 
     with (
         LocalCluster(
-            n_workers=cores, threads_per_worker=1, dashboard_address=None
+            n_workers=cores, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
         Client(cluster) as client,
     ):
