@@ -9,6 +9,8 @@ that the whole table is nowhere.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -143,6 +145,7 @@ def positive_column(table: Any, clf: Any) -> Any:
 
 
 def spark(clf: Any, n_rows: int, cores: int) -> Engine:
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     from pyspark.ml.functions import predict_batch_udf
     from pyspark.sql import SparkSession
     from pyspark.sql import functions as F

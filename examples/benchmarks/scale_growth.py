@@ -162,7 +162,8 @@ def draw_lines(ax: Any, lines: pd.DataFrame, quantity: str) -> None:
     ax.set(xscale="log", yscale="log")
     ax.yaxis.set_major_formatter("{x:,g}")
     ax.minorticks_off()
-    ax.legend(loc="upper left", frameon=False)
+    if len(lines):
+        ax.legend(loc="upper left", frameon=False)
     ax.grid(color="0.92")
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
