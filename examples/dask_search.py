@@ -31,8 +31,10 @@ def main() -> None:
     print(f"one process: {time.perf_counter() - start:.1f} s")
 
     address = sys.argv[1] if len(sys.argv) > 1 else LocalCluster(threads_per_worker=1)
-    # X and y are sent once to each worker; verbose tells how many fits are done
-    with Client(address), parallel_config("dask", scatter=[X, y], verbose=5):
+    client = Client(address)
+    client.amm.stop()  # each worker keeps its copy of X and y, should another one die
+    # verbose tells how many fits are done
+    with client, parallel_config("dask", scatter=[X, y], verbose=5):
         start = time.perf_counter()
         found = search.fit(X, y).cv_results_["mean_test_score"]
     print(f"cluster: {time.perf_counter() - start:.1f} s")

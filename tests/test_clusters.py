@@ -33,6 +33,7 @@ def client():
         distributed.Client(cluster) as client,
     ):
         client.wait_for_workers(2)
+        client.amm.stop()  # it would take back copies of the data
         yield client
 
 

@@ -89,6 +89,7 @@ def dask_workers(cores: int) -> Iterator[Any]:
         ) as cluster,
         Client(cluster) as client,
     ):
+        client.amm.stop()  # each worker keeps its copy, should another one die
         yield client
 
 
