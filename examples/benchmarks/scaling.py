@@ -60,14 +60,19 @@ def fit_measured(n_rows: int, **params: Any) -> tuple[float, float, float]:
         BalancedNeuralClassifier, "mlp", device="cpu", random_state=0
     )
     make_classifier(early_stopping=True, max_epochs=1).fit(*make_table(2_000))
-    clf = make_classifier(**params)
     X, y = make_table(n_rows)
+    seconds, peak = measured(make_classifier(**params), X, y)
+    return seconds, peak, X.nbytes / MB
+
+
+def measured(clf: BalancedNeuralClassifier, X: Any, y: Any) -> tuple[float, float]:
+    """Fit, and return the seconds and the memory in addition to the table, in MB."""
     release_memory()
     CLEAR_REFS.write_text("5")  # reset VmHWM
     X.sum()  # load every page of the table
     before = held("VmRSS")
     seconds = timed(partial(clf.fit, X, y))
-    return seconds, held("VmHWM") - before, X.nbytes / MB
+    return seconds, held("VmHWM") - before
 
 
 def release_memory() -> None:
@@ -96,8 +101,12 @@ def environment(*, one_thread: bool) -> dict[str, str]:
 
 def fit_apart(n_rows: int, **params: Any) -> tuple[float, float, float]:
     """Run :func:`fit_measured` in a fresh process with one thread."""
-    asked = json.dumps({"n_rows": n_rows, **params})
-    command = [sys.executable, __file__, "--fit", asked]
+    return run_apart(__file__, {"n_rows": n_rows, **params})
+
+
+def run_apart(script: str, asked: dict[str, Any]) -> Any:
+    """Run ``script --fit`` in a fresh process with one thread; return its output."""
+    command = [sys.executable, script, "--fit", json.dumps(asked)]
     env = environment(one_thread=True)
     done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)
