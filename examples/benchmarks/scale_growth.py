@@ -108,6 +108,8 @@ def slope(x: Any, y: Any) -> float:
     """Return the slope in logarithms over the upper half, where the work dominates."""
     x, y = np.log(np.asarray(x, float)), np.log(np.asarray(y, float))
     upper = x >= x.mean()
+    if upper.sum() < 2:
+        return np.nan
     return float(np.polyfit(x[upper], y[upper], 1)[0])
 
 
