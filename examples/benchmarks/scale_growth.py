@@ -21,14 +21,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scaling import CLEAR_REFS, MB, measured, run_apart
+from scaling import MB, is_answered, measured, run_apart
 
 from imbalnet import BalancedNeuralClassifier
 
@@ -109,6 +108,8 @@ def slope(x: Any, y: Any) -> float:
     """Return the slope in logarithms over the upper half, where the work dominates."""
     x, y = np.log(np.asarray(x, float)), np.log(np.asarray(y, float))
     upper = x >= x.mean()
+    if upper.sum() < 2:
+        return np.nan
     return float(np.polyfit(x[upper], y[upper], 1)[0])
 
 
@@ -177,10 +178,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="the smallest alone")
     parser.add_argument("--fit", type=json.loads, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if not CLEAR_REFS.exists():
-        sys.exit(f"Memory is measured by {CLEAR_REFS}, which this system lacks.")
-    if args.fit:
-        print(json.dumps(fit_measured(**args.fit)))
+    if is_answered(args.fit, fit_measured):
         return
     if not lines_of(args.lines):
         parser.error("--lines names no line, such as 'rows mlp' or 'columns'.")

@@ -21,6 +21,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,15 @@ def run_apart(script: str, asked: dict[str, Any]) -> Any:
     return json.loads(done.stdout)
 
 
+def is_answered(asked: dict[str, Any] | None, fit: Callable[..., Any]) -> bool:
+    """Print a fit that another process asks for; exit where memory is not measured."""
+    if not CLEAR_REFS.exists():
+        sys.exit(f"Memory is measured by {CLEAR_REFS}, which this system lacks.")
+    if asked:
+        print(json.dumps(fit(**asked)))
+    return bool(asked)
+
+
 def measure_all(rows: list[int], n_repeats: int) -> pd.DataFrame:
     """Return a line for each number of rows, with medians over the repeats."""
     records = []
@@ -169,10 +179,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="two tiny tables, once")
     parser.add_argument("--fit", type=json.loads, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if not CLEAR_REFS.exists():
-        sys.exit(f"Memory is measured by {CLEAR_REFS}, which this system lacks.")
-    if args.fit:
-        print(json.dumps(fit_measured(**args.fit)))
+    if is_answered(args.fit, fit_measured):
         return
     rows, n_repeats = (SMOKE_ROWS, 1) if args.smoke else (args.rows, args.repeats)
     table = measure_all(rows, n_repeats)
