@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 # Torch threads beside other processes are slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-long fuzz mutants test-oldest dist test-dist licences lint format types docs
+.PHONY: demo test test-long fuzz mutants coverage test-oldest dist test-dist licences lint format types docs
 .PHONY: check clean
 
 demo: $(INSTALLED)
@@ -32,6 +32,14 @@ mutants: $(INSTALLED)
 	rm -rf mutants
 	$(BIN)/python -m mutmut run --max-children 2
 	$(BIN)/python .ci/mutants.py
+
+# Which lines and branches the tests pass, those of processes that they start included.
+coverage: $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt coverage==7.17.5
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 -q
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 # Without the guide, which shows what the newest versions print.
 test-oldest: .venv-oldest/.installed
@@ -86,4 +94,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch .venv-oldest/.installed
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-dist dist mutants docs/_build docs/gallery docs/api/generated .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .coverage* .venv-oldest .venv-dist dist mutants docs/_build docs/gallery docs/api/generated .pytest_cache .mypy_cache .ruff_cache
