@@ -56,7 +56,7 @@ def left_by(clf, X):
         for record in clf.history_
     ]
     return {
-        "state": [value.numpy() for value in clf.module_.state_dict().values()],
+        "state": [v.numpy().copy() for v in clf.module_.state_dict().values()],
         "optimizer": [
             {k: v for k, v in group.items() if k != "params"}
             for group in clf.net_.optimizer_.param_groups
