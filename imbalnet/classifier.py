@@ -29,6 +29,7 @@ from imbalnet._callbacks import CallbacksMixin
 from imbalnet._constraints import Number
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.gather import Part, next_part
+from imbalnet._fit.large import check_in_memory, check_large
 from imbalnet._fit.options import column_rules, feature_dtype, resolve_options
 from imbalnet._fit.rare import without_rare_levels
 from imbalnet._fit.recipes import PRESETS
@@ -56,7 +57,6 @@ from imbalnet._tables import (
     as_table,
     check_names,
     column_names,
-    is_large,
     matrix_blocks,
     opened,
     read_large_rows,
@@ -615,8 +615,12 @@ class BalancedNeuralClassifier(
         inner = None if before is None else before.net.restorer()
         with restored_on_failure(self, inner), torch_threads(1):
             classes = self.classes_ if before else None
+            X = opened(X)
+            if isinstance(X, LargeTable):
+                check_large(self.get_params(deep=False), groups)
+            check_in_memory("X_val", X_val, "give a frame or an array of some rows")
             rows = self._read(X, y, sample_weight, classes, before, is_partial=False)
-            rows = replace(rows, groups=self._groups(groups, rows))
+            rows = replace(rows, groups=as_groups(groups, rows.X))
             given = self._read_validation(X_val, y_val, rows)
             self._train(rows, given, before, tasks=tasks)
         if self.net_.was_interrupted:  # a search or loop around is to stop as well
@@ -676,6 +680,7 @@ class BalancedNeuralClassifier(
         before = self._fitted if self._is_fitted else None
         inner = None if before is None else before.net.restorer()
         with restored_on_failure(self, inner), torch_threads(1):
+            check_in_memory("X", X, "give it to fit, which reads it block by block")
             classes = all_classes(classes, self.classes_ if before else None)
             rows = self._read(X, y, sample_weight, classes, before, is_partial=True)
             gathered = None if before is None else before.gathered
@@ -696,31 +701,15 @@ class BalancedNeuralClassifier(
         is_partial: bool,
     ) -> Rows:
         """Read training rows; those of a first call say what the columns hold."""
-        X, read = opened(X), read_rows
-        if isinstance(X, LargeTable):
-            if is_partial:
-                raise ValueError(
-                    "partial_fit takes rows in memory, but X is a LargeTable; give it "
-                    "to fit, which reads it block by block."
-                )
-            (X, y), read = without_labels(X, y), read_large_rows
-        in_parts = isinstance(X, LargeTable)
-        reading = self._reading_of_rows(
-            before, is_partial=is_partial, in_parts=in_parts
-        )
+        large = isinstance(X, LargeTable)
+        if large:
+            X, y = without_labels(X, y)
+        reading = self._reading_of_rows(before, is_partial=is_partial, in_parts=large)
         X = self._table(X, reading, reset=before is None)
+        read = read_large_rows if large else read_rows
         rows, self.classes_ = read(X, y, sample_weight, reading, classes)
         self._columns = rows.columns
         return rows
-
-    def _groups(self, groups: Any, rows: Rows) -> NDArray[np.integer] | None:
-        """Return the numbers of the groups that validation keeps whole."""
-        if groups is not None and rows.is_large:
-            raise ValueError(
-                "groups keeps rows together in folds and splits, which a LargeTable "
-                "has none of its own for; give whole groups as X_val and y_val."
-            )
-        return as_groups(groups, rows.X)
 
     def _reading_of_rows(
         self, before: Fitted | None, *, is_partial: bool, in_parts: bool = False
@@ -741,11 +730,6 @@ class BalancedNeuralClassifier(
 
     def _read_validation(self, X: Any, y: Any, rows: Rows) -> Rows | None:
         reading = self._reading(rows.columns, rows.X.dtype.type, "X_val")
-        if is_large(X):
-            raise ValueError(
-                "X_val must be in memory, such as the table of a sample of rows, but "
-                f"is of type {type(X).__name__}."
-            )
         X = None if X is None else self._table(X, reading, reset=False)
         return read_validation_rows(X, y, reading, self.classes_)
 

@@ -26,7 +26,6 @@ from imbalnet._fit.class_values import check_class_values
 from imbalnet._fit.cv import check_cv_alone, name_of_cv, read_splits
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.groups import warn_of_useless_groups
-from imbalnet._fit.large import check_large
 from imbalnet._fit.monitors import check_monitors, check_use, recorded_names
 from imbalnet._fit.plan import FULL_BATCH_ROWS, auto_batch_size
 from imbalnet._fit.recipes import find_recipe
@@ -140,9 +139,7 @@ def resolve_options(
 def _splits(
     params: Mapping[str, Any], rows: Rows, classes: NDArray, has_validation_rows: bool
 ) -> Splits | None:
-    """Return which rows are held out, where the user says so, and can."""
-    if rows.is_large:
-        check_large(params)
+    """Return which rows are held out, where the user says so."""
     if params["cv"] is None:
         return None
     check_cv_alone(params["cv"], params["early_stopping"], has_validation_rows)

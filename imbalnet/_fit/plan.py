@@ -252,12 +252,6 @@ def _loss_factor(
 
 
 def _resampled(rows: Rows, resampler: Any, classes: NDArray, seed: int) -> Rows:
-    if rows.is_large:
-        raise ValueError(
-            f"sampler={type(resampler).__name__}() needs all rows in memory, which "
-            "those of a LargeTable are not; use a sampler that draws rows, such as "
-            "sampler='balanced_batch' or 'undersample', or class_weight='balanced'."
-        )
     X, codes, weight = resample(
         resampler,
         rows.features(),

@@ -356,7 +356,9 @@ def test_warm_start_goes_on(numbers):
 )
 def test_what_needs_all_rows_at_once_is_named(numbers, params, message):
     X, y = numbers
-    with pytest.raises(ValueError, match=f"{message}.*LargeTable, which is not"):
+    with pytest.raises(
+        ValueError, match=f"{message}.*LargeTable, which is not in memory; "
+    ):
         quick(**params).fit(LargeTable(X), y)
 
 
@@ -364,13 +366,15 @@ def test_resamplers_groups_and_parts_are_named(numbers):
     from imblearn.over_sampling import SMOTE
 
     X, y = numbers
-    with pytest.raises(ValueError, match=r"sampler=SMOTE\(\) needs all rows in memory"):
+    with pytest.raises(
+        ValueError, match=r"sampler=SMOTE\(\) resamples all rows.*use a"
+    ):
         quick(sampler=SMOTE()).fit(LargeTable(X), y)
     with pytest.raises(ValueError, match="groups keeps rows together"):
         quick().fit(LargeTable(X), y, groups=y)
-    with pytest.raises(ValueError, match="partial_fit takes rows in memory"):
+    with pytest.raises(ValueError, match="LargeTable: give it to fit"):
         quick().partial_fit(LargeTable(X), y, classes=[0, 1])
-    with pytest.raises(ValueError, match="X_val must be in memory"):
+    with pytest.raises(ValueError, match="X_val must be a table in memory, but is of"):
         quick().fit(LargeTable(X), y, X_val=LargeTable(X), y_val=y)
 
 
