@@ -23,6 +23,7 @@ from imbalnet._checks import (
     is_no_number,
     values_by_label,
 )
+from imbalnet._tables.labels import as_labels
 from imbalnet._text import text_table
 from imbalnet._warn import warn
 
@@ -389,7 +390,9 @@ def explain_weights(
 def _label_counts(
     y: ArrayLike, sample_weight: ArrayLike | None, classes: ArrayLike | None
 ) -> tuple[NDArray, NDArray[np.float64]]:
-    y = _as_labels(y)
+    y = as_labels(y)
+    if not len(y):
+        raise ValueError("y is empty; give the label of one row or more.")
     labels, codes = np.unique(y, return_inverse=True)
     weights = checked_weights(sample_weight, len(y))
     counts = np.bincount(codes, weights, len(labels)).astype(np.float64)
@@ -403,35 +406,6 @@ def _label_counts(
             f"y holds the labels {unknown}, which classes={classes.tolist()} lacks."
         )
     return classes, np.array([count_of.get(label, 0.0) for label in classes.tolist()])
-
-
-def _as_labels(y: ArrayLike) -> NDArray:
-    """Return labels that can be sorted, without gaps, or raise."""
-    try:
-        array = np.asarray(y)
-    except ValueError as error:  # sequences of several lengths
-        raise ValueError(f"y must have shape (n_rows,), but: {error}.") from error
-    if array.ndim != 1 or not len(array):
-        raise ValueError(f"y must have shape (n_rows,) with rows, not {array.shape}.")
-    given = y if isinstance(y, list | tuple) else array.tolist()
-    gaps = [row for row, label in enumerate(given) if _is_gap(label)]
-    if gaps:
-        raise ValueError(
-            f"y has a missing label in row {gaps[0]}; leave out the rows without one."
-        )
-    try:
-        np.unique(array)
-    except TypeError as error:
-        raise ValueError(
-            f"y must hold labels of one kind, such as [str(label) for label in y]: "
-            f"{error}."
-        ) from error
-    return array
-
-
-def _is_gap(label: Any) -> bool:
-    """Return whether a label is None, pandas' NA, NaN or NaT."""
-    return label is None or type(label).__name__ == "NAType" or label != label
 
 
 def _ratio_warning(report: WeightReport) -> str:

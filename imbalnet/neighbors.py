@@ -29,6 +29,7 @@ from imbalnet.networks.layers.categories import column_sizes, dense
 from imbalnet.networks.layers.mixed import MixedInput
 from imbalnet.posterior._checks import (
     checked_codes,
+    checked_folds,
     checked_log_posterior,
     checked_prior,
 )
@@ -138,7 +139,7 @@ class Neighbors:
         sample_weight = checked_weights(sample_weight, n_rows)
         n_neighbors = checked_integer("n_neighbors", n_neighbors)
         sizes = column_sizes(n_features, n_categories).tolist()
-        folds = None if folds is None else _checked_folds(folds, n_rows)
+        folds = None if folds is None else checked_folds(folds, n_rows)
         rng = _generator(rng)
         self.kept = sample_rows(n_rows, _MOST_KEPT, rng)
         self.n_neighbors = min(n_neighbors, len(self.kept) - 1)
@@ -211,7 +212,7 @@ class Neighbors:
             positions = checked_codes("positions", positions, n_rows)
         if folds is not None:
             last = max(positions.max(initial=0), self.kept.max())
-            folds = _checked_folds(folds, int(last) + 1, or_more=True)
+            folds = checked_folds(folds, int(last) + 1, or_more=True)
         if folds is None:
             return self._evidence(X, positions)
         evidence = np.empty((X.shape[0], len(self.class_prior)))
@@ -380,20 +381,6 @@ def _checked_table(X: Any, n_features: int | None = None) -> Any:
             f"X has {X.shape[1]} columns, but the training rows have {n_features}."
         )
     return X
-
-
-def _checked_folds(
-    folds: Any, n_rows: int, *, or_more: bool = False
-) -> NDArray[np.integer]:
-    """Return folds, one for each training row, or raise; -1 is none."""
-    array = np.asarray(folds)
-    is_right = array.ndim == 1 and array.dtype.kind in "iu"
-    if is_right and (len(array) == n_rows or (or_more and len(array) > n_rows)):
-        return array
-    raise ValueError(
-        f"folds must hold an integer for each of the {n_rows} training rows, but has "
-        f"shape {array.shape} and dtype {array.dtype}."
-    )
 
 
 def _generator(rng: Any) -> np.random.Generator:

@@ -56,6 +56,7 @@ WITHIN = {
     "_persistence": {"_state", "_warn"},
     "_runtime": {"_checks", "_ranks"},
     "_state": {"_runtime"},
+    "class_weights": {"_tables"},
     "metrics": {"_tables", "posterior"},
     "strategies": {"tables"},
 }

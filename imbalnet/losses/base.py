@@ -228,6 +228,15 @@ def check_logits(logits: Tensor) -> None:
     )
 
 
+def check_class_shares(shares: Any) -> None:
+    """Raise unless a loss is bound to class distributions."""
+    if not isinstance(shares, ClassShares):
+        raise ValueError(
+            f"shares must be ClassShares(seen, delivered, balanced), but are of type "
+            f"{type(shares).__name__}."
+        )
+
+
 def check_shares(name: str, shares: Tensor, n_classes: int | None = None) -> None:
     """Raise unless a tensor holds numbers of at least 0 by class, not all 0."""
     is_tensor = isinstance(shares, Tensor) and shares.dtype not in _NO_NUMBERS

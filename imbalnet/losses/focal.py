@@ -19,6 +19,7 @@ from imbalnet.losses.base import (
     ClassShares,
     Loss,
     as_vector,
+    check_class_shares,
     check_length,
     check_logits,
     checked_batch,
@@ -241,6 +242,7 @@ class Asymmetric(Loss):
 
     def bind(self, shares: ClassShares) -> None:
         """Take the most frequent of several classes as the negative one."""
+        check_class_shares(shares)
         is_binary = len(shares.seen) == 2
         self.negative = torch.tensor(0) if is_binary else shares.seen.argmax()
 

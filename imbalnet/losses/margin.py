@@ -16,6 +16,7 @@ from imbalnet.losses.base import (
     ClassShares,
     Loss,
     check_bound,
+    check_class_shares,
     check_logits,
     check_shares,
     checked_batch,
@@ -66,6 +67,7 @@ class VectorScaling(Loss):
 
     def bind(self, shares: ClassShares) -> None:
         """Compute scale and shift from the class distributions."""
+        check_class_shares(shares)
         delivered = shares_or_smallest(shares.delivered)
         self.delta = (delivered / delivered.max()) ** self.gamma
         self.iota = self.tau * shares_or_smallest(shares.balanced).log()
@@ -200,6 +202,7 @@ class LDAM(Loss):
 
     def bind(self, shares: ClassShares) -> None:
         """Compute the margins from the class distribution without weights."""
+        check_class_shares(shares)
         delivered = shares_or_smallest(shares.delivered)
         self.margins = self.max_margin * (delivered.min() / delivered) ** 0.25
 

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from imbalnet._checks import check_flag, check_known, checked_number, is_integer
+from imbalnet._checks import (
+    check_flag,
+    check_known,
+    checked_number,
+    checked_weights,
+    is_integer,
+)
 
 # They are no parameters of the classifier, which gives them itself.
 _OF_THE_TABLE = {"in_features", "out_features"}
@@ -92,13 +98,16 @@ def check_batch(x: Tensor) -> None:
 
 
 def check_width(x: Tensor, in_features: int, name: str = "x") -> None:
-    """Raise unless the last axis of a batch is that of the features."""
-    if isinstance(x, Tensor) and x.ndim and x.shape[-1] == in_features:
+    """Raise unless a batch holds floats, on its last axis those of the features."""
+    is_tensor = isinstance(x, Tensor) and x.is_floating_point() and x.ndim
+    if is_tensor and x.shape[-1] == in_features:
         return
-    given = f"has shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"is {x!r:.60}"
+    given = f"is {x!r:.60}"
+    if isinstance(x, Tensor):
+        given = f"has shape {tuple(x.shape)} and dtype {x.dtype}"
     raise ValueError(
-        f"{name} must be a tensor of shape (..., {in_features}), one value for each "
-        f"feature, but {given}."
+        f"{name} must be a tensor of floating point numbers of shape "
+        f"(..., {in_features}), one value for each feature, but {given}."
     )
 
 
@@ -110,8 +119,19 @@ def check_table(X: Any, sample_weight: Any, in_features: int) -> None:
             f"X must be an array or a sparse matrix of shape (n_rows, {in_features}), "
             f"but has shape {shape}."
         )
-    if np.shape(sample_weight) != shape[:1]:
+    if sample_weight is None:
         raise ValueError(
-            f"sample_weight must have shape ({shape[0]},), one weight for each row of "
-            f"X, but has {np.shape(sample_weight)}."
+            "sample_weight=None must be an array; numpy.ones(len(X)) weighs rows alike."
         )
+    checked_weights(sample_weight, shape[0])
+
+
+def check_constant(logits: Any, n_classes: int) -> None:
+    """Raise unless the logits of a last layer's bias are one for each class."""
+    if isinstance(logits, Tensor) and logits.shape == (n_classes,):
+        return
+    what = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else "no shape"
+    raise ValueError(
+        f"logits must be a tensor of shape ({n_classes},), one for each class, but are "
+        f"of type {type(logits).__name__} and have {what}."
+    )

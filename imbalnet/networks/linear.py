@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imbalnet.networks._checks import check_sizes
+from imbalnet.networks._checks import check_constant, check_sizes
 from imbalnet.networks.base import as_logits
 from imbalnet.networks.layers.standardize import Standardize
 from imbalnet.networks.mlp import MLP
@@ -106,7 +106,9 @@ class LinearModel(MLP):
 
     def _own(self, logits: Tensor) -> Tensor:
         """Return the logits that have an output of their own."""
-        return logits[1:] - logits[:1] if len(self.output.bias) == 1 else logits
+        n_outputs = len(self.output.bias)
+        check_constant(logits, max(n_outputs, 2))
+        return logits[1:] - logits[:1] if n_outputs == 1 else logits
 
     @torch.no_grad()
     def coefficients(self) -> tuple[NDArray, NDArray]:

@@ -70,10 +70,16 @@ class Members(Network):
                 "from in_features= and out_features=."
             )
         super().__init__()
-        self.members: Any = nn.ModuleList(
+        members = [
             module(in_features=in_features, out_features=out_features, **params)
             for _ in range(n_members)
-        )
+        ]
+        if not all(isinstance(member, nn.Module) for member in members):
+            raise ValueError(
+                f"module={module!r} must make a torch.nn.Module, but made "
+                f"{members[0]!r:.60}."
+            )
+        self.members: Any = nn.ModuleList(members)
         self.is_split = is_split(self.members[0])
 
     @property

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imbalnet.networks._checks import (
+    check_constant,
     check_dropout,
     check_flags,
     check_layers,
@@ -160,10 +161,12 @@ class MLP(Network):
     def initialize_output(self, logits: Tensor) -> None:
         """Set the bias to `logits`, of shape (out_features,); cosines have none."""
         if isinstance(self.output, nn.Linear):
+            check_constant(logits, len(self.output.bias))
             self.output.bias.copy_(logits)
 
     @torch.no_grad()
     def shift_output(self, logits: Tensor) -> None:
         """Add `logits`, of shape (out_features,), to the bias; cosines have none."""
         if isinstance(self.output, nn.Linear):
+            check_constant(logits, len(self.output.bias))
             self.output.bias.add_(logits)

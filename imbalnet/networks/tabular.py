@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from imbalnet._warn import warn
 from imbalnet.networks._checks import (
+    check_constant,
     check_dropout,
     check_flags,
     check_layers,
@@ -43,6 +44,7 @@ from imbalnet.networks.layers.member_linear import MemberCosineLinear, MemberLin
 from imbalnet.networks.layers.standardize import Standardize
 from imbalnet.networks.layers.table import TableEncoding
 from imbalnet.networks.mlp import ACTIVATIONS
+from imbalnet.posterior._checks import checked_codes, checked_folds
 
 # Bins for the mutual information of a column with the classes.
 _GATE_BINS = 8
@@ -340,6 +342,9 @@ class TabularMLP(Network):
         depend on any class, and is that of all rows.
         """
         check_table(X, sample_weight, len(self.input.sizes))
+        checked_codes("y", y, X.shape[0], self.out_features)
+        if folds is not None:
+            checked_folds(folds, X.shape[0])
         table = sparse.csc_matrix(X) if sparse.issparse(X) else X
         before = self.input.kinds, self.input.encoding.start.shape
         self.input.initialize_from(table, sample_weight, self._bins_of)
@@ -420,12 +425,14 @@ class TabularMLP(Network):
     def initialize_output(self, logits: Tensor) -> None:
         """Set the biases to `logits`, of shape (out_features,); cosines have none."""
         if isinstance(self._last_layer, MemberLinear):
+            check_constant(logits, self._last_layer.out_features)
             self._last_layer.bias.copy_(logits.expand_as(self._last_layer.bias))
 
     @torch.no_grad()
     def shift_output(self, logits: Tensor) -> None:
         """Add `logits`, of shape (out_features,), to the biases; cosines have none."""
         if isinstance(self._last_layer, MemberLinear):
+            check_constant(logits, self._last_layer.out_features)
             self._last_layer.bias.add_(logits)
 
     def take_members(self, which: slice) -> TabularMLP | None:

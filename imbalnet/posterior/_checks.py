@@ -9,6 +9,8 @@ from imbalnet._checks import checked_floats
 
 # Probabilities may be rounded to three digits, or in half precision.
 SUM_TOLERANCE = 2e-3
+# Instead of minus infinity, which times a probability of 0 is NaN.
+_LOG_0 = -1e100
 
 
 def checked_probabilities(probabilities: ArrayLike) -> NDArray[np.float64]:
@@ -97,6 +99,28 @@ def check_log_values(log_posterior: NDArray[np.float64]) -> None:
         )
 
 
+def with_finite_logs(
+    log_posterior: NDArray[np.float64],
+    codes: NDArray[np.integer],
+    sample_weight: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Replace logs of 0 by one so far down that its probability is 0, too.
+
+    Raise a ValueError if it is that of a row's own class: the log loss is infinite.
+    """
+    if log_posterior.min() > -np.inf:
+        return log_posterior
+    own = log_posterior[np.arange(len(codes)), ..., codes]
+    is_lost = (own.reshape(len(codes), -1).max(axis=1) == -np.inf) & (sample_weight > 0)
+    if is_lost.any():
+        raise ValueError(
+            "log_posterior holds the log of 0 for the own class of row "
+            f"{int(is_lost.argmax())}, whose log loss is infinite; clip probabilities, "
+            "such as to 1e-15."
+        )
+    return np.maximum(log_posterior, _LOG_0)
+
+
 def checked_codes(
     name: str, codes: ArrayLike, n_rows: int | None = None, n_codes: int | None = None
 ) -> NDArray[np.intp]:
@@ -118,3 +142,19 @@ def checked_codes(
             f"{values.min()} to {values.max()}."
         )
     return values.astype(np.intp)
+
+
+def checked_folds(
+    folds: ArrayLike, n_rows: int, *, or_more: bool = False
+) -> NDArray[np.integer]:
+    """Return the folds of training rows, which are -1 for no fold, or raise."""
+    values = np.asarray(folds)
+    is_enough = values.size >= n_rows if or_more else values.size == n_rows
+    is_right = values.ndim == 1 and values.dtype.kind in "iu"
+    if is_enough and is_right and values.min(initial=0) >= -1:
+        return values
+    raise ValueError(
+        f"folds must hold an integer of at least -1 for each of the {n_rows} training "
+        f"rows, but has shape {values.shape}, dtype {values.dtype} and values such as "
+        f"{values.ravel()[:3].tolist()}."
+    )

@@ -9,7 +9,11 @@ from scipy.special import log_softmax, logsumexp, softmax
 
 from imbalnet._blocks import row_blocks
 from imbalnet._checks import checked_number, checked_weights
-from imbalnet.posterior._checks import checked_codes, checked_log_posterior
+from imbalnet.posterior._checks import (
+    checked_codes,
+    checked_log_posterior,
+    with_finite_logs,
+)
 from imbalnet.posterior._effective import scaled_to_effective
 
 
@@ -56,6 +60,7 @@ def fit_offset(
     log_posterior = checked_log_posterior(log_posterior, (2, 3))
     codes = checked_codes("codes", codes, len(log_posterior), log_posterior.shape[-1])
     sample_weight = checked_weights(sample_weight, len(codes))
+    log_posterior = with_finite_logs(log_posterior, codes, sample_weight)
     n_classes = log_posterior.shape[-1]
     offset = np.zeros(n_classes)
     present = np.flatnonzero(np.bincount(codes, sample_weight, n_classes) > 0)

@@ -9,7 +9,11 @@ from scipy.special import log_softmax, logsumexp
 
 from imbalnet._blocks import row_blocks
 from imbalnet._checks import checked_number, checked_weights
-from imbalnet.posterior._checks import checked_codes, checked_log_posterior
+from imbalnet.posterior._checks import (
+    checked_codes,
+    checked_log_posterior,
+    with_finite_logs,
+)
 from imbalnet.posterior._effective import scaled_to_effective
 
 # The temperature lies between a tenth and ten.
@@ -72,9 +76,11 @@ def fit_temperature(
     """
     scale = checked_number("scale", scale, 0.0, open_low=True)
     values = checked_log_posterior(log_posterior, (2, 3))
+    codes = checked_codes("codes", codes, len(values), values.shape[-1])
+    sample_weight = checked_weights(sample_weight, len(codes))
+    values = with_finite_logs(values, codes, sample_weight)
     members = values.reshape(len(values), -1, values.shape[-1])
-    codes = checked_codes("codes", codes, len(members), members.shape[-1])
-    weight = scaled_to_effective(checked_weights(sample_weight, len(codes)))
+    weight = scaled_to_effective(sample_weight)
 
     def objective(log_temperature: float) -> float:
         temperature, log_loss = np.exp(log_temperature), np.empty(len(codes))
@@ -129,6 +135,7 @@ def least_log_loss(
     values = checked_log_posterior(log_posterior, (2,))
     codes = checked_codes("codes", codes, *values.shape)
     weight = checked_weights(sample_weight, len(codes))
+    values = with_finite_logs(values, codes, weight)
     weight = weight / weight.sum()
     scores = values - values.max(axis=1, keepdims=True)
     target = scores[np.arange(len(codes)), codes]

@@ -7,6 +7,7 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
+from imbalnet._checks import checked_integer
 from imbalnet.samplers.base import (
     ClassQueue,
     IndexSampler,
@@ -29,7 +30,7 @@ class WeightedSampler(IndexSampler):
 
     def epoch(self, batch_size: int) -> NDArray[np.intp]:
         """Draw one epoch of row numbers."""
-        del batch_size
+        checked_integer("batch_size", batch_size)
         shares = tempered_shares(self.counts, self.power)
         codes = self.rng.choice(len(shares), size=self.counts.sum(), p=shares)
         return fill(codes, self.queues, ClassQueue.draw)
@@ -60,7 +61,7 @@ class _QuotaSampler(IndexSampler):
 
     def epoch(self, batch_size: int) -> NDArray[np.intp]:
         """Draw one epoch of row numbers."""
-        del batch_size
+        checked_integer("batch_size", batch_size)
         quotas = self.quotas(self.counts)
         drawn = [queue.take(quotas[code]) for code, queue in self.queues.items()]
         return self.rng.permutation(np.concatenate(drawn))

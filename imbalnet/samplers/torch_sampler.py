@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from imbalnet._checks import checked_integer
 from imbalnet._runtime import seeded_torch
 from imbalnet._warn import warn
 from imbalnet.samplers._epochs import EpochRows, checked_epoch
@@ -85,6 +86,7 @@ class TorchSampler(IndexSampler):
 
     def epoch(self, batch_size: int) -> EpochRows:
         """Draw one epoch of row numbers, or its batches."""
+        checked_integer("batch_size", batch_size)
         return self.source.epoch(batch_size)
 
     def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
@@ -124,7 +126,7 @@ class _Source:
             return self._drawn()
 
     def _instance(self, batch_size: int) -> Sampler:
-        codes = torch.as_tensor(self.adapter.codes, dtype=torch.int64)
+        codes = torch.tensor(self.adapter.codes, dtype=torch.int64)
         known = {
             "labels": codes,
             "data_source": codes,

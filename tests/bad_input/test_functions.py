@@ -330,6 +330,7 @@ NO_COSTS = [
     *([[0, NAN], [1, 0]], [[0, INF], [1, 0]], np.zeros((3, 3)), [0, 1], [], 1, "a"),
     *([[False, True], [True, False]], [["0", "1"], ["1", "0"]]),
 ]
+LOG_OF_0 = np.where(np.arange(2) == CODES[:, None], -INF, 0.0)  # the own class
 OF_PAIRS = [
     *({(0, 1): True, (1, 0): 2}, {(0, 1): "5", (1, 0): 2}, {(0, 1): None, (1, 0): 2}),
     *({(0, 1): 1, (1, 0): NAN}, {(0, 1): [1, 2], (1, 0): 2}),
@@ -384,6 +385,11 @@ MORE_OF_POSTERIORS = [
         partial(post.shift_probabilities, [[0.2, 0.3, 0.5]], **PRIORS),
         "source_prior",
     ),
+    *[
+        case
+        for fit in (post.fit_temperature, post.fit_offset, post.least_log_loss)
+        for case in cases(fit, "log_posterior", [LOG_OF_0], **HELD_OUT)
+    ],
     *cases(post.shift_prior, "log_posterior", [EMPTY_ROW, [FLAGS], 0.5, []], **PRIORS),
     *cases(
         post.shift_prior,
@@ -503,7 +509,7 @@ MORE_OF_WEIGHTS = [
         explain_weights,
         "y",
         [
-            *(None, 3, "ab", [], [[0], [1]], [0, None, 1], [0.0, NAN], ["a", 1, None]),
+            *(None, 3, "ab", [], [0, None, 1], [0.0, NAN], ["a", 1, None]),
             *(
                 ["a", NAN],
                 [[0], [1, 2]],
@@ -569,6 +575,14 @@ def of_sampler(make, title):
         *method(make, "rates", "counts", NO_CLASS_COUNTS, title=title, **counts),
         *method(make, "rates", "batch_size", [0, *NO_COUNTS], title=title, **counts),
         *method(make, "epoch_rows", "counts", NO_CLASS_COUNTS, title=title),
+        *method(
+            make,
+            "epoch",
+            "batch_size",
+            [0, *NO_COUNTS],
+            title=title,
+            first=lambda made: made.bind(CODES, np.random.default_rng(0)),
+        ),
         Case(
             f"{title}: epoch before bind",
             lambda: make().epoch(2),
@@ -679,6 +693,13 @@ MORE_OF_LOSSES = [
         [-1, 2, NAN, "a", None, True],
         title="average_precision",
     ),
+    *[
+        case
+        for name in ("asymmetric", "vector_scaling", "ldam", "logit_adjusted")
+        for case in method(
+            LOSSES[name], "bind", "shares", [None, HALF, (HALF, HALF, HALF)], title=name
+        )
+    ],
     *cases(losses.CriterionLoss, "criterion", [nn.CrossEntropyLoss(), "a", len]),
     *cases(
         losses.constant_minimiser, "loss", [None, "focal", losses.Focal], prior=HALF
@@ -730,6 +751,7 @@ NO_EDGES = [
     [torch.tensor([0, 1])],
 ]
 
+NO_CONSTANT = [None, [0.0, 1.0], np.zeros(2), torch.zeros(3), torch.tensor(0.0)]
 MORE_OF_NETWORKS = [
     *[
         case
@@ -798,11 +820,43 @@ MORE_OF_NETWORKS = [
     *[
         case
         for name, make in MODULES.items()
-        for argument, values in {"X": NO_TABLE, "sample_weight": [ONES[:5], 3]}.items()
+        for argument, values in {
+            "X": NO_TABLE,
+            "sample_weight": [*NO_WEIGHTS, None, 3],
+        }.items()
         for case in method(
             make, "initialize_from", argument, values, title=name, **TRAINED_ON
         )
     ],
+    *[
+        case
+        for argument, values in {
+            "y": [None, 3, "a", CODES[:5], CODES + 1, CODES - 1, CODES.astype(str)],
+            "folds": [3, "a", FOLDS[:5], FOLDS - 2, FOLDS * 1.5, FOLDS.astype(str)],
+        }.items()
+        for case in method(
+            MODULES["TabularMLP"],
+            "initialize_from",
+            argument,
+            values,
+            title="TabularMLP",
+            **TRAINED_ON,
+        )
+    ],
+    *[
+        case
+        for name in (*ONE_MEMBER, "TabularMLP", "TabM")
+        for hook in ("initialize_output", "shift_output")
+        for case in method(MODULES[name], hook, "logits", NO_CONSTANT, title=name)
+    ],
+    *cases(
+        networks.Members,
+        "module",
+        [lambda **_: None, lambda **_: "abc"],
+        in_features=3,
+        out_features=2,
+        n_members=2,
+    ),
     *method(
         partial(networks.OneHot, [3] * 3), "forward", "codes", NO_BATCH, title="OneHot"
     ),
@@ -826,7 +880,7 @@ MORE_OF_NEIGHBORS = [
     *cases(
         Neighbors,
         "folds",
-        [[0, 1], 3, "a", FOLDS * 1.5, FOLDS[:, None], FOLDS.astype(str)],
+        [[0, 1], 3, "a", FOLDS - 2, FOLDS * 1.5, FOLDS[:, None], FOLDS.astype(str)],
         **OF_NEIGHBORS,
     ),
     *cases(KNOWN.evidence, "X", [*NO_MATRIX, np.c_[X, X]]),

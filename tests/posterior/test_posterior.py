@@ -812,3 +812,14 @@ def test_least_log_loss_is_scipys_minimum(sharpness, n_classes, rng):
     assert least_log_loss(log_posterior, codes, weight) == pytest.approx(best, rel=1e-6)
     moved = log_posterior + rng.choice([-900.0, 900.0], size=(200, 1))
     assert least_log_loss(moved, codes, weight) == pytest.approx(best, rel=1e-6)
+
+
+def test_probabilities_of_0_and_1_have_a_temperature_and_a_loss():
+    """Trees give them: no fit may end in NaN, and none may warn."""
+    codes, weight = np.arange(40) % 2, np.ones(40)
+    sure = np.where(np.arange(2) == codes[:, None], 0.0, -np.inf)
+    assert least_log_loss(sure, codes, weight) == 0
+    assert fit_temperature(sure, codes, weight) == pytest.approx(1, abs=1e-3)
+    np.testing.assert_array_equal(fit_offset(sure, codes, weight), 0)
+    half = np.array([[np.log(0.5), np.log(0.5), -np.inf]] * 40)
+    assert least_log_loss(half, codes, weight) == pytest.approx(np.log(2))

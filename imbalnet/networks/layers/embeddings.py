@@ -185,10 +185,10 @@ class PiecewiseLinearEncoding(nn.Module):
             If there are edges for more columns than there are, or if those of a column
             are not finite and ascending, or are too many.
         """
-        if len(edges) > len(self.start):
+        if not isinstance(edges, Sequence) or len(edges) > len(self.start):
             raise ValueError(
-                f"edges must hold at most one tensor for each of the {len(self.start)} "
-                f"columns, but holds {len(edges)}."
+                f"edges must be a list of at most one tensor for each of the "
+                f"{len(self.start)} columns, but is {edges!r:.60}."
             )
         for j, column in enumerate(edges):
             _check_edges(j, column, self.start.shape[1])
