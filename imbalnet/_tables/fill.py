@@ -45,29 +45,28 @@ def filled(
                     unread.append(i)
             _transpose(part, matrix[:, some.start : some.stop])
     if unread:
-        raise ValueError(_not_numeric(reader, unread, were_numbers))
+        raise _not_numeric(reader, unread, were_numbers)
     return matrix
 
 
-def _not_numeric(reader: Reader, columns: list[int], were_numbers: bool) -> str:
+def _not_numeric(reader: Reader, columns: list[int], were_numbers: bool) -> Exception:
     """Name columns that should hold numbers, a value of the first one, and the cure."""
     named = listed([reader.names[i] for i in columns])
     fault = f"{reader.title} has columns that are not numeric: {named}"
     example = _word(reader, columns[0])
-    if example is not None:
-        fault += f", such as {example} in {reader.names[columns[0]]!r}"
+    if example is None:  # in scikit-learn's words
+        return TypeError(
+            f"{fault}. Each value of the argument must be a string or a real number: "
+            "derive such columns from these."
+        )
+    fault += f", such as {example} in {reader.names[columns[0]]!r}"
     if were_numbers:
-        return (
+        return ValueError(
             f"{fault}. These columns held numbers in fit: give numbers here too (NaN "
             "where there is none, such as by pandas.to_numeric(column, errors="
             "'coerce')), or fit again with such words, as categories."
         )
-    if example is None:
-        return (
-            f"{fault}. Their values are neither numbers nor words, and cannot be told "
-            "apart: derive columns of numbers or words from them."
-        )
-    return (
+    return ValueError(
         f"{fault}. Name them in categorical_features, or {ENCODE_BEFORE.format(named)}."
     )
 

@@ -496,10 +496,12 @@ def test_ordered_categories_go_into_a_frame_and_back():
     np.testing.assert_array_equal(encoded(columns, frame), matrix)
 
 
-UNUSABLE = {
+NO_VALUES = {
     "lists": pd.DataFrame({"odd": [[1], [2]]}),
     "polars lists": pl.DataFrame({"odd": [[1], [2]]}),
     "structs": pa.table({"odd": [{"a": 1}, {"a": 2}]}),
+}
+UNUSABLE = {
     "complex": pd.DataFrame({"odd": [1j, 2j]}),
     "bytes": pa.table({"odd": pa.array([b"a", b"b"])}),
 }
@@ -509,6 +511,12 @@ UNUSABLE = {
 def test_what_is_neither_number_nor_category_is_named(name):
     with pytest.raises(ValueError, match=r"not numeric: \['odd'\].*OneHotEncoder"):
         fitted(UNUSABLE[name])
+
+
+@pytest.mark.parametrize("name", NO_VALUES)
+def test_what_is_no_single_value_is_named(name):
+    with pytest.raises(TypeError, match=r"not numeric: \['odd'\].*derive"):
+        fitted(NO_VALUES[name])
 
 
 DATES = [datetime.date(2026, 1, 1), None]

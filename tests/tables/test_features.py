@@ -68,7 +68,7 @@ def test_objects_that_are_no_values_name_their_column(value):
     column[:] = [value, value]
     frame = pd.DataFrame({"n": [1.0, 2.0], "it": column})
     for X, name in ((frame, "'it'"), (frame.to_numpy(dtype=object), "1")):
-        with pytest.raises(ValueError, match=rf"not numeric: \[{name}\].*derive"):
+        with pytest.raises(TypeError, match=rf"not numeric: \[{name}\].*derive"):
             read_matrix(X, NEW)
 
 
