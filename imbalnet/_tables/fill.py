@@ -54,17 +54,18 @@ def _not_numeric(reader: Reader, columns: list[int], were_numbers: bool) -> Exce
     named = listed([reader.names[i] for i in columns])
     fault = f"{reader.title} has columns that are not numeric: {named}"
     example = _word(reader, columns[0])
-    if example is None:  # in scikit-learn's words
-        return TypeError(
-            f"{fault}. Each value of the argument must be a string or a real number: "
-            "derive such columns from these."
-        )
-    fault += f", such as {example} in {reader.names[columns[0]]!r}"
+    if example is not None:
+        fault += f", such as {example} in {reader.names[columns[0]]!r}"
     if were_numbers:
         return ValueError(
             f"{fault}. These columns held numbers in fit: give numbers here too (NaN "
             "where there is none, such as by pandas.to_numeric(column, errors="
             "'coerce')), or fit again with such words, as categories."
+        )
+    if example is None:  # in scikit-learn's words
+        return TypeError(
+            f"{fault}. Each value of the argument must be a string or a real number: "
+            "derive such columns from these."
         )
     return ValueError(
         f"{fault}. Name them in categorical_features, or {ENCODE_BEFORE.format(named)}."
