@@ -11,7 +11,12 @@ import pytest
 import torch
 from joblib import parallel_config
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    StratifiedKFold,
+    cross_validate,
+)
 from skorch.callbacks import Callback
 
 from imbalnet import BalancedNeuralClassifier, _runtime
@@ -139,11 +144,15 @@ class KillOnce(Callback):
 @pytest.mark.long
 def test_search_survives_a_worker_that_is_killed(client, rare, tmp_path):
     X, y = rare
-    expected = GridSearchCV(new(max_epochs=3), GRID, cv=2).fit(X, y)
+    splits = list(StratifiedKFold(2).split(X, y))
+    scatter = [X, y, *splits[0], *splits[1]]  # joblib sends others to one worker alone
+    expected = GridSearchCV(new(max_epochs=3), GRID, cv=splits).fit(X, y)
     before = set(client.run(os.getpid).values())
     clf = new(max_epochs=3, callbacks=[KillOnce(tmp_path / "killed")])
-    with parallel_config("dask", scatter=[X, y]):
-        found = GridSearchCV(clf, GRID, cv=2, refit=False).fit(X, y)
+    with parallel_config("dask", scatter=scatter):
+        found = GridSearchCV(clf, GRID, cv=splits, refit=False).fit(X, y)
+        copies = arrays_on_workers(client)
+    assert len(copies) == len(scatter)
     client.wait_for_workers(2)
     assert len(before & set(client.run(os.getpid).values())) == 1
     check_same(found, expected)

@@ -41,7 +41,7 @@ from bare_loops import make_table
 from joblib import parallel_config
 from scale_engines import ENGINES, N_COLUMNS, dask_workers
 from scaling import MB
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from imbalnet import BalancedNeuralClassifier
 
@@ -54,8 +54,8 @@ LIMIT = 0.6
 # -- the search ----------------------------------------------------------------------
 
 
-def new_search(max_epochs: int) -> GridSearchCV:
-    """Return a search of six candidates on four folds."""
+def new_search(max_epochs: int, splits: Any) -> GridSearchCV:
+    """Return a search of six candidates on some splits."""
     clf = BalancedNeuralClassifier(
         "mlp",
         loss="focal",
@@ -65,18 +65,20 @@ def new_search(max_epochs: int) -> GridSearchCV:
         device="cpu",
         random_state=0,
     )
-    return GridSearchCV(clf, GRID, cv=4, refit=False, scoring="average_precision")
+    return GridSearchCV(clf, GRID, cv=splits, refit=False, scoring="average_precision")
 
 
-def timed_search(X: Any, y: Any, max_epochs: int) -> tuple[float, GridSearchCV]:
-    search = new_search(max_epochs)
+def timed_search(
+    X: Any, y: Any, splits: Any, max_epochs: int
+) -> tuple[float, GridSearchCV]:
+    search = new_search(max_epochs, splits)
     start = time.perf_counter()
     search.fit(X, y)
     return time.perf_counter() - start, search
 
 
 def over_cluster(
-    X: Any, y: Any, max_epochs: int, kill_after: float | None = None
+    X: Any, y: Any, splits: Any, max_epochs: int, kill_after: float | None = None
 ) -> tuple[float, float, GridSearchCV]:
     """Return the seconds that the start of the workers and the search take."""
     start = time.perf_counter()
@@ -87,8 +89,10 @@ def over_cluster(
             victim = client.submit(os.getpid).result()
             killer = threading.Timer(kill_after, os.kill, (victim, signal.SIGKILL))
             killer.start()
-        with parallel_config("dask", scatter=[X, y]):
-            seconds, search = timed_search(X, y, max_epochs)
+        # also what splits the rows, which joblib would send to one worker alone
+        scatter = [X, y, *itertools.chain.from_iterable(splits)]
+        with parallel_config("dask", scatter=scatter):
+            seconds, search = timed_search(X, y, splits, max_epochs)
         if kill_after is not None:
             assert victim not in client.run(os.getpid).values(), "nobody was killed"
     return ready, seconds, search
@@ -97,13 +101,14 @@ def over_cluster(
 def measure_search(repeats: int, is_smoke: bool) -> pd.DataFrame:
     """Return a line for each way: medians of seconds, and of ratios to one process."""
     X, y = make_table(2_000 if is_smoke else 20_000)
+    splits = list(StratifiedKFold(4).split(X, y))
     max_epochs = 2 if is_smoke else 16
     runs = []
     for _ in range(repeats):
-        alone, expected = timed_search(X, y, max_epochs)
-        start, over, found = over_cluster(X, y, max_epochs)
+        alone, expected = timed_search(X, y, splits, max_epochs)
+        start, over, found = over_cluster(X, y, splits, max_epochs)
         check_same(found, expected)
-        _, killed, found = over_cluster(X, y, max_epochs, kill_after=over / 2)
+        _, killed, found = over_cluster(X, y, splits, max_epochs, kill_after=over / 2)
         check_same(found, expected)
         runs.append([alone, over, killed, start])
         print(
