@@ -213,7 +213,10 @@ def measure_scoring(names: list[str], n_rows: int, module: str) -> pd.DataFrame:
             records.append(record)
             print(record, flush=True)
     check_means({r["engine"]: r["mean"] for r in records})
-    return pd.DataFrame(records)
+    names_of = {"start_seconds": "start [s]", "peak_mb": "MB in all"}
+    names_of["difference"] = "largest difference"
+    columns = ["engine", "cores", "rows", "rows/s", "rows/s and core", *names_of]
+    return pd.DataFrame(records)[columns].rename(columns=names_of)
 
 
 def check_means(means: dict[str, float]) -> None:

@@ -13,8 +13,8 @@ an idle machine. Linux only, because of the memory measurement::
 
 ``--quick`` ends at a million rows, 1,000 columns, 100 classes and 16 members.
 ``--lines`` takes beginnings of lines such as "rows mlp" or "columns". The folder
-``--results`` receives ``scale_growth.csv`` (lines that are not measured stay as they
-are there) and a picture of the same name.
+``--results`` receives ``scale_growth.csv``, where lines that are not measured stay as
+they are. ``docs/guide/plots/scale_growth.py`` draws it.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def slope(x: Any, y: Any) -> float:
 
 
 def save(table: pd.DataFrame, folder: Path) -> None:
-    """Write the table, with the lines of earlier runs, and draw it."""
+    """Write the table, with the lines of earlier runs."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "scale_growth.csv"
     if path.exists():
@@ -123,7 +123,6 @@ def save(table: pd.DataFrame, folder: Path) -> None:
         is_new = before.set_index(key).index.isin(table.set_index(key).index)
         table = pd.concat([before[~is_new], table])
     table.to_csv(path, index=False, float_format="%.4g")
-    draw(table).savefig(path.with_suffix(".png"), dpi=110)
 
 
 # -- picture -------------------------------------------------------------------------
@@ -133,38 +132,39 @@ def draw(table: pd.DataFrame) -> Any:
     """Draw seconds and memory by what grows, from `scale_growth.csv`."""
     import matplotlib.pyplot as plt
 
+    names = {"cpu_seconds": "Processor seconds", "peak_mb": "MB beside the table"}
     figure, axes = plt.subplots(
-        2, len(GROWING), sharex="col", figsize=(13, 6), layout="constrained"
+        len(names), len(GROWING), sharex="col", figsize=(11, 5.6), layout="constrained"
     )
-    names = {
-        "cpu_seconds": "Processor seconds",
-        "peak_mb": "MB beside the table",
-    }
     for column, axis in enumerate(GROWING):
         lines = table[table["growing"] == axis].sort_values("value")
         for row, quantity in enumerate(names):
             draw_lines(axes[row, column], lines, quantity)
-        axes[1, column].set_xlabel(axis.capitalize())
+        axes[-1, column].set_xlabel(axis.capitalize())
     for row, name in enumerate(names.values()):
         axes[row, 0].set_ylabel(name)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 
 def draw_lines(ax: Any, lines: pd.DataFrame, quantity: str) -> None:
-    """Draw a line for each network, with its slope in the legend."""
-    styles = dict(zip(MODULES, [("#0072B2", "o"), ("#D55E00", "s")], strict=True))
-    for module, line in lines.groupby("module"):
-        color, marker = styles[module]
-        steepness = slope(line["value"], line[quantity])
-        label = f"{module}, slope {steepness:.2f}"
-        ax.plot(
-            line["value"], line[quantity], color=color, marker=marker, label=label, lw=2
-        )
+    """Draw a line for each network, and the slopes above."""
+    from matplotlib.ticker import LogLocator
+
+    slopes = []
+    for (module, line), color, marker in zip(
+        lines.groupby("module"), ["#0072B2", "#D55E00"], "os", strict=True
+    ):
+        x, y = line["value"], line[quantity]
+        ax.plot(x, y, color=color, marker=marker, lw=2, label=f'module="{module}"')
+        slopes.append(f"{slope(x, y):.2f}")
+    ax.set_title(f"slopes {', '.join(slopes)}", fontsize=10)
     ax.set(xscale="log", yscale="log")
+    # the labels of one decade alone would be too few
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
     ax.yaxis.set_major_formatter("{x:,g}")
     ax.minorticks_off()
-    if len(lines):
-        ax.legend(loc="upper left", frameon=False)
     ax.grid(color="0.92")
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
@@ -174,7 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lines", nargs="+", default=[""], help="beginnings of lines")
     parser.add_argument("--quick", action="store_true", help="without the largest")
-    parser.add_argument("--results", type=Path, help="folder for csv and picture")
+    parser.add_argument("--results", type=Path, help="folder for the csv")
     parser.add_argument("--smoke", action="store_true", help="the smallest alone")
     parser.add_argument("--fit", type=json.loads, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -90,17 +90,19 @@ def compared(path: Path, n_members: int, max_epochs: int) -> dict[str, object]:
     one, more = (measured(arguments, n) for n in (1, N_PROCESSES))
     precision = [average_precision_score(of["y"], of["p"]) for of in (one, more)]
     line: dict[str, object] = {
-        "set": path.stem,
-        "n_members": n_members,
+        "table": path.stem,
+        "members": n_members,
         "epochs": int(one["n"]),
-        "seconds_one": round(float(one["seconds"]), 1),
-        "seconds_two": round(float(more["seconds"]), 1),
-        "ratio": round(float(more["seconds"] / one["seconds"]), 3),
-        "average_precision": round(float(precision[0]), 5),
-        "difference": float(precision[1] - precision[0]),
+        "seconds, 1 process": round(float(one["seconds"]), 1),
+        "2 processes": round(float(more["seconds"]), 1),
+        "ratio": round(float(more["seconds"] / one["seconds"]), 2),
+        "average precision": round(float(precision[0]), 4),
+        "its difference": round(float(precision[1] - precision[0]), 4),
     }
     if n_members > 1:
-        line["oof_difference"] = float(np.abs(more["oof"] - one["oof"]).max())
+        line["largest difference out of fold"] = float(
+            np.abs(more["oof"] - one["oof"]).max()
+        )
     return line
 
 

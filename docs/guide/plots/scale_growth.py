@@ -1,4 +1,4 @@
-"""Time and memory of a fit by the number of rows."""
+"""Time and memory of a fit by rows, columns, classes and members."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,6 @@ import pandas as pd
 guide = Path(sys.argv[0]).resolve().parents[1]
 sys.path.insert(0, str(guide.parents[1] / "examples" / "benchmarks"))
 
-from scaling import draw  # noqa: E402
+from scale_growth import draw  # noqa: E402
 
-figure = draw(pd.read_csv(guide / "results" / "scaling.csv"))
+figure = draw(pd.read_csv(guide / "results" / "scale_growth.csv"))
