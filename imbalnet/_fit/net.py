@@ -381,7 +381,9 @@ class ImbalanceNet(CopiesMixin, NeuralNetClassifier):
                     # an axis of one member would cost autograd some per cent of a step
                     logits = with_all_columns(output_of(forward, X, mixed))
                     losses = self.loss_per_row(logits, y)
-                    losses.backward(share.to(losses.dtype))  # of the weighted mean
+                    # backward(share) would do, but torch imports sympy for it (0.5 s)
+                    share = share.to(losses.dtype).flatten()
+                    losses.flatten().dot(share).backward()  # of the weighted mean
                 total.add(losses.detach(), weight)
             sharing.add_up()
             optimizer.step()
