@@ -160,7 +160,7 @@ class FittedAttributesMixin:
         """What the columns of ``coef_`` stand for, with ``module="linear"``."""
         layer = self._linear_module().input
         names = self._column_names or [f"x{i}" for i in range(self.n_features_in_)]
-        return np.array(_names_of_outputs(layer, names, self._columns), dtype=object)
+        return np.array(_names_of_inputs(layer, names, self._columns), dtype=object)
 
     @property
     def intercept_(self) -> NDArray[np.float64]:
@@ -196,8 +196,8 @@ class FittedAttributesMixin:
         return module
 
 
-def _names_of_outputs(layer: Any, names: Sequence[Any], columns: Columns) -> list[str]:
-    """Name the outputs of a first layer by columns, levels and gaps."""
+def _names_of_inputs(layer: Any, names: Sequence[Any], columns: Columns) -> list[str]:
+    """Name what a linear model multiplies by columns, levels and gaps."""
     if not isinstance(layer, MixedInput):
         return [str(name) for name in names]
     named = [str(names[j]) for j in layer.of_numbers.tolist()]
