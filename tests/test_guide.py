@@ -17,7 +17,7 @@ BLOCK = re.compile(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", re.MULTILI
 
 
 def run(page, package):
-    """Run a page's examples, then its blocks that import a package; return the names.
+    """Run a page's examples, then its blocks with a package; return the names.
 
     Nothing is compared with what the page prints: its doctests do that.
     """
@@ -26,9 +26,8 @@ def run(page, package):
     names = {}
     examples = doctest.DocTestParser().get_examples(text)
     blocks = [dedent(block) for block in BLOCK.findall(text)]
-    blocks = [
-        block for block in blocks if re.search(rf"(import|from) {package}", block)
-    ]
+    words = rf"(import|from) {package}|{package}\."
+    blocks = [block for block in blocks if re.search(words, block)]
     assert blocks
     sources = [e.source for e in examples if e.exc_msg is None] + blocks
     for source in sources:
@@ -44,6 +43,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_optuna_gives_up_trials_and_finds_the_best():
+    pytest.importorskip("optuna_integration.sklearn")
     names = run("searches", "optuna")
     study, states = names["study"], names["optuna"].trial.TrialState
     found = [trial.state for trial in study.trials]
@@ -51,14 +51,16 @@ def test_optuna_gives_up_trials_and_finds_the_best():
     assert found.count(states.PRUNED) + found.count(states.COMPLETE) == len(found) == 10
     best = names["best"].get_params()
     assert all(best[name] == value for name, value in study.best_params.items())
-
-
-def test_optuna_search_has_the_best_parameters():
-    pytest.importorskip("optuna_integration.sklearn")
-    search = run("searches", "optuna_integration")["search"]
+    search = names["search"]
+    assert search.n_trials_ == 5
     rate = search.best_params_["learning_rate"]
     assert search.best_estimator_.learning_rate == rate
-    assert search.n_trials_ == 5
+
+
+def test_progress_bar_of_scikit_learn_comes_to_its_end(capfd):
+    pytest.importorskip("rich")
+    run("callbacks", "sklearn.callback")
+    assert "100%" in capfd.readouterr().out
 
 
 def test_tensorboard_has_the_curves(folder):
@@ -77,11 +79,12 @@ def test_tensorboard_has_the_curves(folder):
 def test_mlflow_has_curves_and_model_in_one_run():
     names = run("callbacks", "mlflow")
     mlflow, classifier = names["mlflow"], names["classifier"]
-    (found,) = mlflow.search_runs(output_format="list")
     client = mlflow.MlflowClient()
-    curve = client.get_metric_history(found.info.run_id, "valid_average_precision")
-    history = classifier.history_[:, "valid_average_precision"]
-    assert [metric.value for metric in curve] == history
+    live, found = mlflow.search_runs(output_format="list")  # the latest one first
+    for of_run, fitted in ((live, names["watched"]), (found, classifier)):
+        run_id, key = of_run.info.run_id, "valid_average_precision"
+        curve = client.get_metric_history(run_id, key)
+        assert [metric.value for metric in curve] == fitted.history_[:, key]
     assert found.info.status == "FINISHED"
     assert found.data.params["module"] == "tabular"
     again = mlflow.sklearn.load_model(f"runs:/{found.info.run_id}/model")
