@@ -5,7 +5,7 @@ The others are set by ``fit``. `BalancedNeuralClassifier` documents them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -17,9 +17,10 @@ from torch import nn
 from imbalnet._calibration import Calibration, OutOfFold
 from imbalnet._fit.fitted import Fitted
 from imbalnet._runtime import in_usual_state, torch_threads
-from imbalnet._tables import Columns
+from imbalnet._tables import Columns, Levels
 from imbalnet.decisions.criteria import check_threshold
 from imbalnet.networks import LinearModel, Members
+from imbalnet.networks.layers.mixed import MixedInput
 from imbalnet.report import ImbalanceReport, ScoredRows
 
 
@@ -30,10 +31,12 @@ class FittedAttributesMixin:
     classes_: NDArray
     cost_matrix: Any
     module: Any
+    n_features_in_: int
     net_: Any
     offset_: NDArray[np.float64]
     target_prior: Any
     threshold: Any
+    _column_names: list[Any] | None
     _columns: Columns
     _decide: Callable[..., NDArray[np.intp]]
     _fitted: Fitted
@@ -153,6 +156,13 @@ class FittedAttributesMixin:
         return self._coefficients()[0]
 
     @property
+    def coef_names_(self) -> NDArray[np.object_]:
+        """What the columns of ``coef_`` stand for, with ``module="linear"``."""
+        layer = self._linear_module().input
+        names = self._column_names or [f"x{i}" for i in range(self.n_features_in_)]
+        return np.array(_names_of_inputs(layer, names, self._columns), dtype=object)
+
+    @property
     def intercept_(self) -> NDArray[np.float64]:
         """Intercepts under the effective prior, with ``module="linear"``."""
         intercept = self._coefficients()[1]
@@ -163,6 +173,13 @@ class FittedAttributesMixin:
     @torch_threads(1)
     def _coefficients(self) -> tuple[NDArray, NDArray]:
         """Return coefficients and intercepts in log odds, if the loss is linear."""
+        module = self._linear_module()
+        coef, intercept = self._columns.raw_coefficients(*module.coefficients())
+        scale = self.net_.criterion_.logit_scale(len(self.classes_)).cpu().numpy()
+        scale = scale[-len(intercept) :]  # of two classes the second has the logit
+        return coef * scale[:, None], intercept * scale
+
+    def _linear_module(self) -> LinearModel:
         module = self.module_
         one = module.members[0] if isinstance(module, Members) else module
         if not isinstance(one, LinearModel):
@@ -176,7 +193,27 @@ class FittedAttributesMixin:
                 f"of {self.net_.n_members} members are averaged, not their "
                 "coefficients."
             )
-        coef, intercept = self._columns.raw_coefficients(*module.coefficients())
-        scale = self.net_.criterion_.logit_scale(len(self.classes_)).cpu().numpy()
-        scale = scale[-len(intercept) :]  # of two classes the second has the logit
-        return coef * scale[:, None], intercept * scale
+        return module
+
+
+def _names_of_inputs(layer: Any, names: Sequence[Any], columns: Columns) -> list[str]:
+    """Name what a linear model multiplies by columns, levels and gaps."""
+    if not isinstance(layer, MixedInput):
+        return [str(name) for name in names]
+    named = [str(names[j]) for j in layer.of_numbers.tolist()]
+    outputs = layer.one_hot.codes_of_outputs()
+    for j, of_column in zip(layer.of_categories.tolist(), outputs, strict=True):
+        known = columns.levels[j]
+        assert known is not None  # or the column would hold numbers
+        named += [f"{names[j]}={_name_of_codes(codes, known)}" for codes in of_column]
+    return named + [f"{names[j]}=missing" for j in layer.of_gaps.tolist()]
+
+
+def _name_of_codes(codes: list[int], known: Levels) -> str:
+    """Name the codes of a category that share an input."""
+    n_levels = len(known.values)
+    if n_levels + 1 in codes:
+        return "other"
+    if codes == [n_levels]:
+        return "missing"
+    return str(known.values[codes[0]]) if codes else "unused"

@@ -435,6 +435,11 @@ class BalancedNeuralClassifier(
         the loss is linear in them (cross entropy, logit adjustment, vector scaling),
         otherwise logits.
 
+    coef_names_ : ndarray of object, shape (n_coefficients,)
+        What the columns of ``coef_`` stand for: "amount", "country=at",
+        "country=other" (rare and unknown levels), "amount=missing". Those called
+        "country=unused" are 0.
+
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Intercepts under the effective prior; ``module="linear"`` only.
 

@@ -18,6 +18,7 @@ from skorch.callbacks import (
     LRScheduler,
     PassthroughScoring,
     TrainEndCheckpoint,
+    WandbLogger,
 )
 from skorch.callbacks.scoring import ScoringBase
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -73,6 +74,8 @@ def check_monitors(callbacks: Iterable[Any], recorded: set[str]) -> None:
     """
     recorded, has_validation = set(recorded), "valid_loss" in recorded
     for callback in _instances(callbacks):
+        if isinstance(callback, WandbLogger):
+            _check_wandb(callback, has_validation)
         monitor, by_batch = _monitored(callback)
         known = _OF_BATCHES if by_batch else recorded
         if isinstance(monitor, str) and monitor not in known:
@@ -84,6 +87,15 @@ def check_monitors(callbacks: Iterable[Any], recorded: set[str]) -> None:
         if not type(callback).__module__.startswith("skorch."):
             return
         recorded |= _recorded_by(callback, has_validation)
+
+
+def _check_wandb(callback: WandbLogger, has_validation: bool) -> None:
+    if callback.save_model and not has_validation:
+        raise ValueError(
+            "callbacks has WandbLogger(save_model=True), which saves the weights of "
+            f"the lowest valid_loss. {_cure('valid_loss', has_validation)} Or set "
+            "save_model=False."
+        )
 
 
 def _cure(monitor: str, has_validation: bool) -> str:

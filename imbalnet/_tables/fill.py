@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,12 @@ def filled(
     dtype: type,
     column: Callable[[int], NDArray],
     *,
-    were_numbers: bool = False,
+    categories: Collection[int] | None = None,
 ) -> NDArray:
     """Fill a matrix column by column; raise with all columns that cannot be read.
 
-    `were_numbers` tells that columns of numbers held numbers in ``fit``, which only
-    another ``fit`` can change.
+    `categories` are the columns that held categories in ``fit``, and the others held
+    numbers, which only another ``fit`` can change; None while ``fit`` finds it.
     """
     n_features = len(reader.names)
     matrix: NDArray = np.empty((reader.n_rows, n_features), dtype=dtype)
@@ -45,18 +45,28 @@ def filled(
                     unread.append(i)
             _transpose(part, matrix[:, some.start : some.stop])
     if unread:
-        raise _not_numeric(reader, unread, were_numbers)
+        raise _not_numeric(reader, unread, categories)
     return matrix
 
 
-def _not_numeric(reader: Reader, columns: list[int], were_numbers: bool) -> Exception:
+def _not_numeric(
+    reader: Reader, columns: list[int], categories: Collection[int] | None
+) -> Exception:
     """Name columns that should hold numbers, a value of the first one, and the cure."""
-    named = listed([reader.names[i] for i in columns])
+    numbers = [i for i in columns if i not in (categories or ())]
+    if not numbers:
+        named = listed([reader.names[i] for i in columns])
+        return ValueError(
+            f"{reader.title} has columns of values that are no categories, such as "
+            f"lists: {named}. These columns held categories in fit: give a string, a "
+            "number or a gap for each row."
+        )
+    named = listed([reader.names[i] for i in numbers])
     fault = f"{reader.title} has columns that are not numeric: {named}"
-    example = _word(reader, columns[0])
+    example = _word(reader, numbers[0])
     if example is not None:
-        fault += f", such as {example} in {reader.names[columns[0]]!r}"
-    if were_numbers:
+        fault += f", such as {example} in {reader.names[numbers[0]]!r}"
+    if categories is not None:
         return ValueError(
             f"{fault}. These columns held numbers in fit: give numbers here too (NaN "
             "where there is none, such as by pandas.to_numeric(column, errors="

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from imbalnet._calibration import Calibration
 from imbalnet._packages import require
-from imbalnet._tables import Columns
+from imbalnet._runtime import in_usual_state
+from imbalnet._tables import Columns, matrix_blocks
 from imbalnet.export.onnx_graph import (
     TrainedClassifier,
     columns_to_onnx,
@@ -59,6 +63,47 @@ class ExportMixin:
             self.n_features_in_,
             self.net_.dtype,
         )
+
+    @in_usual_state
+    def to_tensor(self, X: Any) -> torch.Tensor:
+        """Return rows as the module of ``to_torch()`` takes them.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
+            Rows with the columns of ``fit``.
+
+        Returns
+        -------
+        torch.Tensor of float64, shape (n_rows, n_features)
+            Numbers as they came, with NaN for gaps, and the codes of categories (see
+            ``categories`` of :class:`imbalnet.export.ProbabilityModule`).
+
+        Raises
+        ------
+        ValueError
+            If the rows could not be predicted either.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from imbalnet import BalancedNeuralClassifier
+        >>> X = pd.DataFrame({"size": [1.0, 2.0, 8.0] * 20, "colour": list("rgb") * 20})
+        >>> clf = BalancedNeuralClassifier("mlp", max_epochs=1).fit(X, X["size"] > 2)
+        >>> clf.to_tensor(X[:3])
+        tensor([[1., 2.],
+                [2., 1.],
+                [8., 0.]], dtype=torch.float64)
+        """
+        check_is_fitted(self)
+        as_it_came = replace(self._columns, shifts={})  # the module shifts by itself
+        reading = self._reading(as_it_came, np.float64)  # type: ignore[attr-defined]
+        X = self._table(X, reading, reset=False)  # type: ignore[attr-defined]
+        blocks = [
+            block.toarray() if sparse.issparse(block) else block
+            for block in matrix_blocks(X, reading)
+        ]
+        return torch.from_numpy(np.concatenate(blocks))
 
     def to_onnx(
         self, path: str | Path | None = None, *, categories: str = "values"

@@ -1021,6 +1021,12 @@ OF_PREDICTION = list(
             "frame",
         ),
         predicted("lists", FRAME.assign(sum=[[1]] * N), "'sum'.*held numbers", "frame"),
+        predicted(
+            "lists as categories",
+            FRAME.assign(kind=[["card"]] * N),
+            "'kind'.*held categories in fit: give a string",
+            "frame",
+        ),
         predicted("dates", FRAME.assign(sum=DATES), "X has.*dates.*sum", "frame"),
         predicted("other order", FRAME.iloc[:, ::-1], CHANGED_ORDER, "frame"),
         predicted("one missing", FRAME.iloc[:, 1:], "missing.*age", "frame"),

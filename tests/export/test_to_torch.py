@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from imbalnet import BalancedNeuralClassifier
@@ -60,6 +61,35 @@ def test_decision_is_that_of_predict(decision, target_prior, numbers):
     codes = clf._decision()(log_probabilities).numpy()
     np.testing.assert_array_equal(clf.classes_[codes], clf.predict(X))
     assert 0 < codes.sum() < len(X)
+
+
+def test_tensor_is_what_the_module_takes(full, frame):
+    X, _ = frame
+    module = full.to_torch()
+    given = full.to_tensor(X)
+    np.testing.assert_array_equal(given.numpy(), coded(X, module))
+    np.testing.assert_allclose(module(given).numpy(), full.predict_proba(X), **CLOSE)
+
+
+def test_tensor_of_numbers_is_a_copy_of_them(numbers):
+    X, y = numbers
+    clf = fitted(X, y, "mlp")
+    for table in (X, sparse.csr_matrix(np.nan_to_num(X))):
+        given = clf.to_tensor(table)
+        assert given.dtype is torch.float64
+        values = table.toarray() if sparse.issparse(table) else table
+        np.testing.assert_array_equal(given.numpy(), values)
+    given = clf.to_tensor(X.astype(np.float64))
+    given.zero_()
+    assert X.any()
+
+
+def test_tensor_refuses_what_predict_proba_refuses(full, frame):
+    X, _ = frame
+    with pytest.raises(ValueError, match="feature names"):
+        full.to_tensor(X[X.columns[::-1]])
+    with pytest.raises(NotFittedError):
+        BalancedNeuralClassifier().to_tensor(X)
 
 
 def test_module_shifts_columns_as_they_are_read(numbers):

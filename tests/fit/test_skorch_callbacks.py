@@ -453,6 +453,21 @@ def test_loggers_are_told_of_epochs(rare, params, new, names):
     assert names <= fake.names
 
 
+def test_wandb_that_saves_the_best_needs_held_out_rows(rare):
+    with pytest.raises(ValueError, match=r"save_model=True\).*early_stopping=True"):
+        fitted(rare, [WandbLogger(Fake())], **NO_VALIDATION)
+    fitted(rare, [WandbLogger(Fake(), save_model=False)], **NO_VALIDATION)
+
+
+def test_wandb_saves_the_best_epoch(rare, tmp_path):
+    run = Fake()
+    run.dir = tmp_path
+    clf = fitted(rare, [WandbLogger(run)], **SPLIT)
+    assert clf.history_[-1, "valid_loss_best"]  # so that its weights are the last ones
+    saved = torch.load(tmp_path / "best_model.pth")
+    torch.testing.assert_close(saved, dict(clf.module_.state_dict()))
+
+
 def test_neptune_is_told_of_batches(rare, monkeypatch):
     run, file = FakeRun(), SimpleNamespace(from_content=lambda text, extension: text)
     monkeypatch.setitem(sys.modules, "neptune.types", SimpleNamespace(File=file))

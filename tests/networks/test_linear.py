@@ -95,6 +95,37 @@ def test_coefficients_give_the_decision_function(scaled, early_stopping):
         np.testing.assert_allclose(clf.predict_proba(raw), probabilities, atol=1e-9)
 
 
+def test_coefficients_by_their_names_give_the_decision_function(rng):
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame({"size": rng.normal(3, 2, 400), "age": rng.normal(40, 9, 400)})
+    X.insert(1, "colour", rng.choice(["red", "green", "blue"], 400))
+    X.loc[::7, "age"] = X.loc[::8, "colour"] = None
+    X.loc[3, "colour"] = "mauve"  # too rare for a coefficient of its own
+    y = X["size"] + 3 * (X["colour"] == "red") + rng.logistic(size=400) > 5
+    clf = BalancedNeuralClassifier(module="linear").fit(X, y)
+    names = list(clf.coef_names_)
+    assert names == [
+        *("size", "age", "colour=blue", "colour=green", "colour=red"),
+        *("colour=missing", "colour=unused", "colour=other", "age=missing"),
+    ]
+    inputs = X[["size", "age"]].fillna(X[["size", "age"]].mean())
+    for level in ("blue", "green", "red"):
+        inputs[f"colour={level}"] = X["colour"] == level
+    inputs["colour=other"] = X["colour"] == "mauve"
+    inputs["colour=unused"] = 1.0  # whose coefficient is 0
+    for column in ("colour", "age"):
+        inputs[f"{column}=missing"] = X[column].isna()
+    scores = inputs[names].to_numpy(float) @ clf.coef_[0] + clf.intercept_
+    np.testing.assert_allclose(clf.decision_function(X), scores, atol=1e-6)
+
+
+def test_coefficients_of_arrays_have_numbers_as_names(rare):
+    X, y = rare
+    clf = BalancedNeuralClassifier(module="linear").fit(X, y)
+    assert list(clf.coef_names_) == [f"x{i}" for i in range(X.shape[1])]
+    assert clf.coef_names_.dtype == object
+
+
 def test_linear_sampler_in_a_full_batch_enters_as_weights(rare):
     """Balanced by sampler or by weights: the same expectation, and no noise."""
     X, y = rare

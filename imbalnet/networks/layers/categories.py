@@ -127,6 +127,14 @@ class OneHot(_CodePlaces):
         """Width of the output."""
         return self.bounds[-1]
 
+    def codes_of_outputs(self) -> list[list[list[int]]]:
+        """Return, for each column, which codes each of its outputs stands for."""
+        of_columns = self.place.cpu().split(np.diff(self.starts).tolist())
+        return [
+            [torch.nonzero(place == i).flatten().tolist() for i in range(*bounds)]
+            for place, bounds in zip(of_columns, pairwise(self.bounds), strict=True)
+        ]
+
     def forward(self, codes: Tensor) -> Tensor:
         """Encode a batch."""
         check_width(codes, len(self.last), "codes")
