@@ -51,6 +51,12 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"(^|[/\\])(?!plot_)[^/\\]*\.py$",
+    "subsection_order": [
+        "../examples/first_steps",
+        "../examples/levers",
+        "../examples/decisions",
+        "../examples/tools",
+    ],
     "within_subsection_order": "FileNameSortKey",
     "nested_sections": False,
     "backreferences_dir": "api/generated/backreferences",
