@@ -18,12 +18,13 @@ version = release = imbalnet.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
     "numpydoc",
     "matplotlib.sphinxext.plot_directive",
     "sphinx_gallery.gen_gallery",
     "sphinx_copybutton",
     "markdown_changelog",
+    "mathml",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "gallery/**/*.md5"]
@@ -36,6 +37,7 @@ autodoc_typehints = "none"  # the docstrings contain the types
 autodoc_class_signature = "mixed"
 autodoc_default_options = {"member-order": "bysource"}
 numpydoc_show_class_members = False  # autodoc lists the methods with their docstrings
+toc_object_entries_show_parents = "hide"
 
 # -- Pictures and examples ------------------------------------------------------------
 
@@ -97,6 +99,12 @@ def quote_fitted_names(app, what, name, obj, options, lines):
             lines[i] = re.sub(r"(?<![\w`])([a-z]\w*_)(?=[,)])", r"``\1``", line)
 
 
+def list_without_pages(app, relative_path, parent, content):
+    """Let docs/api/index.rst list what it includes; pages belong to the subjects."""
+    content[0] = content[0].replace("   :toctree: generated/\n", "")
+
+
 def setup(app):
     """Quote names before numpydoc converts the docstrings to reST."""
     app.connect("autodoc-process-docstring", quote_fitted_names, priority=100)
+    app.connect("include-read", list_without_pages)
