@@ -93,7 +93,8 @@ def take_pictures(browser, folder: Path, pages: list[Path]) -> None:
     for width in WIDTHS:
         for theme in THEMES:
             for tab, page, _ in open_pages(browser, width, theme, pages):
-                tab.screenshot(path=folder / f"{page.stem}_{width}_{theme}.png")
+                name = f"{page.parent.name}_{page.stem}_{width}_{theme}.png"
+                tab.screenshot(path=folder / name)
 
 
 def main() -> int:
@@ -106,7 +107,7 @@ def main() -> int:
     from playwright.sync_api import sync_playwright
 
     html = options.html.resolve()
-    every = sorted(html.rglob("*.html"))
+    every = [p for p in sorted(html.rglob("*.html")) if "_static" not in p.parts]
     pages = [html / name for name in options.pages] or every
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:

@@ -25,10 +25,18 @@ extensions = [
     "sphinx_copybutton",
     "markdown_changelog",
     "mathml",
+    "parameter_links",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "gallery/**/*.md5"]
 default_role = "literal"
+smartquotes = False  # {"auto"} in a type is code
+
+# Names of imbalnet must be known. Those of other packages need their inventories, which
+# are not here.
+nitpicky = True
+OTHERS = r"(imblearn|matplotlib|numpy|onnx|pandas|scipy|sklearn|skorch|torch)\b.*"
+nitpick_ignore_regex = [(r"py:\w+", OTHERS)]
 
 # -- API pages ------------------------------------------------------------------------
 
@@ -99,12 +107,20 @@ def quote_fitted_names(app, what, name, obj, options, lines):
             lines[i] = re.sub(r"(?<![\w`])([a-z]\w*_)(?=[,)])", r"``\1``", line)
 
 
+def skip_documented(app, what, name, obj, skip, options):
+    """Leave out fitted attributes, which the class docstring has, and routing."""
+    is_attribute = name.endswith("_") and not callable(obj)
+    return skip or is_attribute or bool(re.fullmatch(r"set_\w+_request", name))
+
+
 def list_without_pages(app, relative_path, parent, content):
     """Let docs/api/index.rst list what it includes; pages belong to the subjects."""
-    content[0] = content[0].replace("   :toctree: generated/\n", "")
+    listed = content[0].replace("   :toctree: generated/\n", "")
+    content[0] = listed.replace(".. module::", ".. currentmodule::")
 
 
 def setup(app):
     """Quote names before numpydoc converts the docstrings to reST."""
     app.connect("autodoc-process-docstring", quote_fitted_names, priority=100)
+    app.connect("autodoc-skip-member", skip_documented)
     app.connect("include-read", list_without_pages)

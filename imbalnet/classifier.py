@@ -149,6 +149,19 @@ class BalancedNeuralClassifier(
     learns under is known (``effective_prior_``), so that `target_prior` can give
     probabilities for another one.
 
+    Most fits need two or three of the parameters. They are about
+
+    - the network: `module`, `preset`, `n_members`, `n_neighbors`;
+    - levers against imbalance: `loss`, `class_weight`, `sampler`;
+    - probabilities and decisions: `target_prior`, `cost_matrix`, `threshold`;
+    - the columns: `categorical_features`;
+    - rows that are held out: `cv`, `early_stopping`, `validation_fraction`, `patience`,
+      `monitor`, `calibrate`;
+    - the steps of training: `optimizer`, `learning_rate`, `schedule`, `weight_decay`,
+      `batch_size`, `max_epochs`;
+    - the machine: `device`, `dtype`, `n_threads`, `compile`;
+    - the run: `warm_start`, `checkpoint`, `random_state`, `verbose`, `callbacks`.
+
     Parameters
     ----------
     module : {"auto", "tabular", "tabm", "resnet", "mlp", "linear"} or callable, \

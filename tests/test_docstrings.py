@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 from dataclasses import is_dataclass
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def documented_names():
     for page in sorted(API.glob("*.rst")):
         module = None
         for line in page.read_text().splitlines():
-            if line.startswith(".. currentmodule::"):
+            if line.startswith(".. module::"):
                 module = line.split()[-1]
             elif module and line.startswith("   ") and line.strip().isidentifier():
                 names.setdefault(module, []).append(line.strip())
@@ -158,6 +159,13 @@ def test_parameters_of_public_methods_are_documented(path):
 @pytest.mark.parametrize("path", OF_THE_ESTIMATOR)
 def test_methods_of_the_estimator_have_an_example(path):
     assert faults(path) == []
+
+
+def test_estimator_docstring_begins_with_its_parameters_by_subject():
+    text = "\n".join(ClassDoc(BalancedNeuralClassifier)["Extended Summary"])
+    listed = re.findall(r"`(\w+)`(?=[,;.])", text[text.index("They are about") :])
+    parameters = inspect.signature(BalancedNeuralClassifier).parameters
+    assert sorted(listed) == sorted(set(parameters) - {"nested"})
 
 
 @pytest.mark.parametrize("item", list(public_objects()))
