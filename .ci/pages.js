@@ -41,6 +41,14 @@
       found.push(`is cut off: ${nameOf(element)}`);
     }
   }
+  for (const name of document.querySelectorAll("dt > strong")) {
+    const range = document.createRange();
+    range.selectNodeContents(name);
+    const isWord = !/\s/.test(name.innerText);
+    if (isWord && range.getClientRects().length > 1) {
+      found.push(`is broken: ${nameOf(name)}`);
+    }
+  }
   for (const image of document.images) {
     if (image.complete && !image.naturalWidth) found.push(`no picture: ${image.src}`);
   }
