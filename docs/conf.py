@@ -86,6 +86,7 @@ html_static_path = ["_static"]
 html_css_files = ["imbalnet.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_domain_indices = False  # the API reference lists the modules
 html_theme_options = {
     "logo": {"text": "imbalnet"},
     "navbar_align": "left",
