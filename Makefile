@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 # Torch threads beside other processes are slower than one.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-long fuzz mutants coverage test-oldest dist test-dist licences lint format types docs
+.PHONY: demo test test-long fuzz mutants coverage test-oldest dist test-dist licences lint format types docs pages
 .PHONY: check clean
 
 demo: $(INSTALLED)
@@ -76,6 +76,11 @@ types: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+# Every page in Chromium, which must be on the PATH, without a network. Takes minutes.
+pages: docs
+	$(BIN)/pip install --quiet --constraint constraints.txt playwright==1.65.2
+	$(BIN)/python .ci/pages.py docs/_build/html
 
 check: test lint types
 

@@ -18,16 +18,25 @@ version = release = imbalnet.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
     "numpydoc",
     "matplotlib.sphinxext.plot_directive",
     "sphinx_gallery.gen_gallery",
     "sphinx_copybutton",
     "markdown_changelog",
+    "mathml",
+    "parameter_links",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "gallery/**/*.md5"]
 default_role = "literal"
+smartquotes = False  # {"auto"} in a type is code
+
+# Names of imbalnet must be known. Those of other packages need their inventories, which
+# are not here.
+nitpicky = True
+OTHERS = r"(imblearn|matplotlib|numpy|onnx|pandas|scipy|sklearn|skorch|torch)\b.*"
+nitpick_ignore_regex = [(r"py:\w+", OTHERS)]
 
 # -- API pages ------------------------------------------------------------------------
 
@@ -36,6 +45,7 @@ autodoc_typehints = "none"  # the docstrings contain the types
 autodoc_class_signature = "mixed"
 autodoc_default_options = {"member-order": "bysource"}
 numpydoc_show_class_members = False  # autodoc lists the methods with their docstrings
+toc_object_entries_show_parents = "hide"
 
 # -- Pictures and examples ------------------------------------------------------------
 
@@ -82,6 +92,7 @@ html_static_path = ["_static"]
 html_css_files = ["imbalnet.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_domain_indices = False  # the API reference lists the modules
 html_theme_options = {
     "logo": {"text": "imbalnet"},
     "navbar_align": "left",
@@ -103,6 +114,20 @@ def quote_fitted_names(app, what, name, obj, options, lines):
             lines[i] = re.sub(r"(?<![\w`])([a-z]\w*_)(?=[,)])", r"``\1``", line)
 
 
+def skip_documented(app, what, name, obj, skip, options):
+    """Leave out fitted attributes, which the class docstring has, and routing."""
+    is_attribute = name.endswith("_") and not callable(obj)
+    return skip or is_attribute or bool(re.fullmatch(r"set_\w+_request", name))
+
+
+def list_without_pages(app, relative_path, parent, content):
+    """Let docs/api/index.rst list what it includes; pages belong to the subjects."""
+    listed = content[0].replace("   :toctree: generated/\n", "")
+    content[0] = listed.replace(".. module::", ".. currentmodule::")
+
+
 def setup(app):
     """Quote names before numpydoc converts the docstrings to reST."""
     app.connect("autodoc-process-docstring", quote_fitted_names, priority=100)
+    app.connect("autodoc-skip-member", skip_documented)
+    app.connect("include-read", list_without_pages)

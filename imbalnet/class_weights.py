@@ -247,6 +247,19 @@ class WeightReport:
     effective_prior : ndarray of shape (n_classes,)
         Class distribution that a network learns under the weights. While all rows have
         the same loss, as at the start, it is also each class' share of the total loss.
+
+    Examples
+    --------
+    >>> from imbalnet.class_weights import explain_weights
+    >>> labels = ["fine"] * 990 + ["fraud"] * 10
+    >>> report = explain_weights(labels, "balanced", max_ratio=8)
+    >>> print(report)
+    class  rows  weight  share of rows  share of loss
+    fine    990  0.5051           99 %         92.5 %
+    fraud    10    4.04            1 %         7.48 %
+    largest / smallest weight: 8
+    >>> report.effective_prior.round(3).tolist()
+    [0.925, 0.075]
     """
 
     classes: NDArray

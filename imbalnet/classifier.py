@@ -149,6 +149,19 @@ class BalancedNeuralClassifier(
     learns under is known (``effective_prior_``), so that `target_prior` can give
     probabilities for another one.
 
+    Most fits need two or three of the parameters. They are about
+
+    - the network: `module`, `preset`, `n_members`, `n_neighbors`;
+    - levers against imbalance: `loss`, `class_weight`, `sampler`;
+    - probabilities and decisions: `target_prior`, `cost_matrix`, `threshold`;
+    - the columns: `categorical_features`;
+    - rows that are held out: `cv`, `early_stopping`, `validation_fraction`, `patience`,
+      `monitor`, `calibrate`;
+    - the steps of training: `optimizer`, `learning_rate`, `schedule`, `weight_decay`,
+      `batch_size`, `max_epochs`;
+    - the machine: `device`, `dtype`, `n_threads`, `compile`;
+    - the run: `warm_start`, `checkpoint`, `random_state`, `verbose`, `callbacks`.
+
     Parameters
     ----------
     module : {"auto", "tabular", "tabm", "resnet", "mlp", "linear"} or callable, \
@@ -614,6 +627,20 @@ class BalancedNeuralClassifier(
             far. Ctrl-C at other times leaves it as it was.
         RuntimeError
             If the fit has failed in another process of ``torchrun``.
+
+        Examples
+        --------
+        Weights of rows, and groups that folds keep together:
+
+        >>> import numpy as np
+        >>> from sklearn.datasets import make_classification
+        >>> from imbalnet import BalancedNeuralClassifier
+        >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+        >>> patients = np.arange(300) // 3
+        >>> clf = BalancedNeuralClassifier("linear", n_members=3, random_state=0)
+        >>> clf = clf.fit(X, y, sample_weight=np.linspace(1, 2, 300), groups=patients)
+        >>> max(len(set(clf.folds_[patients == i])) for i in range(100))  # folds
+        1
         """
         tasks = FitTasks.of(self, self._attributes_of, X, y, sample_weight)
         before = self._fitted if self.warm_start and self._is_fitted else None
@@ -681,6 +708,18 @@ class BalancedNeuralClassifier(
         ValueError
             If `classes` is missing in the first call or differs in a later one, or if
             the data are not usable.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_classification
+        >>> from imbalnet import BalancedNeuralClassifier
+        >>> X, y = make_classification(3_000, weights=[0.9], random_state=0)
+        >>> clf = BalancedNeuralClassifier("mlp", class_weight="balanced")
+        >>> for start in range(0, 3_000, 1_000):
+        ...     rows = slice(start, start + 1_000)
+        ...     clf = clf.partial_fit(X[rows], y[rows], classes=[0, 1])
+        >>> clf.class_prior_.round(2), clf.effective_prior_.round(2)
+        (array([0.9, 0.1]), array([0.5, 0.5]))
         """
         before = self._fitted if self._is_fitted else None
         inner = None if before is None else before.net.restorer()
@@ -859,6 +898,20 @@ class BalancedNeuralClassifier(
         ValueError
             If `cost_matrix` has another shape, leaves out an error, names a label that
             is not in ``classes_``, or holds a cost that is not finite.
+
+        Examples
+        --------
+        Frauds of unlike amounts, where a check costs 5:
+
+        >>> import numpy as np
+        >>> from sklearn.datasets import make_classification
+        >>> from imbalnet import BalancedNeuralClassifier
+        >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+        >>> clf = BalancedNeuralClassifier("linear", random_state=0).fit(X, y)
+        >>> amounts = np.where(np.arange(300) < 150, 2.0, 500.0)
+        >>> called = clf.predict(X, cost_matrix={(0, 1): 5.0, (1, 0): amounts})
+        >>> print(f"{called[:150].sum()} small ones, {called[150:].sum()} large ones")
+        7 small ones, 104 large ones
         """
         self._check_is_fitted()
         return self.classes_[self._decide(partial(self._log_proba, X), cost_matrix)]
@@ -892,6 +945,18 @@ class BalancedNeuralClassifier(
         -------
         ndarray of shape (n_rows, n_classes)
             In the order of ``classes_``; each row sums to 1, for every loss.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_classification
+        >>> from imbalnet import BalancedNeuralClassifier
+        >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+        >>> clf = BalancedNeuralClassifier("linear", random_state=0).fit(X, y)
+        >>> clf.predict_proba(X).mean(axis=0).round(2)
+        array([0.9, 0.1])
+        >>> clf = clf.set_params(target_prior="uniform")  # without a refit
+        >>> clf.predict_proba(X).mean(axis=0).round(2)
+        array([0.73, 0.27])
         """
         self._check_is_fitted()
         return np.exp(self._log_proba(X, self.target_prior))
@@ -911,6 +976,16 @@ class BalancedNeuralClassifier(
         ndarray of shape (n_rows,) or (n_rows, n_classes)
             Two classes: ``log(p_1 / p_0)``, positive where ``classes_[1]`` is
             predicted. Otherwise the log probability of each class.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import make_classification
+        >>> from imbalnet import BalancedNeuralClassifier
+        >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+        >>> clf = BalancedNeuralClassifier("linear", random_state=0).fit(X, y)
+        >>> np.array_equal(clf.decision_function(X) > 0, clf.predict(X) == 1)
+        True
         """
         self._check_is_fitted()
         log_proba = self._log_proba(X, self.target_prior)

@@ -80,6 +80,20 @@ class Comparison:
         Rows of the table.
     test_share : float
         Share of the rows that a split tests on.
+
+    Examples
+    --------
+    :func:`compare` returns one. This one has scores of two models on three splits:
+
+    >>> import numpy as np
+    >>> from imbalnet.comparison import Comparison
+    >>> scores = {
+    ...     "imbalnet": {"average_precision": np.array([0.61, 0.58, 0.66])},
+    ...     "boosting": {"average_precision": np.array([0.57, 0.55, 0.60])},
+    ... }
+    >>> comparison = Comparison(scores, {0: 0.95, 1: 0.05}, 2_000, test_share=0.25)
+    >>> print(comparison.differences()["boosting"])
+    -0.0433 [-0.0970, +0.0103]
     """
 
     scores: Scores

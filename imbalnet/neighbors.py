@@ -86,11 +86,6 @@ class Neighbors:
         Folds that keep together the rows of a group, see :meth:`evidence_within`. The
         distance u is then that to rows of other folds.
 
-    Raises
-    ------
-    ValueError
-        If the arguments do not fit together, or hold what they cannot.
-
     Attributes
     ----------
     kept : ndarray of shape (n_kept,)
@@ -103,6 +98,11 @@ class Neighbors:
         Their sample weights, of mean 1.
     distance : float
         The distance u.
+
+    Raises
+    ------
+    ValueError
+        If the arguments do not fit together, or hold what they cannot.
 
     Examples
     --------
@@ -341,6 +341,22 @@ def fit_weight(
     ------
     ValueError
         If the arguments do not fit together, or hold what they cannot.
+
+    Examples
+    --------
+    A network that knows the prior alone learns from its neighbours:
+
+    >>> import numpy as np
+    >>> from imbalnet.neighbors import Neighbors, fit_weight
+    >>> X = np.random.default_rng(0).uniform(-1, 1, size=(500, 2))
+    >>> y = (np.hypot(*X.T) < 0.3).astype(int)
+    >>> prior, weight = np.bincount(y) / 500, np.ones(500)
+    >>> evidence = Neighbors(X, y, weight, prior, n_neighbors=8).evidence_within(X)
+    >>> constant = np.tile(np.log(prior), (500, 1))
+    >>> round(fit_weight(constant, evidence, y, weight), 1)
+    1.6
+    >>> fit_weight(constant, np.zeros((500, 2)), y, weight)  # of no use
+    0.0
     """
     log_posterior = checked_log_posterior(log_posterior, (2,))
     evidence = checked_floats("evidence", evidence)

@@ -41,6 +41,16 @@ class RetainedItem:
         What needs it.
     can_be_discarded : bool
         Whether predictions do without it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from imbalnet import BalancedNeuralClassifier
+    >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+    >>> clf = BalancedNeuralClassifier("linear", n_members=2, random_state=0).fit(X, y)
+    >>> item = clf.retained_data()["out_of_fold"]
+    >>> item.n_rows, item.reason, item.can_be_discarded
+    (300, 'oof_proba_, report_, threshold', True)
     """
 
     name: str
@@ -146,6 +156,15 @@ class RetentionMixin:
         -------
         RetainedData
             A sequence of items, see :class:`imbalnet.retention.RetainedItem`.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_classification
+        >>> from imbalnet import BalancedNeuralClassifier
+        >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+        >>> clf = BalancedNeuralClassifier("linear", n_members=2).fit(X, y)
+        >>> [(item.name, item.n_rows) for item in clf.retained_data()]
+        [('classes', 0), ('network', 0), ('out_of_fold', 300), ('history', 0)]
         """
         check_is_fitted(self)
         return retained_data(self._fitted, self._columns)
@@ -175,6 +194,19 @@ class RetentionMixin:
         ------
         ValueError
             If a name is unknown, or of something that predictions need.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import make_classification
+        >>> from imbalnet import BalancedNeuralClassifier
+        >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+        >>> clf = BalancedNeuralClassifier("linear", n_members=2).fit(X, y)
+        >>> before = clf.predict_proba(X)
+        >>> "out_of_fold" in clf.discard("out_of_fold").retained_data()
+        False
+        >>> np.array_equal(clf.predict_proba(X), before)
+        True
         """
         check_is_fitted(self)
         _check_names(names)

@@ -56,6 +56,17 @@ class ColumnReport:
         The most frequent levels; the smallest number, the median and the largest one.
     notes : tuple of str
         What its owner may want to change, and how.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from imbalnet import check_table
+    >>> X = pd.DataFrame({"amount": ["1.5", "20", "3"], "city": ["Ulm", "Bonn", "Ulm"]})
+    >>> amount, city = check_table(X, categorical_features=["city"]).columns
+    >>> amount.taken_for, amount.examples
+    ('number', (1.5, 3.0, 20.0))
+    >>> city.taken_for, city.why
+    ('category, 2 levels', 'named in categorical_features')
     """
 
     name: Any
@@ -88,6 +99,20 @@ class TableReport:
         The columns in their order.
     classes : dict or None
         Number of rows of each class; None without labels.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from imbalnet import check_table
+    >>> X = pd.DataFrame({"age": [31, None, 54], "country": ["DE", "DE", "DE"]})
+    >>> report = check_table(X)
+    >>> report.to_frame()[["kind", "n_missing"]]
+                   kind  n_missing
+    column
+    age      two values          1
+    country    constant          0
+    >>> print(report.notes[0])
+    'country': one value, without effect ...
     """
 
     n_rows: int

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import ast
-import importlib
-import inspect
-import pkgutil
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-from numpydoc.docscrape import ClassDoc, FunctionDoc
-from numpydoc.validate import validate
 
 import imbalnet
 
 PACKAGE = Path(imbalnet.__file__).parent
-API = PACKAGE.parent / "docs" / "api" / "index.rst"
 
 # From below: a room may import those of the layers before its own.
 LAYERS = [
@@ -62,11 +56,6 @@ WITHIN = {
 }
 LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
 ROOMS = sorted(LAYER_OF)
-
-PUBLIC = ["class_weights", "losses", "metrics", "neighbors", "networks", "posterior"]
-PUBLIC += ["comparison", "decisions", "plots", "report", "samplers", "strategies"]
-PUBLIC += ["export", "large_tables", "retention", "tables"]
-REGISTRIES = {"CRITERIA", "SCORERS", "LOSSES", "NETWORKS", "SAMPLERS", "DETERMINISTIC"}
 
 MOST_LINES, MOST_ARGUMENTS = 40, 7
 
@@ -118,30 +107,6 @@ def names_of_the_estimator(source):
             continue
         if name in ("clf", "estimator") or "BalancedNeuralClassifier" in name:
             yield name
-
-
-def public_objects():
-    """Every public class and function with the module that defines it."""
-    for info in pkgutil.walk_packages(imbalnet.__path__, "imbalnet."):
-        module = importlib.import_module(info.name)
-        for name, item in vars(module).items():
-            is_defined_here = getattr(item, "__module__", None) == info.name
-            is_public = not name.startswith("_") and callable(item)
-            if is_defined_here and is_public and inspect.getdoc(item):
-                yield pytest.param(item, id=f"{info.name}.{name}")
-
-
-def documented_names():
-    """Names of the API reference, by the module that they are imported from."""
-    names, module = {}, "imbalnet"
-    for line in (
-        (PACKAGE.parent / "docs" / "api" / "index.rst").read_text().splitlines()
-    ):
-        if line.startswith(".. currentmodule::"):
-            module = line.split()[-1]
-        elif line.startswith("   ") and line.strip().isidentifier():
-            names.setdefault(module, []).append(line.strip())
-    return names
 
 
 def functions():
@@ -330,71 +295,3 @@ def test_argument_lists_are_short():
         and not is_public_constructor(node, parent)
     ]
     assert not long
-
-
-@pytest.mark.parametrize("name", imbalnet.__all__)
-def test_public_name_exists(name):
-    assert hasattr(imbalnet, name)
-
-
-@pytest.mark.parametrize("item", list(public_objects()))
-def test_documented_parameters_are_those_of_the_signature(item):
-    """Where there is a Parameters section, it names them all, in order."""
-    parser = ClassDoc if inspect.isclass(item) else FunctionDoc
-    entries = parser(item)["Parameters"]
-    if not entries:
-        return
-    documented = [
-        name.strip().lstrip("*") for entry in entries for name in entry.name.split(",")
-    ]
-    parameters = inspect.signature(item).parameters.values()
-    assert documented == [p.name for p in parameters if p.name != "args"]
-
-
-@pytest.mark.parametrize("item", list(public_objects()))
-def test_documented_defaults_are_those_of_the_signature(item):
-    parser = ClassDoc if inspect.isclass(item) else FunctionDoc
-    signature = inspect.signature(item).parameters
-    for entry in parser(item)["Parameters"]:
-        if "default=" in entry.type:
-            documented = entry.type.split("default=")[1]
-            default = signature[entry.name].default
-            assert documented in (repr(default), repr(default).replace("'", '"'))
-
-
-def documented_functions(item):
-    """A public object, and the methods of a class."""
-    yield item
-    if inspect.isclass(item):
-        methods = vars(item).items()
-        yield from (m for n, m in methods if inspect.isfunction(m) and n[0] != "_")
-
-
-@pytest.mark.parametrize("item", list(public_objects()))
-def test_documented_parameters_have_descriptions(item):
-    if any(part.startswith("_") for part in item.__module__.split(".")):
-        return
-    for function in documented_functions(item):
-        if inspect.getdoc(function):
-            parser = ClassDoc if inspect.isclass(function) else FunctionDoc
-            bare = [e.name for e in parser(function)["Parameters"] if not any(e.desc)]
-            assert not bare, function.__qualname__
-
-
-@pytest.mark.parametrize("room", PUBLIC)
-def test_public_names_are_in_the_api_reference(room):
-    """What a public room exports is documented; registries are in the guide."""
-    module = importlib.import_module(f"imbalnet.{room}")
-    exported = {name for name in module.__all__ if name not in REGISTRIES}
-    assert exported == set(documented_names()[f"imbalnet.{room}"])
-
-
-# What numpydoc's validation may find and we leave: no summary of one line alone, no
-# sections that a small class does not need.
-ACCEPTED = {"GL08", "ES01", "EX01", "SA01", "SA04", "GL02", "GL03", "SS06", "RT03"}
-ACCEPTED |= {"PR06", "PR07", "PR08", "PR09", "RT02", "RT04", "RT05", "YD01", "GL01"}
-
-
-def test_estimator_docstring_is_valid_numpydoc():
-    found = validate("imbalnet.BalancedNeuralClassifier")["errors"]
-    assert [error for error in found if error[0] not in ACCEPTED] == []

@@ -27,6 +27,21 @@ class Counts:
         Positive rows that are not.
     true_negatives : ndarray of shape (n_thresholds,)
         Negative rows that are not.
+
+    Examples
+    --------
+    Counts at every threshold that four rows allow, from no alarm to all alarms:
+
+    >>> import numpy as np
+    >>> from imbalnet.decisions import threshold_counts
+    >>> y, p = np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.6, 0.8])
+    >>> thresholds, counts = threshold_counts(p, positive=y, negative=1 - y)
+    >>> counts.called.tolist()
+    [0.0, 1.0, 2.0, 3.0, 4.0]
+    >>> counts.precision.round(2).tolist()
+    [0.0, 1.0, 0.5, 0.67, 0.5]
+    >>> counts.recall.tolist()
+    [0.0, 0.5, 0.5, 1.0, 1.0]
     """
 
     true_positives: NDArray[np.float64]
@@ -75,6 +90,18 @@ class FBeta:
     See Also
     --------
     sklearn.metrics.fbeta_score : The same of predictions.
+
+    Examples
+    --------
+    Where recall counts more, rows are called from a lower probability on:
+
+    >>> import numpy as np
+    >>> from imbalnet.decisions import FBeta, choose_threshold
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.2, 2.0, size=5_000)
+    >>> y = (rng.random(5_000) < p).astype(int)
+    >>> [round(choose_threshold(y, p, FBeta(beta)), 2) for beta in (0.5, 1, 2)]
+    [0.4, 0.27, 0.17]
     """
 
     beta: float = 1.0
@@ -98,6 +125,17 @@ class PrecisionAtLeast:
     ----------
     precision : float
         Share of the called rows that must be positive, from 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.decisions import PrecisionAtLeast, choose_threshold
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.2, 2.0, size=5_000)
+    >>> y = (rng.random(5_000) < p).astype(int)
+    >>> called = p >= choose_threshold(y, p, PrecisionAtLeast(0.8))
+    >>> print(f"precision {y[called].mean():.3f}, recall {called[y == 1].mean():.3f}")
+    precision 0.840, recall 0.096
     """
 
     precision: float
@@ -118,6 +156,17 @@ class RecallAtLeast:
     ----------
     recall : float
         Share of the positive rows that must be called, from 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.decisions import RecallAtLeast, choose_threshold
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.2, 2.0, size=5_000)
+    >>> y = (rng.random(5_000) < p).astype(int)
+    >>> called = p >= choose_threshold(y, p, RecallAtLeast(0.9))
+    >>> print(f"precision {y[called].mean():.3f}, recall {called[y == 1].mean():.3f}")
+    precision 0.270, recall 0.902
     """
 
     recall: float
@@ -139,6 +188,19 @@ class AlertShare:
     share : float
         Share of all rows that may be called at most, from 0 to 1; for 20 alerts a day
         of 4,000 payments it is 0.005.
+
+    Examples
+    --------
+    A budget of 20 alerts a day, where a day has 4,000 payments; of 5,000 it is 25:
+
+    >>> import numpy as np
+    >>> from imbalnet.decisions import AlertShare, choose_threshold
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.2, 2.0, size=5_000)
+    >>> y = (rng.random(5_000) < p).astype(int)
+    >>> called = p >= choose_threshold(y, p, AlertShare(20 / 4_000))
+    >>> print(f"{called.sum()} alerts, {y[called].sum()} of them right")
+    25 alerts, 20 of them right
     """
 
     share: float

@@ -242,6 +242,19 @@ def threshold_counts(
     ------
     ValueError
         If the arrays do not fit together, or hold what is not finite.
+
+    Examples
+    --------
+    What each threshold is worth, where a check costs 5 and a hit saves 20:
+
+    >>> import numpy as np
+    >>> from imbalnet.decisions import threshold_counts
+    >>> y, p = np.array([0, 0, 1, 0, 1]), np.array([0.1, 0.2, 0.4, 0.6, 0.8])
+    >>> thresholds, counts = threshold_counts(p, positive=y, negative=1 - y)
+    >>> thresholds.round(2).tolist()
+    [0.9, 0.7, 0.5, 0.3, 0.15, 0.0]
+    >>> (20 * counts.true_positives - 5 * counts.called).tolist()
+    [0.0, 15.0, 10.0, 25.0, 20.0, 15.0]
     """
     scores, positive, negative = _checked_columns(scores, positive, negative)
     order = np.argsort(-scores, kind="stable")

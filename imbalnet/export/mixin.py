@@ -28,7 +28,20 @@ from imbalnet.posterior.prior import log_ratio
 
 
 class ExportMixin:
-    """Let a fitted classifier become a torch module or an ONNX model."""
+    """Let a fitted classifier become a torch module or an ONNX model.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn.datasets import make_classification
+    >>> from imbalnet import BalancedNeuralClassifier
+    >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+    >>> clf = BalancedNeuralClassifier("linear", random_state=0).fit(X, y)
+    >>> module = clf.to_torch()
+    >>> module(torch.from_numpy(X[:5])).shape
+    torch.Size([5, 2])
+    >>> proto = clf.to_onnx("model.onnx")  # doctest: +SKIP
+    """
 
     calibration_: Calibration
     classes_: NDArray
@@ -52,6 +65,18 @@ class ExportMixin:
         ProbabilityModule
             Copies of the network and of the formula behind it, under `target_prior`, in
             evaluation mode and on the CPU. Categories go in as codes.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn.datasets import make_classification
+        >>> from imbalnet import BalancedNeuralClassifier
+        >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+        >>> clf = BalancedNeuralClassifier("linear", random_state=0).fit(X, y)
+        >>> rows = torch.from_numpy(X[:5]).requires_grad_()
+        >>> clf.to_torch()(rows)[:, 1].sum().backward()
+        >>> rows.grad.shape  # what each value does to the probability of its row
+        torch.Size([5, 20])
         """
         check_is_fitted(self)
         return ProbabilityModule(
@@ -139,6 +164,13 @@ class ExportMixin:
             If `path` is no file in a folder that exists, if `categories` is another
             word, if a column holds categories that ONNX has no tensors for, or is
             called like an output.
+
+        Examples
+        --------
+        >>> import onnxruntime  # doctest: +SKIP
+        >>> graph = clf.to_onnx("model.onnx")  # doctest: +SKIP
+        >>> session = onnxruntime.InferenceSession("model.onnx")  # doctest: +SKIP
+        >>> labels, probabilities = session.run(None, {"X": X})  # doctest: +SKIP
         """
         file = None if path is None else _checked_file(path)
         if categories not in ("values", "codes"):

@@ -105,11 +105,33 @@ class ProbabilityModule(nn.Module):
         self.cpu().eval().requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the class probabilities of a batch."""
+        """Compute the class probabilities of a batch.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_features)
+            Raw features, with categories as codes; float64 if ``needs_double``.
+
+        Returns
+        -------
+        Tensor of float64, shape (batch, n_classes)
+            In the order of the classes; each row sums to 1.
+        """
         return self.log_probabilities(x).exp()
 
     def log_probabilities(self, x: Tensor) -> Tensor:
-        """Compute the logarithms of the class probabilities of a batch."""
+        """Compute the logarithms of the class probabilities of a batch.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_features)
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        Tensor of float64, shape (batch, n_classes)
+            The logarithms.
+        """
         features = self.features(x)
         logits = as_logits(self.network(features)).double()
         formula = Formula(self.level, self.temperature, self.to_target)

@@ -36,6 +36,18 @@ class ClassShares:
     ValueError
         If a distribution is not a tensor of numbers of at least 0, not all 0, or if
         their numbers of classes differ.
+
+    Examples
+    --------
+    1 row of 10 is positive, and a sampler makes it 1 of 2:
+
+    >>> import torch
+    >>> from imbalnet.losses import ClassShares, LogitAdjusted
+    >>> seen, delivered = torch.tensor([0.9, 0.1]), torch.tensor([0.5, 0.5])
+    >>> loss = LogitAdjusted()
+    >>> loss.bind(ClassShares(seen=seen, delivered=delivered, balanced=delivered))
+    >>> loss(torch.zeros(1, 2), torch.tensor([1]))  # nothing to adjust: -log 0.5
+    tensor([0.6931])
     """
 
     seen: Tensor
@@ -112,7 +124,20 @@ class Loss(nn.Module):
     warmup = 0.0
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss of each row."""
+        """Compute the loss of each row.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (batch, n_classes)
+            Outputs of the network.
+        target : Tensor of int64, shape (batch,)
+            Class codes.
+
+        Returns
+        -------
+        Tensor of shape (batch,)
+            The values, not weighted and not averaged.
+        """
         raise NotImplementedError
 
     def log_posterior(self, logits: Tensor) -> Tensor:
@@ -133,20 +158,54 @@ class Loss(nn.Module):
         return logits.log_softmax(-1)
 
     def posterior_scores(self, logits: Tensor) -> Tensor:
-        """Compute ``log_posterior`` up to a constant in each row, if that is faster."""
+        """Compute ``log_posterior`` up to a constant in each row, if that is faster.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (..., n_classes)
+            Outputs of the network.
+
+        Returns
+        -------
+        Tensor of shape (..., n_classes)
+            Scores whose softmax is the posterior.
+        """
         is_softmax = type(self).log_posterior is Loss.log_posterior
         return logits if is_softmax else self.log_posterior(logits)
 
     def bind(self, shares: ClassShares) -> None:
-        """Set what depends on the class distribution, before training starts."""
+        """Set what depends on the class distribution, before training starts.
+
+        Parameters
+        ----------
+        shares : ClassShares
+            Class distributions of the training rows.
+        """
         del shares  # most losses are the same for all distributions
 
     def begin_epoch(self, progress: float) -> None:
-        """Set what depends on the progress of training, from 0 to below 1."""
+        """Set what depends on the progress of training, from 0 to below 1.
+
+        Parameters
+        ----------
+        progress : float
+            Share of the epochs that are over.
+        """
         del progress
 
     def logit_scale(self, n_classes: int) -> Tensor:
-        """Return the factor of each class' logit in a linear ``log_posterior``."""
+        """Return the factor of each class' logit in a linear ``log_posterior``.
+
+        Parameters
+        ----------
+        n_classes : int
+            Number of classes.
+
+        Returns
+        -------
+        Tensor of shape (n_classes,)
+            The factors, by default 1.
+        """
         return torch.ones(n_classes)
 
     def effective_prior(self, prior: Tensor) -> Tensor:
@@ -172,13 +231,34 @@ class Loss(nn.Module):
         return mass / mass.sum()
 
     def class_factors(self, n_classes: int) -> Tensor:
-        """Return the class weights that are part of the loss itself."""
+        """Return the class weights that are part of the loss itself.
+
+        Parameters
+        ----------
+        n_classes : int
+            Number of classes.
+
+        Returns
+        -------
+        Tensor of shape (n_classes,)
+            The weights, by default 1.
+        """
         return torch.ones(n_classes)
 
     def factors_in_mean(self, n_classes: int) -> Tensor:
         """Return the class weights that the mean over the training rows is divided by.
 
         As weights of rows are, so that learning rate and weight decay mean the same.
+
+        Parameters
+        ----------
+        n_classes : int
+            Number of classes.
+
+        Returns
+        -------
+        Tensor of shape (n_classes,)
+            The weights, by default 1.
         """
         return torch.ones(n_classes)
 

@@ -84,6 +84,17 @@ class CriterionLoss(Loss):
     ------
     ValueError
         If `criterion` is no module, or has another `reduction` than "none".
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.losses import CriterionLoss
+    >>> weight = torch.tensor([1.0, 9.0])
+    >>> loss = CriterionLoss(torch.nn.CrossEntropyLoss(weight, reduction="none"))
+    >>> loss(torch.zeros(2, 2), torch.tensor([0, 1]))
+    tensor([0.6931, 6.2383])
+    >>> loss.effective_prior(torch.tensor([0.9, 0.1]))  # balanced by the weights
+    tensor([0.5000, 0.5000])
     """
 
     def __init__(self, criterion: nn.Module) -> None:

@@ -46,6 +46,23 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     ValueError
         If `loss` is no :class:`Loss`, or `prior` not a tensor of numbers of at least 0,
         not all 0.
+
+    Examples
+    --------
+    The cross entropy starts at the class shares. A focal loss starts less extreme,
+    which its inverse link undoes:
+
+    >>> import torch
+    >>> from imbalnet.losses import CrossEntropy, Focal, constant_minimiser
+    >>> prior = torch.tensor([0.99, 0.01])
+    >>> constant_minimiser(CrossEntropy(), prior).softmax(-1).numpy().round(3)
+    array([0.99, 0.01])
+    >>> focal = Focal(gamma=2.0)
+    >>> logits = constant_minimiser(focal, prior)
+    >>> logits.softmax(-1).numpy().round(3)
+    array([0.846, 0.154])
+    >>> focal.log_posterior(logits).exp().numpy().round(3)
+    array([0.99, 0.01])
     """
     if not isinstance(loss, Loss):
         raise ValueError(

@@ -36,6 +36,16 @@ class Interval(NamedTuple):
         The figure on all rows.
     low, high : float
         Bounds of the interval.
+
+    Examples
+    --------
+    >>> from imbalnet.metrics import Interval
+    >>> interval = Interval(value=0.3, low=0.22, high=0.39)
+    >>> print(interval)
+    0.300 [0.220, 0.390]
+    >>> value, low, high = interval
+    >>> low <= 0.25 <= high
+    True
     """
 
     value: float

@@ -167,6 +167,16 @@ def recall_at_k(
     ValueError
         If `k` is no positive number of rows or share, if a score is not finite, or if
         the arrays do not fit together.
+
+    Examples
+    --------
+    >>> from imbalnet.metrics import recall_at_k
+    >>> y = [0, 0, 1, 0, 0, 1, 0, 1]
+    >>> scores = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.8, 0.9]
+    >>> [round(recall_at_k(y, scores, k), 2) for k in (1, 3, 8)]
+    [0.33, 0.67, 1.0]
+    >>> round(recall_at_k(y, scores, 0.5), 2)  # half of the rows
+    0.67
     """
     found, _, positives, _ = _called_at_k(
         y_true, y_score, k, periods, pos_label, sample_weight
@@ -210,6 +220,16 @@ def lift_at_k(
     ValueError
         If `k` is no positive number of rows or share, if a score is not finite, or if
         the arrays do not fit together.
+
+    Examples
+    --------
+    A quarter of the rows is positive, and half of the top ones are:
+
+    >>> from imbalnet.metrics import lift_at_k
+    >>> y = [0, 0, 1, 0, 0, 0, 0, 1]
+    >>> scores = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.8, 0.9]
+    >>> lift_at_k(y, scores, 2)
+    2.0
     """
     found, called, positives, total = _called_at_k(
         y_true, y_score, k, periods, pos_label, sample_weight

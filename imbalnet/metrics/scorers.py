@@ -63,6 +63,22 @@ class ClassifierScorer(_BaseScorer):
         Further arguments of `score_func`.
     response_method : str or tuple of str, default="predict"
         The estimator's methods, of which the first one that exists is called.
+
+    Examples
+    --------
+    A scorer of your own, the number of positives that are missed:
+
+    >>> import numpy as np
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from imbalnet.metrics import ClassifierScorer
+    >>> def n_missed(codes, predicted, classes, sample_weight=None):
+    ...     return np.sum((codes == 1) & (predicted == 0))
+    >>> scorer = ClassifierScorer(n_missed, -1, {})
+    >>> X, y = make_classification(400, weights=[0.9], random_state=0)
+    >>> words = np.where(y == 1, "fraud", "fine")
+    >>> scorer(LogisticRegression().fit(X, words), X, words)
+    -20.0
     """
 
     def _score(
@@ -101,7 +117,24 @@ class ClassifierScorer(_BaseScorer):
     def figure(
         self, codes: NDArray, response: NDArray, classes: Any, **kwargs: Any
     ) -> float:
-        """Return the figure of codes and a response, without the sign of a score."""
+        """Return the figure of codes and a response, without the sign of a score.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows,)
+            True classes, as positions in `classes`.
+        response : ndarray of shape (n_rows,) or (n_rows, n_classes)
+            What the estimator responds, as `score_func` takes it.
+        classes : sequence
+            The labels.
+        **kwargs
+            Further arguments of `score_func`, such as ``sample_weight``.
+
+        Returns
+        -------
+        float
+            The figure.
+        """
         arguments = {**self._kwargs, **kwargs}
         return float(self._score_func(codes, response, classes, **arguments))
 
@@ -339,7 +372,7 @@ def get_scorer(name: str, **params: Any) -> ClassifierScorer:
 
     See Also
     --------
-    sklearn.metrics.get_scorer : scikit-learn's scorers.
+    sklearn.metrics.get_scorer : The scorers of scikit-learn.
 
     Examples
     --------

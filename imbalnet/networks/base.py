@@ -78,7 +78,18 @@ class Network(nn.Module):
     prepared_width: int = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the logits of a batch: ``body(prepare(x))``, of one shape."""
+        """Compute the logits of a batch: ``body(prepare(x))``, of one shape.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, in_features) or (batch, members, in_features)
+            Raw features.
+
+        Returns
+        -------
+        Tensor of shape (batch, members, n_classes)
+            The logits.
+        """
         return as_logits(self.body(self.prepare(x)))
 
     def prepare(self, x: Tensor) -> Tensor:
@@ -86,6 +97,16 @@ class Network(nn.Module):
 
         Training may prepare many batches at once, so a row's result must not depend on
         the rows around it.
+
+        Parameters
+        ----------
+        x : Tensor of shape (..., in_features)
+            Raw features.
+
+        Returns
+        -------
+        Tensor
+            What :meth:`body` takes.
         """
         return x
 
@@ -93,6 +114,16 @@ class Network(nn.Module):
         """Compute the logits of prepared rows.
 
         The axis of members may be missing for one member: ``forward`` adds it.
+
+        Parameters
+        ----------
+        z : Tensor
+            What :meth:`prepare` returns.
+
+        Returns
+        -------
+        Tensor of shape (batch, members, n_classes) or (batch, n_classes)
+            The logits.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define body(z).")
 
@@ -117,7 +148,14 @@ class Network(nn.Module):
     def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
         """Merge the rows of a later ``partial_fit`` into the statistics.
 
-        The parameters are those of :meth:`initialize_from`.
+        Parameters
+        ----------
+        X : {ndarray, CSR matrix} of shape (n_rows, in_features)
+            Rows of this call.
+        y : ndarray of shape (n_rows,)
+            Class codes.
+        sample_weight : ndarray of shape (n_rows,)
+            Sample weights, without class weights.
         """
 
     def initialize_output(self, logits: Tensor) -> None:
@@ -245,6 +283,19 @@ def network_of(
     ------
     ValueError
         If `module` is no module, such as a class.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.networks import network_of
+    >>> module = torch.nn.Linear(3, 2)
+    >>> module(torch.ones(5, 3)).shape
+    torch.Size([5, 2])
+    >>> network = network_of(module)
+    >>> network(torch.ones(5, 3)).shape  # with an axis of members
+    torch.Size([5, 1, 2])
+    >>> network.accepts_missing
+    False
     """
     if not isinstance(module, nn.Module):
         raise ValueError(
@@ -260,6 +311,28 @@ def is_split(module: nn.Module) -> bool:
 
     That holds if it is :class:`Network`'s, and is taken to hold if one class defines
     all three methods.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network.
+
+    Returns
+    -------
+    bool
+        Whether it is split.
+
+    Raises
+    ------
+    ValueError
+        If `module` is no module, such as a class.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.networks import MLP, is_split
+    >>> is_split(MLP(3, 2)), is_split(torch.nn.Linear(3, 2))
+    (True, False)
     """
     if not isinstance(module, nn.Module):
         raise ValueError(
@@ -307,6 +380,15 @@ def as_logits(output: Tensor) -> Tensor:
     ------
     ValueError
         If `output` is no tensor of two or three axes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.networks import as_logits
+    >>> as_logits(torch.tensor([[1.5], [-0.5]])).tolist()
+    [[[0.0, 1.5]], [[0.0, -0.5]]]
+    >>> as_logits(torch.zeros(8, 3)).shape
+    torch.Size([8, 1, 3])
     """
     if not isinstance(output, Tensor) or output.ndim not in (2, 3):
         what = (

@@ -69,7 +69,7 @@ class TabularMLP(Network):
     which starts out linear), and `n_waves` cosines of learned frequency and phase.
     Categories have one column for each frequent level (:class:`OneHot`), and columns of
     more levels a learned embedding of each. Columns of two values, and gaps, have one
-    input (:class:`TableEncoding`). A learned gate scales each input; it starts at the
+    input (``TableEncoding``). A learned gate scales each input; it starts at the
     square root of the column's mutual information with the classes, relative to the
     largest one and at least a tenth. Hidden layers and logits follow. Members share no
     parameters, so that none learns from a fold that it holds out.

@@ -98,7 +98,7 @@ class ColumnImportanceDisplay(Display):
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows; None means equal weights.
         scoring : str or callable, default="average_precision"
-            A name of :data:`imbalnet.metrics.SCORERS`, which take any labels and
+            A name of ``imbalnet.metrics.SCORERS``, which take any labels and
             several classes; or a scorer of scikit-learn.
         n_repeats : int, default=5
             Shuffles of each column.

@@ -62,6 +62,17 @@ class PrecisionRecallCurve:
         Recalls, and the pointwise bounds of precision at each of them.
     marked : tuple of float or None
         Recall and precision at the threshold.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.plots import PrecisionRecallDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.2, 2.0, size=2_000)
+    >>> y = rng.random(2_000) < p
+    >>> (curve,) = PrecisionRecallDisplay.from_predictions(y, p).curves
+    >>> print(f"{curve.summary}, of chance {curve.prevalence:.2f}")
+    AP 0.56 [0.49, 0.63], of chance 0.08
     """
 
     label: str

@@ -53,6 +53,21 @@ class ReliabilityCurve:
         Rows of the class.
     ratio : float
         Observed positives relative to the sum of the probabilities; 1 is right.
+
+    Examples
+    --------
+    Probabilities that are twice as high as they should be:
+
+    >>> import numpy as np
+    >>> from imbalnet.plots import ReliabilityDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.5, 20, size=5_000)
+    >>> y = rng.random(5_000) < p
+    >>> (curve,) = ReliabilityDisplay.from_predictions(y, 2 * p, n_bins=3).curves
+    >>> print(curve.predicted.round(3), curve.observed.round(3))
+    [0.021 0.11  0.241] [0.01  0.052 0.103]
+    >>> round(curve.ratio, 2)
+    0.46
     """
 
     label: str

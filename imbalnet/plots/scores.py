@@ -47,6 +47,21 @@ class ScoreDistribution:
     few : ndarray of shape (n_positives,)
         Probabilities of the rows of the class, if they are fewer than 100; otherwise
         empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.plots import ScoreDistributionDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.5, 20, size=2_000)
+    >>> y = rng.random(2_000) < p
+    >>> display = ScoreDistributionDisplay.from_predictions(y, p)
+    >>> (distribution,) = display.distributions
+    >>> distribution.n_positives, distribution.n_negatives
+    (51, 1949)
+    >>> shares = distribution.positive[display.edges[:-1] >= 0.1]
+    >>> print(f"{shares.sum():.0%} of the positives have a probability of 0.1 or more")
+    8% of the positives have a probability of 0.1 or more
     """
 
     label: str

@@ -60,6 +60,17 @@ class ThresholdCurve:
     best : float or None
         The best threshold, that of :func:`~imbalnet.decisions.choose_threshold`; None
         for precision, recall and specificity, which are best at an end.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.plots import ThresholdDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.2, 2.0, size=5_000)
+    >>> y = rng.random(5_000) < p
+    >>> (curve,) = ThresholdDisplay.from_predictions(y, p, criteria=["f1"]).curves
+    >>> print(f"F1 {np.nanmax(curve.values):.2f} at {curve.best:.2f}")
+    F1 0.52 at 0.27
     """
 
     label: str

@@ -157,7 +157,41 @@ def _by_lbfgs(
 def rows_by_fold(
     folds: NDArray[np.integer], n_folds: int
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return the rows of each fold, (folds, longest fold), and which are no padding."""
+    """Return the rows of each fold as one array, so that folds need no loop.
+
+    Parameters
+    ----------
+    folds : ndarray of shape (n_rows,)
+        The fold of each row, from 0.
+    n_folds : int
+        Number of folds.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_folds, n_longest)
+        Positions of the rows of each fold; short folds are filled up.
+    is_row : ndarray of bool, shape (n_folds, n_longest)
+        Which of them are no filling.
+
+    Raises
+    ------
+    ValueError
+        If a fold is not one of `n_folds`.
+
+    Examples
+    --------
+    The mean score of each fold, without a loop over the folds:
+
+    >>> import numpy as np
+    >>> from imbalnet.posterior import rows_by_fold
+    >>> folds, scores = np.array([0, 1, 0, 0, 1]), np.array([1.0, 5.0, 2.0, 6.0, 7.0])
+    >>> rows, is_row = rows_by_fold(folds, 2)
+    >>> rows
+    array([[0, 2, 3],
+           [1, 4, 0]])
+    >>> (scores[rows] * is_row).sum(axis=1) / is_row.sum(axis=1)
+    array([3., 6.])
+    """
     n_folds = checked_integer("n_folds", n_folds)
     folds = checked_codes("folds", folds, n_codes=n_folds)
     return _rows_by_fold(folds, n_folds)

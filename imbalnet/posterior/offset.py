@@ -55,6 +55,19 @@ def fit_offset(
     ValueError
         If the arguments do not fit together, or hold what they cannot, such as NaN or
         codes of classes that there are not.
+
+    Examples
+    --------
+    Probabilities of 5 % where 10 % are positive:
+
+    >>> import numpy as np
+    >>> from imbalnet.posterior import fit_offset
+    >>> codes = np.repeat([0, 1], [900, 100])
+    >>> log_p = np.tile(np.log([0.95, 0.05]), (1_000, 1))
+    >>> offset = fit_offset(log_p, codes, np.ones(1_000))
+    >>> moved = np.exp(log_p + offset)
+    >>> (moved[0] / moved[0].sum()).round(3)
+    array([0.901, 0.099])
     """
     scale = checked_number("scale", scale, 0.0, open_low=True)
     log_posterior = checked_log_posterior(log_posterior, (2, 3))

@@ -98,6 +98,16 @@ def resolve_prior(
     ValueError
         If there is not one probability for each class, if they do not sum to 1, or if
         a dict or a Series names other labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.posterior import resolve_prior
+    >>> classes, class_prior = np.array(["fine", "fraud"]), np.array([0.98, 0.02])
+    >>> resolve_prior("uniform", classes, class_prior)
+    array([0.5, 0.5])
+    >>> resolve_prior({"fraud": 0.1, "fine": 0.9}, classes, class_prior)
+    array([0.9, 0.1])
     """
     labels = checked_classes("classes", classes)
     prior = checked_prior("class_prior", class_prior, len(labels))
@@ -226,6 +236,17 @@ def prior_shift(
     ------
     ValueError
         If a prior is no distribution, or they have other classes.
+
+    Examples
+    --------
+    Log odds of a model that learned from balanced classes, where 1 % are positive:
+
+    >>> import numpy as np
+    >>> from imbalnet.posterior import prior_shift
+    >>> shift = prior_shift([0.5, 0.5], [0.99, 0.01])
+    >>> log_odds = np.array([-1.0, 0.0, 6.0])
+    >>> (log_odds + shift[1] - shift[0]).round(2)
+    array([-5.6, -4.6,  1.4])
     """
     source = checked_prior("source_prior", source_prior)
     return log_ratio(source, checked_prior("target_prior", target_prior, len(source)))

@@ -38,6 +38,19 @@ class DecisionRow(NamedTuple):
         Share of right predictions; to be read beside that of the majority guess.
     cost : float or None
         Mean cost of a row, where costs are given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.report import imbalance_report
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.2, 4.0, size=3_000)
+    >>> report = imbalance_report((rng.random(3_000) < p).astype(int), p)
+    >>> for row in report.decisions:
+    ...     print(f"{row.decision}: recall {row.recall:.2f}, MCC {row.mcc:.2f}")
+    at 0.5: recall 0.08, MCC 0.23
+    best F1: recall 0.52, MCC 0.36
+    majority guess: recall 0.00, MCC 0.00
     """
 
     decision: str

@@ -31,6 +31,17 @@ class FigureRow(NamedTuple):
     baseline : float
         What a constant score, or the prevalence as probability, would have. For the
         calibration error, what honest probabilities would have by chance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.report import imbalance_report
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.2, 4.0, size=3_000)
+    >>> report = imbalance_report((rng.random(3_000) < p).astype(int), p)
+    >>> row = report.figures[0]
+    >>> print(f"{row.figure}: {row.value:.2f}, by chance {row.baseline:.2f}")
+    average precision: 0.34, by chance 0.05
     """
 
     figure: str
@@ -58,6 +69,18 @@ class ClassRow(NamedTuple):
     precision, recall : float
         Share of the rows that are predicted to be of it, and are; share of its rows
         that are predicted to be of it. 0 where there are none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.report import imbalance_report
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.beta(0.2, 4.0, size=3_000)
+    >>> report = imbalance_report(np.where(rng.random(3_000) < p, "bad", "good"), 1 - p)
+    >>> for row in report.by_class:
+    ...     print(f"{row.label}: {row.n_rows} rows, recall {row.recall:.2f}")
+    bad: 142 rows, recall 0.08
+    good: 2858 rows, recall 1.00
     """
 
     label: object

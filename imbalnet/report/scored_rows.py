@@ -38,6 +38,16 @@ class ScoredRows:
     costs : ndarray of shape (n_classes, n_classes) or (n_rows, n_classes, n_classes), \
             or None
         Cost of each true and predicted class, of all rows or of each.
+
+    Examples
+    --------
+    >>> from imbalnet.report import ScoredRows
+    >>> labels, p = ["no", "yes", "no"], [0.1, 0.7, 0.4]
+    >>> rows = ScoredRows.read(labels, p, sample_weight=[1, 2, 1])
+    >>> rows.codes, rows.prior
+    (array([0, 1, 0]), array([0.5, 0.5]))
+    >>> rows.scores
+    array([0.1, 0.7, 0.4])
     """
 
     codes: NDArray[np.intp]
@@ -59,8 +69,28 @@ class ScoredRows:
     ) -> ScoredRows:
         """Validate rows; those of weight 0 are left out.
 
-        `classes` are the labels of the columns, in any order; None means the sorted
-        labels of `y_true`.
+        Parameters
+        ----------
+        y_true : array-like of shape (n_rows,)
+            True labels.
+        probabilities : array-like of shape (n_rows,) or (n_rows, n_classes)
+            Predicted probabilities; a single axis holds those of the second of two
+            classes.
+        classes : array-like of shape (n_classes,), default=None
+            Labels of the columns, in any order; None means the sorted labels of
+            `y_true`.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights of the rows; None means 1.
+        called : array-like of shape (n_rows,), default=None
+            Predicted labels, where a model decided otherwise than by the highest
+            probability.
+        cost_matrix : array-like, dict or data frame, default=None
+            As in ``predict`` of :class:`~imbalnet.BalancedNeuralClassifier`.
+
+        Returns
+        -------
+        ScoredRows
+            The rows.
 
         Raises
         ------

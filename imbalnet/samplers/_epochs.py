@@ -31,6 +31,13 @@ class Shuffle:
         Number of rows.
     rng : numpy.random.Generator
         Generator of the orders.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.samplers import Shuffle
+    >>> Shuffle(6, np.random.default_rng(0)).epoch(batch_size=2).tolist()
+    [3, 2, 5, 4, 0, 1]
     """
 
     def __init__(self, n_rows: int, rng: np.random.Generator) -> None:
@@ -38,19 +45,54 @@ class Shuffle:
         self.rng = checked_generator(rng)
 
     def epoch(self, batch_size: int) -> NDArray[np.integer]:
-        """Draw one epoch of row numbers."""
+        """Draw one epoch of row numbers.
+
+        Parameters
+        ----------
+        batch_size : int
+            Number of rows in a batch; of no effect.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Row numbers.
+        """
         del batch_size
         rows = np.arange(self.n_rows, dtype=index_dtype(self.n_rows))
         self.rng.shuffle(rows)
         return rows
 
     def epoch_rows(self, counts: NDArray) -> int:
-        """Return how many rows an epoch has."""
+        """Return how many rows an epoch has.
+
+        Parameters
+        ----------
+        counts : ndarray of shape (n_classes,)
+            Number of rows of each class; of no effect.
+
+        Returns
+        -------
+        int
+            ``n_rows``.
+        """
         del counts
         return self.n_rows
 
     def rates(self, counts: NDArray, batch_size: int) -> NDArray[np.float64]:
-        """Return how often a row of each class is drawn in an epoch: once."""
+        """Return how often a row of each class is drawn in an epoch: once.
+
+        Parameters
+        ----------
+        counts : ndarray of shape (n_classes,)
+            Number of rows of each class.
+        batch_size : int
+            Number of rows in a batch; of no effect.
+
+        Returns
+        -------
+        ndarray of shape (n_classes,)
+            Ones.
+        """
         del batch_size
         return np.ones(len(counts))
 

@@ -71,7 +71,25 @@ class IndexSampler(ABC):
     def bind(
         self, codes: NDArray[np.integer], rng: np.random.Generator
     ) -> IndexSampler:
-        """Set the class codes of the training rows and the generator of the draws."""
+        """Set the class codes of the training rows and the generator of the draws.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows,)
+            Class codes of the training rows, from 0.
+        rng : numpy.random.Generator
+            Generator of the draws.
+
+        Returns
+        -------
+        IndexSampler
+            The sampler itself.
+
+        Raises
+        ------
+        ValueError
+            If the arguments are of another kind.
+        """
         codes, self.rng = checked_binding(codes, rng)
         self.counts = np.bincount(codes)
         parts = np.split(sort_by_class(codes), np.cumsum(self.counts)[:-1])

@@ -89,6 +89,16 @@ class BalancedBatchSampler(StratifiedBatchSampler):
 
     With more classes than slots they take turns, those with the fewest slots so far
     first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.samplers import BalancedBatchSampler
+    >>> codes = np.repeat([0, 1], [90, 10])
+    >>> sampler = BalancedBatchSampler().bind(codes, np.random.default_rng(0))
+    >>> batches = codes[sampler.epoch(batch_size=20)].reshape(5, 20)
+    >>> batches.sum(axis=1).tolist()  # positive rows
+    [10, 10, 10, 10, 10]
     """
 
     def __init__(self) -> None:

@@ -26,6 +26,17 @@ class WeightedSampler(IndexSampler):
     ----------
     power : float, default=1.0
         0 leaves the data's shares, 1 makes all classes equally frequent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.samplers import WeightedSampler
+    >>> codes = np.repeat([0, 1], [9_000, 1_000])
+    >>> sampler = WeightedSampler(power=0.5).bind(codes, np.random.default_rng(0))
+    >>> codes[sampler.epoch(batch_size=100)].mean().item()  # share of positive rows
+    0.2505
+    >>> sampler.rates(sampler.counts, batch_size=100).round(2)  # draws of a row
+    array([0.83, 2.5 ])
     """
 
     def epoch(self, batch_size: int) -> NDArray[np.intp]:
@@ -83,10 +94,32 @@ class Oversampler(_QuotaSampler):
     ----------
     power : float, default=1.0
         0 leaves the data's shares, 1 makes all classes equally frequent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbalnet.samplers import Oversampler
+    >>> codes = np.repeat([0, 1], [90, 10])
+    >>> sampler = Oversampler().bind(codes, np.random.default_rng(0))
+    >>> np.bincount(codes[sampler.epoch(batch_size=20)])
+    array([90, 90])
+    >>> sampler.rates(sampler.counts, batch_size=20)  # draws of a row
+    array([1., 9.])
     """
 
     def anchor(self, counts: NDArray) -> float:
-        """Return the class size that ``power=1`` brings every class to."""
+        """Return the class size that ``power=1`` brings every class to.
+
+        Parameters
+        ----------
+        counts : ndarray of shape (n_classes,)
+            Number of rows of each class that has any.
+
+        Returns
+        -------
+        float
+            That of the largest class.
+        """
         return counts.max()
 
 
@@ -100,8 +133,33 @@ class Undersampler(_QuotaSampler):
     ----------
     power : float, default=1.0
         0 leaves the data's shares, 1 makes all classes equally frequent.
+
+    Examples
+    --------
+    All rows are seen, within several epochs:
+
+    >>> import numpy as np
+    >>> from imbalnet.samplers import Undersampler
+    >>> codes = np.repeat([0, 1], [90, 10])
+    >>> sampler = Undersampler().bind(codes, np.random.default_rng(0))
+    >>> epochs = [sampler.epoch(batch_size=20) for _ in range(9)]
+    >>> np.bincount(codes[epochs[0]])
+    array([10, 10])
+    >>> len(np.unique(np.concatenate(epochs)))
+    100
     """
 
     def anchor(self, counts: NDArray) -> float:
-        """Return the class size that ``power=1`` brings every class to."""
+        """Return the class size that ``power=1`` brings every class to.
+
+        Parameters
+        ----------
+        counts : ndarray of shape (n_classes,)
+            Number of rows of each class that has any.
+
+        Returns
+        -------
+        float
+            That of the smallest class.
+        """
         return counts.min()

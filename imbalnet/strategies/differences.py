@@ -27,6 +27,16 @@ class Difference(NamedTuple):
         splits.
     n_splits : int
         Splits that have a score of both.
+
+    Examples
+    --------
+    >>> from imbalnet.strategies import paired_differences
+    >>> scores = {"plain": [0.50, 0.61, 0.43], "focal": [0.52, 0.62, 0.46]}
+    >>> focal = paired_differences(scores, "plain", test_share=0.2)["focal"]
+    >>> focal.low > 0  # not surely better
+    False
+    >>> print(focal)
+    +0.0200 [-0.0129, +0.0529]
     """
 
     mean: float

@@ -143,7 +143,15 @@ class OneHot(_CodePlaces):
 
     @torch.no_grad()
     def initialize_from(self, codes: NDArray, sample_weight: NDArray) -> None:
-        """Choose the codes with their own column, from (n_rows, n_columns) codes."""
+        """Choose the codes that have a column of their own.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, n_columns)
+            Codes of the training rows.
+        sample_weight : ndarray of shape (n_rows,)
+            Weights of the rows.
+        """
         self._lay_out(self._widths(codes))
         for i, (start, stop) in enumerate(pairwise(self.starts)):
             low, high = self.bounds[i], self.bounds[i + 1]

@@ -79,8 +79,14 @@ class RobustScale(nn.Module):
     def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
         """Compute median and interquartile range of the finite values of each column.
 
-        The arguments are those of :meth:`Network.initialize_from`, with a CSC matrix
-        for a sparse one; `y` is ignored.
+        Parameters
+        ----------
+        X : {ndarray, CSC matrix} of shape (n_rows, in_features)
+            Training rows; NaN are missing values.
+        y : ignored
+            As :meth:`Network.initialize_from` has it.
+        sample_weight : ndarray of shape (n_rows,)
+            Weights of the rows.
         """
         check_table(X, sample_weight, len(self.center))
         self.center.zero_()
@@ -91,7 +97,17 @@ class RobustScale(nn.Module):
 
     @torch.no_grad()
     def initialize_column(self, j: int, values: NDArray, weight: NDArray) -> None:
-        """Compute median and interquartile range of the values of one column."""
+        """Compute median and interquartile range of the values of one column.
+
+        Parameters
+        ----------
+        j : int
+            Position of the column.
+        values : ndarray of shape (n_values,)
+            Its finite values.
+        weight : ndarray of shape (n_values,)
+            Weights of their rows.
+        """
         low, middle, high = quantiles(values, weight, _QUARTILES)
         scale = (high - low) or (values.max() - values.min()) / 2
         self.center[j] = float(middle)
@@ -199,7 +215,15 @@ class PiecewiseLinearEncoding(nn.Module):
 
     @torch.no_grad()
     def set_column(self, j: int, edges: Tensor) -> None:
-        """Set the edges of the bins of a column that has none."""
+        """Set the edges of the bins of a column that has none.
+
+        Parameters
+        ----------
+        j : int
+            Position of the column.
+        edges : Tensor of shape (n_edges,)
+            Ascending, at most ``n_bins + 1``.
+        """
         width = edges.diff()
         is_bin = width > torch.finfo(width.dtype).tiny
         n_bins = int(is_bin.sum())

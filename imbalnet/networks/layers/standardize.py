@@ -111,8 +111,14 @@ class Standardize(nn.Module):
     def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
         """Compute mean and deviation of the finite values of each column.
 
-        The arguments are those of :meth:`Network.initialize_from`; `y` is ignored, and
-        a weight of 2 counts as two rows.
+        Parameters
+        ----------
+        X : {ndarray, CSR matrix} of shape (n_rows, in_features)
+            Training rows; NaN are missing values.
+        y : ignored
+            As :meth:`Network.initialize_from` has it.
+        sample_weight : ndarray of shape (n_rows,)
+            Weights of the rows; a weight of 2 counts as two rows.
         """
         check_table(X, sample_weight, len(self.mean))
         self.weight_sum.zero_()
@@ -132,6 +138,15 @@ class Standardize(nn.Module):
 
         A column that is scaled by its quartiles stays as it is. With `clip`, so does
         one of whose further rows a few are so far away that they would hide the others.
+
+        Parameters
+        ----------
+        X : {ndarray, CSR matrix} of shape (n_rows, in_features)
+            Further rows.
+        y : ignored
+            As :meth:`Network.update_from` has it.
+        sample_weight : ndarray of shape (n_rows,)
+            Weights of the rows.
         """
         del y
         check_table(X, sample_weight, len(self.mean))
@@ -210,6 +225,13 @@ class FillMissing(Standardize):
     ----------
     in_features : int
         Number of columns.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from imbalnet.networks import FillMissing
+    >>> FillMissing(2)(torch.tensor([[1.5, float("nan")]]))
+    tensor([[1.5000, 0.0000]])
     """
 
     def __init__(self, in_features: int) -> None:
