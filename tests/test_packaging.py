@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import imbalnet
+from imbalnet._html import DOCUMENTATION
 
 PACKAGE = Path(imbalnet.__file__).parent
 ROOT = PACKAGE.parent
@@ -79,6 +80,12 @@ def test_oldest_versions_are_those_that_are_promised(project):
         pinned = oldest.get(name)
         assert pinned is not None, f"constraints-oldest.txt lacks {name}"
         assert re.sub(r"(\.0)+$", "", pinned) == re.sub(r"(\.0)+$", "", version), name
+
+
+def test_documentation_is_where_representations_say(project):
+    """Where the project has addresses."""
+    addresses = project.get("urls", {"Documentation": DOCUMENTATION})
+    assert addresses["Documentation"] == DOCUMENTATION
 
 
 def test_every_dependency_has_its_licence_listed(project):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from imbalnet._calibration import Calibration
+from imbalnet._checks import check_known
 from imbalnet._packages import require
 from imbalnet._tables import Columns
 from imbalnet.export.onnx_graph import (
@@ -21,6 +22,8 @@ from imbalnet.export.onnx_graph import (
 from imbalnet.export.probability_module import Decision, ProbabilityModule
 from imbalnet.posterior import resolve_costs
 from imbalnet.posterior.prior import log_ratio
+
+CategoryInput = Literal["values", "codes"]
 
 
 class ExportMixin:
@@ -61,7 +64,7 @@ class ExportMixin:
         )
 
     def to_onnx(
-        self, path: str | Path | None = None, *, categories: str = "values"
+        self, path: str | Path | None = None, *, categories: CategoryInput = "values"
     ) -> Any:
         """Convert the classifier to ONNX, from raw features to labels.
 
@@ -96,11 +99,7 @@ class ExportMixin:
             called like an output.
         """
         file = None if path is None else _checked_file(path)
-        if categories not in ("values", "codes"):
-            raise ValueError(
-                f"categories={categories!r} must be 'values' or 'codes' (as "
-                "to_torch() takes them)."
-            )
+        check_known("categories", categories, get_args(CategoryInput))
         check_is_fitted(self)
         onnx = require("onnx", "onnxscript", use="ONNX", cure="imbalnet[onnx]")
         model = self._trained_classifier()

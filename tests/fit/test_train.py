@@ -108,7 +108,7 @@ def test_class_of_one_row_stays_in_training(rare):
     clf = mlp(
         early_stopping=True, validation_fraction=0.3, monitor="loss", max_epochs=2
     )
-    with pytest.warns(UserWarning, match=r"\[2\] have a single row each"):
+    with pytest.warns(UserWarning, match="Class 2 has 1 row"):
         clf.fit(X, y)
     assert clf.class_prior_[2] > 0
 
