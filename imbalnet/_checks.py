@@ -62,10 +62,10 @@ def check_known(name: str, value: Any, known: Collection[str]) -> None:
         raise ValueError(f"{name}={value!r} must be one of {sorted(known)}.{meant}")
 
 
-def closest(name: Any, known: Iterable[str]) -> str | None:
+def closest(name: Any, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the known name that is written like another one, if there is one.
 
-    Capitals, spaces and signs make no difference.
+    Capitals, spaces and signs make no difference; `cutoff` is the least similarity.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def closest(name: Any, known: Iterable[str]) -> str | None:
     if not isinstance(name, str):
         return None
     by_letters = {_letters(one): one for one in known}
-    found = get_close_matches(_letters(name), by_letters, n=1)
+    found = get_close_matches(_letters(name), by_letters, n=1, cutoff=cutoff)
     return by_letters[found[0]] if found else None
 
 

@@ -94,11 +94,11 @@ class NestedParametersMixin:
         of_components = [n for n in self._nested_names if split_nested(n)[1] == plain]
         if of_components:
             return " or ".join(of_components)
-        found = closest(name, [*named, *self._nested_names])
         for prefix in self._nested_prefixes:
-            if found is None and plain.startswith(f"{prefix}_"):  # loss_own
-                return f"{prefix}__{plain.removeprefix(prefix).lstrip('_')}"
-        return found
+            if plain.startswith(f"{prefix}_"):  # loss_gamma
+                full = f"{prefix}__{plain.removeprefix(prefix).lstrip('_')}"
+                return closest(full, self._nested_names, cutoff=0.9) or full
+        return closest(name, [*named, *self._nested_names])
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters of this estimator, nested ones included.

@@ -19,8 +19,9 @@ ROOT = PACKAGE.parent
 # Names of imports that differ from the names of packages.
 PACKAGES = {"imblearn": "imbalanced-learn", "sklearn": "scikit-learn"}
 # skl2onnx is imported where its user asks for it by register_skl2onnx; scikit-learn's
-# callbacks draw with rich or tqdm where those are.
-USERS_OWN = {"skl2onnx", "polars", "tqdm"}
+# callbacks draw with rich or tqdm where those are. Type checkers bring
+# typing_extensions.
+USERS_OWN = {"skl2onnx", "polars", "tqdm", "typing_extensions"}
 
 
 @pytest.fixture(scope="module")

@@ -12,18 +12,27 @@ from imbalnet._warn import warn
 _MOST_FEW = 8
 _MOST_NAMED = 4
 
-_BY_HELD_OUT = (
-    "The best epoch and the calibration are chosen by them, and scores, those of "
-    "cross-validation included, are mostly chance: they change with random_state."
+_CHANCE = (
+    "scores, those of cross-validation too, are mostly chance: they change with the "
+    "rows and with random_state."
 )
+_BY_HELD_OUT = f"The best epoch and the calibration are chosen by them, and {_CHANCE}"
 _CONSEQUENCES = {
     "folds": _BY_HELD_OUT,
     "split": _BY_HELD_OUT,
     "given": "What is learned of the class changes with each of them.",
-    "none": (
-        "What is learned of the class changes with each of them, and scores, those of "
-        "cross-validation included, are mostly chance."
-    ),
+    "none": f"What is learned of the class changes with each of them, and {_CHANCE}",
+}
+_CURE = (
+    "More rows of the class help more than any parameter. Compare the default with "
+    "module='linear' on repeated splits (RepeatedStratifiedKFold)."
+)
+_WITHOUT_HELD_OUT = f"{_CURE} early_stopping=False chooses nothing by held-out rows."
+_CURES = {
+    "folds": _WITHOUT_HELD_OUT,
+    "split": _WITHOUT_HELD_OUT,
+    "given": _CURE,
+    "none": _CURE,
 }
 
 
@@ -37,15 +46,14 @@ def warn_of_few_rows(
     user hears of both at once.
     """
     few = np.flatnonzero((counts > 0) & (counts <= _MOST_FEW))
+    texts = [note] if note else []
     if len(few):
         labels = classes.tolist()
         named = [f"{labels[code]!r} has {_rows(counts[code])}" for code in few]
-        cure = "" if note else f" {_CURES[kind]}"
-        note = (
-            f"Class {and_more(named, _MOST_NAMED)}. {_CONSEQUENCES[kind]}{cure} {note}"
-        )
-    if note:
-        warn(note.rstrip())
+        head = f"Class {and_more(named, _MOST_NAMED)}. {_CONSEQUENCES[kind]}"
+        texts = [head, note or _CURES[kind]]
+    if texts:
+        warn(" ".join(texts))
 
 
 def _rows(n: int) -> str:

@@ -90,6 +90,7 @@ def rows_of(representation):
     table = representation.split("Fitted attributes</summary>")[1].split("</table>")[0]
     rows = []
     for row in table.split("<tr")[2:]:
+        row = re.sub("<span.*?</span>", "", row, flags=re.DOTALL)  # documentation
         cells = [re.sub("<[^>]*>", "", c).strip() for c in row.split("<td")[1:]]
         name, _, value = (html.unescape(c.split(">", 1)[1].strip()) for c in cells)
         rows.append((name, value))
