@@ -48,9 +48,11 @@ class NestedParametersMixin:
     def _set_further(self, params: Mapping[str, Any]) -> None:
         """Set what ``__init__`` was given beside the parameters that it names.
 
-        Names without a prefix are rejected here, those with one by ``fit``.
+        Names without a prefix are rejected here, those with one by ``fit``. So is
+        "nested": it is in the signature, all of whose names scikit-learn's checks want
+        a constructor to take.
         """
-        self._reject_unknown(params)
+        self._reject_unknown(name for name in params if name != "nested")
         self.__dict__.update(params)
 
     def _extra(self) -> dict[str, Any]:

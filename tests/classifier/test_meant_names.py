@@ -70,6 +70,12 @@ def test_names_that_resemble_none_are_errors_too():
         BalancedNeuralClassifier(xyz=1)
 
 
+def test_name_of_the_nested_ones_is_an_error_at_fit():
+    clf = BalancedNeuralClassifier(nested={"loss__gamma": 1})
+    with pytest.raises(ValueError, match="nested is no parameter of"):
+        clf.fit(np.eye(4), [0, 0, 1, 1])
+
+
 def test_each_unknown_name_is_answered():
     with pytest.raises(ValueError, match="epochs, seed is no parameter of") as caught:
         BalancedNeuralClassifier(seed=0, epochs=3, loss="focal")
