@@ -12,16 +12,17 @@ from imbalnet._warn import warn
 _MOST_FEW = 8
 _MOST_NAMED = 4
 
-_CHANCE = (
-    "scores, those of cross-validation too, are mostly chance: they change with the "
-    "rows and with random_state."
+_SCORES = "scores, those of cross-validation too"
+_BY_HELD_OUT = (
+    "What held-out rows choose, such as the best epoch and the calibration, is mostly "
+    f"chance, and so are {_SCORES}: all of it changes with random_state."
 )
-_BY_HELD_OUT = f"The best epoch and the calibration are chosen by them, and {_CHANCE}"
+_LEARNED = "What is learned of the class changes with each of them"
 _CONSEQUENCES = {
     "folds": _BY_HELD_OUT,
     "split": _BY_HELD_OUT,
-    "given": "What is learned of the class changes with each of them.",
-    "none": f"What is learned of the class changes with each of them, and {_CHANCE}",
+    "given": f"{_LEARNED}.",
+    "none": f"{_LEARNED}, and {_SCORES}, are mostly chance.",
 }
 _CURE = (
     "More rows of the class help more than any parameter. Compare the default with "
