@@ -1,5 +1,8 @@
 """imbalnet: the neural classifier for imbalanced tabular data."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from imbalnet.classifier import BalancedNeuralClassifier
 from imbalnet.comparison import compare
 from imbalnet.report import imbalance_report
@@ -14,3 +17,35 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# Imported when they are asked for, if they were not before: plots needs matplotlib.
+_MODULES = (
+    "class_weights",
+    "comparison",
+    "decisions",
+    "export",
+    "large_tables",
+    "losses",
+    "metrics",
+    "neighbors",
+    "networks",
+    "plots",
+    "posterior",
+    "report",
+    "retention",
+    "samplers",
+    "strategies",
+    "tables",
+)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_MODULES])
+
+
+if not TYPE_CHECKING:  # which would take any name for a module's
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"imbalnet.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

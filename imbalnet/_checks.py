@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
+from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
 
@@ -56,7 +58,36 @@ def check_flag(name: str, value: Any) -> None:
 def check_known(name: str, value: Any, known: Collection[str]) -> None:
     """Raise if a parameter is none of the known names; list these."""
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{name}={value!r} must be one of {sorted(known)}.")
+        meant = did_you_mean(value, known)
+        raise ValueError(f"{name}={value!r} must be one of {sorted(known)}.{meant}")
+
+
+def closest(name: Any, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known name that is written like another one, if there is one.
+
+    Capitals, spaces and signs make no difference; `cutoff` is the least similarity.
+
+    Examples
+    --------
+    >>> from imbalnet._checks import closest
+    >>> closest("Focal-Loss", ["focal", "ldam"]), closest("smote", ["focal", "ldam"])
+    ('focal', None)
+    """
+    if not isinstance(name, str):
+        return None
+    by_letters = {_letters(one): one for one in known}
+    found = get_close_matches(_letters(name), by_letters, n=1, cutoff=cutoff)
+    return by_letters[found[0]] if found else None
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def did_you_mean(value: Any, known: Iterable[str]) -> str:
+    """Return a question to end an error with; nothing if no known name is close."""
+    found = closest(value, known)
+    return "" if found is None else f" Did you mean {found!r}?"
 
 
 def _is_real(value: Any) -> bool:

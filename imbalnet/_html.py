@@ -1,7 +1,8 @@
-"""The representation of a fitted estimator in notebooks.
+"""The representation of the estimator in notebooks, which scikit-learn draws.
 
-scikit-learn draws it, and from 1.9 on shows the fitted attributes in a table. Of a dict
-it shows four items; here each value of ``resolved_`` gets a row.
+It has a link to the documentation. From scikit-learn 1.9 on it shows the fitted
+attributes in a table: of a dict four items; here each value of ``resolved_`` gets a
+row.
 """
 
 from __future__ import annotations
@@ -11,14 +12,23 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+DOCUMENTATION = "https://imbalnet.readthedocs.io/en/stable/"
+
 # The table shows 9 characters of a str, and 30 of what has a type of its own.
 _Text = type("text", (str,), {"__slots__": ()})
 
 
-class ResolvedRowsMixin:
-    """Show what "auto" became in the table of fitted attributes."""
+class RepresentationMixin:
+    """Link to the documentation, and show what "auto" became among the attributes."""
 
     resolved_: dict[str, Any]
+
+    _doc_link_module = "imbalnet"
+    _doc_link_template = f"{DOCUMENTATION}api/generated/{{page}}.html"
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        """Return what the template's field is; the estimator is a name of the root."""
+        return {"page": f"{self._doc_link_module}.{type(self).__name__}"}
 
     def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
         """Return the table's rows, which scikit-learn asks for."""

@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from imbalnet._checks import closest
+
 
 def split_nested(name: str) -> tuple[str, str]:
     """Split ``"loss__gamma"`` into ``("loss", "gamma")``."""
@@ -38,20 +40,19 @@ class NestedParametersMixin:
     """
 
     _nested_prefixes: tuple[str, ...] = ()
+    # For errors that name what was meant: nested names that are known beforehand, and
+    # what other libraries call our parameters.
+    _nested_names: Collection[str] = ()
+    _other_names: Mapping[str, str] = {}
 
     def _set_further(self, params: Mapping[str, Any]) -> None:
         """Set what ``__init__`` was given beside the parameters that it names.
 
-        ``fit`` rejects unknown names. Those with an underscore in front or behind would
-        pass for attributes of a fit there, and those of methods hide them: they are
-        rejected here.
+        Names without a prefix are rejected here, those with one by ``fit``. So is
+        "nested": it is in the signature, all of whose names scikit-learn's checks want
+        a constructor to take.
         """
-        cls = type(self)
-        self._reject_unknown(
-            name
-            for name in params
-            if name.startswith("_") or name.endswith("_") or hasattr(cls, name)
-        )
+        self._reject_unknown(name for name in params if name != "nested")
         self.__dict__.update(params)
 
     def _extra(self) -> dict[str, Any]:
@@ -75,12 +76,31 @@ class NestedParametersMixin:
     def _reject_unknown(self, params: Iterable[str]) -> None:
         unknown = sorted(name for name in params if not self._is_nested(name))
         if unknown:
-            named = ", ".join(self._get_param_names())  # type: ignore[attr-defined]
+            named = self._get_param_names()  # type: ignore[attr-defined]
             prefixes = ", ".join(f"{prefix}__*" for prefix in self._nested_prefixes)
+            meant = [self._meant_by(name, named) for name in unknown]
+            question = _question([name for name in meant if name])
             raise ValueError(
                 f"{', '.join(unknown)} is no parameter of {type(self).__name__}; known "
-                f"are {named}, and nested ones {prefixes}."
+                f"are {', '.join(named)}, and nested ones {prefixes}.{question}"
             )
+
+    def _meant_by(self, name: str, named: Collection[str]) -> str | None:
+        """Return what an unknown name stands for, if that can be guessed."""
+        plain = name.strip("_").lower()
+        if plain in self._other_names:
+            return self._other_names[plain]
+        prefix, inner = split_nested(plain)
+        if inner and prefix in self._other_names:  # criterion__weight
+            return f"{self._other_names[prefix]}__{inner}"
+        of_components = [n for n in self._nested_names if split_nested(n)[1] == plain]
+        if of_components:
+            return " or ".join(of_components)
+        for prefix in self._nested_prefixes:
+            if plain.startswith(f"{prefix}_"):  # loss_gamma
+                full = f"{prefix}__{plain.removeprefix(prefix).lstrip('_')}"
+                return closest(full, self._nested_names, cutoff=0.9) or full
+        return closest(name, [*named, *self._nested_names])
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters of this estimator, nested ones included.
@@ -113,7 +133,8 @@ class NestedParametersMixin:
             The estimator itself.
         """
         own = {k: v for k, v in params.items() if not self._is_nested(k)}
-        self._reject_unknown(name for name in own if "__" in name)
+        known = self.get_params(deep=False) if own else ()
+        self._reject_unknown(name for name in own if name not in known)
         super().set_params(**own)  # type: ignore[misc]
         for name, value in params.items():
             if name not in own:
@@ -153,15 +174,59 @@ def accepted_names(
 
 
 def reject_unknown(
-    prefix: str, owner: str, given: Iterable[str], known: Collection[str] | None
+    prefix: str,
+    owner: str,
+    given: Iterable[str],
+    known: Collection[str] | None,
+    others: Mapping[str, Callable[..., Any]] | None = None,
+    without: Collection[str] = (),
 ) -> None:
-    """Raise for nested parameters that a component does not accept; list the others."""
-    unknown = set(given) - set(known or ())
+    """Raise for nested parameters that a component does not accept; list the others.
+
+    `others` are the components that the parameter `prefix` has names for, `without`
+    what they accept, but not from users.
+    """
+    unknown = sorted(set(given) - set(known or ()))
     if known is None or not unknown:
         return
     names, accepted = (
-        ", ".join(f"{prefix}__{name}" for name in sorted(some))
-        for some in (unknown, known)
+        ", ".join(f"{prefix}__{name}" for name in some)
+        for some in (unknown, sorted(known))
     )
     cure = f"known are {accepted}" if known else "it takes none"
-    raise ValueError(f"{names} is no parameter of {owner}; {cure}.")
+    of_others = {
+        name: accepted_names(other, without) or set()
+        for name, other in (others or {}).items()
+    }
+    hints = _hints(prefix, unknown, known, of_others)
+    raise ValueError(f"{names} is no parameter of {owner}; {cure}.{hints}")
+
+
+def _hints(
+    prefix: str,
+    unknown: Iterable[str],
+    known: Collection[str],
+    of_others: Mapping[str, Collection[str]],
+) -> str:
+    """Return which parameters were meant, and which components have them."""
+    every = set(known).union(*of_others.values())
+    meant = {
+        name if name in every else closest(name, known) or closest(name, every)
+        for name in unknown
+    }
+    own = sorted(f"{prefix}__{name}" for name in meant if name in known)
+    elsewhere = [
+        f" {prefix}__{name} belongs to {prefix}="
+        + " or ".join(
+            repr(other) for other, names in of_others.items() if name in names
+        )
+        + "."
+        for name in sorted(name for name in meant if name and name not in known)
+    ]
+    return "".join([_question(own), *elsewhere])
+
+
+def _question(names: Iterable[str]) -> str:
+    """Return a question to end an error with; nothing without names."""
+    text = " and ".join(dict.fromkeys(names))
+    return f" Did you mean {text}?" if text else ""

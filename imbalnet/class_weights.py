@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from html import escape
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,17 +21,25 @@ from imbalnet._checks import (
     checked_number,
     checked_share,
     checked_weights,
+    did_you_mean,
     is_no_number,
     values_by_label,
 )
+from imbalnet._packages import require
+from imbalnet._parameters import WeightRule
 from imbalnet._tables.labels import as_labels
-from imbalnet._text import text_table
+from imbalnet._text import html_table, text_table
 from imbalnet._warn import warn
 
 __all__ = ["WeightReport", "class_weights", "explain_weights"]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 ClassWeight = (
-    str | Mapping[Any, float] | ArrayLike | Callable[[NDArray], ArrayLike] | None
+    WeightRule | Mapping[Any, float] | ArrayLike | Callable[[NDArray], ArrayLike] | None
 )
 
 
@@ -148,7 +157,7 @@ def _given(class_weight: Any, counts: NDArray, labels: list, beta: float) -> NDA
 
 
 def _named(name: str, counts: NDArray, beta: float) -> NDArray:
-    if name not in ("balanced", "effective"):
+    if name not in get_args(WeightRule):
         raise ValueError(_unknown(name))
     weights = np.ones(len(counts))
     present = counts > 0
@@ -194,6 +203,7 @@ def _unknown(class_weight: Any) -> str:
     return (
         f"class_weight={class_weight!r} is not known; use 'balanced', 'effective', "
         "a dict, an array-like of numbers, a callable or None."
+        f"{did_you_mean(class_weight, get_args(WeightRule))}"
     )
 
 
@@ -232,7 +242,7 @@ SHOWN_CLASSES = 4
 
 @dataclass(frozen=True, eq=False)
 class WeightReport:
-    """The effect of class weights; ``print`` shows it as a table.
+    """The effect of class weights, as a table where it is printed and in notebooks.
 
     Attributes
     ----------
@@ -274,14 +284,36 @@ class WeightReport:
         counted = self.class_weight[(self.counts > 0) & (self.class_weight > 0)]
         return float(counted.max() / counted.min())
 
+    def to_frame(self) -> Any:
+        """Return the report as a pandas frame, with a row for each class.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by the labels; the columns are called as the attributes.
+        """
+        pd = require("pandas", use="to_frame()", cure="imbalnet[tables]")
+
+        names = "counts", "class_weight", "class_prior", "effective_prior"
+        columns = {name: getattr(self, name) for name in names}
+        return pd.DataFrame(columns, index=pd.Index(self.classes, name="class"))
+
     def __str__(self) -> str:
+        return f"{text_table(self._cells(), numbers=True)}\n{self._summary}"
+
+    def _repr_html_(self) -> str:
+        return f"{html_table(self._cells())}<p>{escape(self._summary)}</p>"
+
+    @property
+    def _summary(self) -> str:
+        return f"largest / smallest weight: {self.ratio:.3g}"
+
+    def _cells(self) -> list[list[str]]:
         order, n_hidden = self._shown()
         lines = [self._line(position) for position in order]
         if n_hidden:
             lines.insert(SHOWN_CLASSES, [f"({n_hidden} more)", *[""] * 4])
-        header = ["class", "rows", "weight", "share of rows", "share of loss"]
-        table = text_table([header, *lines], numbers=True)
-        return f"{table}\nlargest / smallest weight: {self.ratio:.3g}"
+        return [["class", "rows", "weight", "share of rows", "share of loss"], *lines]
 
     def _shown(self) -> tuple[NDArray[np.intp], int]:
         """Return the printed positions in order, and how many the middle leaves out."""

@@ -8,36 +8,54 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 from torch.utils.data import Sampler
 
 from imbalnet._callbacks import CallbacksMixin
-from imbalnet._constraints import Number
+from imbalnet._constraints import MeantNamesMixin, Names, Number
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.gather import Part, next_part
 from imbalnet._fit.large import check_in_memory, check_large
 from imbalnet._fit.options import column_rules, feature_dtype, resolve_options
 from imbalnet._fit.rare import without_rare_levels
-from imbalnet._fit.recipes import PRESETS
 from imbalnet._fit.train import train
 from imbalnet._fitted_attributes import FittedAttributesMixin
-from imbalnet._html import ResolvedRowsMixin
+from imbalnet._html import RepresentationMixin
 from imbalnet._nested import NestedParametersMixin
-from imbalnet._optimizers import OPTIMIZERS, OptimizerFactory
+from imbalnet._optimizers import OptimizerFactory
+from imbalnet._other_names import OTHER_NAMES
+from imbalnet._parameters import (
+    NESTED_NAMES,
+    Auto,
+    ColumnRule,
+    DtypeName,
+    LossName,
+    ModuleName,
+    MonitorName,
+    NestedParameters,
+    OptimizerName,
+    PresetName,
+    PriorName,
+    Resampler,
+    SamplerName,
+    ScheduleName,
+    ThresholdName,
+    WeightRule,
+)
 from imbalnet._persistence import PersistenceMixin
 from imbalnet._ranks import await_others, on_every_rank
 from imbalnet._runtime import (
@@ -65,32 +83,26 @@ from imbalnet._tables import (
     without_labels,
 )
 from imbalnet._tasks import CallbackSupportMixin, FitTasks
+from imbalnet.class_weights import ClassWeight
 from imbalnet.export import ExportMixin
-from imbalnet.losses import LOSSES
-from imbalnet.networks import NETWORKS
 from imbalnet.posterior import cheapest_class, resolve_costs
 from imbalnet.posterior.prior import target_distribution
 from imbalnet.retention import RetentionMixin
-from imbalnet.samplers import SAMPLERS, IndexSampler
+from imbalnet.samplers import IndexSampler
+from imbalnet.samplers.resamplers import import_of
 
-_AUTO = StrOptions({"auto"})
+_AUTO = Names(Auto)
 _COUNT = Number(Integral, 1, None, closed="left")
 _SEED = Number(Integral, 0, 2**32 - 1, closed="both")
 
 _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
-    "module": [StrOptions({"auto", *NETWORKS}), callable],
-    "preset": [StrOptions({name for name in PRESETS if name}), None],
-    "loss": [StrOptions(set(LOSSES)), callable],
-    "class_weight": [
-        StrOptions({"balanced", "effective"}),
-        dict,
-        "array-like",
-        callable,
-        None,
-    ],
+    "module": [Names(ModuleName), callable],
+    "preset": [Names(PresetName), None],
+    "loss": [Names(LossName), callable],
+    "class_weight": [Names(WeightRule), dict, "array-like", callable, None],
     # instances and pipelines without a sampler meet a clearer error in fit
     "sampler": [
-        StrOptions(set(SAMPLERS)),
+        Names(SamplerName),
         HasMethods("fit_resample"),
         HasMethods("get_params"),
         type,
@@ -98,26 +110,26 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
         Sampler,
         None,
     ],
-    "target_prior": [StrOptions({"train", "uniform"}), dict, "array-like", None],
+    "target_prior": [Names(PriorName), dict, "array-like", None],
     "cost_matrix": ["array-like", dict, None],
     "threshold": [Real, str, callable, None],
-    "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+    "categorical_features": [Names(ColumnRule), "array-like", None],
     "n_members": [_COUNT, _AUTO],
     "cv": ["cv_object"],
     "n_neighbors": [Number(Integral, 0, None, closed="left"), _AUTO],
-    "optimizer": [StrOptions({"auto", *OPTIMIZERS}), callable],
+    "optimizer": [Names(OptimizerName), callable],
     "learning_rate": [Number(Real, 0, None, closed="neither"), _AUTO],
-    "schedule": [StrOptions({"cosine", "constant"})],
+    "schedule": [Names(ScheduleName)],
     "weight_decay": [Number(Real, 0, None, closed="left"), _AUTO],
     "batch_size": [_COUNT, _AUTO],
     "max_epochs": [_COUNT, _AUTO],
     "early_stopping": ["boolean", _AUTO],
     "validation_fraction": [Number(Real, 0, 1, closed="neither")],
     "patience": [_COUNT, _AUTO],
-    "monitor": [StrOptions({"auto", "average_precision", "loss"})],
+    "monitor": [Names(MonitorName)],
     "calibrate": ["boolean"],
     "device": [str, torch.device],
-    "dtype": [StrOptions({"float32", "float64", "bfloat16"})],
+    "dtype": [Names(DtypeName)],
     "n_threads": [Number(Integral, 1, MOST_THREADS, closed="both"), None],
     "compile": ["boolean"],
     "warm_start": ["boolean"],
@@ -134,8 +146,9 @@ class BalancedNeuralClassifier(
     RetentionMixin,
     CallbacksMixin,
     ExportMixin,
-    ResolvedRowsMixin,
+    RepresentationMixin,
     NestedParametersMixin,
+    MeantNamesMixin,
     CallbackSupportMixin,
     ClassifierMixin,
     BaseEstimator,
@@ -350,7 +363,8 @@ class BalancedNeuralClassifier(
         table of ``history_``, then that line.
 
     callbacks : list of skorch callbacks or None, default=None
-        Copied where that can be, then passed to skorch.
+        Copied where that can be, then passed to skorch. For progress set `verbose`:
+        skorch's ``ProgressBar`` is one of batches, anew in each epoch.
 
     **nested
         ``module__*``, ``loss__*``, ``class_weight__*``, ``sampler__*`` and
@@ -488,8 +502,11 @@ class BalancedNeuralClassifier(
         "optimizer",
         "net",
     )
+    _nested_names = NESTED_NAMES
+    _other_names = OTHER_NAMES
 
     _parameter_constraints = _PARAMETER_CONSTRAINTS
+    _further_names = {"sampler": import_of}
 
     _fitted: Fitted
     _columns: Columns
@@ -497,32 +514,32 @@ class BalancedNeuralClassifier(
 
     def __init__(
         self,
-        module: str | Callable[..., nn.Module] = "auto",
+        module: ModuleName | Callable[..., nn.Module] = "auto",
         *,
-        preset: str | None = None,
-        loss: str | Callable[..., nn.Module] = "cross_entropy",
-        class_weight: Any = None,
-        sampler: Any = None,
-        target_prior: Any = None,
+        preset: PresetName | None = None,
+        loss: LossName | Callable[..., nn.Module] = "cross_entropy",
+        class_weight: ClassWeight = None,
+        sampler: SamplerName | Resampler | type[IndexSampler | Sampler] | None = None,
+        target_prior: PriorName | Mapping[Any, float] | ArrayLike | None = None,
         cost_matrix: Any = None,
-        threshold: Any = None,
-        categorical_features: Any = "from_dtype",
-        n_members: int | str = "auto",
+        threshold: float | ThresholdName | Callable[..., Any] | None = None,
+        categorical_features: ColumnRule | ArrayLike | None = "from_dtype",
+        n_members: int | Auto = "auto",
         cv: Any = None,
-        n_neighbors: int | str = "auto",
-        optimizer: str | OptimizerFactory = "auto",
-        learning_rate: float | str = "auto",
-        schedule: str = "cosine",
-        weight_decay: float | str = "auto",
-        batch_size: int | str = "auto",
-        max_epochs: int | str = "auto",
-        early_stopping: bool | str = "auto",
+        n_neighbors: int | Auto = "auto",
+        optimizer: OptimizerName | OptimizerFactory = "auto",
+        learning_rate: float | Auto = "auto",
+        schedule: ScheduleName = "cosine",
+        weight_decay: float | Auto = "auto",
+        batch_size: int | Auto = "auto",
+        max_epochs: int | Auto = "auto",
+        early_stopping: bool | Auto = "auto",
         validation_fraction: float = 0.1,
-        patience: int | str = "auto",
-        monitor: str = "auto",
+        patience: int | Auto = "auto",
+        monitor: MonitorName = "auto",
         calibrate: bool = True,
         device: str | torch.device = "auto",
-        dtype: str = "float32",
+        dtype: DtypeName = "float32",
         n_threads: int | None = None,
         compile: bool = False,
         warm_start: bool = False,
@@ -530,7 +547,7 @@ class BalancedNeuralClassifier(
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
         callbacks: list[Any] | None = None,
-        **nested: Any,
+        **nested: Unpack[NestedParameters],
     ) -> None:
         self.module = module
         self.preset = preset

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -25,7 +25,7 @@ from sklearn.metrics import (
 from sklearn.model_selection import ParameterGrid, StratifiedShuffleSplit, check_cv
 from sklearn.utils import _safe_indexing
 
-from imbalnet._checks import is_integer
+from imbalnet._checks import check_known, did_you_mean, is_integer
 from imbalnet._fit.cv import name_of_cv, positions
 from imbalnet._packages import require
 from imbalnet._tables.labels import as_codes, as_labels, sorted_classes
@@ -45,10 +45,20 @@ from imbalnet.tables import ColumnReport, check_table
 
 __all__ = ["Comparison", "compare"]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 DEFAULT = "imbalnet"
 TUNED = 'imbalnet, threshold="f1"'
 # Figures of a model, with their titles; of log-loss and seconds less is better.
-FIGURES = {
+ModelSet = Literal["quick", "all"]
+FigureName = Literal[
+    "average_precision", "f1", "mcc", "balanced_accuracy", "log_loss", "fit_seconds"
+]
+
+FIGURES: dict[FigureName, str] = {
     "average_precision": "AP",
     "f1": "F1",
     "mcc": "MCC",
@@ -102,7 +112,7 @@ class Comparison:
     test_share: float
 
     def differences(
-        self, figure: str = "average_precision", level: float = 0.95
+        self, figure: FigureName = "average_precision", level: float = 0.95
     ) -> dict[str, Difference]:
         """Compare each model with the default on the same splits.
 
@@ -155,7 +165,7 @@ class Comparison:
         frame.columns.names = "figure", None
         return frame
 
-    def plot(self, figure: str = "average_precision", ax: Any = None) -> Any:
+    def plot(self, figure: FigureName = "average_precision", ax: Any = None) -> Any:
         """Draw the differences to the default with intervals, the largest on top.
 
         Parameters
@@ -193,8 +203,7 @@ class Comparison:
         )
 
     def _of_models(self, figure: str) -> dict[str, NDArray[np.float64]]:
-        if not isinstance(figure, str) or figure not in FIGURES:
-            raise ValueError(f"figure={figure!r} must be one of {list(FIGURES)}.")
+        check_known("figure", figure, FIGURES)
         return {model: figures[figure] for model, figures in self.scores.items()}
 
     def _cells(self) -> list[list[str]]:
@@ -244,7 +253,7 @@ def compare(
     X: Any,
     y: ArrayLike,
     *,
-    models: str | Mapping[str, Any] = "quick",
+    models: ModelSet | Mapping[str, Any] = "quick",
     network: BalancedNeuralClassifier | None = None,
     cv: Any = None,
     random_state: int | np.random.RandomState | None = None,
@@ -343,9 +352,10 @@ def _check_parameters(models: Any, network: Any, n_jobs: Any) -> None:
     if n_jobs is not None and not (is_integer(n_jobs) and n_jobs):
         raise ValueError(f"n_jobs={n_jobs!r} must be None, or an integer other than 0.")
     if not isinstance(models, Mapping):
-        if not isinstance(models, str) or models not in ("quick", "all"):
+        if not isinstance(models, str) or models not in get_args(ModelSet):
             raise ValueError(
                 f"models={models!r} must be 'quick', 'all', or a dict of estimators."
+                f"{did_you_mean(models, get_args(ModelSet))}"
             )
         return
     for name, model in models.items():

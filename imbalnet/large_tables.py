@@ -15,6 +15,10 @@ from imbalnet._tables.large.write import ScoreFile
 __all__ = ["LargeTable", "score_parquet"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def score_parquet(
     model: Any,
     source: Any,

@@ -37,6 +37,11 @@ from imbalnet.posterior._effective import scaled_to_effective
 
 __all__ = ["Neighbors", "fit_weight"]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 # Largest number of training rows that are kept; more are sampled.
 _MOST_KEPT = 2**14
 # Number of rows from which the usual distance is estimated.

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from imbalnet._checks import is_integer
+from imbalnet._checks import did_you_mean, is_integer
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.rare import without_rare_levels
 from imbalnet._state import pack
 from imbalnet._tables import Columns, recoded
 
 __all__ = ["RetainedData", "RetainedItem"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+DiscardName = Literal["out_of_fold", "first_rows", "optimizer", "history"]
 
 
 @dataclass(frozen=True)
@@ -169,7 +176,7 @@ class RetentionMixin:
         check_is_fitted(self)
         return retained_data(self._fitted, self._columns)
 
-    def discard(self, *names: str) -> Any:
+    def discard(self, *names: DiscardName) -> Any:
         """Let go of training data that predictions do not need.
 
         Predictions stay the same to the bit, and so does ``threshold_`` for the present
@@ -347,6 +354,7 @@ def _check_names(names: Sequence[str]) -> None:
         raise ValueError(
             f"discard({unknown[0]!r}) is not possible: there is {list(_DISCARD)}. What "
             "else retained_data() lists, predictions need."
+            f"{did_you_mean(unknown[0], _DISCARD)}"
         )
 
 

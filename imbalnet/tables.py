@@ -23,6 +23,11 @@ from imbalnet._text import html_list, html_table, text_table
 
 __all__ = ["ColumnReport", "TableReport", "check_table"]
 
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 _MOST_EXAMPLES = 3
 _MOST_CHARACTERS = 40
 # Fewer rows agree with the labels by chance.

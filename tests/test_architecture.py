@@ -21,6 +21,8 @@ LAYERS = [
         "_checks",
         "_constraints",
         "_nested",
+        "_other_names",
+        "_parameters",
         "_optimizers",
         "_ranks",
         "_runtime",
@@ -45,6 +47,7 @@ LAYERS = [
 # Rooms of one layer that another one of it builds on.
 WITHIN = {
     "_callbacks": {"_warn"},
+    "_constraints": {"_checks"},
     "_nearest": {"_blocks"},
     "_nested": {"_checks"},
     "_persistence": {"_state", "_warn"},
@@ -238,10 +241,14 @@ def test_a_name_of_the_estimator_is_found(source):
         ("sklearn.utils._param_validation", {"classifier", "_constraints"}),
         ("sklearn.callback", {"_tasks"}),
         ("tqdm", {"_fit"}),
-        ("imblearn", {"metrics", "strategies"}),
+        ("imblearn", {"metrics", "samplers", "strategies"}),
         ("matplotlib", {"plots", "strategies"}),
         ("onnx", {"export"}),
-        ("pandas", {"_tables", "comparison", "report", "strategies", "tables"}),
+        (
+            "pandas",
+            {"_tables", "class_weights", "comparison", "report", "strategies"}
+            | {"tables"},
+        ),
         ("polars", {"_tables"}),
         ("pyarrow", {"_tables"}),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import re
 import warnings
 
@@ -284,6 +285,25 @@ def test_weight_report_is_short_for_many_classes(n_classes):
     assert shown == heaviest_first
     gaps = [line for line in lines if "more" in line]
     assert gaps == ([] if n_classes <= 9 else [f"({n_classes - 8} more)"])
+
+
+def test_weight_report_is_a_table_in_notebooks():
+    report = explain_weights(["fine"] * 90 + ["<b>"] * 10)
+    shown = report._repr_html_()
+    cells = [html.unescape(c) for c in re.findall("<t[dh]>(.*?)</t[dh]>", shown)]
+    assert cells[:5] == ["class", "rows", "weight", "share of rows", "share of loss"]
+    assert cells[5:10] == ["<b>", "10", "5", "10 %", "50 %"]
+    assert "<b>" not in shown
+    assert shown.endswith("smallest weight: 9</p>")
+
+
+def test_weight_report_becomes_a_frame():
+    report = explain_weights([0] * 90 + [1] * 10, "effective")
+    frame = report.to_frame()
+    assert (frame.index.name, frame.index.tolist()) == ("class", [0, 1])
+    for name, column in frame.items():
+        np.testing.assert_array_equal(column, getattr(report, name))
+    assert list(frame) == ["counts", "class_weight", "class_prior", "effective_prior"]
 
 
 def test_weight_report_is_frozen():

@@ -60,8 +60,10 @@ def test_nested_name_given_first_stays_ahead_of_the_components():
 
 
 def test_set_params_rejects_what_is_not_nested():
-    with pytest.raises(ValueError, match="Invalid parameter 'size'"):
-        Whole().set_params(size=3)
+    whole = Whole()
+    with pytest.raises(ValueError, match="size is no parameter of Whole; known are"):
+        whole.set_params(part=1, size=3)
+    assert whole.part is None
 
 
 def test_fitted_and_private_attributes_are_no_parameters():
@@ -89,3 +91,15 @@ def test_reject_unknown_lists_the_known_ones():
         reject_unknown("part", "Part", ["x"], ["size"])
     with pytest.raises(ValueError, match="it takes none"):
         reject_unknown("part", "Part", ["x"], [])
+
+
+def test_reject_unknown_says_which_name_was_meant():
+    others = {"one": lambda width, depth: None, "two": lambda depth, shape: None}
+    for unknown, end in [
+        ("siz", r"Did you mean part__size\?$"),
+        ("depth", r"part__depth belongs to part='one' or 'two'\.$"),
+        ("deph", r"part__depth belongs to part='one' or 'two'\.$"),
+        ("shape", r"known are part__size\.$"),
+    ]:
+        with pytest.raises(ValueError, match=end):
+            reject_unknown("part", "Part", [unknown], ["size"], others, ["shape"])

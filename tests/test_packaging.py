@@ -12,14 +12,16 @@ import pytest
 from packaging.requirements import Requirement
 
 import imbalnet
+from imbalnet._html import DOCUMENTATION
 
 PACKAGE = Path(imbalnet.__file__).parent
 ROOT = PACKAGE.parent
 # Names of imports that differ from the names of packages.
 PACKAGES = {"imblearn": "imbalanced-learn", "sklearn": "scikit-learn"}
 # skl2onnx is imported where its user asks for it by register_skl2onnx; scikit-learn's
-# callbacks draw with rich or tqdm where those are.
-USERS_OWN = {"skl2onnx", "polars", "tqdm"}
+# callbacks draw with rich or tqdm where those are. Type checkers bring
+# typing_extensions.
+USERS_OWN = {"skl2onnx", "polars", "tqdm", "typing_extensions"}
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,12 @@ def test_oldest_versions_are_those_that_are_promised(project):
         pinned = oldest.get(name)
         assert pinned is not None, f"constraints-oldest.txt lacks {name}"
         assert re.sub(r"(\.0)+$", "", pinned) == re.sub(r"(\.0)+$", "", version), name
+
+
+def test_documentation_is_where_representations_say(project):
+    """Where the project has addresses."""
+    addresses = project.get("urls", {"Documentation": DOCUMENTATION})
+    assert addresses["Documentation"] == DOCUMENTATION
 
 
 def test_every_dependency_has_its_licence_listed(project):

@@ -15,7 +15,6 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from imbalnet._callbacks import copy_callbacks
 from imbalnet._fit.specs import Options
-from imbalnet._warn import warn
 
 # Average precision over fewer positives than this jumps with single rows, and of still
 # fewer the validation loss does.
@@ -82,35 +81,35 @@ def _half_cosine(n_epochs: int, epoch: int) -> float:
 
 def choose_monitor(
     monitor: str | None, counts: NDArray[np.integer], classes: NDArray, kind: str
-) -> str | None:
+) -> tuple[str | None, str]:
     """Fall back to the loss, or to the last epoch, where few rows can judge an epoch.
 
     `counts` are the rows of each class that can, `kind` is that of the validation.
-    "combined" falls back to the loss silently, for nobody asked for it by name.
+    Returns what chooses the epoch, and what to warn of, if anything. "combined" falls
+    back to the loss silently, for nobody asked for it by name.
     """
     if monitor is None:
-        return None
+        return None, ""
     n_others = counts.sum() - counts.max()
     if n_others < (1 if monitor == "loss" else MIN_JUDGED):
         seen = " that their member has seen" if kind == "folds" else ""
-        warn(
+        return None, (
             f"{n_others} held-out rows are of a class{seen} other than "
             f"{classes.tolist()[counts.argmax()]!r}, too few to choose the best epoch "
             f"by (fewer than {MIN_JUDGED}): all of max_epochs are trained, and the "
             f"last one is kept. {_MORE_ROWS[kind]}"
         )
-        return None
     fewest = counts.min()
     if monitor == "loss" or fewest >= MIN_RANKED:
-        return monitor
-    if monitor == "average_precision":
-        cure = "Raise validation_fraction, or set" if kind == "split" else "Set"
-        warn(
-            f"A class has {fewest} validation rows, too few to rank by "
-            f"average_precision (fewer than {MIN_RANKED}): the best epoch is the one "
-            f"of the lowest validation loss. {cure} monitor='loss' to agree."
-        )
-    return "loss"
+        return monitor, ""
+    if monitor == "combined":
+        return "loss", ""
+    cure = "Raise validation_fraction, or set" if kind == "split" else "Set"
+    return "loss", (
+        f"A class has {fewest} validation rows, too few to rank by average_precision "
+        f"(fewer than {MIN_RANKED}): the best epoch is the one of the lowest "
+        f"validation loss. {cure} monitor='loss' to agree."
+    )
 
 
 class BestEpoch(Callback):

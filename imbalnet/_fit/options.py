@@ -47,11 +47,12 @@ from imbalnet._nested import (
     reject_unknown,
     split_nested,
 )
-from imbalnet._optimizers import optimizer_factory
+from imbalnet._optimizers import OPTIMIZERS, optimizer_factory
 from imbalnet._ranks import ranks_now
 from imbalnet._runtime import check_bfloat16, resolve_device, spawn_seeds
 from imbalnet._tables import ColumnRules, Rows
 from imbalnet._warn import warn
+from imbalnet.class_weights import class_weights
 from imbalnet.decisions.criteria import check_threshold
 from imbalnet.losses import LOSSES, Loss
 from imbalnet.losses._build import build_loss
@@ -255,6 +256,8 @@ class _Resolver:
             f"class_weight={params['class_weight']!r}",
             nested(params, "class_weight"),
             _WEIGHT_PARAMETERS | ({"beta"} if self._is_weight("effective") else set()),
+            {"effective": class_weights},
+            without=("counts", "class_weight", "classes", *_WEIGHT_PARAMETERS),
         )
         factory = optimizer_factory(self.optimizer_name)
         known = accepted_names(factory, without=("params", "weight_decay"))
@@ -263,6 +266,8 @@ class _Resolver:
             f"optimizer={self.optimizer_name!r}",
             nested(params, "optimizer"),
             None if known is None else {*known, "param_groups"},
+            OPTIMIZERS,
+            without=("params", "weight_decay"),
         )
         self._check_net_parameters()
         self._check_iterators()
@@ -316,7 +321,14 @@ class _Resolver:
             # the number of members is a parameter of the estimator itself
             own = {"n_members"} if self.n_members > 1 else set()
             known = known - {*_SET_BY_FIT, *own}
-        reject_unknown("module", f"module={name}", nested(self.params, "module"), known)
+        reject_unknown(
+            "module",
+            f"module={name}",
+            nested(self.params, "module"),
+            known,
+            NETWORKS,
+            without=(*_SET_BY_FIT, "n_members"),
+        )
         shares_rows = getattr(self.module, "members_share_rows", False)
         if self.n_members > 1 and shares_rows:
             asked = self.params["n_members"]

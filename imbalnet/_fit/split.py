@@ -156,7 +156,7 @@ def _check_groups(
             f"that are to keep them whole; {cure}early_stopping=False to train all "
             "members on all rows."
         )
-    alone = classes_of_one_group(codes, groups)
+    alone = _of_several_rows(classes_of_one_group(codes, groups), codes)
     if len(alone):
         warn(
             f"The classes {classes[alone].tolist()} lie in a single group each: the "
@@ -193,12 +193,20 @@ def _in_two(
             f"early_stopping needs validation rows, but no class has two {unit}s to "
             "split; set early_stopping=False or give X_val and y_val."
         )
+    unsplit = _of_several_rows(unsplit, codes)
     if len(unsplit):
         warn(
             f"The classes {classes[unsplit].tolist()} have a single {unit} each, which "
             "stays in training: validation does not see them."
         )
     return rows.subset(train), HeldOut(rows.subset(valid))
+
+
+def _of_several_rows(
+    some: NDArray[np.intp], codes: NDArray[np.integer]
+) -> NDArray[np.intp]:
+    """Leave out classes of a single row: of few rows, a warning of its own tells."""
+    return some[np.bincount(codes)[some] > 1]
 
 
 def stratified_split(

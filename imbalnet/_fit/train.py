@@ -24,6 +24,7 @@ from imbalnet._fit.calibrate import (
 from imbalnet._fit.callbacks import choose_monitor
 from imbalnet._fit.checkpoint.saver import Saver, saved_fit
 from imbalnet._fit.feed import training_feed, validation_feed
+from imbalnet._fit.few_rows import warn_of_few_rows
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.net import ImbalanceNet
 from imbalnet._fit.plan import Priors, TrainingPlan, plan_members, seen_classes
@@ -152,13 +153,16 @@ def _settle(
     if before and options.is_partial:
         data_counts += before.data_counts
         earlier = before.class_counts
+    row_counts = np.bincount(rows.of(rows.codes), minlength=len(classes))
     rows, held_out = split_off(rows, given, validation, n_members, classes, seeds.split)
     folds = None if held_out is None else held_out.folds
     plans = plan_members(rows, folds, options.levers, n_members, seeds.plan, earlier)
-    monitor = validation.monitor
+    monitor, note = validation.monitor, ""
     if held_out is not None:
-        counts = held_out.counts(seen_classes(plans))
-        monitor = choose_monitor(monitor, counts, classes, validation.kind)
+        judges = held_out.counts(seen_classes(plans))
+        monitor, note = choose_monitor(monitor, judges, classes, validation.kind)
+    if not options.is_partial:
+        warn_of_few_rows(row_counts, classes, validation.kind, note)
     agree_on_plans(plans, rows)
     priors = Priors.of(plans, data_counts)
     is_named = isinstance(options.levers.class_weight, str)

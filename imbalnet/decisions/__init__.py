@@ -29,3 +29,7 @@ __all__ = [
     "conformal_thresholds",
     "threshold_counts",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbalnet._checks import as_floats, checked_number, checked_share
+from imbalnet._checks import (
+    as_floats,
+    checked_number,
+    checked_share,
+    did_you_mean,
+)
 
 
 @dataclass(frozen=True)
@@ -360,7 +365,7 @@ def as_criterion(criterion: Any, name: str = "threshold") -> Criterion | None:
             raise ValueError(
                 f"{name}={criterion!r} is unknown: give one of {sorted(CRITERIA)}, a "
                 "criterion of imbalnet.decisions, or a function of true and predicted "
-                "labels."
+                f"labels.{did_you_mean(criterion, CRITERIA)}"
             )
         return CRITERIA[criterion]
     if isinstance(criterion, _OF_COUNTS) or any(criterion is of for of in _FUNCTIONS):

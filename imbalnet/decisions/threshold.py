@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imbalnet._checks import as_floats, checked_weights
+from imbalnet._parameters import ThresholdName
 from imbalnet._warn import warn
 from imbalnet.decisions.criteria import (
     Counts,
@@ -37,7 +38,7 @@ _MOST_CALLS = 256
 def choose_threshold(
     y_true: ArrayLike,
     probabilities: ArrayLike,
-    criterion: Any = "f1",
+    criterion: ThresholdName | Callable[..., Any] = "f1",
     *,
     sample_weight: ArrayLike | None = None,
     pos_label: Any = None,

@@ -10,3 +10,7 @@ from imbalnet.export.probability_module import ProbabilityModule
 from imbalnet.export.skl2onnx import register_skl2onnx
 
 __all__ = ["ExportMixin", "ProbabilityModule", "register_skl2onnx"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

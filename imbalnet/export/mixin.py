@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from imbalnet._calibration import Calibration
+from imbalnet._checks import check_known
 from imbalnet._packages import require
 from imbalnet._runtime import in_usual_state
 from imbalnet._tables import Columns, matrix_blocks
@@ -25,6 +26,8 @@ from imbalnet.export.onnx_graph import (
 from imbalnet.export.probability_module import Decision, ProbabilityModule
 from imbalnet.posterior import resolve_costs
 from imbalnet.posterior.prior import log_ratio
+
+CategoryInput = Literal["values", "codes"]
 
 
 class ExportMixin:
@@ -131,7 +134,7 @@ class ExportMixin:
         return torch.from_numpy(np.concatenate(blocks))
 
     def to_onnx(
-        self, path: str | Path | None = None, *, categories: str = "values"
+        self, path: str | Path | None = None, *, categories: CategoryInput = "values"
     ) -> Any:
         """Convert the classifier to ONNX, from raw features to labels.
 
@@ -173,11 +176,7 @@ class ExportMixin:
         >>> labels, probabilities = session.run(None, {"X": X})  # doctest: +SKIP
         """
         file = None if path is None else _checked_file(path)
-        if categories not in ("values", "codes"):
-            raise ValueError(
-                f"categories={categories!r} must be 'values' or 'codes' (as "
-                "to_torch() takes them)."
-            )
+        check_known("categories", categories, get_args(CategoryInput))
         check_is_fitted(self)
         onnx = require("onnx", "onnxscript", use="ONNX", cure="imbalnet[onnx]")
         model = self._trained_classifier()

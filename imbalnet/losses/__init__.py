@@ -30,3 +30,7 @@ __all__ = [
     "VectorScaling",
     "constant_minimiser",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -62,7 +62,7 @@ def build_loss(
     else:
         factory: Any = LOSSES[loss] if isinstance(loss, str) else loss
         known = accepted_names(factory, without=_REDUCTION)
-        reject_unknown("loss", f"loss={name!r}", params, known)
+        reject_unknown("loss", f"loss={name!r}", params, known, LOSSES)
         criterion = _instantiate(factory, params, name)
     built = _as_loss(criterion, name, n_classes)
     _check_values(built, name, n_classes)

@@ -47,3 +47,7 @@ __all__ = [
     "recall_at_k",
     "recall_at_precision",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,13 +7,13 @@ many rows of a rare class as the data.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from imbalnet._checks import checked_integer, checked_weights
+from imbalnet._checks import check_known, checked_integer, checked_weights
 from imbalnet.metrics._rows import (
     check_finite,
     check_rows,
@@ -25,6 +25,7 @@ from imbalnet.metrics._rows import (
 )
 
 Figure = Callable[..., float]
+IntervalScale = Literal["logit", "linear"]
 
 
 class Interval(NamedTuple):
@@ -134,7 +135,7 @@ def bootstrap_interval(
     y_score: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
-    scale: str = "logit",
+    scale: IntervalScale = "logit",
     **options: Any,
 ) -> Interval:
     """Compute a figure and its confidence interval.
@@ -192,8 +193,7 @@ def bootstrap_interval(
     >>> print(bootstrap_interval(average_precision_score, y, scores, random_state=0))
     0.153 [0.077, 0.280]
     """
-    if scale not in ("logit", "linear"):
-        raise ValueError(f"scale={scale!r} must be 'logit' or 'linear'.")
+    check_known("scale", scale, get_args(IntervalScale))
     scores = {"y_score": y_score}
     draws = _Draws(figure, y_true, scores, sample_weight, **options)
     value, resamples = draws.value[0], draws.resamples[:, 0]

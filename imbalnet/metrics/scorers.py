@@ -26,7 +26,12 @@ from sklearn.metrics import (
 )
 from sklearn.metrics._scorer import _BaseScorer
 
-from imbalnet._checks import checked_integer, checked_share, checked_weights
+from imbalnet._checks import (
+    checked_integer,
+    checked_share,
+    checked_weights,
+    did_you_mean,
+)
 from imbalnet._tables.labels import as_labels, check_lengths
 from imbalnet.metrics._fitted import check_classifier
 from imbalnet.metrics._rows import checked_budget
@@ -394,6 +399,7 @@ def get_scorer(name: str, **params: Any) -> ClassifierScorer:
     if not isinstance(name, str) or name not in SCORERS:
         raise ValueError(
             f"name={name!r} is unknown: the scorers are {sorted(SCORERS)}."
+            f"{did_you_mean(name, SCORERS)}"
         )
     scorer = SCORERS[name]
     score_func = scorer._score_func
@@ -403,6 +409,7 @@ def get_scorer(name: str, **params: Any) -> ClassifierScorer:
         if param not in known:
             raise ValueError(
                 f"{name!r} has no parameter {param!r}, but {sorted(known)}."
+                f"{did_you_mean(param, known)}"
             )
         averages = [*_AVERAGES, *["micro"] * (score_func.func is _of_decisions)]
         if param == "average" and value not in averages:

@@ -71,3 +71,7 @@ __all__ = [
     "is_split",
     "network_of",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imbalnet._parameters import ActivationName
 from imbalnet.networks._checks import (
     check_constant,
     check_dropout,
@@ -82,7 +83,7 @@ class MLP(Network):
         *,
         n_categories: Sequence[int] | None = None,
         hidden_sizes: Sequence[int] = (256, 256),
-        activation: str = "relu",
+        activation: ActivationName = "relu",
         dropout: float = 0.0,
         standardize: bool = True,
         clip: float | bool | None = 3.0,

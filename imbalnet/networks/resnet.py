@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from imbalnet._parameters import ActivationName
 from imbalnet.networks._checks import check_dropout, check_sizes
 from imbalnet.networks.layers.dropout import ByteDropout
 from imbalnet.networks.mlp import ACTIVATIONS, MLP
@@ -76,7 +77,7 @@ class ResNet(MLP):
         n_blocks: int = 2,
         d_block: int = 128,
         d_hidden: int = 256,
-        activation: str = "relu",
+        activation: ActivationName = "relu",
         dropout: float = 0.2,
         residual_dropout: float = 0.0,
         standardize: bool = True,
@@ -116,7 +117,7 @@ class ResidualBlock(nn.Module):
         self,
         d_block: int,
         d_hidden: int,
-        activation: str,
+        activation: ActivationName,
         dropout: float,
         residual_dropout: float,
     ) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor, nn
 
+from imbalnet._parameters import ActivationName
 from imbalnet._warn import warn
 from imbalnet.networks._checks import (
     check_constant,
@@ -151,7 +152,7 @@ class TabularMLP(Network):
         n_members: int = 1,
         n_categories: Sequence[int] | None = None,
         hidden_sizes: Sequence[int] = (128, 64),
-        activation: str = "relu",
+        activation: ActivationName = "relu",
         dropout: float = 0.2,
         n_bins: int | str = "auto",
         n_channels: int | str = "auto",

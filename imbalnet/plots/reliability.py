@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta
 
-from imbalnet._checks import checked_integer
+from imbalnet._checks import check_known, checked_integer
 from imbalnet.plots._base import (
     Predictions,
     PredictionsDisplay,
@@ -25,7 +25,9 @@ from imbalnet.plots._base import (
 )
 from imbalnet.posterior import effective_weight
 
-_STRATEGIES = "positives", "rows"
+BinStrategy = Literal["positives", "rows"]
+AxesScale = Literal["auto", "log", "linear"]
+
 # Expected positive rows that a bin needs.
 _FEWEST_EXPECTED = 5
 # A lower share of positives is rare: shares are compared by their ratio.
@@ -143,7 +145,7 @@ class ReliabilityDisplay(PredictionsDisplay):
         pos_label: Any = None,
         n_classes: int | None = 4,
         n_bins: int = 10,
-        strategy: str = "positives",
+        strategy: BinStrategy = "positives",
         name: str | None = None,
         ax: Any = None,
         **plot_options: Any,
@@ -189,8 +191,7 @@ class ReliabilityDisplay(PredictionsDisplay):
             If labels and probabilities do not fit together, or if `n_bins` or
             `strategy` is not one of the above.
         """
-        if strategy not in _STRATEGIES:
-            raise ValueError(f"strategy={strategy!r} must be one of {_STRATEGIES}.")
+        check_known("strategy", strategy, get_args(BinStrategy))
         n_bins = checked_integer("n_bins", n_bins)
         rows = read_predictions(
             y_true, probabilities, classes, sample_weight, pos_label
@@ -213,7 +214,7 @@ class ReliabilityDisplay(PredictionsDisplay):
 
     @drawing
     def plot(
-        self, ax: Any = None, *, scale: str = "auto", **line_options: Any
+        self, ax: Any = None, *, scale: AxesScale = "auto", **line_options: Any
     ) -> ReliabilityDisplay:
         """Draw the points, with intervals.
 
@@ -236,8 +237,7 @@ class ReliabilityDisplay(PredictionsDisplay):
         ValueError
             If `scale` is none of the above.
         """
-        if scale not in ("auto", "log", "linear"):
-            raise ValueError(f"scale={scale!r} must be 'auto', 'log' or 'linear'.")
+        check_known("scale", scale, get_args(AxesScale))
         check_parts("curves", self.curves, ReliabilityCurve)
         line_options = checked_options("errorbar", line_options)
         ax = self._start(ax)

@@ -39,3 +39,7 @@ __all__ = [
     "shift_prior",
     "shift_probabilities",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from imbalnet._checks import (
     checked_floats,
     values_by_label,
 )
+from imbalnet._parameters import PriorName
 from imbalnet.posterior._checks import (
     as_given,
     check_log_values,
@@ -79,7 +81,9 @@ def effective_prior(
 
 
 def resolve_prior(
-    target_prior: Any, classes: NDArray, class_prior: NDArray
+    target_prior: PriorName | Mapping[Any, float] | ArrayLike | None,
+    classes: NDArray,
+    class_prior: NDArray,
 ) -> NDArray[np.float64] | None:
     """Convert the parameter ``target_prior`` to probabilities; None stays None.
 

@@ -17,3 +17,7 @@ __all__ = [
     "ScoredRows",
     "imbalance_report",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from imbalnet._checks import check_known
 from imbalnet._packages import require
 from imbalnet._text import html_list, html_table, text_table
 from imbalnet.metrics._fitted import labels_and_response
@@ -24,6 +25,8 @@ from imbalnet.report.figures import (
     figure_rows,
 )
 from imbalnet.report.scored_rows import ScoredRows
+
+ReportPart = Literal["figures", "decisions", "by_class"]
 
 _MOST_CLASSES = 20  # that are printed
 
@@ -109,7 +112,7 @@ class ImbalanceReport:
             each row: adds the cheapest decision, and mean costs.
         alerts : float, default=None
             Number of rows, or if below 1 their share, that can be looked at: adds the
-            decision that calls as many.
+            decision that calls as many. For two classes.
         level : float, default=0.95
             Confidence of the intervals.
 
@@ -203,7 +206,9 @@ class ImbalanceReport:
             The report.
         """
         level = checked_level(level)
-        alerts = None if alerts is None else checked_budget("alerts", alerts)
+        if alerts is not None:
+            alerts = checked_budget("alerts", alerts)
+            _check_binary(rows, alerts)
         calibration = CalibrationOfRows.of(rows)
         figures = figure_rows(rows, level, calibration)
         decided = decide(rows, alerts)
@@ -214,7 +219,7 @@ class ImbalanceReport:
             rows.classes, rows.counts, figures, decisions, classes, warnings, level
         )
 
-    def to_frame(self, part: str = "figures") -> Any:
+    def to_frame(self, part: ReportPart = "figures") -> Any:
         """Return a part of the report as a pandas frame.
 
         Parameters
@@ -239,8 +244,7 @@ class ImbalanceReport:
             "decisions": DecisionRow,
             "by_class": ClassRow,
         }
-        if not isinstance(part, str) or part not in kinds:
-            raise ValueError(f"part={part!r} must be one of {[*kinds]}.")
+        check_known("part", part, kinds)
         names = kinds[part]._fields
         return pd.DataFrame(getattr(self, part), columns=names).set_index(names[0])
 
@@ -289,6 +293,16 @@ class ImbalanceReport:
         return [row for row in self.by_class if row in rarest]
 
 
+def _check_binary(rows: ScoredRows, alerts: float) -> None:
+    """Raise where there is no positive class whose rows an alert looks for."""
+    if not rows.is_binary:
+        raise ValueError(
+            f"alerts={alerts:g} looks at the rows that are most likely positive, but "
+            f"there are {len(rows.classes)} classes; leave it out, or report on one "
+            "class against the rest: y == label, and its column of probabilities."
+        )
+
+
 def _table(rows: Sequence[Any]) -> list[list[str]]:
     """Return the cells of rows that are named tuples, without empty columns."""
     kept = [i for i in range(len(rows[0])) if any(row[i] is not None for row in rows)]
@@ -335,7 +349,7 @@ def imbalance_report(
         row: adds the cheapest decision, and mean costs.
     alerts : float, default=None
         Number of rows, or if below 1 their share, that can be looked at: adds the
-        decision that calls as many.
+        decision that calls as many. For two classes.
     level : float, default=0.95
         Confidence of the intervals, see :func:`~imbalnet.metrics.bootstrap_interval`.
 

@@ -24,3 +24,7 @@ __all__ = [
     "WeightedSampler",
     "batch_sizes",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

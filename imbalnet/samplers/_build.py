@@ -36,11 +36,12 @@ def build_sampler(sampler: Any, params: dict[str, Any]) -> Any:
     a new object; the one that the user gave is not changed.
     """
     if sampler is None:
-        reject_unknown("sampler", "sampler=None", params, ())
+        reject_unknown("sampler", "sampler=None", params, (), SAMPLERS)
         return None
     if isinstance(sampler, str):
         factory = SAMPLERS[sampler]
-        reject_unknown("sampler", f"{sampler=}", params, accepted_names(factory))
+        known = accepted_names(factory)
+        reject_unknown("sampler", f"{sampler=}", params, known, SAMPLERS)
         return factory(**params)
     if isinstance(sampler, type):
         return _from_class(sampler, params)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from importlib import import_module
 from numbers import Integral, Real
 from typing import Any
 
@@ -26,8 +28,43 @@ _FAILURES = (
     AssertionError,
 )
 
+# Where imbalanced-learn's samplers are imported from.
+_MODULES = "over_sampling", "under_sampling", "combine"
+
 # Replaces missing values where rows are compared.
 _OF_GAPS = -0.7390851332151607
+
+
+def import_of(name: str) -> str:
+    """Return how to import the imbalanced-learn sampler that a word stands for.
+
+    That is its name in any letters, its beginning or its initials; otherwise nothing.
+
+    Examples
+    --------
+    >>> from imbalnet.samplers.resamplers import import_of
+    >>> import_of("tomek")
+    " For imbalanced-learn's TomekLinks give an instance, sampler=TomekLinks(): from
+    imblearn.under_sampling import TomekLinks."
+    >>> import_of("weighted")
+    ''
+    """
+    word = re.sub(r"[\W_]", "", name).lower()
+    titles = {
+        title: module
+        for module in _MODULES
+        for title in import_module(f"imblearn.{module}").__all__
+    }
+    initials = {title: re.sub("[^A-Z]", "", title).lower() for title in titles}
+    found = [title for title in titles if word in (title.lower(), initials[title])]
+    if len(word) > 2:
+        found += [title for title in titles if title.lower().startswith(word)]
+    if not found:
+        return ""
+    return (
+        f" For imbalanced-learn's {found[0]} give an instance, sampler={found[0]}(): "
+        f"from imblearn.{titles[found[0]]} import {found[0]}."
+    )
 
 
 def build_resampler(sampler: Any, params: dict[str, Any]) -> Any:

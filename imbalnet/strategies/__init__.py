@@ -13,3 +13,7 @@ __all__ = [
     "strategy_grid",
     "strategy_name",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

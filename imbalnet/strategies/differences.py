@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student_t
 
-from imbalnet._checks import as_floats, checked_number
+from imbalnet._checks import as_floats, checked_number, did_you_mean
 from imbalnet.metrics._rows import checked_level
 
 
@@ -107,7 +107,10 @@ def paired_differences(
     test_share = checked_number("test_share", test_share, 0.0, 1.0, open_low=True)
     level, values = checked_level(level), checked_scores(scores)
     if reference not in list(values):
-        raise ValueError(f"reference={reference!r} must be one of {list(values)}.")
+        meant = did_you_mean(reference, values)
+        raise ValueError(
+            f"reference={reference!r} must be one of {list(values)}.{meant}"
+        )
     base, overlap = values[reference], test_share / (1 - test_share)
     return {n: _difference(v, base, overlap, level) for n, v in values.items()}
 

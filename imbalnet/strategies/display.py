@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imbalnet._checks import check_axes
+from imbalnet._checks import check_axes, did_you_mean
 from imbalnet._packages import require
 from imbalnet.metrics._fitted import check_fitted
 from imbalnet.metrics._rows import checked_level
@@ -276,6 +276,7 @@ class StrategyComparisonDisplay:
         if self.reference not in list(found):
             raise ValueError(
                 f"reference={self.reference!r} must be one of {list(found)}."
+                f"{did_you_mean(self.reference, found)}"
             )
         if not self._drawn:
             raise ValueError(
@@ -357,7 +358,8 @@ def _split_scores(search: Any, metric: str) -> NDArray[np.float64]:
     """Return the scores of all candidates (rows) on all splits (columns)."""
     results, known = search.cv_results_, _metrics(search.cv_results_)
     if metric not in known:
-        raise ValueError(f"metric={metric!r} must be one of {known}.")
+        meant = did_you_mean(metric, known)
+        raise ValueError(f"metric={metric!r} must be one of {known}.{meant}")
     splits = range(search.n_splits_)
     return np.column_stack([results[f"split{i}_test_{metric}"] for i in splits])
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 from numpy.typing import ArrayLike
 
-from imbalnet._checks import is_integer
+from imbalnet._checks import check_known, is_integer
 from imbalnet.strategies.levers import levers_for
 
-_SIZES = "full", "short"
+GridSize = Literal["full", "short"]
 
 
 def strategy_grid(
     y: ArrayLike,
     X: Any = None,
     *,
-    size: str = "full",
+    size: GridSize = "full",
     cv: int = 5,
     prefix: str = "",
 ) -> list[dict[str, list[Any]]]:
@@ -84,8 +84,7 @@ def strategy_grid(
     >>> strategy_grid(y, size="short", prefix="clf__")[0]
     {'clf__target_prior': ['train']}
     """
-    if size not in _SIZES:
-        raise ValueError(f"size={size!r} must be one of {list(_SIZES)}.")
+    check_known("size", size, get_args(GridSize))
     _check_prefix(prefix)
     levers = levers_for(y, X, _checked_folds(cv), is_short=size == "short")
     return [_prefixed(lever.grid, prefix) for lever in levers]

@@ -294,6 +294,17 @@ def test_partial_fit_tells_nothing(rare, events):
     assert watch.events == []
 
 
+def test_progress_bar_shows_the_fits_of_a_search(rare, capsys):
+    """scikit-learn wants it on the search, which passes it on to the fits."""
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9")
+    pytest.importorskip("rich")
+    bar = callback.ProgressBar(max_propagation_depth=None)
+    search = GridSearchCV(small(), {"learning_rate": [0.001, 0.01]}, cv=2)
+    search.set_callbacks(bar).fit(*rare)
+    shown = capsys.readouterr().out
+    assert shown.count("| BalancedNeuralClassifier") == 2 * 2 + 1
+
+
 def test_scoring_monitor_scores_epochs_and_folds(rare):
     callback = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9")
     monitor = callback.ScoringMonitor(scoring="average_precision")

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from imbalnet import BalancedNeuralClassifier
+from imbalnet._html import DOCUMENTATION
 
 needs_table = pytest.mark.skipif(
     not hasattr(BaseEstimator, "_get_fitted_attr_html"),
@@ -89,6 +90,7 @@ def rows_of(representation):
     table = representation.split("Fitted attributes</summary>")[1].split("</table>")[0]
     rows = []
     for row in table.split("<tr")[2:]:
+        row = re.sub("<span.*?</span>", "", row, flags=re.DOTALL)  # documentation
         cells = [re.sub("<[^>]*>", "", c).strip() for c in row.split("<td")[1:]]
         name, _, value = (html.unescape(c.split(">", 1)[1].strip()) for c in cells)
         rows.append((name, value))
@@ -106,6 +108,18 @@ def test_fitted_representation_shows_what_was_resolved(rare):
         assert text == (f"{value:.4g}" if isinstance(value, float) else repr(value))
     assert "resolved_" not in shown
     assert "coef_" not in shown  # of linear models only
+
+
+class Own(BalancedNeuralClassifier):
+    """A subclass elsewhere, of which our documentation has no page."""
+
+
+def test_representation_links_to_the_documentation():
+    page = f"{DOCUMENTATION}api/generated/imbalnet.BalancedNeuralClassifier.html"
+    pipeline = make_pipeline(StandardScaler(), BalancedNeuralClassifier())
+    for shown in (BalancedNeuralClassifier(), pipeline):
+        assert f'href="{page}' in shown._repr_html_()
+    assert DOCUMENTATION not in Own()._repr_html_()
 
 
 def test_unfitted_representation_shows_parameters_only():

@@ -153,7 +153,7 @@ def test_column_called_like_an_output_is_refused(frame):
 
 def test_unknown_word_is_refused(numbers):
     clf = fitted(*numbers, "mlp")
-    with pytest.raises(ValueError, match="categories='words' must be 'values' or"):
+    with pytest.raises(ValueError, match="categories='words' must be one of"):
         clf.to_onnx(categories="words")
 
 

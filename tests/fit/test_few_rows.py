@@ -16,8 +16,7 @@ from imbalnet import BalancedNeuralClassifier
 
 SMALL = {"module__hidden_sizes": (16,), "max_epochs": 12, "random_state": 0}
 
-cannot_choose = pytest.mark.filterwarnings("ignore:.*too few to choose the best epoch")
-alone = pytest.mark.filterwarnings("ignore:The classes .* have a single row each")
+few = pytest.mark.filterwarnings("ignore:Class .* has .* row")
 
 
 def table(n_positives, n_rows=240, seed=0):
@@ -48,7 +47,7 @@ class Watch(Callback):
         self.probabilities_.append(net.predict_proba(dataset_valid))
 
 
-@cannot_choose
+@few
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_rows_of_a_class_that_their_member_lacks_count_in_no_score(n_classes):
     """The row of the last class is left out; the scores are those of the others."""
@@ -70,8 +69,7 @@ def test_rows_of_a_class_that_their_member_lacks_count_in_no_score(n_classes):
     )
 
 
-@alone
-@cannot_choose
+@few
 @pytest.mark.parametrize("module", ["mlp", "linear"])
 @pytest.mark.parametrize("n_positives", [1, 2, 3])
 def test_prior_of_the_data_counts_validation_rows(n_positives, module):
@@ -87,7 +85,7 @@ def test_prior_of_the_data_counts_validation_rows(n_positives, module):
     np.testing.assert_allclose(clf.class_prior_, expected / 300)
 
 
-@cannot_choose
+@few
 def test_promised_base_rate_does_not_hang_on_the_split():
     """Two positives, of which one is held out: the odds are those of two."""
     X, y = table(2)
@@ -119,12 +117,65 @@ def test_few_given_rows_do_not_choose_the_epoch():
     assert clf.best_iteration_ == clf.n_iter_ == 12
 
 
+@few
 def test_three_rows_do():
+    X, y = table(3)
+    clf = BalancedNeuralClassifier(**SMALL).fit(X, y)
+    assert clf.best_iteration_ == np.argmin(clf.history_[:, "valid_loss"]) + 1
+
+
+def warnings_of(X, y, module="mlp", fit=None, **params):
+    """Texts of all warnings of a fit of one epoch."""
+    clf = BalancedNeuralClassifier(module, max_epochs=1, random_state=0, **params)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clf.fit(X, y, **(fit or {}))
+    return [str(warning.message) for warning in caught]
+
+
+KINDS = {
+    "folds": {"n_members": 4},
+    "split": {"early_stopping": True},
+    "none": {"early_stopping": False},
+    "given": {"fit": {"X_val": table(60, seed=1)[0], "y_val": table(60, seed=1)[1]}},
+    "groups": {"n_members": 4, "fit": {"groups": np.arange(240)}},
+}
+
+
+@pytest.mark.parametrize("n_positives", [1, 2, 5, 8])
+@pytest.mark.parametrize("kind", KINDS)
+def test_few_rows_are_warned_of_once(n_positives, kind):
+    (message,) = warnings_of(*table(n_positives), **KINDS[kind])
+    plural = "s" if n_positives > 1 else ""
+    assert message.startswith(f"Class 1 has {n_positives} row{plural}. ")
+    assert "More rows of the class" in message or "Get more rows of the rare" in message
+
+
+@pytest.mark.parametrize("kind", ["folds", "none", "given", "groups"])
+def test_more_rows_are_not_warned_of(kind):
+    assert warnings_of(*table(9), **KINDS[kind]) == []
+
+
+def test_each_class_of_few_rows_is_named():
+    X, y = table(60)
+    words = np.where(y == 1, "common", "most")
+    words[-10:] = ["a"] * 3 + ["b"] * 7
+    (message,) = warnings_of(X, words, n_members=4)
+    assert message.startswith("Class 'a' has 3 rows, 'b' has 7 rows. ")
+
+
+def test_rows_of_weight_0_are_no_rows():
+    X, y = table(60)
+    weight = 1.0 * ((y == 0) | (np.arange(240) < 5))
+    (message,) = warnings_of(X, y, n_members=4, fit={"sample_weight": weight})
+    assert message.startswith("Class 1 has 5 rows. ")
+
+
+def test_partial_fit_may_begin_with_few_rows():
     X, y = table(3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        clf = BalancedNeuralClassifier(**SMALL).fit(X, y)
-    assert clf.best_iteration_ == np.argmin(clf.history_[:, "valid_loss"]) + 1
+        BalancedNeuralClassifier("mlp").partial_fit(X, y, classes=[0, 1])
 
 
 # -- samplers ------------------------------------------------------------------------

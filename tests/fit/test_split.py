@@ -126,10 +126,9 @@ def test_what_leaves_repeats_with_its_seed_only(kind, rows):
         assert np.array_equal(a.folds, b.folds) == (is_same or kind != "folds")
 
 
-def test_classes_of_one_row_are_named_and_stay(rows):
+def test_classes_of_one_row_stay_in_training(rows):
     alone = Rows(rows.X, np.arange(100) == 7)
-    with pytest.warns(UserWarning, match=r"classes \['b'\] have a single row each"):
-        train, held_out = held_out_of(alone, "split")
+    train, held_out = held_out_of(alone, "split")
     assert 7 in train.index
     assert held_out.counts(ALL).tolist() == [20, 0]
 

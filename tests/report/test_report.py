@@ -312,6 +312,15 @@ def test_report_is_shown_as_text_html_and_frames(two):
         report.to_frame("all")
 
 
+def test_alerts_need_two_classes(three):
+    """A budget that nothing is done with is an error."""
+    y, p = three
+    with pytest.raises(ValueError, match=r"alerts=30 .* there are 3 classes"):
+        imbalance_report(y, p, alerts=30)
+    found = decisions_of(imbalance_report(y == 2, p[:, 2], alerts=30))  # the cure
+    assert found["30 alerts"].share_called == pytest.approx(30 / len(y))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
