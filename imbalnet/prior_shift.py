@@ -115,7 +115,7 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.linear_model import LogisticRegression
     >>> from imbalnet.prior_shift import PriorShiftClassifier
-    >>> X, y = make_classification(5000, weights=[0.95], flip_y=0, random_state=0)
+    >>> X, y = make_classification(5000, weights=[0.95], class_sep=0.5, random_state=0)
     >>> sampler = RandomOverSampler(random_state=0)
     >>> pipeline = make_pipeline(sampler, LogisticRegression())
     >>> bool(pipeline.fit(X, y).predict_proba(X)[:, 1].mean() > 0.1)
@@ -242,7 +242,8 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ndarray of shape (n_rows,)
             Labels.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        codes = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[codes]
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return how metadata is routed: what ``fit`` is given goes to `estimator`.

@@ -31,7 +31,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from features_checks import CHECKS
-from features_libraries import LIBRARIES, Library, MissingError
+from features_libraries import LIBRARIES, Library, MissingError, NotRunError
 
 RESULTS = Path(__file__).parents[2] / "docs" / "guide" / "results"
 CELL = ["group", "feature", "library", "verdict", "reason"]
@@ -62,6 +62,8 @@ def cell(library: Library, group: str, feature: str) -> dict[str, str]:
             figure = check(library)
         verdict = figure or ("partly" if getattr(used, "partly", False) else "yes")
         reason = getattr(used, "text", "")
+    except NotRunError as error:
+        verdict, reason = "not run", str(error)
     except Exception as error:
         verdict, reason = "no", shortened(error)
     return dict(
