@@ -12,6 +12,7 @@ A library that needs other versions runs with the Python of its own environment 
 
 - ``features_cells.csv``: a line for each library and feature, with the reason;
 - ``features.csv``: the table of the documentation;
+- ``features_partly.csv``: what it takes where a cell says "partly";
 - ``features_versions.csv``: the versions that were run, and when.
 """
 
@@ -71,12 +72,12 @@ def cell(library: Library, group: str, feature: str) -> dict[str, str]:
     )
 
 
-def cells_of(library: Library, only: str) -> list[dict[str, str]]:
+def cells_of(library: Library, only: list[str]) -> list[dict[str, str]]:
     """Run the checks of a library, and print them."""
     found = []
     for group, checks in CHECKS.items():
         for feature in checks:
-            if only not in feature:
+            if not any(words in feature for words in only):
                 continue
             start = time.perf_counter()
             found.append(line := cell(library, group, feature))
@@ -150,10 +151,22 @@ def wide(cells: list[dict[str, str]]) -> list[dict[str, str]]:
     return list(lines.values())
 
 
+def partly_of(cells: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return what libraries need where they have a feature partly."""
+    columns = ["feature", "library", "reason"]
+    return [
+        {name: one[name] for name in columns}
+        for one in cells
+        if one["verdict"] in ("partly", "not run")
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--library", nargs="+", choices=TITLES, default=TITLES)
-    parser.add_argument("--feature", default="", help="only those with these words")
+    parser.add_argument(
+        "--feature", nargs="+", default=[""], help="only those with one of these words"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -164,6 +177,8 @@ def main() -> None:
         found = cells_of(library, options.feature)
         cells = merged(options.output / "features_cells.csv", found)
         write(options.output / "features.csv", wide(cells))
+        if partly := partly_of(cells):
+            write(options.output / "features_partly.csv", partly)
         merged(options.output / "features_versions.csv", [versions_of(library)])
 
 

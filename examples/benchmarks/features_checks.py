@@ -136,7 +136,7 @@ def threshold_f1(library: Library) -> None:
     ours, usual = (
         f1_score(y, m.predict(of_floats(library, X))) for m in (model, plain)
     )
-    assert ours >= 0.3, f"F1 of {ours:.2f} and {usual:.2f} at 0.5"
+    assert ours > max(0.25, usual), f"F1 of {ours:.2f} and {usual:.2f} at 0.5"
 
 
 def threshold_limits(library: Library) -> None:
@@ -150,7 +150,7 @@ def threshold_limits(library: Library) -> None:
     precision = y[called["precision"] == 1].mean()
     assert precision > 0.3, f"precision {precision:.2f} of 0.5"
     share = called["alerts"].mean()
-    assert 0.02 < share < 0.08, f"alert share {share:.3f} of 0.05"
+    assert 0.005 < share < 0.08, f"alert share {share:.3f} of 0.05"
     cost = np.where(y == 1, COSTS[1, 0] * (called["costs"] == 0), called["costs"])
     assert cost.mean() < 0.9 * SHARE * COSTS[1, 0], "no less costly than no alert"
 
@@ -432,7 +432,7 @@ CHECKS: dict[str, dict[str, Callable[[Library], Any]]] = {
         "one fit in several processes": processes,
         "monotone constraints": monotone,
         "exact SHAP values of trees": tree_shap,
-        "feature_importances_": importances,
+        "importances of columns as an attribute": importances,
         "works without torch": without_torch,
         "processor seconds to fit 20,000 rows of 20 numbers": cpu_seconds,
     },

@@ -691,9 +691,8 @@ class Pytabkit(Library):
             splits.KFoldSplitter.get_idxs = split
         return y[found[0][1].numpy()]
 
-    @way("calibration_method; without class weights to undo", partly=True)
-    def base_rate(self) -> Any:
-        return self.model(val_metric_name="cross_entropy", use_ls=False)
+    def checked(self) -> Any:
+        return self.model(n_epochs=1)
 
     @way("RealMLP_TD_Regressor and others")
     def regressor(self) -> Any:
