@@ -208,9 +208,11 @@ def test_readme_has_no_relative_links_on_pypi(pyproject):
 
 
 def test_readme_is_rendered_by_pypi(pyproject):
-    pytest.importorskip("cmarkgfm")  # which it is rendered with
     markdown = pytest.importorskip("readme_renderer.markdown")
+    if not markdown.variants:
+        pytest.skip("readme_renderer without what it renders Markdown by")
     page = markdown.render(on_pypi((ROOT / "README.md").read_text(), pyproject))
     links = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert links
-    assert [link for link in links if not link.startswith("https://")] == []
+    assert "#user-content-speed" in links  # anchors of the page's own headings
+    starts = ("https://", "#user-content-")
+    assert [link for link in links if not link.startswith(starts)] == []
