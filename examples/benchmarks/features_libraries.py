@@ -698,7 +698,8 @@ class Pytabkit(Library):
     def regressor(self) -> Any:
         from pytabkit import RealMLP_TD_Regressor
 
-        return RealMLP_TD_Regressor(n_epochs=30, device="cpu", random_state=SEED)
+        fixed = {"device": "cpu", "n_threads": 1, "random_state": SEED}
+        return RealMLP_TD_Regressor(n_epochs=20, **fixed)
 
     def defaults(self) -> Any:
         return self.model(n_epochs=None)
@@ -1021,5 +1022,6 @@ def _printed(arguments: list[str], folder: Path) -> str:
         timeout=180,
     )
     if done.returncode:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+        lines = [line for line in done.stderr.splitlines() if "Error: " in line]
+        raise RuntimeError(lines[0] if lines else done.stderr)
     return done.stdout
