@@ -99,7 +99,7 @@ def check_is_known(model: Any) -> None:
                 f"way of its own; {_CURE}."
             )
     weights = params.get("class_weight")
-    if not (weights is None or isinstance(weights, dict) or weights == "balanced"):
+    if not (weights is None or isinstance(weights, dict) or _is_balanced(weights)):
         raise ValueError(
             f"{title}: its class_weight={weights!r} is neither None, 'balanced' nor a "
             f"dict; {_CURE}."
@@ -112,12 +112,13 @@ def learned_prior(recorder: FitRecorder, classes: NDArray) -> NDArray[np.float64
     codes = as_codes(as_labels(recorder.labels_), classes)
     weight = as_weights(recorder.weight_, codes[:, None])
     counts = np.bincount(codes, weight, minlength=len(classes))
-    factors = _class_factors(model.get_params(deep=False), counts, classes)
+    params = model.get_params(deep=False)
+    factors = _class_factors(params, counts, classes)
     is_weighted = weight is not None and np.ptp(weight) > 0
     has_factors = np.ptp(factors[counts > 0]) > 0
     title = f"effective_prior='auto' with {type(model).__name__}"
     bases = {base.__name__ for base in type(model).__mro__}
-    if has_factors and is_weighted and model.class_weight == "balanced":
+    if has_factors and is_weighted and _is_balanced(params.get("class_weight")):
         raise ValueError(
             f"{title}: classifiers differ in whether class_weight='balanced' counts "
             f"rows or the sum of their sample_weight; {_CURE}."
@@ -128,6 +129,10 @@ def learned_prior(recorder: FitRecorder, classes: NDArray) -> NDArray[np.float64
             f"the weights out, or {_CURE}."
         )
     return effective_prior(counts, factors)
+
+
+def _is_balanced(class_weight: Any) -> bool:
+    return isinstance(class_weight, str) and class_weight == "balanced"
 
 
 def _class_factors(

@@ -218,13 +218,17 @@ def test_scale_pos_weight_is_a_class_weight(data):
 
         def fit(self, X, y, sample_weight=None):
             factor = self.scale_pos_weight or 1.0
-            return super().fit(X, y, np.where(y == 1, factor, 1.0))
+            weight = 1.0 if sample_weight is None else sample_weight
+            return super().fit(X, y, weight * np.where(y == 1, factor, 1.0))
 
     X, y, posterior = data
     model = PriorShiftClassifier(Weighted(19.0)).fit(X, y)
     mass = np.bincount(y) * [1.0, 19.0]
     assert model.effective_prior_ == pytest.approx(mass / mass.sum())
     assert np.abs(model.predict_proba(X)[:, 1] - posterior).mean() < 0.01
+    model.fit(X, y, sample_weight=1.0 + y)
+    mass *= [1, 2]
+    assert model.effective_prior_ == pytest.approx(mass / mass.sum())
 
 
 def test_calibrated_classifier_holds_for_the_training_prior(data):
@@ -244,6 +248,10 @@ UNKNOWN = {
     "calibrated": (CalibratedClassifierCV(GaussianNB()), "its estimator"),
     "vote": (VotingClassifier([("nb", GaussianNB())], voting="soft"), "its nb"),
     "bagging": (BalancedBaggingClassifier(), "sampling_strategy='auto'"),
+    "array of weights": (
+        HistGradientBoostingClassifier(class_weight=np.ones(2)),
+        "class_weight=array",
+    ),
     "priors": (GaussianNB(priors=[0.5, 0.5]), r"priors=\[0.5, 0.5\]"),
     "network": (BalancedNeuralClassifier("linear"), "target_prior=None"),
     "forest": (RandomForestClassifier(class_weight="balanced"), "do not follow"),
