@@ -673,7 +673,7 @@ class Pytabkit(Library):
         fixed = {"n_epochs": 10, "device": "cpu", "n_threads": 1, "random_state": SEED}
         return RealMLP_TD_Classifier(**fixed | params)
 
-    @way("of itself; folds (n_cv) are stratified, a single split is not")
+    @way("folds (n_cv) are stratified, a single split is not", partly=True)
     def early_stopping(self, X: np.ndarray, y: np.ndarray) -> Any:
         from pytabkit.models.data import splits
 
