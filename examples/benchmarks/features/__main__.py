@@ -1,11 +1,11 @@
 """Check what imbalnet and other libraries can do, feature by feature, by running it.
 
-Each library tries each feature on small data (``features_checks.py``), in the way that
-its documentation gives (``features_libraries.py``). "yes" and "partly" mean that the
-way was run and did what it should; "no" comes with what the library said. Libraries
-that are not installed are left out::
+Each library tries each feature on small data (``checks.py``), in the way that its
+documentation gives (``networks.py``, ``scikit_learn.py``, ``boosting.py``). "yes" and
+"partly" mean that the way was run and did what it should; "no" comes with what the
+library said. Libraries that are not installed are left out::
 
-    OMP_NUM_THREADS=1 python examples/benchmarks/features.py [--library NAME ...]
+    OMP_NUM_THREADS=1 python examples/benchmarks/features [--library NAME ...]
 
 A library that needs other versions runs with the Python of its own environment and
 ``--library``; what is known of the others stays. The folder ``--output`` receives
@@ -26,17 +26,72 @@ import os
 import re
 import time
 import warnings
+from collections.abc import Callable
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from features_checks import CHECKS
-from features_libraries import LIBRARIES, Library, MissingError, NotRunError
+import checks
+from boosting import CatBoost, LightGBM
+from library import Library, MissingError, NotRunError
+from networks import Imbalnet, Pytabkit, Skorch
+from scikit_learn import ImbalancedEnsemble, ImbalancedLearn, ScikitLearn
 
-RESULTS = Path(__file__).parents[2] / "docs" / "guide" / "results"
+RESULTS = Path(__file__).parents[3] / "docs" / "guide" / "results"
 CELL = ["group", "feature", "library", "verdict", "reason"]
+LIBRARIES: list[Library] = [
+    Imbalnet(),
+    ScikitLearn(),
+    Skorch(),
+    ImbalancedLearn(),
+    ImbalancedEnsemble(),
+    Pytabkit(),
+    LightGBM(),
+    CatBoost(),
+]
 TITLES = [library.title for library in LIBRARIES]
+CHECKS: dict[str, dict[str, Callable[[Library], Any]]] = {
+    "Training": {
+        "class weights as a parameter": checks.class_weight,
+        "focal loss": checks.focal,
+        "resampling in fit, after the validation split": checks.resampling,
+        "early stopping by stratified rows that fit holds out": checks.early_stopping,
+        "any torch network": checks.own_network,
+    },
+    "Probabilities and decisions": {
+        "probabilities at the data's base rate, with class weights": checks.base_rate,
+        "at another base rate, without a refit": checks.other_rate,
+        "out-of-fold probabilities from one fit": checks.out_of_fold,
+        "threshold for F1, by rows held out": checks.threshold_f1,
+        "for a precision, an alert budget or costs": checks.threshold_limits,
+        "decisions by the costs of each row": checks.row_costs,
+    },
+    "Tables": {
+        "frame with words, gaps and unseen levels, as it comes": checks.raw_frame,
+        "gaps among numbers": checks.gaps,
+        "infinity is taken, or refused in words": checks.infinite,
+        "sparse matrices": checks.sparse,
+        "sample_weight in fit": checks.sample_weight,
+        "20 classes with words as labels": checks.many_classes,
+        "tables larger than memory": checks.larger,
+        "several labels for each row": checks.multilabel,
+        "regression": checks.regressor,
+    },
+    "Use": {
+        "estimator checks of scikit-learn that fail": checks.estimator_check_failures,
+        "pipelines and grid searches": checks.pipeline_search,
+        "a fit that goes on": checks.goes_on,
+        "ONNX": checks.onnx,
+        "one fit in several processes": checks.processes,
+        "monotone constraints": checks.monotone,
+        "exact SHAP values of trees": checks.tree_shap,
+        "importances of columns as an attribute": checks.importances,
+        "works without torch": checks.without_torch,
+        "processor seconds to fit 20,000 rows of 20 numbers": checks.cpu_seconds,
+    },
+}
 # Versions that matter for more than one library.
 SHARED = ["scikit-learn", "torch", "numpy", "pandas"]
 
@@ -75,8 +130,8 @@ def cell(library: Library, group: str, feature: str) -> dict[str, str]:
 def cells_of(library: Library, only: list[str]) -> list[dict[str, str]]:
     """Run the checks of a library, and print them."""
     found = []
-    for group, checks in CHECKS.items():
-        for feature in checks:
+    for group, features in CHECKS.items():
+        for feature in features:
             if not any(words in feature for words in only):
                 continue
             start = time.perf_counter()
@@ -121,7 +176,7 @@ def merged(path: Path, new: list[dict[str, str]]) -> list[dict[str, str]]:
     """Put new lines in place of those of the same library and feature."""
     place = {
         feature: i
-        for i, feature in enumerate(f for checks in CHECKS.values() for f in checks)
+        for i, feature in enumerate(f for group in CHECKS.values() for f in group)
     }
     lines = {
         (line["library"], line.get("feature", "")): line for line in read(path) + new

@@ -1,4 +1,4 @@
-"""The checks of `features.py`: one small function for each feature.
+"""The checks of this package: one small function for each feature.
 
 A check gets a `Library` and tries its way to the feature on small data. It returns
 None or a figure, and raises where the feature is missing: an AssertionError if
@@ -11,65 +11,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from features_libraries import COSTS, Library, plain_network
-from scipy.special import expit, logit
+from library import COSTS, Library, plain_network
+from rows import (
+    SHARE,
+    fitted,
+    frame,
+    mean_probability,
+    of_floats,
+    probabilities,
+    rows,
+    write,
+)
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score, f1_score, r2_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
-
-SHARE = 0.05
-
-Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def rows(n: int = 4_000, share: float = SHARE, seed: int = 0) -> Rows:
-    """Return two Gaussians in a plane, their labels and the true posterior."""
-    random = np.random.default_rng(seed)
-    y = (np.arange(n) < round(share * n)).astype(int)
-    random.shuffle(y)
-    X = random.normal(size=(n, 2)) + 1.5 * y[:, None] * [1.0, 0.0]
-    log_odds = 1.5 * X[:, 0] - 1.5**2 / 2 + logit(share)
-    X = X.astype(np.float32).astype(float)  # the same for libraries of both types
-    return X, y, expit(log_odds)
-
-
-def of_floats(library: Library, X: Any) -> Any:
-    """Return rows of a type that the library takes."""
-    return X.astype(np.float32) if library.title == "skorch" else X
-
-
-def fitted(library: Library, model: Any, X: Any = None, y: Any = None) -> Any:
-    """Fit a model to the usual rows, or to others."""
-    if X is None:
-        X, y, _ = rows()
-    return model.fit(of_floats(library, X), y)
-
-
-def probabilities(library: Library, model: Any, X: Any) -> np.ndarray:
-    """Return the probabilities of the second class, which must be such."""
-    found = np.asarray(model.predict_proba(of_floats(library, X)))
-    assert found.ndim == 2, f"predict_proba gives shape {found.shape}"
-    assert np.isfinite(found).all(), "probabilities that are NaN"
-    is_inside = (found > -1e-6).all() and (found < 1 + 1e-6).all()
-    assert is_inside, "probabilities outside of 0 to 1"
-    assert np.allclose(found.sum(axis=1), 1, atol=1e-4), "they do not sum to 1"
-    return found[:, 1]
-
-
-def mean_probability(library: Library, model: Any) -> float:
-    """Return the mean over new rows of the usual share."""
-    return float(probabilities(library, fitted(library, model), rows(seed=1)[0]).mean())
-
 
 # -- Training against imbalance --------------------------------------------------------
 
@@ -167,20 +130,6 @@ def row_costs(library: Library) -> None:
 
 
 # -- Tables ----------------------------------------------------------------------------
-
-
-def frame(seed: int) -> tuple[Any, np.ndarray]:
-    """Return words, a category and numbers, with gaps in all of them."""
-    import pandas as pd
-
-    X, y, _ = rows(2_000, share=0.2, seed=seed)
-    random = np.random.default_rng(seed)
-    words = np.where(X[:, 1] + y > 0.5, "north", "south").astype(object)
-    words[random.random(len(y)) < 0.1] = None
-    kind = pd.Series(np.where(random.random(len(y)) < 0.5, "a", "b"), dtype="category")
-    numbers = np.where(random.random(len(y)) < 0.1, np.nan, X[:, 0])
-    table = pd.DataFrame({"number": numbers, "words": words, "kind": kind})
-    return table, y
 
 
 def raw_frame(library: Library) -> None:
@@ -298,17 +247,6 @@ def larger(library: Library) -> None:
         assert auc > 0.8, f"ROC AUC of {auc:.2f}"
 
 
-def write(folder: Path, X: np.ndarray, y: np.ndarray) -> None:
-    """Write rows as Parquet, text and NumPy's file."""
-    import pandas as pd
-
-    table = pd.DataFrame({"y": y, "a": X[:, 0], "b": X[:, 1]})
-    table.to_csv(folder / "rows.csv", index=False)
-    np.savez(folder / "rows.npz", X=X, y=y)
-    with suppress(ImportError):  # without pyarrow
-        table.to_parquet(folder / "rows.parquet")
-
-
 def processes(library: Library) -> None:
     with tempfile.TemporaryDirectory() as name:
         write(Path(name), *rows()[:2])
@@ -395,45 +333,3 @@ def cpu_seconds(library: Library) -> str:
             break
     assert score > 3 * y.mean(), f"learned nothing: average precision {score:.2f}"
     return f"{float(f'{min(times):.2g}'):g}"  # 180, not 1.8e+02
-
-
-CHECKS: dict[str, dict[str, Callable[[Library], Any]]] = {
-    "Training": {
-        "class weights as a parameter": class_weight,
-        "focal loss": focal,
-        "resampling in fit, after the validation split": resampling,
-        "early stopping by stratified rows that fit holds out": early_stopping,
-        "any torch network": own_network,
-    },
-    "Probabilities and decisions": {
-        "probabilities at the data's base rate, with class weights": base_rate,
-        "at another base rate, without a refit": other_rate,
-        "out-of-fold probabilities from one fit": out_of_fold,
-        "threshold for F1, by rows held out": threshold_f1,
-        "for a precision, an alert budget or costs": threshold_limits,
-        "decisions by the costs of each row": row_costs,
-    },
-    "Tables": {
-        "frame with words, gaps and unseen levels, as it comes": raw_frame,
-        "gaps among numbers": gaps,
-        "infinity is taken, or refused in words": infinite,
-        "sparse matrices": sparse,
-        "sample_weight in fit": sample_weight,
-        "20 classes with words as labels": many_classes,
-        "tables larger than memory": larger,
-        "several labels for each row": multilabel,
-        "regression": regressor,
-    },
-    "Use": {
-        "estimator checks of scikit-learn that fail": estimator_check_failures,
-        "pipelines and grid searches": pipeline_search,
-        "a fit that goes on": goes_on,
-        "ONNX": onnx,
-        "one fit in several processes": processes,
-        "monotone constraints": monotone,
-        "exact SHAP values of trees": tree_shap,
-        "importances of columns as an attribute": importances,
-        "works without torch": without_torch,
-        "processor seconds to fit 20,000 rows of 20 numbers": cpu_seconds,
-    },
-}
