@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import files, version
+from importlib.metadata import files, metadata, version
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,18 @@ def main() -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
     others = {name.split("/")[0] for name in names} - {"imbalnet"}
     assert all(name.endswith(".dist-info") for name in others), others
+    check_description()
     check_fit()
     print(f"imbalnet {version('imbalnet')} in {place}: {len(names)} files")
+
+
+def check_description() -> None:
+    """Raise if the text for PyPI's page has links that lead nowhere there."""
+    text = metadata("imbalnet")["Description"]
+    links = re.findall(r'(?:\]\(|src="|href=")([^)"\s]+)', text)
+    assert links, "no description"
+    relative = [link for link in links if not link.startswith("https://")]
+    assert not relative, relative
 
 
 def check_fit() -> None:

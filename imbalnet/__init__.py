@@ -31,6 +31,7 @@ _MODULES = (
     "networks",
     "plots",
     "posterior",
+    "prior_shift",
     "report",
     "retention",
     "samplers",

@@ -36,7 +36,7 @@ LAYERS = [
     },
     {"_tables", "posterior", "class_weights", "metrics"},
     {"samplers", "losses", "networks", "decisions", "strategies"}
-    | {"tables", "large_tables"},
+    | {"tables", "large_tables", "_learned_prior", "prior_shift"},
     {"neighbors", "_peers", "_predict", "report"},
     {"_calibration"},
     {"_fit", "export"},
@@ -55,6 +55,7 @@ WITHIN = {
     "_state": {"_runtime"},
     "class_weights": {"_tables"},
     "metrics": {"_tables", "posterior"},
+    "prior_shift": {"_learned_prior"},
     "strategies": {"tables"},
 }
 LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
@@ -199,7 +200,7 @@ def test_modules_import_in_no_circle():
 
 
 # Rooms that look at any classifier, which scikit-learn calls the estimator.
-OF_ANY_CLASSIFIER = {"metrics", "plots", "report"}
+OF_ANY_CLASSIFIER = {"metrics", "plots", "report", "_learned_prior", "prior_shift"}
 # Rooms that may know the estimator of this package.
 OF_THE_ESTIMATOR = {"classifier", "comparison"}
 
@@ -236,9 +237,12 @@ def test_a_name_of_the_estimator_is_found(source):
         ("skl2onnx", {"export"}),
         (
             "sklearn.utils.validation",
-            {"classifier", "_tables", "export", "metrics", "retention"},
+            {"classifier", "_tables", "export", "metrics", "prior_shift", "retention"},
         ),
-        ("sklearn.utils._param_validation", {"classifier", "_constraints"}),
+        (
+            "sklearn.utils._param_validation",
+            {"classifier", "_constraints", "prior_shift"},
+        ),
         ("sklearn.callback", {"_tasks"}),
         ("tqdm", {"_fit"}),
         ("imblearn", {"metrics", "samplers", "strategies"}),
@@ -278,6 +282,7 @@ def test_package_that_may_be_missing_is_imported_where_it_is_used(package):
 
 NUMPY_ROOMS = ["_checks", "_tables", "class_weights", "metrics", "posterior"]
 NUMPY_ROOMS += ["large_tables", "plots", "strategies", "tables"]
+NUMPY_ROOMS += ["_learned_prior", "prior_shift"]
 
 
 @pytest.mark.parametrize("room", NUMPY_ROOMS)

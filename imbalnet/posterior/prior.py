@@ -124,38 +124,45 @@ def target_distribution(
     """Compute `resolve_prior` where classes and their prior are known to be right."""
     if target_prior is None:
         return None
-    if isinstance(target_prior, str) and target_prior == "train":
+    return class_distribution("target_prior", target_prior, classes, class_prior)
+
+
+def class_distribution(
+    name: str, prior: Any, classes: NDArray, class_prior: NDArray
+) -> NDArray[np.float64]:
+    """Convert a parameter that holds a class distribution, but not None, or raise."""
+    if isinstance(prior, str) and prior == "train":
         return class_prior
-    if isinstance(target_prior, str) and target_prior == "uniform":
+    if isinstance(prior, str) and prior == "uniform":
         return np.full(len(classes), 1.0 / len(classes))
-    prior = _one_a_class(target_prior, np.asarray(classes).tolist())
-    if not np.all(prior >= 0) or not np.isclose(prior.sum(), 1.0, atol=1e-6):
+    shares = _one_a_class(name, prior, np.asarray(classes).tolist())
+    if not np.all(shares >= 0) or not np.isclose(shares.sum(), 1.0, atol=1e-6):
         raise ValueError(
-            f"target_prior={target_prior!r} must hold probabilities of at least 0 that "
-            f"sum to 1; they sum to {prior.sum():.6g}."
+            f"{name}={prior!r} must hold probabilities of at least 0 that sum to 1; "
+            f"they sum to {shares.sum():.6g}."
         )
-    return prior
+    return shares
 
 
-def _one_a_class(target_prior: Any, labels: list) -> NDArray[np.float64]:
-    of_label = values_by_label("target_prior", target_prior)
+def _one_a_class(name: str, prior: Any, labels: list) -> NDArray[np.float64]:
+    of_label = values_by_label(name, prior)
     if of_label is not None and set(of_label) != set(labels):
         raise ValueError(
-            f"target_prior has the labels {list(of_label)}, but must give a probability"
-            f" for each of the classes {labels}, and for no others."
+            f"{name} has the labels {list(of_label)}, but must give a probability for "
+            f"each of the classes {labels}, and for no others."
         )
-    values = target_prior if of_label is None else [of_label[c] for c in labels]
+    values = prior if of_label is None else [of_label[c] for c in labels]
     try:
-        prior = checked_floats("target_prior", values)
+        shares = checked_floats(name, values)
     except ValueError:
-        prior = np.empty(0)
-    if prior.shape != (len(labels),):
+        shares = np.empty(0)
+    if shares.shape != (len(labels),):
         raise ValueError(
-            f"target_prior={target_prior!r} must be None, 'train', 'uniform', a dict "
-            f"with a probability for each of the classes {labels}, or an array of "
-            "these probabilities."
+            f"{name}={prior!r} must be 'train', 'uniform', a dict with a "
+            f"probability for each of the classes {labels}, or an array of these "
+            "probabilities."
         )
-    return prior
+    return shares
 
 
 def shift_prior(

@@ -98,11 +98,11 @@ def test_resolve_prior(target, expected):
         ({"yes": 0.2, "maybe": 0.8}, "a probability for each of the classes"),
         ({"yes": 0.2, "no": 0.2}, "they sum to 0.4"),
         ({"yes": 1.2, "no": -0.2}, "at least 0"),
-        ("training", "must be None, 'train'"),
+        ("training", "must be 'train'"),
         (np.array([0.2, 0.3, 0.5]), "or an array of these probabilities"),
-        (0.2, "must be None, 'train'"),
+        (0.2, "must be 'train'"),
         ([0.2, 0.2], "they sum to 0.4"),
-        ({"yes": "a", "no": 0.8}, "must be None, 'train'"),
+        ({"yes": "a", "no": 0.8}, "must be 'train'"),
         (
             pd.Series([0.2, 0.8]),
             r"target_prior has the labels \[0, 1\], but must .* \['no', 'yes'\]",
@@ -111,7 +111,7 @@ def test_resolve_prior(target, expected):
             pd.Series([0.2, 0.3, 0.5], index=["yes", "no", "no"]),
             r"target_prior must hold each label once.*\['yes', 'no', 'no'\]",
         ),
-        (pd.DataFrame({"yes": [0.2], "no": [0.8]}), "must be None, 'train'"),
+        (pd.DataFrame({"yes": [0.2], "no": [0.8]}), "must be 'train'"),
     ],
 )
 def test_resolve_prior_rejects(target, message):
