@@ -10,6 +10,7 @@ import pytest
 from imblearn.metrics import geometric_mean_score
 from sklearn import metrics
 from sklearn.datasets import make_classification
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
 from imbalnet import BalancedNeuralClassifier, imbalance_report
@@ -260,6 +261,14 @@ def test_report_needs_out_of_fold_rows():
     clf = BalancedNeuralClassifier("mlp", max_epochs=1, random_state=0).fit(X, y)
     with pytest.raises(AttributeError, match="n_members"):
         _ = clf.report_
+
+
+@pytest.mark.parametrize("name", ["report_", "oof_proba_", "threshold_", "history_"])
+def test_what_fit_leaves_needs_fit(name):
+    clf = BalancedNeuralClassifier(threshold="f1")
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        getattr(clf, name)
+    assert not hasattr(clf, name)
 
 
 def test_cautions_name_what_cannot_be_trusted(two):
