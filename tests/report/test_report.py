@@ -291,6 +291,26 @@ def test_cautions_name_a_class_that_is_never_predicted(two):
     assert any("No row is predicted to be 1" in c for c in report.cautions)
 
 
+def test_cautions_name_a_frequent_positive_class(two):
+    y, p = two
+    words = np.where(y == 1, "fraud", "ok")  # "ok" is the second label
+    first = imbalance_report(words, 1 - p).cautions[0]
+    assert "class is 'ok'" in first
+    assert first.endswith("To find 'fraud', give y == 'fraud' as the labels.")
+    cured = imbalance_report(words == "fraud", p)
+    assert not any("positive class" in c for c in cured.cautions)
+
+
+def test_cautions_doubt_a_perfect_ranking(two):
+    y, p = two
+    given_away = imbalance_report(y, 0.1 + 0.8 * y)
+    assert any("does a column tell the label" in c for c in given_away.cautions)
+    labels = imbalance_report(y, p > 0.5)
+    assert any("All probabilities are 0 or 1" in c for c in labels.cautions)
+    calm = imbalance_report(y, p).cautions
+    assert not any("tell the label" in c or "are 0 or 1" in c for c in calm)
+
+
 def test_rows_of_weight_0_are_left_out(two):
     y, p = two
     w = (np.arange(len(y)) % 4 > 0).astype(float)
