@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imbalnet._tables.readers import Reader, listed
+from imbalnet._tables.words import to_numbers
 
 # A cache line of float32, and the rows of so many columns that the L1 cache holds.
 _COLUMNS_AT_ONCE = 16
@@ -65,12 +67,14 @@ def _not_numeric(
     fault = f"{reader.title} has columns that are not numeric: {named}"
     example = _word(reader, numbers[0])
     if example is not None:
-        fault += f", such as {example} in {reader.names[numbers[0]]!r}"
+        fault += f", such as {example!r} in {reader.names[numbers[0]]!r}"
     if categories is not None:
+        words = [] if example is None else [str(example)]
+        column = f"X[{reader.names[numbers[0]]!r}]"
         return ValueError(
             f"{fault}. These columns held numbers in fit: give numbers here too (NaN "
-            "where there is none, such as by pandas.to_numeric(column, errors="
-            "'coerce')), or fit again with such words, as categories."
+            f"where there is none, such as by {to_numbers(column, words)}), or fit "
+            "again with such words, as categories."
         )
     if example is None:  # in scikit-learn's words
         return TypeError(
@@ -82,8 +86,8 @@ def _not_numeric(
     )
 
 
-def _word(reader: Reader, i: int) -> str | None:
-    """Return the first value of a column that is no number, as text."""
+def _word(reader: Reader, i: int) -> Any:
+    """Return the first value of a column that is no number; None if there is none."""
     try:
         values = reader.dictionary(i)[1]
     except (TypeError, ValueError, NotImplementedError):  # lists cannot be counted
@@ -92,7 +96,7 @@ def _word(reader: Reader, i: int) -> str | None:
         try:
             float(value)
         except (TypeError, ValueError):
-            return repr(value)
+            return value
     return None
 
 

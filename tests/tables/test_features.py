@@ -157,6 +157,21 @@ def test_words_that_are_not_to_be_categories_are_named(build):
             read_matrix(as_table(X, reading), reading)
 
 
+def test_list_of_dicts_is_named():
+    with pytest.raises(ValueError, match=r"list of dicts; pandas.DataFrame\(X\) makes"):
+        as_table([{"amount": 1.0}], Reading(ColumnRules(), np.float32, "Net"))
+
+
+def test_cure_of_words_for_numbers_keeps_thousands():
+    X = pd.DataFrame({"amount": ["12.50", "1,234.50"]})
+    reading = Reading(Columns(), np.float32, "Net")
+    with pytest.raises(ValueError, match=r"such as '1,234.50'") as caught:
+        read_matrix(as_table(X, reading), reading)
+    cure = "pd.to_numeric(X['amount'].str.replace(',', ''), errors='coerce')"
+    assert cure in str(caught.value)
+    assert eval(cure, {"pd": pd, "X": X}).tolist() == [12.5, 1234.5]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, int, object, "<U3"])
 def test_masked_values_are_gaps(dtype):
     hidden = np.array([[1, 9], [2, 9], [3, 4]]).astype(dtype)
