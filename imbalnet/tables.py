@@ -209,7 +209,8 @@ def check_table(
         The table, as given to ``fit``.
     y : array-like of shape (n_rows,), default=None
         Labels. With them, the report counts the classes, and notes columns that give
-        the label away: as many values as there are classes, each with its own.
+        the label away (as many values as there are classes, each with its own), and a
+        positive class that is the frequent one.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         As the parameter of :class:`~imbalnet.BalancedNeuralClassifier`.
 

@@ -162,14 +162,22 @@ def test_list_of_dicts_is_named():
         as_table([{"amount": 1.0}], Reading(ColumnRules(), np.float32, "Net"))
 
 
-def test_cure_of_words_for_numbers_keeps_thousands():
-    X = pd.DataFrame({"amount": ["12.50", "1,234.50"]})
+@pytest.mark.parametrize(
+    ("words", "cure", "numbers"),
+    [
+        (["12.50", "1,234.50"], "column.str.replace(',', '')", [12.5, 1234.5]),
+        (["a lot", "€ 2.50"], "column.str.replace('[ €]', '', regex=True)", [0, 2.5]),
+        (["12 EUR", "7"], "column", [0, 7]),
+    ],
+)
+def test_cure_of_words_keeps_what_is_a_number(words, cure, numbers):
     reading = Reading(Columns(), np.float32, "Net")
-    with pytest.raises(ValueError, match=r"such as '1,234.50'") as caught:
-        read_matrix(as_table(X, reading), reading)
-    cure = "pd.to_numeric(X['amount'].str.replace(',', ''), errors='coerce')"
-    assert cure in str(caught.value)
-    assert eval(cure, {"pd": pd, "X": X}).tolist() == [12.5, 1234.5]
+    with pytest.raises(ValueError, match="held numbers in fit") as caught:
+        read_matrix(as_table(pd.DataFrame({"amount": words}), reading), reading)
+    cure = f"pd.to_numeric({cure}, errors='coerce')"
+    assert f"such as by {cure})" in str(caught.value)
+    found = eval(cure, {"pd": pd, "column": pd.Series(words)})
+    assert found.fillna(0).tolist() == numbers
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, int, object, "<U3"])
