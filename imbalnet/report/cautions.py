@@ -79,13 +79,16 @@ def _dishonest(rows: ScoredRows, calibration: CalibrationOfRows) -> Iterator[str
     error, high = calibration.error, calibration.highest_noise
     if error > high:
         mean, share = np.average(rows.scores, weights=rows.weight), rows.prior[1]
-        level = "right on average"
+        level = "right on average."
         if abs(mean - share) > error / 2:
-            level = f"{mean:.3g} on average, for a prevalence of {share:.3g}"
+            level = (
+                f"{mean:.3g} on average, for a prevalence of {share:.3g}. After class "
+                "weights or samplers, target_prior='train' brings them back to the "
+                "data."
+            )
         yield (
             f"The probabilities are off by {error:.3g} (honest ones: up to "
-            f"{high:.3g}); they are {level}. After class weights or samplers, "
-            "target_prior='train' brings them back to the data."
+            f"{high:.3g}); they are {level}"
         )
 
 

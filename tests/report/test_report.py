@@ -280,6 +280,16 @@ def test_cautions_name_what_cannot_be_trusted(two):
     assert not any("Few rows" in c or "off by" in c for c in calm.cautions)
 
 
+def test_target_prior_is_the_cure_of_a_wrong_mean_alone(two):
+    y, p = two
+    timid = y.mean() + 0.3 * (p - p.mean())  # right on average alone
+    for probabilities, is_cured in ((np.sqrt(p), True), (timid, False)):
+        found = [
+            c for c in imbalance_report(y, probabilities).cautions if "off by" in c
+        ]
+        assert ["target_prior" in caution for caution in found] == [is_cured]
+
+
 def test_cautions_name_a_ranking_by_chance(rng):
     y, p = rng.random(300) < 0.1, rng.random(300)
     assert any("constant score" in c for c in imbalance_report(y, p).cautions)
