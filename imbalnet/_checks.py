@@ -34,7 +34,11 @@ def checked_share(name: str, value: Any) -> float:
     """Return a parameter from 0 to 1, both included, as a float, or raise."""
     if _is_real(value) and 0 <= value <= 1:
         return float(value)
-    raise ValueError(f"{name}={value!r} must be a number that lies between 0 and 1.")
+    is_percent = _is_real(value) and 1 < value <= 100
+    cure = f" {value:g} % are {value / 100:g}." if is_percent else ""
+    raise ValueError(
+        f"{name}={value!r} must be a number that lies between 0 and 1.{cure}"
+    )
 
 
 def is_integer(value: Any) -> bool:

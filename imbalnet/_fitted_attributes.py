@@ -37,6 +37,7 @@ class FittedAttributesMixin:
     target_prior: Any
     threshold: Any
     _column_names: list[Any] | None
+    _check_is_fitted: Callable[[], None]
     _columns: Columns
     _decide: Callable[..., NDArray[np.intp]]
     _fitted: Fitted
@@ -54,6 +55,7 @@ class FittedAttributesMixin:
     @property
     def history_(self) -> Any:
         """One record for each epoch."""
+        self._check_is_fitted()
         if "history" in self._fitted.discarded:
             raise AttributeError("history_ is gone since discard(): fit again.")
         return self.net_.history
@@ -115,8 +117,12 @@ class FittedAttributesMixin:
     @in_usual_state
     def threshold_(self) -> float:
         """The probability from which on the second class is called."""
+        self._check_is_fitted()
         if self.threshold is None:
-            raise AttributeError("threshold_ is there with threshold= only.")
+            raise AttributeError(
+                "threshold_ is there with threshold= only, such as after "
+                "set_params(threshold='f1')."
+            )
         return self._chosen_threshold()
 
     def _chosen_threshold(self) -> float:
@@ -136,12 +142,13 @@ class FittedAttributesMixin:
         return known[key]
 
     def _out_of_fold(self, name: str) -> OutOfFold:
-        out_of_fold = self._fitted.out_of_fold if self._is_fitted else None
-        if self._is_fitted and "out_of_fold" in self._fitted.discarded:
+        self._check_is_fitted()
+        if "out_of_fold" in self._fitted.discarded:
             raise AttributeError(
                 f"{name} needs the out-of-fold rows, which discard() has let go of: "
                 "fit again."
             )
+        out_of_fold = self._fitted.out_of_fold
         if out_of_fold is None:
             raise AttributeError(
                 f"{name} needs members that hold out folds: fit with n_members of at "

@@ -83,4 +83,19 @@ _TORCH = {
     "precision": "dtype",
 }
 
-OTHER_NAMES: dict[str, str] = {**_SKLEARN, **_SKORCH, **_BOOSTING, **_TORCH}
+# From functions about costs and decisions.
+_DECISIONS = {
+    "cost": "cost_matrix",
+    "costs": "cost_matrix",
+    "cost_sensitive": "cost_matrix",
+    "pos_label": "fit(X, y == pos_label)",
+    "positive_class": "fit(X, y == positive_class)",
+}
+
+OTHER_NAMES: dict[str, str] = {
+    **_SKLEARN,
+    **_SKORCH,
+    **_BOOSTING,
+    **_TORCH,
+    **_DECISIONS,
+}

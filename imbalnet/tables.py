@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from imbalnet._packages import require
 from imbalnet._tables import ColumnRules, Reading, column_names, table_reader
 from imbalnet._tables.find import CATEGORY, ORDERED, ColumnFinder
-from imbalnet._tables.labels import as_labels, check_rows
+from imbalnet._tables.labels import as_labels, check_rows, note_of_positive
 from imbalnet._tables.notes import note_of_constant
 from imbalnet._tables.readers import TIMES_CURE, Reader
 from imbalnet._text import html_list, html_table, text_table
@@ -126,8 +126,11 @@ class TableReport:
 
     @property
     def notes(self) -> list[str]:
-        """What may be worth changing, each with its column and its cure."""
-        return [f"{c.name!r}: {note}" for c in self.columns for note in c.notes]
+        """What may be worth changing in the labels and columns, each with its cure."""
+        notes = [f"{c.name!r}: {note}" for c in self.columns for note in c.notes]
+        counts = self.classes or {}
+        of_labels = note_of_positive([*counts], [*counts.values()])
+        return [of_labels, *notes] if of_labels else notes
 
     def to_frame(self) -> Any:
         """Return the report as a pandas frame, with a row for each column.
@@ -206,7 +209,8 @@ def check_table(
         The table, as given to ``fit``.
     y : array-like of shape (n_rows,), default=None
         Labels. With them, the report counts the classes, and notes columns that give
-        the label away: as many values as there are classes, each with its own.
+        the label away (as many values as there are classes, each with its own), and a
+        positive class that is the frequent one.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         As the parameter of :class:`~imbalnet.BalancedNeuralClassifier`.
 

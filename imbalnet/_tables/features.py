@@ -100,6 +100,11 @@ def as_table(X: Any, reading: Reading) -> Any:
             f"{reading.title} is a structured array; pandas.DataFrame({reading.title}) "
             "makes a table of its fields."
         )
+    if isinstance(X, list | tuple) and X and isinstance(X[0], Mapping):
+        raise ValueError(
+            f"{reading.title} is a list of dicts; pandas.DataFrame({reading.title}) "
+            "makes a table of their keys."
+        )
     reject_times(X, reading.title)
     if len(getattr(X, "shape", ())) == 2:
         return X

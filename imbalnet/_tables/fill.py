@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imbalnet._tables.readers import Reader, listed
+from imbalnet._tables.words import is_number, to_numbers
 
 # A cache line of float32, and the rows of so many columns that the L1 cache holds.
 _COLUMNS_AT_ONCE = 16
@@ -63,16 +65,18 @@ def _not_numeric(
         )
     named = listed([reader.names[i] for i in numbers])
     fault = f"{reader.title} has columns that are not numeric: {named}"
-    example = _word(reader, numbers[0])
-    if example is not None:
-        fault += f", such as {example} in {reader.names[numbers[0]]!r}"
+    words = _words(reader, numbers[0])
+    if words:
+        fault += f", such as {words[0]!r} in {reader.names[numbers[0]]!r}"
     if categories is not None:
+        stripped = (str(word).strip() for word in words)
+        cure = to_numbers("column", [word for word in stripped if is_number(word)])
         return ValueError(
             f"{fault}. These columns held numbers in fit: give numbers here too (NaN "
-            "where there is none, such as by pandas.to_numeric(column, errors="
-            "'coerce')), or fit again with such words, as categories."
+            f"where there is none, such as by {cure}), or fit again with such words, "
+            "as categories."
         )
-    if example is None:  # in scikit-learn's words
+    if not words:  # in scikit-learn's words
         return TypeError(
             f"{fault}. Each value of the argument must be a string or a real number: "
             "derive such columns from these."
@@ -82,18 +86,21 @@ def _not_numeric(
     )
 
 
-def _word(reader: Reader, i: int) -> str | None:
-    """Return the first value of a column that is no number, as text."""
+def _words(reader: Reader, i: int) -> list[Any]:
+    """Return the distinct values of a column that Python reads no number in."""
     try:
         values = reader.dictionary(i)[1]
     except (TypeError, ValueError, NotImplementedError):  # lists cannot be counted
-        return None
-    for value in values:
-        try:
-            float(value)
-        except (TypeError, ValueError):
-            return repr(value)
-    return None
+        return []
+    return [value for value in values if not _is_read_by_float(value)]
+
+
+def _is_read_by_float(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _transpose(part: NDArray, out: NDArray) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -14,6 +15,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
 from imbalnet._tables.levels import is_missing
+
+# How many times as many rows make a class the frequent one of two.
+_FREQUENT = 2
 
 
 def as_labels(y: Any, name: str = "y") -> NDArray:
@@ -195,6 +199,22 @@ def sorted_classes(labels: NDArray) -> NDArray:
             "y must have labels of one kind, all strings or all numbers, and none "
             f"missing: {error}."
         ) from error
+
+
+def note_of_positive(classes: Sequence[Any], counts: Sequence[int]) -> str | None:
+    """Say so if the positive class is the frequent one, which is seldom meant.
+
+    `classes` are in sorted order, with the number of rows of each.
+    """
+    if len(classes) != 2 or counts[1] <= _FREQUENT * counts[0]:
+        return None
+    rare, positive = classes
+    return (
+        f"The positive class is {positive!r}, the second of the labels in sorted "
+        f"order, although {rare!r} is the rare one: column 1 of predict_proba, "
+        f"thresholds and scores are about {positive!r}. To find {rare!r}, give "
+        f"y == {rare!r} as the labels."
+    )
 
 
 def as_codes(

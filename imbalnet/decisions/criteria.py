@@ -211,7 +211,12 @@ class AlertShare:
     share: float
 
     def __post_init__(self) -> None:
-        checked_share("share", self.share)
+        try:
+            checked_share("share", self.share)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} 20 alerts of 4,000 rows are AlertShare(20 / 4_000)."
+            ) from None
 
     def __call__(self, counts: Counts) -> NDArray[np.float64]:
         """Return the share that is called; beyond the budget, by how much."""
@@ -347,6 +352,13 @@ CRITERIA: dict[str, Criterion] = {
     "mcc": matthews,
 }
 _FUNCTIONS = [of for of in CRITERIA.values() if not isinstance(of, FBeta)]
+# What has no name because it needs a number.
+_OF_WORDS = {
+    "precision": "PrecisionAtLeast(0.9)",
+    "recall": "RecallAtLeast(0.9)",
+    "alert": "AlertShare(0.02)",
+    "cost": "LeastCost(false_positive=5, false_negative=100)",
+}
 _OF_COUNTS = (FBeta, PrecisionAtLeast, RecallAtLeast, AlertShare, LeastCost)
 
 
@@ -360,13 +372,7 @@ def as_criterion(criterion: Any, name: str = "threshold") -> Criterion | None:
     ValueError
         If `criterion` is no known name and nothing that can be called.
     """
-    if isinstance(criterion, str):
-        if criterion not in CRITERIA:
-            raise ValueError(
-                f"{name}={criterion!r} is unknown: give one of {sorted(CRITERIA)}, a "
-                "criterion of imbalnet.decisions, or a function of true and predicted "
-                f"labels.{did_you_mean(criterion, CRITERIA)}"
-            )
+    if isinstance(criterion, str) and criterion in CRITERIA:
         return CRITERIA[criterion]
     if isinstance(criterion, _OF_COUNTS) or any(criterion is of for of in _FUNCTIONS):
         of_counts: Criterion = criterion
@@ -377,7 +383,17 @@ def as_criterion(criterion: Any, name: str = "threshold") -> Criterion | None:
     raise ValueError(
         f"{name}={criterion!r} must be {number}one of {sorted(CRITERIA)}, a criterion "
         "such as PrecisionAtLeast(0.9), or a function of true and predicted labels."
+        f"{_meant(criterion)}"
     )
+
+
+def _meant(criterion: Any) -> str:
+    """Return the name or the class that a word stands for, as a question."""
+    if not isinstance(criterion, str):
+        return ""
+    plain = criterion.strip().lower()
+    of_words = next((_OF_WORDS[word] for word in _OF_WORDS if word in plain), None)
+    return f" Did you mean {of_words}?" if of_words else did_you_mean(plain, CRITERIA)
 
 
 def check_threshold(threshold: Any, n_classes: int) -> None:

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from imbalnet._checks import and_more
+from imbalnet._tables.labels import note_of_positive
 from imbalnet.decisions.threshold import FEWEST_POSITIVES
 from imbalnet.report.decide import DecisionRow
 from imbalnet.report.figures import CalibrationOfRows, ClassRow, FigureRow
 from imbalnet.report.scored_rows import ScoredRows
 
 _MOST_NAMED = 5
+# An average precision above it is more likely a leak than a model.
+_TOO_GOOD = 0.9995
 
 
 def cautions(
@@ -23,7 +26,10 @@ def cautions(
     calibration: CalibrationOfRows,
 ) -> list[str]:
     """Return what readers of a report should know before they believe it."""
-    found = [*_few_rows(rows), *_chance(figures), *_dishonest(rows, calibration)]
+    of_labels = note_of_positive(rows.classes.tolist(), rows.counts.tolist())
+    found = [of_labels] if of_labels else []
+    found += [*_few_rows(rows), *_chance(figures), *_too_good(rows, figures)]
+    found += _dishonest(rows, calibration)
     return [*found, *_never_called(rows, decision, classes)]
 
 
@@ -51,6 +57,21 @@ def _chance(figures: list[FigureRow]) -> Iterator[str]:
             )
 
 
+def _too_good(rows: ScoredRows, figures: list[FigureRow]) -> Iterator[str]:
+    """Doubt figures that are those of a label among the columns, or of labels."""
+    if np.isin(rows.probabilities, (0.0, 1.0)).all():
+        yield (
+            "All probabilities are 0 or 1, as if they were labels: give those of "
+            "predict_proba, not of predict."
+        )
+    elif (rows.counts > 0).all() and figures[0].value > _TOO_GOOD:
+        yield (
+            f"An average precision of {figures[0].value:.3f} is rarely true: does a "
+            "column tell the label, or is it known only after it? "
+            "imbalnet.check_table(X, y) names columns that are the label itself."
+        )
+
+
 def _dishonest(rows: ScoredRows, calibration: CalibrationOfRows) -> Iterator[str]:
     """Compare the calibration error with that of honest probabilities."""
     if not rows.is_binary or (rows.counts == 0).any():
@@ -58,13 +79,16 @@ def _dishonest(rows: ScoredRows, calibration: CalibrationOfRows) -> Iterator[str
     error, high = calibration.error, calibration.highest_noise
     if error > high:
         mean, share = np.average(rows.scores, weights=rows.weight), rows.prior[1]
-        level = "right on average"
+        level = "right on average."
         if abs(mean - share) > error / 2:
-            level = f"{mean:.3g} on average, for a prevalence of {share:.3g}"
+            level = (
+                f"{mean:.3g} on average, for a prevalence of {share:.3g}. After class "
+                "weights or samplers, target_prior='train' brings them back to the "
+                "data."
+            )
         yield (
             f"The probabilities are off by {error:.3g} (honest ones: up to "
-            f"{high:.3g}); they are {level}. After class weights or samplers, "
-            "target_prior='train' brings them back to the data."
+            f"{high:.3g}); they are {level}"
         )
 
 

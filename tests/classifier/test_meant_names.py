@@ -36,6 +36,9 @@ MEANT = {
     "random_seed": "random_state",
     # torch
     "epochs": "max_epochs",
+    # costs and decisions
+    "costs": "cost_matrix",
+    "pos_label": "fit(X, y == pos_label)",
     # written otherwise
     "classweight": "class_weight",
     "classWeights": "class_weight",
@@ -114,6 +117,7 @@ def test_parameters_of_other_libraries_are_known(other):
 def test_every_answer_is_a_parameter():
     known = {*BalancedNeuralClassifier().get_params(), *NESTED_NAMES}
     known |= {"class_weight='balanced'", "loss__pos_weight"}
+    known |= {f"fit(X, y == {name})" for name in ("pos_label", "positive_class")}
     answers = {part for text in OTHER_NAMES.values() for part in text.split(" or ")}
     assert answers <= known
     assert not set(OTHER_NAMES) & known
@@ -129,6 +133,8 @@ VALUES = [
     ({"class_weight": "balance"}, "Did you mean 'balanced'?"),
     ({"target_prior": "training"}, "Did you mean 'train'?"),
     ({"threshold": "gmean"}, "Did you mean 'g_mean'?"),
+    ({"threshold": "Precision"}, "Did you mean PrecisionAtLeast(0.9)?"),
+    ({"threshold": 20}, "20 % are 0.2."),
     ({"sampler": "weigted"}, "Did you mean 'weighted'?"),
     ({"sampler": "smote"}, "from imblearn.over_sampling import SMOTE."),
     ({"preset": "fast"}, "Got 'fast' instead."),

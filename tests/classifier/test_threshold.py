@@ -136,7 +136,7 @@ def test_a_search_goes_over_thresholds(table):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"threshold": "f3"}, "threshold='f3' is unknown"),
+        ({"threshold": "f3"}, "threshold='f3' must be a number"),
         (
             {"threshold": 1.5},
             "threshold=1.5 must be a number that lies between 0 and 1",

@@ -293,7 +293,7 @@ def test_threshold_serves_a_fixed_threshold_classifier(rare):
         (([0, 1], [0.1, np.nan]), "must lie between 0 and 1"),
         (([0, 1], [0.1, 0.2, 0.3]), "inconsistent numbers of samples"),
         (([0, 1], np.full((2, 3), 1 / 3)), r"shape \(n_rows,\) or \(n_rows, 2\)"),
-        (([0, 1], [0.1, 0.2], "F1"), "criterion='F1' is unknown"),
+        (([0, 1], [0.1, 0.2], "F1"), "criterion='F1' must be one of"),
         (([0, 1], [0.1, 0.2], 3.5), "criterion=3.5 must be one of"),
         (([0, 1], [0.1, 0.2], FBeta), "a criterion such as"),
     ],
@@ -340,3 +340,8 @@ def test_positive_label_and_columns_of_probabilities():
     assert chosen == choose_threshold(y, p)
     with pytest.raises(ValueError, match="pos_label='c' is none of the labels"):
         choose_threshold(words, p, pos_label="c")
+
+
+def test_number_of_alerts_is_told_from_their_share():
+    with pytest.raises(ValueError, match=r"share=50 .*AlertShare\(20 / 4_000\)\.$"):
+        AlertShare(50)

@@ -10,6 +10,7 @@ import pytest
 from imblearn.metrics import geometric_mean_score
 from sklearn import metrics
 from sklearn.datasets import make_classification
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
 from imbalnet import BalancedNeuralClassifier, imbalance_report
@@ -262,6 +263,14 @@ def test_report_needs_out_of_fold_rows():
         _ = clf.report_
 
 
+@pytest.mark.parametrize("name", ["report_", "oof_proba_", "threshold_", "history_"])
+def test_what_fit_leaves_needs_fit(name):
+    clf = BalancedNeuralClassifier(threshold="f1")
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        getattr(clf, name)
+    assert not hasattr(clf, name)
+
+
 def test_cautions_name_what_cannot_be_trusted(two):
     y, p = two
     few = np.r_[np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:5]]
@@ -269,6 +278,16 @@ def test_cautions_name_what_cannot_be_trusted(two):
     assert any("Few rows: 1 (5)" in caution for caution in report.cautions)
     calm = imbalance_report(y, p)
     assert not any("Few rows" in c or "off by" in c for c in calm.cautions)
+
+
+def test_target_prior_is_the_cure_of_a_wrong_mean_alone(two):
+    y, p = two
+    timid = y.mean() + 0.3 * (p - p.mean())  # right on average alone
+    for probabilities, is_cured in ((np.sqrt(p), True), (timid, False)):
+        found = [
+            c for c in imbalance_report(y, probabilities).cautions if "off by" in c
+        ]
+        assert ["target_prior" in caution for caution in found] == [is_cured]
 
 
 def test_cautions_name_a_ranking_by_chance(rng):
@@ -280,6 +299,26 @@ def test_cautions_name_a_class_that_is_never_predicted(two):
     y, p = two
     report = imbalance_report(y, p * 0.4)
     assert any("No row is predicted to be 1" in c for c in report.cautions)
+
+
+def test_cautions_name_a_frequent_positive_class(two):
+    y, p = two
+    words = np.where(y == 1, "fraud", "ok")  # "ok" is the second label
+    first = imbalance_report(words, 1 - p).cautions[0]
+    assert "class is 'ok'" in first
+    assert first.endswith("To find 'fraud', give y == 'fraud' as the labels.")
+    cured = imbalance_report(words == "fraud", p)
+    assert not any("positive class" in c for c in cured.cautions)
+
+
+def test_cautions_doubt_a_perfect_ranking(two):
+    y, p = two
+    given_away = imbalance_report(y, 0.1 + 0.8 * y)
+    assert any("does a column tell the label" in c for c in given_away.cautions)
+    labels = imbalance_report(y, p > 0.5)
+    assert any("All probabilities are 0 or 1" in c for c in labels.cautions)
+    calm = imbalance_report(y, p).cautions
+    assert not any("tell the label" in c or "are 0 or 1" in c for c in calm)
 
 
 def test_rows_of_weight_0_are_left_out(two):

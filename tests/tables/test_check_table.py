@@ -276,3 +276,11 @@ def test_a_report_is_a_frame(report):
 
 def test_it_is_at_hand():
     assert imbalnet.check_table is check_table
+
+
+def test_note_on_a_positive_class_that_is_the_frequent_one(frame):
+    y = np.repeat(["fraud", "ok"], [N_ROWS // 10, N_ROWS - N_ROWS // 10])
+    report = check_table(frame, y)
+    assert report.notes[0].endswith("give y == 'fraud' as the labels.")
+    assert report.notes[0] in str(report)
+    assert report.notes[1:] == check_table(frame, y == "fraud").notes

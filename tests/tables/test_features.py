@@ -157,6 +157,29 @@ def test_words_that_are_not_to_be_categories_are_named(build):
             read_matrix(as_table(X, reading), reading)
 
 
+def test_list_of_dicts_is_named():
+    with pytest.raises(ValueError, match=r"list of dicts; pandas.DataFrame\(X\) makes"):
+        as_table([{"amount": 1.0}], Reading(ColumnRules(), np.float32, "Net"))
+
+
+@pytest.mark.parametrize(
+    ("words", "cure", "numbers"),
+    [
+        (["12.50", "1,234.50"], "column.str.replace(',', '')", [12.5, 1234.5]),
+        (["a lot", "€ 2.50"], "column.str.replace('[ €]', '', regex=True)", [0, 2.5]),
+        (["12 EUR", "7"], "column", [0, 7]),
+    ],
+)
+def test_cure_of_words_keeps_what_is_a_number(words, cure, numbers):
+    reading = Reading(Columns(), np.float32, "Net")
+    with pytest.raises(ValueError, match="held numbers in fit") as caught:
+        read_matrix(as_table(pd.DataFrame({"amount": words}), reading), reading)
+    cure = f"pd.to_numeric({cure}, errors='coerce')"
+    assert f"such as by {cure})" in str(caught.value)
+    found = eval(cure, {"pd": pd, "column": pd.Series(words)})
+    assert found.fillna(0).tolist() == numbers
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, int, object, "<U3"])
 def test_masked_values_are_gaps(dtype):
     hidden = np.array([[1, 9], [2, 9], [3, 4]]).astype(dtype)

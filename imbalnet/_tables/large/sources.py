@@ -189,7 +189,10 @@ class ParquetSource(DatasetSource):
         try:
             dataset = arrow.dataset(self.files, format="parquet")
         except (OSError, TypeError, ValueError) as error:
-            raise ValueError(f"{use} cannot be read as Parquet: {error}") from error
+            raise ValueError(
+                f"{use} cannot be read as Parquet: {error}. Read other files before, "
+                "such as by pandas.read_csv."
+            ) from error
         super().__init__(dataset)
 
     def _batches(self, columns: list[str], block_rows: int) -> Iterator[Any]:
