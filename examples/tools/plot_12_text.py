@@ -6,7 +6,7 @@ Yes: a scikit-learn vectorizer turns texts into a sparse matrix, and the network
 this matrix as a linear model does. The task is to find the few complaints that report a
 danger. Each word of such a complaint also occurs in harmless complaints. Only the
 combination of words is dangerous. The picture compares the network with a linear model,
-which cannot learn combinations.
+which adds up single words.
 """
 
 # %%
