@@ -162,7 +162,7 @@ class BalancedNeuralClassifier(
     distribution that the network has learned (``effective_prior_``). So `target_prior`
     can adapt the probabilities to another class distribution.
 
-    Most fits need two or three of the parameters. By subject, the parameters are
+    Most fits need two or three of the parameters. They are about
 
     - the network: `module`, `preset`, `n_members`, `n_neighbors`;
     - levers against imbalance: `loss`, `class_weight`, `sampler`;
@@ -282,7 +282,8 @@ class BalancedNeuralClassifier(
 
     optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"
         A name or a ``torch.optim.Optimizer`` class. "lbfgs" uses all rows in each step.
-        "auto" is "lbfgs" for ``fit`` with ``module="linear"``, otherwise "adamw".
+        "auto" is "lbfgs" for ``fit`` with ``module="linear"`` (unless the loss ranks,
+        as "average_precision" does), otherwise "adamw".
 
     learning_rate : float or "auto", default="auto"
         Learning rate of the optimiser. "auto" is 0.003 for "tabular", 0.002 for "tabm",

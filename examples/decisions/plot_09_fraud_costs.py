@@ -94,9 +94,9 @@ for name, called in decisions.items():
     print(f"{name:<24}{cost_of(called):>22.0f}{called.mean():>9.1%}")
 
 # %%
-# The left picture shows the cost at each threshold. The right one shows why decisions by
-# the costs of each row are cheaper: we call the customer if the probability is at least
-# 5 / amount. So a small payment needs a high probability.
+# The left picture shows the cost at each threshold. The right one shows why decisions
+# by the costs of each row are cheaper: we call the customer if the probability is at
+# least 5 / amount. So a small payment needs a high probability.
 
 import matplotlib.pyplot as plt
 
@@ -151,10 +151,10 @@ for axes in (left, right):
 plt.show()
 
 # %%
-# The rule compares two expected costs. A call costs 5, whether the payment is a fraud or
-# not. Without a call, the expected cost is the amount times the probability of fraud. So
-# the rule is right only if the probabilities are calibrated. Then their mean is the
-# share of fraud.
+# The rule compares two expected costs. A call costs 5, whether the payment is a fraud
+# or not. Without a call, the expected cost is the amount times the probability of
+# fraud. So the rule is right only if the probabilities are calibrated. Then their mean
+# is the share of fraud.
 
 expected_loss = p * amount
 print(

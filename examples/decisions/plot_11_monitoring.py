@@ -2,8 +2,8 @@
 Has the base rate moved? Watch it before the labels come
 ========================================================
 
-A model predicts which payments will be charged back, but the labels are known only three
-months later. :func:`~imbalnet.posterior.estimate_prior` estimates the share of
+A model predicts which payments will be charged back, but the labels are known only
+three months later. :func:`~imbalnet.posterior.estimate_prior` estimates the share of
 chargebacks in each month from the probabilities alone. The picture compares the
 estimates with the true shares, which are known later, and with the mean probability,
 which changes too little.

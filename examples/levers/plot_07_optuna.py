@@ -5,8 +5,8 @@ Search with Optuna: is the winner better than the default?
 In each trial, Optuna draws a lever (a loss, weights or a sampler), and then its
 parameters. The candidates come from
 :func:`~imbalnet.strategies.strategy_distributions`. The picture shows the scores of the
-search on the left. On the right, it compares the gain in the search with the gain on new
-rows, which has an interval.
+search on the left. On the right, it compares the gain in the search with the gain on
+new rows, which has an interval.
 """
 
 # %%

@@ -134,7 +134,7 @@ figure.legend(ncols=4, loc="outside lower center", frameon=False)
 plt.show()
 
 # %%
-# None of the four networks is best for everything. First decide whether every row should
-# count alike, or every species. ``power=0.5``, the square root of balanced weights, is a
-# compromise. It loses little accuracy, and comes closest to predicting each group as
-# often as it occurs; see :ref:`many-classes`.
+# None of the four networks is best for everything. First decide whether every row
+# should count alike, or every species. ``power=0.5``, the square root of balanced
+# weights, is a compromise. It loses little accuracy, and comes closest to predicting
+# each group as often as it occurs; see :ref:`many-classes`.

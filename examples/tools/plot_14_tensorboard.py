@@ -74,7 +74,8 @@ print(*tags, sep="\n")
 # %%
 # The left picture shows the loss of the training rows, the right one the average
 # precision of held-out rows. With the smallest learning rate, twelve epochs are not
-# enough. With the largest, the values jump. The learning rate in between is the default.
+# enough. With the largest, the values jump. The learning rate in between is the
+# default.
 
 import matplotlib.pyplot as plt
 

@@ -71,9 +71,9 @@ print(f"probability of the patient {p_patient:.3f}, of a typical one {p_typical:
 print(f"sum of the shares {shares.sum():.3f}; the sample was {y_test[flagged]}")
 
 # %%
-# The picture shows the seven largest shares for malignant, and the three largest against
-# it. After the name of a column is the value of the patient. The median of the benign
-# patients is in parentheses.
+# The picture shows the seven largest shares for malignant, and the three largest
+# against it. After the name of a column is the value of the patient. The median of the
+# benign patients is in parentheses.
 
 import matplotlib.pyplot as plt
 import pandas as pd
