@@ -624,26 +624,27 @@ class BalancedNeuralClassifier(
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
             Numbers and categories, see `categorical_features`. Numbers may be missing
-            if the network's class has ``accepts_missing = True`` (all of imbalnet's
-            have), and infinite with ``module__clip=True``; not in a sparse matrix.
-            Columns that float32 would take digits from, such as timestamps, are centred
-            in float64 first. Dates are an error. A table that is not in memory is a
+            if the class of the network has ``accepts_missing = True``, as all of
+            imbalnet's networks have. They may be infinite with ``module__clip=True``,
+            but not in a sparse matrix. If float32 has too few digits for a column, such
+            as a timestamp in seconds, the column is first centred in float64. Columns
+            of dates raise an error. For a table that is not in memory, pass a
             :class:`~imbalnet.large_tables.LargeTable`, or the path, dataset or lazy
             frame that it reads; see :ref:`large-tables`.
         y : array-like of shape (n_rows,), or str
-            Labels of any sortable kind; of a table that is not in memory also the name
-            of their column.
+            Labels of any sortable kind. For a table that is not in memory, you can pass
+            the name of their column.
         sample_weight : array-like of shape (n_rows,), default=None
-            Weights of the rows in loss, counts and statistics. An integer weight is the
-            same as repeating the row; rows of weight 0 are left out.
+            Weights of the rows in loss, counts and statistics. An integer weight means
+            the same as repeating the row. Rows of weight 0 are left out.
         X_val : {array-like, data frame, sparse matrix}, default=None
             Validation rows, instead of a split.
         y_val : array-like, default=None
             Their labels.
         groups : array-like of shape (n_rows,), default=None
-            Labels of the groups that rows belong to, such as patients or days. Rows of
-            a group are in the same fold, or all in training, or all in validation, and
-            are not each other's neighbours in ``oof_proba_``.
+            Group of each row, such as the patient or the day. All rows of a group are
+            in the same fold, or on the same side of the validation split. They are not
+            neighbours of each other in ``oof_proba_``.
 
         Returns
         -------
@@ -653,13 +654,13 @@ class BalancedNeuralClassifier(
         Raises
         ------
         ValueError
-            If data or parameters are not usable, with the cure.
+            If data or parameters are not usable. The message says what to change.
         FloatingPointError
             If the loss becomes NaN or infinite. Whenever fitting fails, the estimator
             stays as it was.
         KeyboardInterrupt
-            Behind Ctrl-C in an epoch: the estimator is fitted, with the best weights so
-            far. Ctrl-C at other times leaves it as it was.
+            After Ctrl-C. During an epoch, training ends and the estimator is fitted,
+            with the best weights so far. At other times, it stays as it was.
         RuntimeError
             If the fit has failed in another process of ``torchrun``.
 
@@ -709,27 +710,29 @@ class BalancedNeuralClassifier(
     ) -> BalancedNeuralClassifier:
         """Train for one epoch on some rows of a larger whole.
 
-        Class counts, and so "balanced" weights and priors, add up over the calls; so do
-        the means and scales of "mlp", "linear" and "resnet". There are no validation
-        rows. A call that fails, or is interrupted, leaves the estimator as it was.
+        Class counts are added up over the calls. "balanced" weights and priors follow
+        from them. The means and scales of "mlp", "linear" and "resnet" are also
+        updated. There are no validation rows. A call that fails, or is interrupted,
+        leaves the estimator as it was.
 
-        What columns hold (levels, medians, scales, bins) comes from the first rows. The
-        estimator keeps these, with labels and weights, and trains anew on all of them
-        as they become more, so that it makes no difference how few a call brings. It
-        lets go of them when there are 512; if a class has no rows by then, or a column
-        fewer than five apart from its most frequent value, when that has changed, or
-        when there are 4,096. Until then they are part of copies and pickles, see
-        ``discard``. The optimiser goes on between calls, and starts anew after ``fit``.
+        Levels, medians, scales and bins of the columns come from the first rows. The
+        estimator keeps these rows, with labels and weights. As their number grows, it
+        trains again from the start on all of them. So the first calls may have few
+        rows. The estimator deletes the rows when there are 512. It keeps up to 4,096
+        rows if a class has no rows yet, or if fewer than five rows of a column differ
+        from its most frequent value. Until then, copies and pickles contain these rows,
+        see ``discard``. The state of the optimiser is kept between calls, but not after
+        ``fit``.
 
         Parameters
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
-            As in ``fit``. The categories are those of the first rows, see above; others
-            that come later count as unseen.
+            As in ``fit``. Categories are those of the first rows, see above. Later
+            categories count as unseen.
         y : array-like of shape (n_rows,)
             Labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever occur; needed in the first call.
+            All labels that can occur. Needed in the first call.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows.
 
@@ -906,7 +909,7 @@ class BalancedNeuralClassifier(
     def predict(self, X: Any, *, cost_matrix: Any = None) -> NDArray:
         """Predict the most likely class under the target prior, or the cheapest.
 
-        With `threshold`, the second class where its probability is at least
+        With `threshold`, predict the second class if its probability is at least
         ``threshold_``.
 
         Parameters
@@ -917,15 +920,15 @@ class BalancedNeuralClassifier(
         cost_matrix : array-like of shape (n_rows, n_classes, n_classes) or \
                 (n_classes, n_classes), dict, data frame or None, default=None
             Costs for these rows, instead of the estimator's `cost_matrix` and
-            `threshold`. ``cost_matrix[row, i, j]`` is the cost of predicting class j
-            where i is true. A dict maps (true label, predicted label) to a number, or
-            to an array of shape (n_rows,), such as the amounts of payments; a right
-            prediction that it leaves out costs 0.
+            `threshold`. ``cost_matrix[row, i, j]`` is the cost of predicting class j if
+            class i is true. A dict maps (true label, predicted label) to a number, or
+            to an array of shape (n_rows,), such as the amounts of payments. Right
+            predictions that are not in the dict cost 0.
 
         Returns
         -------
         ndarray of shape (n_rows,)
-            Labels, in the dtype of ``classes_``. With `cost_matrix` those of the
+            Labels, in the dtype of ``classes_``. With `cost_matrix`, those with the
             lowest expected cost.
 
         Raises
@@ -936,7 +939,7 @@ class BalancedNeuralClassifier(
 
         Examples
         --------
-        Frauds of unlike amounts, where a check costs 5:
+        Frauds have different amounts, and a check costs 5:
 
         >>> import numpy as np
         >>> from sklearn.datasets import make_classification
@@ -979,7 +982,8 @@ class BalancedNeuralClassifier(
         Returns
         -------
         ndarray of shape (n_rows, n_classes)
-            In the order of ``classes_``; each row sums to 1, for every loss.
+            Probabilities in the order of ``classes_``. Each row sums to 1, for every
+            loss.
 
         Examples
         --------
@@ -1009,8 +1013,8 @@ class BalancedNeuralClassifier(
         Returns
         -------
         ndarray of shape (n_rows,) or (n_rows, n_classes)
-            Two classes: ``log(p_1 / p_0)``, positive where ``classes_[1]`` is
-            predicted. Otherwise the log probability of each class.
+            With two classes ``log(p_1 / p_0)``, which is positive if ``classes_[1]`` is
+            the more likely class. Otherwise the log probability of each class.
 
         Examples
         --------
