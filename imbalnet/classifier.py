@@ -155,241 +155,256 @@ class BalancedNeuralClassifier(
 ):
     """Neural network classifier for imbalanced tabular data.
 
-    A scikit-learn classifier that trains a torch network f through skorch. It minimises
+    This scikit-learn classifier trains a torch network f by skorch. Training minimises
     the mean of ``w[y] * s * loss(f(x), y)`` over the training rows that `sampler`
-    draws, with class weights w and sample weights s. Validation rows are split off
-    before anything is weighted or resampled. The class distribution that the network
-    learns under is known (``effective_prior_``), so that `target_prior` can give
-    probabilities for another one.
+    draws, where w are class weights and s sample weights. Validation rows are split off
+    before anything is weighted or resampled. The classifier computes the class
+    distribution that the network has learned (``effective_prior_``). So `target_prior`
+    can adapt the probabilities to another class distribution.
 
     Most fits need two or three of the parameters. They are about
 
     - the network: `module`, `preset`, `n_members`, `n_neighbors`;
     - levers against imbalance: `loss`, `class_weight`, `sampler`;
     - probabilities and decisions: `target_prior`, `cost_matrix`, `threshold`;
-    - the columns: `categorical_features`;
-    - rows that are held out: `cv`, `early_stopping`, `validation_fraction`, `patience`,
+    - columns: `categorical_features`;
+    - held-out rows: `cv`, `early_stopping`, `validation_fraction`, `patience`,
       `monitor`, `calibrate`;
-    - the steps of training: `optimizer`, `learning_rate`, `schedule`, `weight_decay`,
+    - optimisation: `optimizer`, `learning_rate`, `schedule`, `weight_decay`,
       `batch_size`, `max_epochs`;
-    - the machine: `device`, `dtype`, `n_threads`, `compile`;
-    - the run: `warm_start`, `checkpoint`, `random_state`, `verbose`, `callbacks`.
+    - hardware: `device`, `dtype`, `n_threads`, `compile`;
+    - other: `warm_start`, `checkpoint`, `random_state`, `verbose`, `callbacks`.
 
     Parameters
     ----------
     module : {"auto", "tabular", "tabm", "resnet", "mlp", "linear"} or callable, \
             default="auto"
-        The network: a name, see :mod:`imbalnet.networks`, or a ``torch.nn.Module``
-        class or factory. It is called as ``module(in_features=, out_features=,
-        **module__*)``, with ``n_categories=`` where there are categories, and returns
-        logits. "auto" is the network of `preset`.
+        The network: a name, see :mod:`imbalnet.networks`, or your own
+        ``torch.nn.Module`` class or a function that returns a module. A class or
+        function is called as ``module(in_features=, out_features=, **module__*)``, and
+        with ``n_categories=`` if there are categories. The module returns logits.
+        "auto" is the network of `preset`.
 
     preset : {"quick", "best"} or None, default=None
-        Chooses the network, and the meaning of "auto" in the other parameters, instead
-        of `module`. None is "tabular". "quick" has fewer members and epochs. "best" is
-        "tabm", which takes longer and needs ``pip install imbalnet[best]``.
+        Chooses the network instead of `module`, and what "auto" means in the other
+        parameters. None is the network "tabular". "quick" has fewer members and epochs.
+        "best" is "tabm", which takes longer and needs ``pip install imbalnet[best]``.
 
     loss : {"cross_entropy", "focal", "poly1", "poly_focal", "asymmetric", \
             "logit_adjusted", "balanced_softmax", "vector_scaling", "ldam", \
             "average_precision"} or callable, default="cross_entropy"
-        A name, see :mod:`imbalnet.losses`, or a ``torch.nn.Module`` class or instance
-        whose ``forward(logits, target)`` gives a value for each row, such as
-        ``torch.nn.BCEWithLogitsLoss``. Its parameters are ``loss__gamma``,
+        The loss: a name, see :mod:`imbalnet.losses`, or a ``torch.nn.Module`` class or
+        instance whose ``forward(logits, target)`` returns a value for each row, such as
+        ``torch.nn.BCEWithLogitsLoss``. Set its parameters as ``loss__gamma``,
         ``loss__pos_weight`` and so on.
 
     class_weight : {"balanced", "effective"}, dict, array-like, callable or None, \
             default=None
         Weights of the classes in the loss, see
-        :func:`imbalnet.class_weights.class_weights`. ``class_weight__power`` tempers
-        them, ``class_weight__max_ratio`` caps them, ``class_weight__beta`` is a
-        parameter of "effective". ``class_weight__start_epoch`` defers them by a number
-        of epochs, or by a share of `max_epochs`. With a `sampler`, they are computed
-        from the class counts that it delivers.
+        :func:`imbalnet.class_weights.class_weights`. ``class_weight__power`` below 1
+        makes them less extreme, ``class_weight__max_ratio`` caps them, and
+        ``class_weight__beta`` is a parameter of "effective".
+        ``class_weight__start_epoch`` defers them by a number of epochs, or by a share
+        of `max_epochs`. With a `sampler`, weights are computed from the class counts
+        after sampling.
 
     sampler : {"weighted", "oversample", "undersample", "balanced_batch", \
             "stratified_batch"}, imbalanced-learn sampler, type or None, default=None
-        Which training rows an epoch sees. The names draw afresh in each epoch, see
-        :mod:`imbalnet.samplers`. An imbalanced-learn sampler, or a pipeline of them, is
-        applied once to the training rows. A subclass of ``torch.utils.data.Sampler`` or
-        :class:`imbalnet.samplers.IndexSampler` (the class, not an instance) is built
-        when the training rows are known.
+        Which rows the network is trained on in an epoch. The named samplers draw new
+        rows for each epoch, see :mod:`imbalnet.samplers`. An imbalanced-learn sampler,
+        or a pipeline of such samplers, is applied once to the training rows. You can
+        also pass a subclass of ``torch.utils.data.Sampler`` or
+        :class:`imbalnet.samplers.IndexSampler` (the class, not an instance).
 
     target_prior : {"train", "uniform"}, dict, Series, array-like or None, default=None
-        Class distribution that probabilities are given for: None is the one that the
-        network learned under, "train" the training data's, "uniform" makes ``predict``
-        minimise the balanced error. A dict or pandas Series (label to probability), or
-        an array in the order of ``classes_``, is the base rate at the place of use.
-        Read at prediction time, without a refit.
+        Class distribution of the data that you want probabilities for. None is the
+        distribution that the network has learned (``effective_prior_``). "train" is
+        that of the training data. "uniform" makes ``predict`` minimise the balanced
+        error. A dict or pandas Series (label to probability), or an array in the order
+        of ``classes_``, gives the distribution itself. You can change it after ``fit``.
 
     cost_matrix : array-like of shape (n_classes, n_classes), dict, data frame or \
             None, default=None
-        Makes ``predict`` choose the class of the lowest expected cost.
-        ``cost_matrix[i, j]`` is the cost of predicting class j where i is true; a dict
-        maps (true label, predicted label) to the cost; a data frame has true labels in
-        its index and predicted ones in its columns. Probabilities are those under
-        `target_prior`, or under the training data's prior where that is None. Read at
-        prediction time. Costs of each row are an argument of ``predict``.
+        Makes ``predict`` choose the class with the lowest expected cost.
+        ``cost_matrix[i, j]`` is the cost of predicting class j if class i is true. A
+        dict maps (true label, predicted label) to the cost. A data frame has true
+        labels in its index and predicted labels in its columns. Expected costs use the
+        probabilities under `target_prior`, or under the class distribution of the
+        training data if `target_prior` is None. You can change the costs after ``fit``.
+        Pass costs that differ from row to row to ``predict``.
 
     threshold : float, str, criterion, callable or None, default=None
-        The probability from which on ``predict`` calls ``classes_[1]``; None calls the
-        more likely class. Or what it is to be best for, by out-of-fold rows: "f1",
-        "f2", "mcc", "g_mean", "balanced_accuracy", a criterion such as
+        With two classes, ``predict`` returns ``classes_[1]`` if its probability is at
+        least this number. With None, it returns the more likely class. If `threshold`
+        is not a number, it says what to optimise on the out-of-fold rows: "f1", "f2",
+        "mcc", "g_mean", "balanced_accuracy", a criterion such as
         ``PrecisionAtLeast(0.9)``, or a function of true and predicted labels, see
-        :func:`imbalnet.decisions.choose_threshold`. Read at prediction time, without a
-        refit; the rows count as often as `target_prior` says. For two classes, and, if
-        it is no number, with `n_members` above 1.
+        :func:`imbalnet.decisions.choose_threshold`. This needs `n_members` above 1, and
+        weights the rows to the class distribution of `target_prior`. You can change the
+        threshold after ``fit``.
 
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
-        Columns that hold categories: names, positions or a mask. "from_dtype" takes the
-        columns of a data frame (pandas, polars, pyarrow.Table) whose dtype is category,
-        enum, dictionary, interval, string, or object with other values than numbers,
-        and the columns of an array with words that are no numbers. Categories of an
-        ordered dtype are numbers, their place in the order, unless they are named here.
-        None takes all columns for numbers. Missing and unseen categories are categories
-        too. A value that ``fit`` did not see is the level that is written alike ("1" is
-        1, "true" True, " A " "a"), if there is just one.
+        Columns that hold categories, as names, positions or a mask. "from_dtype"
+        chooses the columns of a data frame (pandas, polars, pyarrow.Table) whose dtype
+        is category, enum, dictionary, interval, string, or object with values other
+        than numbers, and columns of an array that have words. Categories of an ordered
+        dtype become numbers, their position in the order, unless you name them here.
+        With None, all columns are numbers. Missing and unseen values are categories,
+        too. If ``fit`` did not see a value, but just one category with the same meaning
+        ("1" and 1, "true" and True, " A " and "a"), the value counts as this category.
 
     n_members : int or "auto", default="auto"
-        Networks that are trained side by side from different starts; their
-        probabilities are averaged. Each holds out its own fold of the rows (not with
-        ``early_stopping=False``, ``X_val`` or ``partial_fit``): out-of-fold predictions
-        of all rows choose the best epoch, and stay as ``oof_proba_``. Samplers see each
-        member's own training rows. "auto" is 8 for "tabular" (4 with
-        ``preset="quick"``), 1 for other networks and for tables that are not in memory,
-        or the number of folds of `cv`.
+        Number of networks, the members, that are trained side by side from different
+        initial weights. Their probabilities are averaged. Each member holds out its own
+        fold of the rows (not with ``early_stopping=False``, ``X_val`` or
+        ``partial_fit``). The out-of-fold predictions of all rows choose the best epoch,
+        and are kept as ``oof_proba_``. Samplers draw from the training rows of each
+        member. "auto" is 8 for "tabular" (4 with ``preset="quick"``), 1 for other
+        networks and for tables that are not in memory, or the number of folds of `cv`.
 
     cv : int, splitter, iterable of (train, test) or None, default=None
-        Which rows are held out, instead of folds or a split at random: a splitter of
-        scikit-learn, such as ``GroupKFold(8)`` with ``fit(groups=)``, or pairs of row
-        positions. With several splits, member j holds out the test rows of split j and
-        trains on all others; for an array of fold numbers use ``PredefinedSplit``. A
-        single split, such as that of ``GroupShuffleSplit(1)``, is for all members. So
-        is the last one of ``TimeSeriesSplit``, for rows in the order of time. A number
-        is that of stratified folds, as `n_members`. ``partial_fit`` holds out nothing.
+        Which rows are held out. None holds out random folds or a random split.
+        Otherwise pass a splitter of scikit-learn, such as ``GroupKFold(8)`` with
+        ``fit(groups=)``, or pairs of row positions. With several splits, member j holds
+        out the test rows of split j, and is trained on all other rows. If you have an
+        array of fold numbers, use ``PredefinedSplit``. A single split, such as that of
+        ``GroupShuffleSplit(1)``, holds for all members. So does the last split of
+        ``TimeSeriesSplit``, for which rows must be in the order of time. An integer is
+        the number of stratified folds, as in `n_members`. ``partial_fit`` holds out no
+        rows.
 
     n_neighbors : int or "auto", default="auto"
-        Nearest training rows whose classes count as further evidence, see
-        :class:`imbalnet.neighbors.Neighbors`. They are used only if they make the
-        out-of-fold rows clearly more likely (``neighbor_weight_``). "auto" is 4 for
-        "tabular" with folds and a calibrated loss, up to 65,536 rows and 512 columns (a
-        frequent category is a column); otherwise 0.
+        Number of nearest training rows whose classes adjust the probabilities, see
+        :class:`imbalnet.neighbors.Neighbors`. They are used only if they clearly
+        improve the probabilities of the out-of-fold rows (``neighbor_weight_``). "auto"
+        is 4 for "tabular" with folds and a calibrated loss, up to 65,536 rows and 512
+        columns (each frequent category is a column), and 0 otherwise.
 
     optimizer : {"auto", "adamw", "adam", "sgd", "lbfgs"} or callable, default="auto"
-        A name or a ``torch.optim.Optimizer`` class. "lbfgs" trains in full batches.
-        "auto" is "lbfgs" for ``fit`` with ``module="linear"`` on dense data, otherwise
-        "adamw".
+        A name or a ``torch.optim.Optimizer`` class. "lbfgs" uses all rows in each step.
+        "auto" is "lbfgs" for ``fit`` with ``module="linear"`` (unless the loss ranks,
+        as "average_precision" does), otherwise "adamw".
 
     learning_rate : float or "auto", default="auto"
-        "auto" is 0.003 for "tabular", 0.002 for "tabm", 0.05 for "sgd" and "linear", 1
-        for "lbfgs", otherwise 0.0007, or 0.002 where an epoch is one batch.
+        Learning rate of the optimiser. "auto" is 0.003 for "tabular", 0.002 for "tabm",
+        0.05 for "sgd" and "linear", and 1 for "lbfgs". Otherwise it is 0.0007, or 0.002
+        if an epoch is a single batch.
 
     schedule : {"cosine", "constant"}, default="cosine"
         "cosine" lowers the learning rate to 0 along half a cosine over `max_epochs`.
         "lbfgs" and ``partial_fit`` keep it constant.
 
     weight_decay : float or "auto", default="auto"
-        Acts on weight matrices, not on biases. For "adamw" it is decoupled from the
-        gradient, for "lbfgs" the penalty ``weight_decay / 2 * |W|**2``. "auto" is 0.1
-        for "adamw" (0.0003 with "tabm"), 1 / sum of the sample weights for "lbfgs" (the
-        penalty of ``LogisticRegression(C=1)``) and 0.0001 for the others.
+        Penalty on large weights, for weight matrices but not for biases. For "adamw" it
+        is decoupled from the gradient. For "lbfgs" it is ``weight_decay / 2 * |W|**2``.
+        "auto" is 0.1 for "adamw" (0.0003 with "tabm"), 1 / sum of the sample weights
+        for "lbfgs" (the penalty of ``LogisticRegression(C=1)``) and 0.0001 for the
+        others.
 
     batch_size : int or "auto", default="auto"
-        Rows of a batch. "auto" is an eighth of the rows of an epoch, between 16 and
-        128; 256 from 8,000 and 512 from 24,000 rows on; up to 64 rows all of them.
+        Number of rows in a batch. "auto" is an eighth of the rows of an epoch, but at
+        least 16 and at most 128. It is 256 from 8,000 rows on, 512 from 24,000 rows on,
+        and all rows if there are at most 64.
 
     max_epochs : int or "auto", default="auto"
         Passes over the training rows. "auto" is 28 for "tabular" (4 to 27 from 32,000
         rows on), 40 for "tabm" (10 to 39 from 100,000 rows on), 30 for other networks.
 
     early_stopping : bool or "auto", default="auto"
-        Whether to hold out validation rows, stop when they get no better, and keep the
-        weights of the best epoch. "auto" does so with more than 10,000 rows (not for
-        "lbfgs"), with ``X_val``, and with `n_members` above 1, whose folds are the
-        validation rows.
+        Whether to hold out validation rows, stop when their score no longer improves,
+        and keep the weights of the best epoch. "auto" does so with more than 10,000
+        rows (not for "lbfgs"), with ``X_val``, and with `n_members` above 1, where the
+        held-out folds are the validation rows.
 
     validation_fraction : float, default=0.1
-        Share of each class that a single network holds out.
+        Share of each class that a single network holds out as validation rows.
 
     patience : int or "auto", default="auto"
-        Epochs without a better one after which training stops. "auto" is 6 for the
-        default network, and 10 for others.
+        Number of epochs without improvement after which training stops. "auto" is 6 for
+        the default network, and 10 for others.
 
     monitor : {"auto", "average_precision", "loss"}, default="auto"
-        What makes an epoch better: average precision (with several classes the mean
-        of one-vs-rest) or the validation loss. The loss decides ties, and where a class
-        has fewer than 5 validation rows. Where fewer than 3 are of another class than
-        the most frequent one, the last epoch is kept, with a warning. "auto" is average
-        precision; with folds, average precision minus the log-loss under the best
-        temperature, in units of the classes' entropy.
+        The score of the validation rows that chooses the best epoch: average precision
+        (with several classes, the mean of one-vs-rest) or the loss. The loss also
+        decides ties, and it is used if a class has fewer than 5 validation rows. If
+        fewer than 3 validation rows are not of the most frequent class, the last epoch
+        is kept, with a warning. "auto" is average precision. With folds, it is average
+        precision minus the log-loss under the best temperature, divided by the entropy
+        of the classes.
 
     calibrate : bool, default=True
         Whether to fit ``offset_`` to the validation or out-of-fold rows, and
-        ``temperature_`` to the latter.
+        ``temperature_`` to the out-of-fold rows.
 
     device : str, default="auto"
         A torch device such as "cpu"; "auto" takes a GPU if there is one.
 
     dtype : {"float32", "float64", "bfloat16"}, default="float32"
         Precision of features and network. With "bfloat16", features, weights and loss
-        are float32, and matrix products bfloat16 where the device can. "lbfgs" always
-        computes in float64.
+        are float32, and matrix products are bfloat16 if the device supports it. "lbfgs"
+        always computes in float64.
 
     n_threads : int or None, default=None
-        Processor threads, up to 256 or the number of cores. None is one in ``fit`` (for
-        steps of more than 134 million products of rows and parameters all cores but
-        one, at most 4), one for each core in prediction, and one in the workers of a
-        pool such as joblib's.
+        Number of processor threads, up to 256 or the number of cores. With None,
+        ``fit`` uses one thread, and prediction one for each core. If the rows of a
+        batch times the parameters of the network are more than 134 million, ``fit``
+        uses all cores but one, at most 4. The workers of a pool, such as joblib's, use
+        one thread.
 
     compile : bool, default=False
-        Whether to use ``torch.compile``, which takes seconds at first.
+        Whether to use ``torch.compile``, which first takes some seconds.
 
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the present weights, with the same validation rows.
-        Loss, optimiser, learning rate and callbacks may change, the network may not.
-        ``oof_proba_`` needs the same rows as before.
+        Whether ``fit`` continues from the present weights, with the same validation
+        rows. You may change loss, optimiser, learning rate and callbacks, but not the
+        network. ``oof_proba_`` needs the same rows as before.
 
     checkpoint : str, path or None, default=None
-        Folder that keeps an unfinished ``fit``: called again with the same data and
-        parameters after it was killed, it goes on, to the same bits. Another fit is
-        refused. In a search, "folder/{fit}" gives each fit a folder of its own.
+        Folder that stores the state of a ``fit`` until it ends. If ``fit`` is killed,
+        call it again with the same data and parameters: it is resumed, and the result
+        is identical. If data or parameters differ, ``fit`` raises an error. In a
+        search, "folder/{fit}" gives each fit its own folder.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds initialisation, split, resampling, batch order and dropout. Global
-        generators stay as they are; None takes fresh entropy.
+        Seeds initialisation, split, resampling, batch order and dropout. None uses a
+        different seed in each fit. Global random generators are not changed.
 
     verbose : int, default=0
         1 shows the epoch, its score and the time left (as a bar in terminals and
         notebooks), and at the end one line that says why training ended. 2 prints the
-        table of ``history_``, then that line.
+        table of ``history_`` before this line.
 
     callbacks : list of skorch callbacks or None, default=None
-        Copied where that can be, then passed to skorch. For progress set `verbose`:
-        skorch's ``ProgressBar`` is one of batches, anew in each epoch.
+        Callbacks that are passed to skorch, as copies if they can be copied. To show
+        progress, set `verbose`; skorch's ``ProgressBar`` shows the batches of each
+        epoch separately.
 
     **nested
-        ``module__*``, ``loss__*``, ``class_weight__*``, ``sampler__*`` and
-        ``optimizer__*`` are passed to the component of that name, ``net__*`` to skorch.
+        Parameters named ``module__*``, ``loss__*``, ``class_weight__*``, ``sampler__*``
+        and ``optimizer__*`` are passed to the component of that name, those named
+        ``net__*`` to skorch.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The sorted labels; ``classes_[1]`` of two is the positive class.
+        The sorted labels. With two classes, ``classes_[1]`` is the positive class.
 
     n_features_in_ : int
         Number of features seen in ``fit``.
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, where X was a frame with string column names.
+        Names of the features, if X was a data frame whose column names are strings.
 
     class_weight_ : ndarray of shape (n_classes,)
         Weights of the classes in the loss.
 
     class_prior_ : ndarray of shape (n_classes,)
-        Class frequencies in the rows that ``fit`` was given (those of a validation
-        split included), weighted by `sample_weight`.
+        Class frequencies in the rows passed to ``fit``, including those of a validation
+        split, weighted by `sample_weight`.
 
     effective_prior_ : ndarray of shape (n_classes,)
-        Class distribution that the network learned under, the mean over members.
+        Class distribution that the network has learned, after class weights, sampler
+        and loss: the mean over members.
 
     calibration_ : Calibration
         All values of the formula from logits to probabilities, see :ref:`formula`:
@@ -405,35 +420,37 @@ class BalancedNeuralClassifier(
         without validation rows.
 
     neighbor_weight_ : float
-        Weight of the nearest training rows' evidence; 0 where it is not used.
+        Weight of the evidence from the nearest training rows; 0 if it is not used.
 
     oof_proba_ : ndarray of shape (n_rows, n_classes)
-        Out-of-fold probabilities of the rows given to ``fit``, under `target_prior`, by
-        the member that did not train on the row. Rows of weight 0 have the mean of all
-        members, rows that `cv` never holds out NaN. With `n_members` above 1 only.
+        Out-of-fold probabilities of the rows passed to ``fit``, under `target_prior`:
+        each row is predicted by the member that was not trained on it. Rows of weight 0
+        have the mean of all members. Rows that `cv` never holds out have NaN. Only with
+        `n_members` above 1.
 
     oof_labels_ : ndarray of shape (n_rows,)
         True labels of the rows of ``oof_proba_``.
 
     oof_weight_ : ndarray of shape (n_rows,)
-        How much each row of ``oof_proba_`` counts: its sample weight, in units of its
-        own, times its class' share under `target_prior` relative to that of the
-        training data; 0 for rows that no member held out.
+        Weight of each row of ``oof_proba_``, up to a constant factor: its sample
+        weight, times the share of its class under `target_prior`, divided by the share
+        of this class in the training data. It is 0 for rows that no member held out.
 
     report_ : ImbalanceReport
-        Figures, decisions and classes of the out-of-fold rows, under `target_prior`;
-        print it. See :func:`imbalnet.report.imbalance_report`.
+        Report on the out-of-fold rows, under `target_prior`, with figures, decisions
+        and classes. Print it. See :func:`imbalnet.report.imbalance_report`.
 
     threshold_ : float
-        The probability from which on ``predict`` calls ``classes_[1]``, under
-        `target_prior`. With `threshold` only.
+        ``predict`` returns ``classes_[1]`` if its probability under `target_prior` is
+        at least this number. Only if `threshold` is set.
 
     folds_ : ndarray of shape (n_rows,)
-        The member that held out each row given to ``fit``; -1 for rows of weight 0, and
-        for those that `cv` never holds out. With `n_members` above 1 only.
+        Number of the member that held out each row passed to ``fit``. It is -1 for rows
+        of weight 0, and for rows that `cv` never holds out. Only with `n_members` above
+        1.
 
     net_ : skorch.NeuralNetClassifier
-        The trained net.
+        The trained skorch net.
 
     module_ : torch.nn.Module
         The trained network.
@@ -442,45 +459,46 @@ class BalancedNeuralClassifier(
         Loss, duration and validation scores of each epoch.
 
     n_iter_ : int
-        Epochs trained.
+        Number of epochs trained.
 
     best_iteration_ : int
         The epoch, counted from 1, whose weights were kept.
 
     resolved_ : dict
-        What training used for the parameters that may be "auto": parameter names mapped
-        to values. ``monitor`` is "combined" where "auto" with folds is, and None where
-        the last epoch is kept.
+        Values that training used for the parameters that may be "auto", by name.
+        ``monitor`` is "combined" for "auto" with folds, and None if the last epoch is
+        kept.
 
     device_ : torch.device
         Device of the network.
 
     coef_ : ndarray of shape (1, n_features_in_) or (n_classes, n_features_in_)
-        Coefficients for the raw features (with categories and gaps: for the numbers,
-        then for the levels of each category, then for indicators of gaps);
-        ``module="linear"`` only. They are log odds where
-        the loss is linear in them (cross entropy, logit adjustment, vector scaling),
-        otherwise logits.
+        Coefficients of the raw features, only with ``module="linear"``. With categories
+        and missing values, they are first those of the numbers, then those of the
+        levels of each categorical column, and then those of the indicators of missing
+        values. They refer to log odds for cross entropy, logit adjustment and vector
+        scaling, and to logits for other losses.
 
     coef_names_ : ndarray of object, shape (n_coefficients,)
-        What the columns of ``coef_`` stand for: "amount", "country=at",
-        "country=other" (rare and unknown levels), "amount=missing". Those called
-        "country=unused" are 0.
+        Names of the columns of ``coef_``, such as "amount", "country=at",
+        "country=other" (rare and unknown levels) and "amount=missing". The coefficients
+        of "country=unused" are 0.
 
     intercept_ : ndarray of shape (1,) or (n_classes,)
-        Intercepts under the effective prior; ``module="linear"`` only.
+        Intercepts under the effective prior, only with ``module="linear"``.
 
     See Also
     --------
     sklearn.linear_model.LogisticRegression : The linear model that this replaces.
     sklearn.neural_network.MLPClassifier : A network without levers against imbalance.
-    imblearn.pipeline.Pipeline : Resampling in front of a classifier.
+    imblearn.pipeline.Pipeline : Resampling before a classifier.
 
     Notes
     -----
-    With ``sampler=SMOTE()`` the validation rows are split off before the resampling. An
-    imbalanced-learn pipeline with SMOTE in front of this classifier resamples first:
-    early stopping then sees synthetic neighbours of training rows.
+    With ``sampler=SMOTE()``, validation rows are split off before the resampling. In an
+    imbalanced-learn pipeline with SMOTE before this classifier, the resampling comes
+    first. The validation rows for early stopping then contain synthetic neighbours of
+    training rows.
 
     Examples
     --------
@@ -606,26 +624,27 @@ class BalancedNeuralClassifier(
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
             Numbers and categories, see `categorical_features`. Numbers may be missing
-            if the network's class has ``accepts_missing = True`` (all of imbalnet's
-            have), and infinite with ``module__clip=True``; not in a sparse matrix.
-            Columns that float32 would take digits from, such as timestamps, are centred
-            in float64 first. Dates are an error. A table that is not in memory is a
+            if the class of the network has ``accepts_missing = True``, as all of
+            imbalnet's networks have. They may be infinite with ``module__clip=True``,
+            but not in a sparse matrix. If float32 has too few digits for a column, such
+            as a timestamp in seconds, the column is first centred in float64. Columns
+            of dates raise an error. For a table that is not in memory, pass a
             :class:`~imbalnet.large_tables.LargeTable`, or the path, dataset or lazy
             frame that it reads; see :ref:`large-tables`.
         y : array-like of shape (n_rows,), or str
-            Labels of any sortable kind; of a table that is not in memory also the name
-            of their column.
+            Labels of any sortable kind. For a table that is not in memory, you can pass
+            the name of their column.
         sample_weight : array-like of shape (n_rows,), default=None
-            Weights of the rows in loss, counts and statistics. An integer weight is the
-            same as repeating the row; rows of weight 0 are left out.
+            Weights of the rows in loss, counts and statistics. An integer weight means
+            the same as repeating the row. Rows of weight 0 are left out.
         X_val : {array-like, data frame, sparse matrix}, default=None
             Validation rows, instead of a split.
         y_val : array-like, default=None
             Their labels.
         groups : array-like of shape (n_rows,), default=None
-            Labels of the groups that rows belong to, such as patients or days. Rows of
-            a group are in the same fold, or all in training, or all in validation, and
-            are not each other's neighbours in ``oof_proba_``.
+            Group of each row, such as the patient or the day. All rows of a group are
+            in the same fold, or on the same side of the validation split. They are not
+            neighbours of each other in ``oof_proba_``.
 
         Returns
         -------
@@ -635,13 +654,13 @@ class BalancedNeuralClassifier(
         Raises
         ------
         ValueError
-            If data or parameters are not usable, with the cure.
+            If data or parameters are not usable. The message says what to change.
         FloatingPointError
             If the loss becomes NaN or infinite. Whenever fitting fails, the estimator
             stays as it was.
         KeyboardInterrupt
-            Behind Ctrl-C in an epoch: the estimator is fitted, with the best weights so
-            far. Ctrl-C at other times leaves it as it was.
+            After Ctrl-C. During an epoch, training ends and the estimator is fitted,
+            with the best weights so far. At other times, it stays as it was.
         RuntimeError
             If the fit has failed in another process of ``torchrun``.
 
@@ -691,27 +710,29 @@ class BalancedNeuralClassifier(
     ) -> BalancedNeuralClassifier:
         """Train for one epoch on some rows of a larger whole.
 
-        Class counts, and so "balanced" weights and priors, add up over the calls; so do
-        the means and scales of "mlp", "linear" and "resnet". There are no validation
-        rows. A call that fails, or is interrupted, leaves the estimator as it was.
+        Class counts are added up over the calls. "balanced" weights and priors follow
+        from them. The means and scales of "mlp", "linear" and "resnet" are also
+        updated. There are no validation rows. A call that fails, or is interrupted,
+        leaves the estimator as it was.
 
-        What columns hold (levels, medians, scales, bins) comes from the first rows. The
-        estimator keeps these, with labels and weights, and trains anew on all of them
-        as they become more, so that it makes no difference how few a call brings. It
-        lets go of them when there are 512; if a class has no rows by then, or a column
-        fewer than five apart from its most frequent value, when that has changed, or
-        when there are 4,096. Until then they are part of copies and pickles, see
-        ``discard``. The optimiser goes on between calls, and starts anew after ``fit``.
+        Levels, medians, scales and bins of the columns come from the first rows. The
+        estimator keeps these rows, with labels and weights. As their number grows, it
+        trains again from the start on all of them. So the first calls may have few
+        rows. The estimator deletes the rows when there are 512. It keeps up to 4,096
+        rows if a class has no rows yet, or if fewer than five rows of a column differ
+        from its most frequent value. Until then, copies and pickles contain these rows,
+        see ``discard``. The state of the optimiser is kept between calls, but not after
+        ``fit``.
 
         Parameters
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
-            As in ``fit``. The categories are those of the first rows, see above; others
-            that come later count as unseen.
+            As in ``fit``. Categories are those of the first rows, see above. Later
+            categories count as unseen.
         y : array-like of shape (n_rows,)
             Labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever occur; needed in the first call.
+            All labels that can occur. Needed in the first call.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows.
 
@@ -888,7 +909,7 @@ class BalancedNeuralClassifier(
     def predict(self, X: Any, *, cost_matrix: Any = None) -> NDArray:
         """Predict the most likely class under the target prior, or the cheapest.
 
-        With `threshold`, the second class where its probability is at least
+        With `threshold`, predict the second class if its probability is at least
         ``threshold_``.
 
         Parameters
@@ -899,15 +920,15 @@ class BalancedNeuralClassifier(
         cost_matrix : array-like of shape (n_rows, n_classes, n_classes) or \
                 (n_classes, n_classes), dict, data frame or None, default=None
             Costs for these rows, instead of the estimator's `cost_matrix` and
-            `threshold`. ``cost_matrix[row, i, j]`` is the cost of predicting class j
-            where i is true. A dict maps (true label, predicted label) to a number, or
-            to an array of shape (n_rows,), such as the amounts of payments; a right
-            prediction that it leaves out costs 0.
+            `threshold`. ``cost_matrix[row, i, j]`` is the cost of predicting class j if
+            class i is true. A dict maps (true label, predicted label) to a number, or
+            to an array of shape (n_rows,), such as the amounts of payments. Right
+            predictions that are not in the dict cost 0.
 
         Returns
         -------
         ndarray of shape (n_rows,)
-            Labels, in the dtype of ``classes_``. With `cost_matrix` those of the
+            Labels, in the dtype of ``classes_``. With `cost_matrix`, those with the
             lowest expected cost.
 
         Raises
@@ -918,7 +939,7 @@ class BalancedNeuralClassifier(
 
         Examples
         --------
-        Frauds of unlike amounts, where a check costs 5:
+        Frauds have different amounts, and a check costs 5:
 
         >>> import numpy as np
         >>> from sklearn.datasets import make_classification
@@ -961,7 +982,8 @@ class BalancedNeuralClassifier(
         Returns
         -------
         ndarray of shape (n_rows, n_classes)
-            In the order of ``classes_``; each row sums to 1, for every loss.
+            Probabilities in the order of ``classes_``. Each row sums to 1, for every
+            loss.
 
         Examples
         --------
@@ -991,8 +1013,8 @@ class BalancedNeuralClassifier(
         Returns
         -------
         ndarray of shape (n_rows,) or (n_rows, n_classes)
-            Two classes: ``log(p_1 / p_0)``, positive where ``classes_[1]`` is
-            predicted. Otherwise the log probability of each class.
+            With two classes ``log(p_1 / p_0)``, which is positive if ``classes_[1]`` is
+            the more likely class. Otherwise the log probability of each class.
 
         Examples
         --------

@@ -263,8 +263,8 @@ def compare(
 
     Every model is trained and tested on the same splits of the table:
 
-    - "imbalnet", the default of :class:`~imbalnet.BalancedNeuralClassifier`, and the
-      same fit with its decisions at ``threshold="f1"`` (two classes);
+    - "imbalnet", which is :class:`~imbalnet.BalancedNeuralClassifier` without further
+      parameters, and for two classes the same fit with ``threshold="f1"``;
     - levers against imbalance from :func:`~imbalnet.strategies.strategy_grid`;
     - :class:`~sklearn.linear_model.LogisticRegression` on standardised numbers and
       one-hot categories, plain and with balanced class weights;
@@ -277,21 +277,23 @@ def compare(
     X : {array-like, data frame} of shape (n_rows, n_features)
         The raw table, with words, categories and gaps.
     y : array-like of shape (n_rows,)
-        Labels of any sortable kind. Of two, the second is the positive class.
+        Labels of any sortable kind. Of two labels, the second in sorted order is the
+        positive class.
     models : {"quick", "all"} or dict, default="quick"
-        "quick" has one lever of each kind, "all" the whole grid. A dict of names and
-        estimators adds these to the quick ones; they are given the rows of X as they
-        are, and labels as codes from 0.
+        "quick" has one lever of each kind, "all" has all levers of the grid. A dict of
+        names and estimators adds your own models to the quick ones. They are fitted to
+        the rows of X as they are, and to labels as integers from 0 on.
     network : BalancedNeuralClassifier, default=None
-        Another default, such as ``BalancedNeuralClassifier(preset="quick")``, to which
-        the levers are applied. Its `categorical_features` hold for all models.
+        The network that takes the place of the default, such as
+        ``BalancedNeuralClassifier(preset="quick")``. The levers are applied to it. Its
+        `categorical_features` hold for all models.
     cv : int, splitter, iterable of (train, test) or None, default=None
-        The splits. None is stratified splits at random, each testing on a quarter of
-        the rows: 5 of them, 3 from 5,000 rows on, 2 from 20,000 rows on.
+        The splits. None makes random stratified splits, each with a quarter of the rows
+        as test rows: 5 splits, 3 from 5,000 rows on, and 2 from 20,000 rows on.
     random_state : int, RandomState instance or None, default=None
         Seeds splits and models.
     n_jobs : int or None, default=None
-        Splits that are worked on at the same time, by joblib.
+        Number of splits that joblib runs at the same time.
 
     Returns
     -------
@@ -301,15 +303,16 @@ def compare(
     Raises
     ------
     ValueError
-        If data or parameters are not usable, or if a model cannot be fitted; models of
-        your own are fitted first.
+        If data or parameters are not usable, or if a model cannot be fitted. Your own
+        models are fitted first, so that their errors come early.
 
     Notes
     -----
-    Average precision (of several classes the mean of one-vs-rest) and log-loss judge
-    probabilities. For log-loss, those of balanced models are moved back to the data's
-    class shares (:func:`~imbalnet.posterior.shift_probabilities`). F1 (of several
-    classes the mean), MCC and balanced accuracy judge what each model predicts.
+    Average precision judges the ranking, and log-loss the probabilities. For log-loss,
+    probabilities of models with balanced weights are first corrected to the class
+    shares of the data (:func:`~imbalnet.posterior.shift_probabilities`). F1, MCC and
+    balanced accuracy judge the predicted classes. With several classes, average
+    precision is the mean of one-vs-rest, and F1 the mean over classes.
 
     Examples
     --------

@@ -197,33 +197,34 @@ def check_table(
     y: ArrayLike | None = None,
     categorical_features: Any = "from_dtype",
 ) -> TableReport:
-    """Tell what each column of a table will be taken for, and why.
+    """Report which columns of a table count as numbers or categories, and why.
 
-    Nothing is trained. The notes are those that ``fit`` warns with: numbers and dates
-    in words, words that hardly repeat, columns of one value or of none. What would be
-    an error in ``fit`` is a note too.
+    Nothing is trained. The notes are the warnings of ``fit``: numbers and dates that
+    are stored as words, words that hardly repeat, and columns with one value or none.
+    Anything that would raise an error in ``fit`` is a note, too.
 
     Parameters
     ----------
     X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
         The table, as given to ``fit``.
     y : array-like of shape (n_rows,), default=None
-        Labels. With them, the report counts the classes, and notes columns that give
-        the label away (as many values as there are classes, each with its own), and a
-        positive class that is the frequent one.
+        Labels. With labels, the report counts the classes. It also notes columns that
+        reveal the label, because each class has its own single value, and a positive
+        class that is the frequent one.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
-        As the parameter of :class:`~imbalnet.BalancedNeuralClassifier`.
+        Columns that hold categories, as in
+        :class:`~imbalnet.BalancedNeuralClassifier`.
 
     Returns
     -------
     TableReport
-        Print it, or take ``to_frame()``.
+        Print it, or convert it by ``to_frame()``.
 
     Raises
     ------
     ValueError
-        If X is no table, if `y` is not as long, or if `categorical_features` names
-        columns that X does not have.
+        If X is not a table, if `y` has another length than X, or if
+        `categorical_features` names columns that X does not have.
 
     Examples
     --------

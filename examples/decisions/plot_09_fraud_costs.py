@@ -3,17 +3,17 @@ Fraud: which payments should I check, if each costs something else?
 ===================================================================
 
 A missed fraud costs the amount of the payment, and a call to the customer costs 5. With
-``predict(X, cost_matrix=...)``, each payment is decided by its own costs, without a
-refit. The first picture shows that no single threshold is as cheap. The second one
-shows whom to call if there is time for some calls only.
+``predict(X, cost_matrix=...)``, the decision for each payment depends on its own costs,
+without a refit. The first picture shows that no single threshold is as cheap. The
+second picture shows whom to call if there is time for a few calls only.
 """
 
 # %%
 # Payments
 # --------
 #
-# We generate payments of which about 3 % are fraudulent. Amounts differ by orders of
-# magnitude. Fraud is more frequent at night, from new devices, and in a shop for games.
+# We generate payments, about 3 % of which are fraudulent. Amounts differ by orders of
+# magnitude. Fraud is more frequent at night, from new devices, and in shops for games.
 # The customer's age is not always known.
 
 import numpy as np
@@ -49,8 +49,9 @@ print(f"\nshare of fraud: {np.mean(y == 'fraud'):.3f}")
 # Costs
 # -----
 #
-# A dict maps (true label, predicted label) to a cost, or to an array with the costs of
-# the rows. Right decisions cost nothing, except that a call costs 5 here too.
+# A dict maps (true label, predicted label) to a cost, or to an array with a cost for
+# each row. A call costs 5, even if the payment is a fraud. Letting an honest payment
+# pass costs nothing.
 
 CALL = 5.0
 is_fraud = y_test == "fraud"
@@ -67,8 +68,9 @@ def cost_of(called):
 # Decisions
 # ---------
 #
-# The same fitted network decides by the costs of each row, or at one threshold: 0.5,
-# the best for F1, or the cheapest, both on its out-of-fold rows.
+# We compare four decisions of the same fitted network: by the costs of each row, and
+# with three thresholds. These are 0.5, the best threshold for F1, and the cheapest one.
+# The last two are chosen on its out-of-fold rows.
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet.decisions import LeastCost, choose_threshold
@@ -92,9 +94,9 @@ for name, called in decisions.items():
     print(f"{name:<24}{cost_of(called):>22.0f}{called.mean():>9.1%}")
 
 # %%
-# On the left, the cost at each threshold. On the right, why the decisions by row are
-# cheaper: these call a payment from a probability of 5 / amount on, so that small
-# payments need a high one.
+# The left picture shows the cost at each threshold. The right one shows why decisions
+# by the costs of each row are cheaper: we call the customer if the probability is at
+# least 5 / amount. So a small payment needs a high probability.
 
 import matplotlib.pyplot as plt
 
@@ -149,9 +151,10 @@ for axes in (left, right):
 plt.show()
 
 # %%
-# The rule compares two expected costs. A call costs 5 whatever is true. Without a call,
-# the expected cost is the amount times the probability of fraud. It is right if the
-# probabilities are. Their mean should be the share of fraud.
+# The rule compares two expected costs. A call costs 5, whether the payment is a fraud
+# or not. Without a call, the expected cost is the amount times the probability of
+# fraud. So the rule is right only if the probabilities are calibrated. Then their mean
+# is the share of fraud.
 
 expected_loss = p * amount
 print(
@@ -164,9 +167,9 @@ print(f"mean probability {p.mean():.4f}, share of fraud {is_fraud.mean():.4f}")
 # An alert budget
 # ---------------
 #
-# Perhaps there is time for 100 calls in 10,000 payments.
-# :class:`~imbalnet.decisions.AlertShare` chooses the threshold on out-of-fold rows, so
-# that ``predict`` works on payments as they come in.
+# Suppose that there is time for 100 calls per 10,000 payments.
+# :class:`~imbalnet.decisions.AlertShare` chooses the threshold for this budget on
+# out-of-fold rows. So ``predict`` can decide each payment when it comes in.
 
 from imbalnet.decisions import AlertShare
 
@@ -175,8 +178,8 @@ called = classifier.set_params(threshold=AlertShare(BUDGET)).predict(X_test) == 
 print(f"called {called.mean():.2%}, of which {is_fraud[called].mean():.0%} are fraud")
 
 # %%
-# With probabilities that can be trusted, the calls can go to the largest expected
-# losses instead of the largest probabilities.
+# If probabilities are calibrated, you can call about the payments with the largest
+# expected losses, instead of those with the largest probabilities.
 
 
 def prevented(ranking):

@@ -3,19 +3,20 @@ A rare disease: trained on a study, used on everybody
 =====================================================
 
 In a case-control study, four of ten people are ill. In a screening, one of a hundred
-is. A model of the study is far too alarmed there. ``target_prior`` moves its
-probabilities to the prevalence of the place where it is used, without a refit and
-without changing the ranking. In the picture, probabilities that can be believed lie on
-the grey diagonal.
+people is ill. A model that was trained on the study gives far too high probabilities in
+the screening. ``target_prior`` adapts the probabilities to the prevalence in use,
+without a refit and without changing the ranking. In the picture, calibrated
+probabilities lie on the grey diagonal.
 """
 
 # %%
 # A study and a screening
 # -----------------------
 #
-# We generate people with a few findings, some of which are missing. Ill people look the
-# same in both places, and so do healthy ones; only their proportion differs. This is
-# called *label shift*, and the correction assumes it.
+# We generate people with a few findings, some of which are missing. Ill people have the
+# same distribution of findings in the study and in the screening, and so have healthy
+# people. Only the share of ill people differs. This is called *label shift*. The
+# correction by ``target_prior`` assumes it.
 
 import numpy as np
 import pandas as pd
@@ -59,8 +60,8 @@ for name, (_, y) in places.items():
 # ----------------------------
 #
 # Balanced class weights make the network learn as if half of the people were ill
-# (``effective_prior_``). The prevalence of the study, ``"train"``, and that of the
-# screening are read when it predicts.
+# (``effective_prior_``). ``target_prior`` sets another prevalence when the network
+# predicts: that of the study (``"train"``), or that of the screening.
 
 from imbalnet import BalancedNeuralClassifier
 
@@ -100,9 +101,10 @@ for (place, name), probability in probabilities.items():
 # Reliability
 # -----------
 #
-# Group people by probability. In each group, the share of ill people should equal the
-# mean probability. The axes are in log odds, which separates small probabilities. Each
-# correction is the same shift for everybody, so that the lines are parallel.
+# We group people by their probability. In each group, the share of ill people should
+# equal the mean probability. The axes show log odds, so that small probabilities are
+# well separated. A change of ``target_prior`` shifts the log odds of all people by the
+# same number, so the lines are parallel.
 
 
 def reliability(ill, probability):
@@ -155,14 +157,16 @@ figure.legend(
 plt.show()
 
 # %%
-# On the left, the black line lies on the diagonal. On the right, the blue one does.
+# In the study, the black line (``"train"``) lies on the diagonal. In the screening, the
+# blue line lies on it.
 #
 # Whom to examine
 # ---------------
 #
-# To miss an ill person is as bad as 30 needless examinations. ``cost_matrix`` decides
-# by the probabilities under ``target_prior``, so the prevalence decides, too, whom to
-# examine.
+# Suppose that missing an ill person costs as much as 30 needless examinations. With
+# ``cost_matrix``, ``predict`` chooses the lowest expected cost. The expected cost
+# depends on the probabilities under ``target_prior``. So the prevalence has an effect
+# on who is examined.
 
 X, y = places["Screening"]
 costs = {("ill", "healthy"): 30, ("healthy", "ill"): 1}

@@ -2,20 +2,20 @@
 Has the base rate moved? Watch it before the labels come
 ========================================================
 
-A model predicts chargebacks, but whether a payment is charged back is known only three
-months later. :func:`~imbalnet.posterior.estimate_prior` estimates each month's share
-from the probabilities alone. The picture compares the estimates with the truth, which
-came to light later, and with the mean probability, which reacts too weakly.
+A model predicts which payments will be charged back, but the labels are known only
+three months later. :func:`~imbalnet.posterior.estimate_prior` estimates the share of
+chargebacks in each month from the probabilities alone. The picture compares the
+estimates with the true shares, which are known later, and with the mean probability,
+which changes too little.
 """
 
 # %%
 # Two years of payments
 # ---------------------
 #
-# We generate payments with words, gaps and dates. In the second year a campaign brings
-# more fraud: the share of chargebacks triples, while fraudulent payments look as they
-# did before, and honest ones too. This is called *label shift*, and the estimate
-# assumes it.
+# We generate payments with words, missing values and dates. In the second year there is
+# more fraud: the share of chargebacks triples. Fraudulent payments look the same as
+# before, and so do honest ones. This is called *label shift*. The estimate assumes it.
 
 import numpy as np
 import pandas as pd
@@ -54,8 +54,8 @@ print(table.head(4).to_string(index=False))
 # Train on the first half-year
 # ----------------------------
 #
-# Without levers, the probabilities hold for the class distribution of the training
-# rows.
+# Without class weights, samplers or other losses, the probabilities are those for the
+# class distribution of the training rows.
 
 from imbalnet import BalancedNeuralClassifier
 
@@ -69,7 +69,7 @@ print(f"share in training: {classifier.class_prior_[1]:.3f}")
 # Each month without labels
 # -------------------------
 #
-# A bootstrap over the rows of the month says how sure the estimate is.
+# We resample the rows of the month by a bootstrap, to get an interval for the estimate.
 
 from imbalnet.posterior import estimate_prior
 
@@ -106,13 +106,15 @@ frame["alarm"] = frame["low"] > classifier.class_prior_[1]
 print(frame.round(3).to_string())
 
 # %%
-# There is an alarm where the whole interval lies above the share in training. With
-# intervals of 95 %, about one quiet month in forty has an alarm by chance. From March
-# 2025 on the alarm stays; the labels of March arrive in June. The mean probability
-# rises, too, but to half of the true share: it is pulled towards the share in training.
+# A month has an alarm if its whole interval lies above the share in training. With
+# intervals of 95 %, about one in forty months without a change has an alarm by chance.
+# From March 2025 on, every month has an alarm. The labels of March arrive in June only.
+# The mean probability rises, too, but only to half of the true share, because the model
+# assumes the share in training.
 #
-# The intervals are those of a sample of the month. They do not know how wrong the model
-# itself may be, so that the truth is outside more often than in one month of twenty.
+# The intervals take into account that a month is a sample, but not that the model
+# itself may be wrong. So the truth is outside the interval in more than one of twenty
+# months.
 
 is_inside = frame["true"].between(frame["low"], frame["high"])
 print(f"the truth is in the interval in {is_inside.sum()} of {len(frame)} months")
@@ -139,8 +141,8 @@ plt.show()
 # Use the estimate
 # ----------------
 #
-# ``target_prior`` moves the probabilities to the estimated share, without a refit. Log
-# loss says what that is worth in the last half-year.
+# ``target_prior`` adapts the probabilities to the estimated share, without a refit. The
+# log-loss shows how much better they become in the last half-year.
 
 from sklearn.metrics import log_loss
 
@@ -156,5 +158,6 @@ for name, target in {"as trained": None, "estimated share": prior}.items():
     )
 
 # %%
-# If fraudulent payments begin to look different, the estimate is wrong without a
-# warning. Check it when the labels arrive: the dashed line should stay in the band.
+# If fraudulent payments begin to look different, the estimate is wrong, and there is no
+# warning. So check the estimate when the labels arrive: the dashed line should stay in
+# the band.

@@ -11,9 +11,9 @@ the same precision.
 # A rare class
 # ------------
 #
-# The task is to find the 8s among scikit-learn's handwritten digits. Keep all images of
-# the other digits, and only as many 8s as make 2 %. A linear model finds an 8 hard,
-# because a combination of strokes identifies it, not a single pixel.
+# The task is to find the 8s among scikit-learn's handwritten digits. We keep all images
+# of the other digits, but only so many 8s that they are 2 % of the rows. An 8 is hard
+# for a linear model, because a combination of strokes identifies it, not single pixels.
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -54,8 +54,8 @@ pipelines = {
 # Cross-validated predictions
 # ---------------------------
 #
-# With 33 positives, a test set would contain a handful of them. Cross-validation
-# predicts every row once, by a model that was fitted without it.
+# A test set would contain only a few of the 33 positives. Cross-validation predicts
+# every row once, by a model that was not fitted on this row.
 
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
@@ -84,9 +84,10 @@ for name, probability in probabilities.items():
 # The precision-recall curve
 # --------------------------
 #
-# If positives are rare, two questions matter. How many of the images that are called an
-# 8 are one (precision)? How many of the 8s are found (recall)? Average precision is the
-# area under the steps of this curve. By chance it is the prevalence.
+# If positives are rare, two questions matter. Which share of the images that are
+# predicted to be an 8 are an 8 (precision)? Which share of the 8s are found (recall)?
+# The curve shows both. Average precision is the area under its steps. By chance it is
+# the prevalence.
 
 import matplotlib.pyplot as plt
 from sklearn.metrics import PrecisionRecallDisplay
@@ -121,6 +122,7 @@ plt.show()
 
 # %%
 # Class weights hardly change the ranking, but they change the probabilities: with
-# ``class_weight="balanced"``, these hold for data of which every second image is an 8.
-# ``target_prior="train"`` moves them back to the data, without a refit; see
+# ``class_weight="balanced"``, probabilities are those for data in which every second
+# image is an 8. ``target_prior="train"`` adapts them to the data at hand, without a
+# refit; see
 # :ref:`sphx_glr_gallery_decisions_plot_10_rare_disease.py`.

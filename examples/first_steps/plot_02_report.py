@@ -3,9 +3,10 @@ Is it any good? One page about a model
 ======================================
 
 A model of rare positives can have an accuracy of 95 % and be useless. The report says
-what a model is worth: how it ranks, whether its probabilities can be believed, what its
-decisions give, and how sure all of that is. The first picture is the same on one page,
-from out-of-fold rows, so that it needs no test rows.
+how well a model ranks rows, whether its probabilities can be believed, how good its
+decisions are, and how certain these figures are. The first picture shows the same on
+one page. It is drawn from out-of-fold predictions of the training rows, so it needs no
+test rows.
 """
 
 # %%
@@ -13,7 +14,7 @@ from out-of-fold rows, so that it needs no test rows.
 # -----------
 #
 # We generate customers of a telephone company, of whom about 7 % leave within a month.
-# The table has words and gaps, and goes into ``fit`` as it is.
+# The table has words and missing values. We pass it to ``fit`` as it is.
 
 import numpy as np
 import pandas as pd
@@ -48,8 +49,8 @@ print(X.head(4).to_string(index=False))
 # The report of a fitted model
 # ----------------------------
 #
-# Of two labels, the second in sorted order is the positive class: here those who leave
-# and do not keep the contract.
+# Of two labels, the second in sorted order is the positive class. Here this is
+# "leaves".
 
 from imbalnet import BalancedNeuralClassifier
 
@@ -61,10 +62,10 @@ print(classifier.report_)
 # On one page
 # -----------
 #
-# The band around the curve of precision and recall says how much another sample of as
-# many rows could differ. The points of the reliability picture should lie on the
-# diagonal; its axes are logarithmic, because the class is rare. Pictures take the
-# colours of matplotlib's style.
+# The band around the precision-recall curve shows how much the curve of another sample
+# of the same size could differ. The points of the reliability picture should lie on the
+# diagonal. Its axes are logarithmic, because the class is rare. Colours come from
+# matplotlib's style.
 
 import matplotlib.pyplot as plt
 
@@ -79,8 +80,8 @@ plt.show()
 # ---------------------------
 #
 # :func:`~imbalnet.report.imbalance_report` reports on any classifier. Balanced weights
-# make the probabilities of a logistic regression much too high, which the report says
-# first.
+# make the probabilities of a logistic regression much too high. The report says so in
+# its first caution.
 
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.impute import SimpleImputer
@@ -101,8 +102,8 @@ for caution in imbalance_report(linear, X_test, y_test).cautions:
     print("-", caution)
 
 # %%
-# Is the network better, or is it luck? Both are judged on the same resamples of the
-# test rows.
+# Is the network better than the linear model, or was it lucky? We compare both on the
+# same bootstrap resamples of the test rows.
 
 from sklearn.metrics import average_precision_score
 
@@ -117,8 +118,8 @@ print(f"average precision, network minus linear: {gain}")
 # Which columns matter
 # --------------------
 #
-# What does it cost to shuffle a column? This needs test rows. A column whose bar
-# reaches zero may not matter.
+# How much average precision is lost if one column is shuffled? This needs test rows. If
+# the error bar of a column reaches zero, the column may not matter.
 
 from imbalnet.plots import ColumnImportanceDisplay
 

@@ -2,20 +2,19 @@
 Network, linear model or boosting: which one for my table?
 ==========================================================
 
-You have a raw table and half a day. Should you use the network, gradient boosting or a
-linear model, and do class weights or samplers help? :func:`imbalnet.compare
-<imbalnet.comparison.compare>` trains all of them on the same splits and gives each
-difference an interval. In the picture, an interval that includes zero means that the
-difference may be chance.
+Should you use the network, gradient boosting or a linear model for your table, and do
+class weights or samplers help? :func:`imbalnet.compare <imbalnet.comparison.compare>`
+trains all of them on the same splits, and computes an interval for each difference. If
+an interval in the picture includes zero, the difference may be due to chance.
 """
 
 # %%
 # A raw table
 # -----------
 #
-# We generate service records of machines: numbers, words and gaps. A machine stops soon
-# if it is hot under a high load, or if a worn tool turns fast. The vibration sensor of
-# some machines is out of order.
+# We generate service records of machines, with numbers, words and missing values. A
+# machine is likely to stop soon if it is hot under a high load, or if a worn tool turns
+# fast. The vibration sensor of some machines is out of order.
 
 import numpy as np
 import pandas as pd
@@ -45,10 +44,10 @@ print(X.head(4).to_string(), f"\n\nshare that stops: {fails.mean():.3f}")
 # One call
 # --------
 #
-# Of two labels, the second in sorted order is the positive class: here machines that
-# stop. The table goes in as it is. Linear models get one-hot categories and filled gaps
-# inside of ``compare``. The small network keeps this example short; leave the parameter
-# out for the default.
+# Of two labels, the second in sorted order is the positive class, here "stops". We pass
+# the table as it is. ``compare`` itself one-hot encodes categories and fills gaps for
+# the linear models. A small network keeps this example short. To compare the default
+# network, leave out the parameter ``network``.
 
 from imbalnet import BalancedNeuralClassifier, compare
 
@@ -61,7 +60,7 @@ print(comparison)
 # Differences on the same splits
 # ------------------------------
 #
-# First the ranking, by average precision: more is better.
+# The first picture compares the ranking, by average precision. Higher is better.
 
 import matplotlib.pyplot as plt
 
@@ -70,14 +69,14 @@ comparison.plot("average_precision", ax)
 plt.show()
 
 # %%
-# Then the probabilities, by log-loss: less is better.
+# The second picture compares the probabilities, by log-loss. Lower is better.
 
 figure, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
 comparison.plot("log_loss", ax)
 plt.show()
 
 # %%
-# On this table, linear models are behind in both pictures. The lead of the network over
-# boosting may be chance in the ranking. None of the levers gains anything, and the
-# focal loss costs a little. On your table this can be different, which is why to
-# compare.
+# On this table, linear models are worse in both pictures. In the ranking, the lead of
+# the network over boosting may be due to chance. None of the levers (class weights,
+# samplers and losses) gains anything, and the focal loss costs a little. On your table
+# this can be different, so compare.

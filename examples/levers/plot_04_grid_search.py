@@ -4,16 +4,16 @@ Grid search over loss and class weights, with SMOTE in the pipeline
 
 Which gamma of the focal loss, and which class weights? Both are parameters, so
 scikit-learn's ``GridSearchCV`` can search over them, in an imbalanced-learn pipeline
-with ``SMOTE``, by average precision (AP). The picture shows what each setting gains
-over plain cross entropy, and how sure that is.
+with ``SMOTE``, by average precision (AP). The picture shows how much each setting gains
+over plain cross entropy, with a confidence interval.
 """
 
 # %%
 # Data
 # ----
 #
-# The task is to find the 8s among scikit-learn's handwritten digits, of which we keep
-# as many as make 6 %. The test rows are set aside until the end.
+# The task is to find the 8s among scikit-learn's handwritten digits. We keep so many 8s
+# that they are 6 % of the rows. The test rows are set aside until the end.
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -32,10 +32,10 @@ print(f"{len(y)} rows to search on, {y.sum()} positives: prevalence {y.mean():.3
 # ------------
 #
 # imbalanced-learn's ``Pipeline`` resamples in ``fit`` only. In the search, SMOTE
-# resamples the training part of each fold, and the scores come from rows as they are.
-# ``sampling_strategy=0.2`` stops at one positive for five negatives. With full balance,
-# ``class_weight="balanced"`` would have no effect, because weights are computed from
-# the resampled rows.
+# resamples only the training rows of each split; the scores come from rows that are not
+# resampled. ``sampling_strategy=0.2`` stops at one positive for five negatives. If
+# SMOTE balanced the classes fully, ``class_weight="balanced"`` would have no effect,
+# because weights are computed from the resampled rows.
 #
 # With so few rows, ``module="mlp"`` trains without early stopping. SMOTE in the
 # pipeline would mislead early stopping; see
@@ -62,8 +62,8 @@ pipeline = Pipeline([("scale", StandardScaler()), ("smote", smote), ("clf", netw
 # The search
 # ----------
 #
-# ``clf__loss__gamma`` is the parameter ``gamma`` of the loss of the step ``clf``. With
-# gamma 0, the focal loss is the cross entropy.
+# ``clf__loss__gamma`` is the parameter ``gamma`` of the loss in the step ``clf``. With
+# a gamma of 0, the focal loss is the cross entropy.
 
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
@@ -83,10 +83,10 @@ print(search.best_params_)
 # Results
 # -------
 #
-# Scores differ more between folds than between settings. So compare each setting with
-# plain cross entropy *on the same fold*.
-# :func:`~imbalnet.strategies.paired_differences` does so. Its intervals are wider than
-# those of four independent experiments, because the training rows of the folds overlap.
+# Scores differ more between folds than between settings. So
+# :func:`~imbalnet.strategies.paired_differences` compares each setting with plain cross
+# entropy *on the same fold*. Its intervals are wider than those of four independent
+# experiments, because the training rows of the folds overlap.
 
 from imbalnet.strategies import paired_differences
 
@@ -98,10 +98,10 @@ differences = paired_differences(scores, ("none", 0.0), test_share=1 / 4)
 print(f"AP of cross entropy without weights: {differences['none', 0.0].mean:.3f}")
 
 # %%
-# Orange settings lose average precision, purple ones gain. The second line of a cell is
-# the 95 % interval of the gain. The gain grows with gamma and hardly depends on the
-# weights, but every interval includes zero: four folds cannot tell these settings
-# apart.
+# Settings in orange lose average precision, settings in purple gain. The second line of
+# a cell is the 95 % interval of the gain. The gain grows with gamma and hardly depends
+# on the weights. But every interval includes zero: four folds are too few to tell these
+# settings apart.
 
 import matplotlib.pyplot as plt
 
@@ -137,8 +137,9 @@ plt.show()
 # Test rows
 # ---------
 #
-# ``search`` has refitted the best setting on all of its rows. Is it better on new ones?
-# Both are judged on the same resamples of the test rows.
+# ``search`` has refitted the best setting on all rows of the search. Is this setting
+# also better than cross entropy on new rows? We compare both on the same bootstrap
+# resamples of the test rows.
 
 from sklearn.metrics import average_precision_score
 
@@ -152,5 +153,6 @@ gain = paired_interval(average_precision_score, y_test, best, plain, random_stat
 print(f"difference    {gain}")
 
 # %%
-# On these rows the best setting is ahead, by little. A search can also vary the steps:
-# ``{"smote": [SMOTE(), "passthrough"]}`` shows whether resampling helps at all.
+# On the test rows, the best setting is ahead, but not by much. A search can also vary
+# the steps of the pipeline: ``{"smote": [SMOTE(), "passthrough"]}`` shows whether
+# resampling helps at all.

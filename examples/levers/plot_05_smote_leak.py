@@ -2,10 +2,11 @@
 Why is my validation score so high, and my test score so poor?
 ==============================================================
 
-SMOTE in front of a network that stops early puts synthetic neighbours of the validation
-rows into training. The validation score then says nothing. ``sampler=SMOTE()`` applies
-the same SMOTE after the split, to training rows only. In the picture, the two lines of
-a panel should meet: what the validation rows promise, and what the test rows give.
+If SMOTE runs before a network with early stopping, synthetic neighbours of the
+validation rows get into training. The validation score is then meaningless.
+``sampler=SMOTE()`` applies the same SMOTE after the split, to training rows only. Each
+panel of the picture has a line for the score of the validation rows and a line for that
+of the test rows. The two should meet.
 """
 
 # %%
@@ -13,7 +14,7 @@ a panel should meet: what the validation rows promise, and what the test rows gi
 # ----
 #
 # We generate sensor readings of cast parts. A part that cools too fast for its pressure
-# often has a crack, but not always, so that no model finds all of them.
+# often has a crack, but not always. So no model can find all cracks.
 
 import numpy as np
 import pandas as pd
@@ -46,12 +47,13 @@ print(f"{len(y)} parts, {y.sum()} of them with a crack: prevalence {y.mean():.3f
 # Two places for SMOTE
 # --------------------
 #
-# In an imbalanced-learn pipeline, SMOTE comes before ``fit`` of the network.
-# Cross-validation of the pipeline is leak-free, but the split for early stopping inside
-# ``fit`` still comes after SMOTE. A network that is given a resampled table is no
-# better off. As a parameter of the estimator, SMOTE comes after that split.
+# In an imbalanced-learn pipeline, SMOTE runs before the network is fitted.
+# Cross-validation of the pipeline does not leak. But ``fit`` of the network splits off
+# the rows for early stopping, and this split comes after SMOTE. The same happens if you
+# resample the table yourself. As a parameter of the estimator, SMOTE runs after this
+# split.
 #
-# SMOTE seeks neighbours, so the columns are scaled before it.
+# SMOTE looks for nearest neighbours, so we scale the columns first.
 
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline
@@ -79,7 +81,7 @@ for pipeline in pipelines.values():
 # Promise and result
 # ------------------
 #
-# The history has the average precision (AP) of the validation rows in each epoch.
+# ``history_`` has the average precision (AP) of the validation rows in each epoch.
 
 from sklearn.metrics import average_precision_score
 
@@ -116,6 +118,6 @@ figure.legend(
 plt.show()
 
 # %%
-# Both networks rank the test rows about as well. But only the second one *knows* how
-# well, and only its early stopping has something to go by. :ref:`leak-free-validation`
-# has the same on real tables.
+# Both networks rank the test rows about equally well. But only the second network
+# *knows* how well, and only its early stopping uses a meaningful score.
+# :ref:`leak-free-validation` shows the same on real tables.

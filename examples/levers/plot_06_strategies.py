@@ -2,18 +2,19 @@
 Which lever on my data? A search, and how sure its answer is
 =============================================================
 
-There are about thirty ways to treat an imbalance. Which ones are worth a try, and is
-the winner really better? :func:`~imbalnet.strategies.strategy_grid` chooses candidates
-for some labels, and scikit-learn searches over them. In the picture, a candidate whose
-interval includes zero may differ from the plain network by chance.
+There are about thirty ways to treat an imbalance. Which of them are worth a try, and is
+the best of them really better? :func:`~imbalnet.strategies.strategy_grid` chooses
+candidates that suit your labels, and scikit-learn searches over them. If the interval
+of a candidate in the picture includes zero, its difference to the plain network may be
+due to chance.
 """
 
 # %%
 # Data
 # ----
 #
-# We generate calls of a bank that offers a deposit. One of twenty customers accepts.
-# The table has numbers and words.
+# We generate the calls of a bank that offers a deposit. One in twenty customers
+# accepts. The table has numbers and words.
 
 import numpy as np
 import pandas as pd
@@ -51,9 +52,10 @@ print(f"{len(y)} calls, {np.sum(y == 'yes')} of them accepted")
 # Candidates
 # ----------
 #
-# The grid depends on the labels, and on the table: its SMOTE is the one for numbers and
-# words. With gaps in the table there would be none. Every candidate has
-# ``target_prior="train"``, so that their log-loss compares too.
+# The grid depends on the labels and on the table. This table has numbers and words, so
+# the grid has the SMOTE for such tables. If the table had missing values, the grid
+# would have no SMOTE. Every candidate has ``target_prior="train"``, so that the
+# log-losses of the candidates can be compared, too.
 
 from sklearn.model_selection import ParameterGrid
 
@@ -67,10 +69,9 @@ for candidate in ParameterGrid(grid):
 # The search
 # ----------
 #
-# Labels are words, so the score is that of ``imbalnet.metrics``; scikit-learn's
-# ``"average_precision"`` asks for labels of 0 and 1. The network is a small one, to
-# keep this example short. For the default network, leave out ``module`` and what
-# follows.
+# Labels are words, so we use the scorer of ``imbalnet.metrics``. scikit-learn's
+# ``"average_precision"`` needs labels of 0 and 1. A small network keeps this example
+# short. For the default network, pass only ``random_state``.
 
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
@@ -117,14 +118,14 @@ display.plot(ax)
 plt.show()
 
 # %%
-# The numbers of the picture, and what the display would choose: the plain network,
+# ``to_frame`` returns the numbers of the picture. ``choice`` is the plain network,
 # unless the interval of another candidate lies above zero.
 
 print(display.to_frame().round(3).to_string())
 print(f"\nchoice: {display.choice}")
 
 # %%
-# The picture of the probabilities, by log-loss, is of the same search.
+# The next picture compares the probabilities of the same search, by log-loss.
 
 figure, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
 StrategyComparisonDisplay.from_cv_results(search, metric="neg_log_loss").plot(ax)
@@ -134,9 +135,9 @@ plt.show()
 # New rows
 # --------
 #
-# Each interval is that of one comparison. Of ten candidates that are no better than the
-# plain one, the best one lies above zero by chance more often than an interval says. So
-# judge it on rows that the search has not seen, which are cheap to have here.
+# Each interval holds for one comparison. If none of ten candidates is better than the
+# plain one, the best of the ten still lies above zero more often than its interval
+# says. So judge it on rows that the search has not seen. Here we can generate them.
 
 from sklearn.metrics import average_precision_score
 
@@ -151,6 +152,7 @@ gain = paired_interval(
 print(f"best candidate minus plain, on new rows: {gain}")
 
 # %%
-# The winner of the search is behind on new rows: it was lucky. :doc:`/guide/strategies`
-# shows the same on five real tables. With small tables, choose among few candidates,
-# and keep the plain one unless the difference is large.
+# On new rows, the winner of the search is worse than the plain network: it was lucky.
+# :doc:`/guide/strategies` shows the same on five real tables. If your table is small,
+# choose among few candidates, and keep the plain network unless the difference is
+# large.

@@ -2,18 +2,19 @@
 Search with Optuna: is the winner better than the default?
 ==========================================================
 
-Optuna draws a lever first (a loss, weights or a sampler), then its parameters. The
-candidates come from :func:`~imbalnet.strategies.strategy_distributions`. The picture
-shows on the left what the search promises, and on the right what is left of it on new
-rows, with an interval.
+In each trial, Optuna draws a lever (a loss, weights or a sampler), and then its
+parameters. The candidates come from
+:func:`~imbalnet.strategies.strategy_distributions`. The picture shows the scores of the
+search on the left. On the right, it compares the gain in the search with the gain on
+new rows, which has an interval.
 """
 
 # %%
 # Data
 # ----
 #
-# The task is to find the 9s among scikit-learn's handwritten digits, of which we keep
-# as many as make 5 %. Half of the rows stay out of the search.
+# The task is to find the 9s among scikit-learn's handwritten digits. We keep so many 9s
+# that they are 5 % of the rows. Half of all rows are not used in the search.
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -31,9 +32,9 @@ print(f"{len(y)} rows to search on, {y.sum()} of them are 9s")
 # The objective
 # -------------
 #
-# A space has a dict of parameters for each strategy. Lists hold the one value of a
-# parameter, everything else is a distribution that knows its bounds. The network is a
-# small one, to keep the example short.
+# ``strategy_distributions`` returns a dict of parameters for each strategy. A parameter
+# is either a list with one value, or a distribution that knows its bounds. A small
+# network keeps this example short.
 
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
@@ -103,8 +104,8 @@ print(f"AP of the folds: {best.value:.3f}, without any lever {default:.3f}")
 # New rows
 # --------
 #
-# The best of twenty trials has been lucky, too. Both networks are judged on the same
-# resamples of rows that the search has not seen.
+# The best of twenty trials was also lucky. So we compare it with the network without a
+# lever on rows that the search has not seen, on the same bootstrap resamples.
 
 from sklearn.metrics import average_precision_score
 
@@ -119,7 +120,7 @@ for name, probability in {"best trial": winner, "no lever": plain}.items():
 print(f"difference  {gain}")
 
 # %%
-# In the picture, each point is a trial. The line is the best score so far.
+# In the left picture, each point is a trial. The solid line is the best score so far.
 
 import matplotlib.pyplot as plt
 
@@ -164,5 +165,6 @@ figure.legend(*left.get_legend_handles_labels(), ncols=3, loc="outside lower cen
 plt.show()
 
 # %%
-# The gain on new rows is about that of the search, but its interval includes zero: with
-# so few positives, a search of this size can hardly find more than chance.
+# The gain on new rows is about as large as in the search, but its interval includes
+# zero. With so few positives, a search of this size can hardly tell a better candidate
+# from a lucky one.

@@ -2,18 +2,18 @@
 500 classes with a long tail: how often are the rare ones predicted?
 ====================================================================
 
-The most frequent of 500 species has hundreds of rows, the rarest ones have four.
+The most frequent of 500 species has hundreds of rows, the rarest species have four.
 Without weights, a network predicts the rarest species far too seldom. With balanced
-weights it predicts them too often, at the cost of the frequent ones. The picture shows
-both, and that tempered weights lie in between.
+weights, it predicts them too often, at the cost of the frequent species. The picture
+shows both, and that tempered weights lie in between.
 """
 
 # %%
 # Data
 # ----
 #
-# We generate twelve measurements of leaves. Species of the same genus look alike. The
-# frequency of the species falls by a power law, as it does in nature. The test rows
+# We generate leaves with twelve measurements each. Species of the same genus look
+# alike. The frequencies of the species follow a power law, as in nature. The test rows
 # have the same frequencies.
 
 import numpy as np
@@ -58,9 +58,10 @@ print(textwrap.fill(str(caught[0].message), 80))
 # Four networks
 # -------------
 #
-# Logit adjustment is the fourth: a loss that aims at the balanced error as well.
-# Accuracy counts rows, so that frequent species decide it. Balanced accuracy counts
-# each species alike.
+# The first network has no weights, two have class weights, and the fourth has logit
+# adjustment, a loss that also minimises the balanced error. Accuracy counts every row
+# alike, so it depends mostly on the frequent species. Balanced accuracy counts every
+# species alike.
 
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
@@ -87,9 +88,9 @@ for name, params in levers.items():
 # From the head to the tail
 # -------------------------
 #
-# Species are grouped by the number of their training rows. On the left, the share of
-# their test rows that is recognised. On the right, how often they are predicted,
-# relative to how often they occur.
+# We group species by the number of their training rows. The left picture shows the
+# share of their test rows that are recognised. The right one shows how often they are
+# predicted, relative to how often they occur.
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import NullLocator
@@ -133,6 +134,7 @@ figure.legend(ncols=4, loc="outside lower center", frameon=False)
 plt.show()
 
 # %%
-# None of them is best for everything. Decide first whether rows count, or species. In
-# between, the square root of balanced weights loses little accuracy, and comes closest
-# to predicting each group as often as it occurs; see :ref:`many-classes`.
+# None of the four networks is best for everything. First decide whether every row
+# should count alike, or every species. ``power=0.5``, the square root of balanced
+# weights, is a compromise. It loses little accuracy, and comes closest to predicting
+# each group as often as it occurs; see :ref:`many-classes`.

@@ -2,19 +2,20 @@
 Rare topics in text: can the network take a sparse matrix?
 ==========================================================
 
-Words are counted by a scikit-learn vectorizer, and the network takes the sparse matrix
-as a linear model does. The task is to find the few complaints that tell of danger. Each
-of their words is in harmless complaints, too: what matters is which words come
-together. The picture shows what that means for a linear model, and for the network.
+Yes: a scikit-learn vectorizer turns texts into a sparse matrix, and the network takes
+this matrix as a linear model does. The task is to find the few complaints that report a
+danger. Each word of such a complaint also occurs in harmless complaints. Only the
+combination of words is dangerous. The picture compares the network with a linear model,
+which adds up single words.
 """
 
 # %%
 # Complaints
 # ----------
 #
-# We generate complaints to a shop. A battery that gets hot is dangerous, but a kettle
-# is made for that. A loose cable is dangerous at the kettle, but the scooter has only a
-# charger at the end of it.
+# We generate complaints to a shop. It is dangerous if a device with a battery gets hot,
+# but a kettle is supposed to get hot. A loose cable is dangerous on a kettle, which
+# runs on mains voltage, but not on a scooter, whose cable only connects to a charger.
 
 import numpy as np
 
@@ -76,9 +77,9 @@ print("-", texts[np.flatnonzero(~y)[0]])
 # Two pipelines
 # -------------
 #
-# Single words and pairs of neighbouring words become columns. The matrix stays sparse;
-# the network makes one batch after the other dense. A single perceptron keeps this
-# example short.
+# Single words and pairs of adjacent words become columns. The whole matrix stays
+# sparse; only one batch at a time is converted to a dense array. A plain network
+# (``module="mlp"``) keeps this example short.
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -131,9 +132,9 @@ plt.show()
 # Four complaints
 # ---------------
 #
-# The linear model adds up the evidence of the words. Smoke and a loose cable raise its
-# probability whatever the device is. The network has learned which of them belong
-# together. (Balanced weights raise the probabilities of the linear model as well.)
+# The linear model adds up the evidence of the words. So smoke and a loose cable raise
+# its probability for every device. The network has learned for which devices they are
+# dangerous. (Balanced weights also raise the probabilities of the linear model.)
 
 examples = [
     "this is about my scooter. it smokes. bought in may",

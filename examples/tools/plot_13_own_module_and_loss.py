@@ -2,18 +2,18 @@
 My own network and my own loss: what do I have to write?
 ========================================================
 
-Some ten lines of torch for each. Handwritten digits are images, so a convolution should
-do better than a network that takes each pixel for a column. Some labels are wrong, so a
-loss that does not insist on every label may do better as well. The picture shows the
-average precision with both.
+You write about ten lines of torch for each. Handwritten digits are images, so a
+convolution should be better than a network that treats each pixel as a column. Some
+labels are wrong, so a loss that tolerates wrong labels may be better as well. The
+picture compares the average precision of these networks.
 """
 
 # %%
 # Images with wrong labels
 # ------------------------
 #
-# The task is to find the 8s among scikit-learn's digits. We keep a third of the 8s, and
-# turn 4 % of the other training labels into an 8, as a tired person would.
+# The task is to find the 8s among scikit-learn's digits. We keep a third of the 8s. In
+# training, we label 4 % of the other images as an 8, as if a person had made mistakes.
 
 import warnings
 
@@ -33,11 +33,11 @@ print(f"{is_eight.sum()} 8s among {len(X)} images, {label.sum()} labels say 8")
 # The network
 # -----------
 #
-# A module is given the number of columns and classes, and returns logits. Every other
-# parameter of its constructor is reached as ``module__*``. The method
-# ``initialize_output`` is optional: it sets the last bias to the frequencies of the
-# classes, so that training need not find out first that one of them is rare.
-# :ref:`own-modules` lists what else a module may define.
+# The constructor of a module takes the number of columns and classes. ``forward``
+# returns logits. You can set every other parameter of the constructor as ``module__*``.
+# The method ``initialize_output`` is optional. It sets the last bias such that the
+# network starts with the frequencies of the classes, and need not learn first that one
+# of them is rare. :ref:`own-modules` lists what else a module may define.
 
 import torch
 from torch import nn
@@ -73,10 +73,11 @@ class Convolution(nn.Module):
 # The loss
 # --------
 #
-# The generalised cross entropy of Zhang and Sabuncu (2018) is bounded, so that no wrong
-# label can dominate a batch. ``forward`` returns a value for each row; the estimator
-# weights and averages. ``log_posterior`` tells which probabilities the logits stand
-# for, so that they stay calibrated; :ref:`own-losses` derives it.
+# The generalised cross entropy of Zhang and Sabuncu (2018) is bounded, so no wrong
+# label can dominate a batch. ``forward`` returns the loss of each row; the estimator
+# weights and averages these values. ``log_posterior`` returns the log of the
+# probabilities that belong to the logits. The estimator needs it to give calibrated
+# probabilities. :ref:`own-losses` derives the formula.
 
 from imbalnet.losses import Loss
 
@@ -98,7 +99,8 @@ class GeneralisedCrossEntropy(Loss):
 
 # %%
 # A loss is easy to get wrong, and easy to check. Training starts at the constant output
-# that minimises it, and the posterior there must be the shares of the classes.
+# that minimises the loss. The probabilities of this output must equal the shares of the
+# classes.
 
 from imbalnet.losses import constant_minimiser
 
@@ -110,7 +112,7 @@ print("posterior at the start:", posterior.numpy().round(4))
 # The same splits for all
 # -----------------------
 #
-# Training rows have the labels with mistakes. Test rows are judged by the true ones.
+# Training rows have the labels with mistakes. Scores on test rows use the true labels.
 
 from sklearn.metrics import average_precision_score
 
@@ -142,8 +144,8 @@ for name, values in scores.items():
     print(f"{name.replace(chr(10), ' '):<22} AP {np.mean(values):.3f} ± {spread:.3f}")
 
 # %%
-# A grey line joins the scores of one split. The module is what counts here; whether the
-# loss helps, three splits cannot tell.
+# A grey line connects the scores of one split. The convolution makes the difference
+# here. Three splits are too few to tell whether the loss helps.
 
 import matplotlib.pyplot as plt
 

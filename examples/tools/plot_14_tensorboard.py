@@ -2,17 +2,17 @@
 Watch training in TensorBoard
 =============================
 
-``callbacks`` takes the callbacks of skorch, and one of them writes to TensorBoard. The
-picture shows what it wrote: three runs of one network, side by side, as TensorBoard
-draws them.
+The parameter ``callbacks`` takes the callbacks of skorch, one of which writes to
+TensorBoard. The picture shows what it logged for three runs of the same network with
+different learning rates, as TensorBoard draws them.
 """
 
 # %%
 # Data
 # ----
 #
-# The task is to find the 4s among scikit-learn's handwritten digits, of which we keep
-# as many as make 4 %.
+# The task is to find the 4s among scikit-learn's handwritten digits. We keep so many 4s
+# that they are 4 % of the rows.
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -28,9 +28,10 @@ print(f"{len(y)} rows, {y.sum()} of them are 4s")
 # Three runs
 # ----------
 #
-# A writer for each run has a folder of its own. skorch's callback logs every number of
-# the history: losses, the average precision of the out-of-fold rows, seconds. A writer
-# holds open files, so that it cannot be copied; the estimator uses it as it is.
+# Each run has a writer with its own folder. skorch's callback logs every number of the
+# history: losses, the average precision of the out-of-fold rows, and seconds. The
+# estimator copies callbacks before it uses them. A writer cannot be copied, because it
+# has open files, so the estimator uses the writer that you pass.
 
 import tempfile
 from pathlib import Path
@@ -55,8 +56,8 @@ for rate in rates:
     ).fit(X, y)
 
 # %%
-# ``tensorboard --logdir FOLDER`` shows them in the browser, also while they train. Here
-# the same files are read back.
+# ``tensorboard --logdir FOLDER`` shows the runs in the browser, also during training.
+# Here we read the same files and draw them ourselves.
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -71,9 +72,10 @@ tags = EventAccumulator(str(folder / f"rate {rates[0]}")).Reload().Tags()["scala
 print(*tags, sep="\n")
 
 # %%
-# On the left, the loss of the training rows, on the right, the average precision of
-# rows that were held out. With the smallest rate, training is still on its way after
-# twelve epochs. With the largest one, it jumps. The one in between is the default.
+# The left picture shows the loss of the training rows, the right one the average
+# precision of held-out rows. With the smallest learning rate, twelve epochs are not
+# enough. With the largest, the values jump. The learning rate in between is the
+# default.
 
 import matplotlib.pyplot as plt
 

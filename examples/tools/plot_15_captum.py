@@ -2,18 +2,19 @@
 Why was this patient flagged?
 =============================
 
-A fitted classifier becomes a torch module, ``to_torch()``, from raw columns to
-probabilities. So tools that follow gradients explain it. Captum's integrated gradients
-share out the difference between a patient's probability and that of a typical patient
-among the columns. The picture shows the shares of one patient.
+``to_torch()`` turns a fitted classifier into a torch module, which computes
+probabilities from raw columns. So tools that use gradients can explain it. A patient's
+probability differs from that of a typical patient. Captum's integrated gradients divide
+this difference among the columns. The picture shows the share of each column for one
+patient.
 """
 
 # %%
 # Data
 # ----
 #
-# Wisconsin breast cancer data, of which we keep so few malignant samples that they are
-# 8 %. Malignant is the positive class.
+# We use the Wisconsin breast cancer data, and keep so few malignant samples that they
+# are 8 % of the rows. "malignant" is the positive class.
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -32,9 +33,10 @@ print(f"{len(y)} patients, {np.sum(y == 'malignant')} of them with a malignant s
 # From a classifier to a module
 # -----------------------------
 #
-# The module has everything between a raw row and its probability: scaling, all members,
-# calibration. ``n_neighbors=0`` leaves out the nearest training rows, which gradients
-# cannot see.
+# The module contains every step from a raw row to its probability: scaling, all members
+# of the ensemble, and calibration. By default, nearest training rows also adjust the
+# probability, but gradients do not pass through this step. ``n_neighbors=0`` switches
+# it off.
 
 import torch
 
@@ -52,9 +54,10 @@ print("the module has the probabilities of predict_proba:", same)
 # One patient
 # -----------
 #
-# Of the patients that are called malignant, take the one whose probability is closest
-# to 0.5. The reference is the median of the benign training rows. The shares add up to
-# the difference between both probabilities.
+# Of the patients that are predicted malignant, we take the one whose probability is
+# closest to 0.5. The typical patient has the median of the benign training rows in each
+# column. The shares of the columns add up to the difference between the two
+# probabilities.
 
 from captum.attr import IntegratedGradients
 
@@ -68,9 +71,9 @@ print(f"probability of the patient {p_patient:.3f}, of a typical one {p_typical:
 print(f"sum of the shares {shares.sum():.3f}; the sample was {y_test[flagged]}")
 
 # %%
-# The seven largest shares that speak for malignant, and the three largest against it.
-# Behind the name of a column is the value of the patient, and in parentheses the usual
-# one.
+# The picture shows the seven largest shares for malignant, and the three largest
+# against it. After the name of a column is the value of the patient. The median of the
+# benign patients is in parentheses.
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -97,6 +100,7 @@ ax.tick_params(axis="y", length=0)
 plt.show()
 
 # %%
-# Attributions say what *this model* relies on. Columns that tell the same, such as
-# radius, perimeter and area, share what is due to them. Gradients say nothing of
-# categories and gaps; :doc:`/guide/export` tells what does.
+# Attributions say what *this model* relies on. If columns carry the same information,
+# such as radius, perimeter and area, each of them gets only a part of what is due to
+# it. Gradients cannot explain categories and missing values; :doc:`/guide/explaining`
+# describes methods that can.

@@ -336,27 +336,30 @@ def imbalance_report(
     Parameters
     ----------
     estimator : estimator, or array-like of shape (n_rows,)
-        Any fitted classifier with ``predict_proba``; or, without `y`, the labels.
+        Any fitted classifier with ``predict_proba``. If `y` is not given, the labels.
     X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
-        Test rows; or, without `y`, the probabilities, of shape (n_rows,) for the second
-        of two classes or (n_rows, n_classes).
+        Test rows. If `y` is not given, the probabilities: of shape (n_rows,) for the
+        second of two classes, or of shape (n_rows, n_classes).
     y : array-like of shape (n_rows,), default=None
         Labels of the test rows.
     sample_weight : array-like of shape (n_rows,), default=None
-        Weights of the rows; those of weight 0 are left out.
+        Weights of the rows. Rows of weight 0 are left out.
     cost_matrix : array-like, dict or data frame, default=None
-        As in ``predict`` of :class:`~imbalnet.BalancedNeuralClassifier`, also of each
-        row: adds the cheapest decision, and mean costs.
+        Costs as in ``predict`` of :class:`~imbalnet.BalancedNeuralClassifier`, which
+        may differ from row to row. The report then has the cheapest decision and mean
+        costs.
     alerts : float, default=None
-        Number of rows, or if below 1 their share, that can be looked at: adds the
-        decision that calls as many. For two classes.
+        Number of rows that somebody can look at, or their share if it is below 1. The
+        report then has the decision that predicts as many rows positive. Only for two
+        classes.
     level : float, default=0.95
-        Confidence of the intervals, see :func:`~imbalnet.metrics.bootstrap_interval`.
+        Confidence level of the intervals, see
+        :func:`~imbalnet.metrics.bootstrap_interval`.
 
     Returns
     -------
     ImbalanceReport
-        Print it, or take its tables by ``to_frame()``.
+        Print it, or get its tables by ``to_frame()``.
 
     Raises
     ------
@@ -368,7 +371,7 @@ def imbalance_report(
 
     See Also
     --------
-    imbalnet.BalancedNeuralClassifier.report_ : That of the out-of-fold rows.
+    imbalnet.BalancedNeuralClassifier.report_ : Report on the out-of-fold rows.
     sklearn.metrics.classification_report : Precision and recall by class.
 
     Examples
