@@ -97,7 +97,8 @@ html_theme_options = {
     "logo": {"text": "imbalnet"},
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
-    "secondary_sidebar_items": ["page-toc"],
+    # without it, the table of nine columns has the room that it needs
+    "secondary_sidebar_items": {"**": ["page-toc"], "guide/comparison": []},
     "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": [],
