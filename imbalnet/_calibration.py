@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imbalnet._runtime import one_blas_thread, torch_threads
+from imbalnet._tables.labels import note_of_positive
+from imbalnet._warn import warn
 from imbalnet.decisions.threshold import best_threshold
 from imbalnet.neighbors import Neighbors
 from imbalnet.posterior.prior import log_ratio
@@ -221,9 +223,14 @@ class OutOfFold:
     ) -> float:
         """Choose a threshold by the rows that a member held out.
 
-        Rows of a class count as often as the target prior says.
+        Rows of a class count as often as the target prior says. Warn if the positive
+        class is the frequent one.
         """
         assert self.codes is not None
+        counts = np.bincount(self.codes, minlength=2)
+        note = note_of_positive(classes.tolist(), counts.tolist())
+        if note is not None:
+            warn(note)
         rows = self.member_of_rows >= 0
         scores = honest = np.exp(self.log_proba(calibration, target_prior)[rows, 1])
         if target_prior is None:

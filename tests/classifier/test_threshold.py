@@ -126,6 +126,14 @@ def test_few_positives_warn_in_fit(table):
         new(threshold="f1").fit(X, rare)
 
 
+def test_a_frequent_positive_class_is_told_where_it_chooses(table):
+    X, y = table
+    labels = np.where(y == 1, "fraud", "ok")
+    with pytest.warns(UserWarning, match="class is 'ok'.* give y == 'fraud'"):
+        new(threshold="f1").fit(X, labels)
+    new(threshold=0.3).fit(X, labels)  # nothing is chosen, and nothing warns
+
+
 def test_a_search_goes_over_thresholds(table):
     X, y = table
     grid = {"threshold": [0.01, "f1"]}
