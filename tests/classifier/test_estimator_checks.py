@@ -74,10 +74,24 @@ def expected_failures(estimator):
     return dict.fromkeys(EQUIVALENCE_CHECKS, reason)
 
 
+# What is above in float32, for test_sample_weight_equals_repetition.
+REPEATED = [f"float64 {name}" for name in ("focal", "balanced", "weighted sampler")]
+REPEATED += ["float64 linear"]
+
+
 @parametrize_with_checks(
-    list(ESTIMATORS.values()), expected_failed_checks=expected_failures
+    [estimator for name, estimator in ESTIMATORS.items() if name not in REPEATED],
+    expected_failed_checks=expected_failures,
 )
 def test_estimator_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.long
+@parametrize_with_checks(
+    [ESTIMATORS[name] for name in REPEATED], expected_failed_checks=expected_failures
+)
+def test_estimator_check_in_float64(estimator, check):
     check(estimator)
 
 

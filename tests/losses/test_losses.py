@@ -290,16 +290,22 @@ def risk_minimisers(loss, mass):
 
 @pytest.fixture(scope="module")
 def problems():
-    """200 posteriors, priors and class weights."""
+    """Posteriors, priors and class weights."""
     rng = np.random.default_rng(3)
-    posterior = rng.dirichlet(np.ones(N_CLASSES), size=200)
+    posterior = rng.dirichlet(np.ones(N_CLASSES), size=60)
     return posterior, np.array(SHARES), np.array([0.3, 1.0, 2.5, 8.0])
 
 
-@pytest.mark.parametrize("is_weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize(
+    "is_weighted",
+    [
+        pytest.param(False, id="plain", marks=pytest.mark.long),
+        pytest.param(True, id="weighted"),
+    ],
+)
 @invertible
 def test_log_posterior_inverts_the_conditional_risk(setting, is_weighted, problems):
-    """200 problems: the minimiser gives the posterior back, and its balanced class.
+    """60 problems: the minimiser gives the posterior back, and its balanced class.
 
     LDAM, the ranking loss and the asymmetric loss with a margin are left out: they have
     no calibrated inverse.
