@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imbalnet._runtime import one_blas_thread, torch_threads
-from imbalnet._tables.labels import note_of_positive
+from imbalnet._tables.labels import notes_on_positive
 from imbalnet._warn import warn
 from imbalnet.decisions.threshold import best_threshold
 from imbalnet.neighbors import Neighbors
@@ -228,8 +228,7 @@ class OutOfFold:
         """
         assert self.codes is not None
         counts = np.bincount(self.codes, minlength=2)
-        note = note_of_positive(classes.tolist(), counts.tolist())
-        if note is not None:
+        for note in notes_on_positive(classes.tolist(), counts.tolist()):
             warn(note)
         rows = self.member_of_rows >= 0
         scores = honest = np.exp(self.log_proba(calibration, target_prior)[rows, 1])

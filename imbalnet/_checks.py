@@ -79,12 +79,13 @@ def closest(name: Any, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """
     if not isinstance(name, str):
         return None
-    by_letters = {_letters(one): one for one in known}
-    found = get_close_matches(_letters(name), by_letters, n=1, cutoff=cutoff)
+    by_letters = {letters_of(one): one for one in known}
+    found = get_close_matches(letters_of(name), by_letters, n=1, cutoff=cutoff)
     return by_letters[found[0]] if found else None
 
 
-def _letters(name: str) -> str:
+def letters_of(name: str) -> str:
+    """Return the letters and digits of a name, in lower case."""
     return re.sub(r"[\W_]", "", name).lower()
 
 

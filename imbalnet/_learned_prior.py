@@ -18,6 +18,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from imbalnet._tables.labels import as_codes, as_labels, as_weights
+from imbalnet.class_weights import class_weights
 from imbalnet.posterior import effective_prior
 
 # Parameters that change the class distribution in ways of their own, and the values at
@@ -139,11 +140,7 @@ def _class_factors(
     params: dict[str, Any], counts: NDArray, classes: NDArray
 ) -> NDArray[np.float64]:
     """Return the weight of each class by the classifier's parameters."""
-    weights, factors = params.get("class_weight"), np.ones(len(classes))
-    if isinstance(weights, dict):
-        factors = np.array([weights.get(label, 1.0) for label in classes.tolist()])
-    elif weights is not None:
-        factors = np.divide(1.0, counts, out=np.zeros_like(factors), where=counts > 0)
+    factors = class_weights(counts, params.get("class_weight"), classes=classes)
     of_positive = params.get("scale_pos_weight")
     if of_positive is not None and len(classes) == 2:
         factors = factors * [1.0, of_positive]

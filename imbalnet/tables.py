@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from imbalnet._packages import require
 from imbalnet._tables import ColumnRules, Reading, column_names, table_reader
 from imbalnet._tables.find import CATEGORY, ORDERED, ColumnFinder
-from imbalnet._tables.labels import as_labels, check_rows, note_of_positive
+from imbalnet._tables.labels import as_labels, check_rows, notes_on_positive
 from imbalnet._tables.notes import note_of_constant
 from imbalnet._tables.readers import TIMES_CURE, Reader
 from imbalnet._text import html_list, html_table, text_table
@@ -127,10 +127,10 @@ class TableReport:
     @property
     def notes(self) -> list[str]:
         """What may be worth changing in the labels and columns, each with its cure."""
-        notes = [f"{c.name!r}: {note}" for c in self.columns for note in c.notes]
         counts = self.classes or {}
-        of_labels = note_of_positive([*counts], [*counts.values()])
-        return [of_labels, *notes] if of_labels else notes
+        notes = notes_on_positive([*counts], [*counts.values()])
+        notes += [f"{c.name!r}: {note}" for c in self.columns for note in c.notes]
+        return notes
 
     def to_frame(self) -> Any:
         """Return the report as a pandas frame, with a row for each column.

@@ -36,6 +36,8 @@ from torch import nn
 from torch.utils.data import RandomSampler
 
 from imbalnet import BalancedNeuralClassifier
+from imbalnet.losses import LOSSES
+from imbalnet.samplers import SAMPLERS
 
 N_ROWS, N_SHOWN = 500, 150
 ATTRIBUTES = (
@@ -98,25 +100,6 @@ MLP = {"module": "mlp", "module__hidden_sizes": (16,), "max_epochs": 4}
 EARLY = {**MLP, "early_stopping": True, "validation_fraction": 0.25}
 DEFERRED = {"class_weight": "balanced", "class_weight__start_epoch": 2}
 TABULAR = {"max_epochs": 4, "module__hidden_sizes": (16,)}
-LOSSES = (
-    "cross_entropy",
-    "focal",
-    "poly1",
-    "poly_focal",
-    "asymmetric",
-    "logit_adjusted",
-    "balanced_softmax",
-    "vector_scaling",
-    "ldam",
-    "average_precision",
-)
-SAMPLERS = (
-    "weighted",
-    "oversample",
-    "undersample",
-    "balanced_batch",
-    "stratified_batch",
-)
 
 
 def configurations():

@@ -139,38 +139,6 @@ def measure_all(rows: list[int], n_repeats: int) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-# -- picture -------------------------------------------------------------------------
-
-
-def draw(table: pd.DataFrame) -> Any:
-    """Draw seconds and memory by rows, from `scaling.csv`."""
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(
-        1, 2, sharex=True, figsize=(9.6, 3.9), layout="constrained"
-    )
-    rows = table["rows"]
-    measured = {"color": "#0072B2", "marker": "o", "linewidth": 2}
-    reference = {"color": "0.5", "linestyle": "--", "linewidth": 1.5}
-    proportional = table["seconds"].iloc[-1] * rows / rows.iloc[-1]
-    left.plot(rows, proportional, **reference, label="proportional to the rows")
-    left.plot(rows, table["seconds"], **measured, label="fit of one epoch")
-    left.set(title="Seconds")
-    right.plot(rows, table["table_mb"], **reference, label="the table itself")
-    right.plot(rows, table["peak_mb"], **measured, label="fit, on top of the table")
-    right.set(title="MB of memory")
-    for ax in (left, right):
-        ax.set(xscale="log", yscale="log", xlabel="Rows", xticks=rows)
-        ax.xaxis.set_major_formatter("{x:,.0f}")
-        ax.yaxis.set_major_formatter("{x:,g}")
-        ax.minorticks_off()
-        ax.legend(loc="upper left", frameon=False)
-        ax.grid(color="0.92")
-        ax.set_axisbelow(True)
-        ax.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)

@@ -28,13 +28,7 @@ _CURE = (
     "More rows of the class help more than any parameter. Compare the default with "
     "module='linear' on repeated splits (RepeatedStratifiedKFold)."
 )
-_WITHOUT_HELD_OUT = f"{_CURE} early_stopping=False chooses nothing by held-out rows."
-_CURES = {
-    "folds": _WITHOUT_HELD_OUT,
-    "split": _WITHOUT_HELD_OUT,
-    "given": _CURE,
-    "none": _CURE,
-}
+_CURE_OF_HELD_OUT = "early_stopping=False chooses nothing by held-out rows."
 
 
 def warn_of_few_rows(
@@ -52,7 +46,8 @@ def warn_of_few_rows(
         labels = classes.tolist()
         named = [f"{labels[code]!r} has {_rows(counts[code])}" for code in few]
         head = f"Class {and_more(named, _MOST_NAMED)}. {_CONSEQUENCES[kind]}"
-        texts = [head, note or _CURES[kind]]
+        cure = f"{_CURE} {_CURE_OF_HELD_OUT}" if kind in ("folds", "split") else _CURE
+        texts = [head, note or cure]
     if texts:
         warn(" ".join(texts))
 

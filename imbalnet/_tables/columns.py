@@ -89,8 +89,7 @@ class Columns:
             numbers = reader.numbers(i)
             return self.shifts[i].apply(numbers) if i in self.shifts else numbers
 
-        categories = [i for i, known in enumerate(self.levels) if known is not None]
-        return filled(reader, dtype, column, categories=categories), self
+        return filled(reader, dtype, column, levels=self.levels), self
 
     def shifted(self, X: Any, dtype: type) -> Any:
         """Convert an array or a CSR matrix of numbers; itself if nothing changes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,12 @@ def filled(
     dtype: type,
     column: Callable[[int], NDArray],
     *,
-    categories: Collection[int] | None = None,
+    levels: Sequence[Any] | None = None,
 ) -> NDArray:
     """Fill a matrix column by column; raise with all columns that cannot be read.
 
-    `categories` are the columns that held categories in ``fit``, and the others held
-    numbers, which only another ``fit`` can change; None while ``fit`` finds it.
+    `levels` are those of :class:`Columns`: whether a column held categories or numbers
+    in ``fit``, which only another ``fit`` can change. It is None in ``fit`` itself.
     """
     n_features = len(reader.names)
     matrix: NDArray = np.empty((reader.n_rows, n_features), dtype=dtype)
@@ -47,15 +47,15 @@ def filled(
                     unread.append(i)
             _transpose(part, matrix[:, some.start : some.stop])
     if unread:
-        raise _not_numeric(reader, unread, categories)
+        raise _not_numeric(reader, unread, levels)
     return matrix
 
 
 def _not_numeric(
-    reader: Reader, columns: list[int], categories: Collection[int] | None
+    reader: Reader, columns: list[int], levels: Sequence[Any] | None
 ) -> Exception:
     """Name columns that should hold numbers, a value of the first one, and the cure."""
-    numbers = [i for i in columns if i not in (categories or ())]
+    numbers = [i for i in columns if not levels or levels[i] is None]
     if not numbers:
         named = listed([reader.names[i] for i in columns])
         return ValueError(
@@ -68,7 +68,7 @@ def _not_numeric(
     words = _words(reader, numbers[0])
     if words:
         fault += f", such as {words[0]!r} in {reader.names[numbers[0]]!r}"
-    if categories is not None:
+    if levels is not None:
         stripped = (str(word).strip() for word in words)
         cure = to_numbers("column", [word for word in stripped if is_number(word)])
         return ValueError(

@@ -201,20 +201,20 @@ def sorted_classes(labels: NDArray) -> NDArray:
         ) from error
 
 
-def note_of_positive(classes: Sequence[Any], counts: Sequence[int]) -> str | None:
+def notes_on_positive(classes: Sequence[Any], counts: Sequence[int]) -> list[str]:
     """Say so if the positive class is the frequent one, which is seldom meant.
 
     `classes` are in sorted order, with the number of rows of each.
     """
     if len(classes) != 2 or counts[1] <= _FREQUENT * counts[0]:
-        return None
+        return []
     rare, positive = classes
-    return (
+    return [
         f"The positive class is {positive!r}, the second of the labels in sorted "
         f"order, although {rare!r} is the rare one: column 1 of predict_proba, "
         f"thresholds and scores are about {positive!r}. To find {rare!r}, give "
         f"y == {rare!r} as the labels."
-    )
+    ]
 
 
 def as_codes(

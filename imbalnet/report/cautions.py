@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from imbalnet._checks import and_more
-from imbalnet._tables.labels import note_of_positive
+from imbalnet._tables.labels import notes_on_positive
 from imbalnet.decisions.threshold import FEWEST_POSITIVES
 from imbalnet.report.decide import DecisionRow
 from imbalnet.report.figures import CalibrationOfRows, ClassRow, FigureRow
@@ -26,8 +26,7 @@ def cautions(
     calibration: CalibrationOfRows,
 ) -> list[str]:
     """Return what readers of a report should know before they believe it."""
-    of_labels = note_of_positive(rows.classes.tolist(), rows.counts.tolist())
-    found = [of_labels] if of_labels else []
+    found = notes_on_positive(rows.classes.tolist(), rows.counts.tolist())
     found += [*_few_rows(rows), *_chance(figures), *_too_good(rows, figures)]
     found += _dishonest(rows, calibration)
     return [*found, *_never_called(rows, decision, classes)]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone
 
+from imbalnet._checks import letters_of
 from imbalnet._nested import reject_unknown
 from imbalnet._tables import is_frame
 from imbalnet.samplers._resampled import checked_rows
@@ -49,7 +50,7 @@ def import_of(name: str) -> str:
     >>> import_of("weighted")
     ''
     """
-    word = re.sub(r"[\W_]", "", name).lower()
+    word = letters_of(name)
     titles = {
         title: module
         for module in _MODULES
