@@ -1,4 +1,4 @@
-"""Checks of what users give for classes: weights, costs and probabilities.
+"""Checks of what users give for classes: weights, costs, probabilities, a threshold.
 
 NumPy takes ``True`` and ``"5"`` for numbers, and a label that does not exist does
 nothing; here they are an error and a warning. What numbers are allowed is left to
@@ -18,22 +18,40 @@ from numpy.typing import NDArray
 from imbalnet._checks import values_by_label
 from imbalnet._nested import name_of
 from imbalnet._warn import warn
+from imbalnet.decisions.criteria import check_threshold
+from imbalnet.posterior import resolve_costs
+from imbalnet.posterior.prior import target_distribution
 
 _NAMES = "class_weight", "cost_matrix", "target_prior"
 
 
 def check_class_values(params: Mapping[str, Any], classes: NDArray) -> None:
-    """Raise for values that are no numbers, and warn of weights for unknown labels.
-
-    A label may be missing by chance, in a fold of the rows, so that it is no error.
-    """
+    """Raise for values that are no numbers, or do not fit the classes."""
     for name in _NAMES:
         value = params[name]
         if not (value is None or isinstance(value, str) or callable(value)):
             _check_numbers(name, value)
     if callable(params["class_weight"]):
         _check_takes_counts(params["class_weight"])
-    of_label = values_by_label("class_weight", params["class_weight"]) or {}
+    _warn_of_unknown_labels(params["class_weight"], classes)
+    uniform = np.ones(len(classes)) / len(classes)
+    target_distribution(params["target_prior"], classes, uniform)
+    resolve_costs(params["cost_matrix"], classes)
+    if params["threshold"] is not None:
+        check_threshold(params["threshold"], len(classes))
+        if params["cost_matrix"] is not None:
+            raise ValueError(
+                "threshold and cost_matrix both decide what predict calls positive: "
+                "leave out one of them."
+            )
+
+
+def _warn_of_unknown_labels(class_weight: Any, classes: NDArray) -> None:
+    """Warn of weights for labels that do not exist.
+
+    A label may be missing by chance, in a fold of the rows, so that it is no error.
+    """
+    of_label = values_by_label("class_weight", class_weight) or {}
     labels = classes.tolist()
     known = set(labels)
     unknown = [label for label in of_label if label not in known]

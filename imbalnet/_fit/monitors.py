@@ -7,7 +7,7 @@ itself, would otherwise fail behind the first epoch, or do harm without an error
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from skorch.callbacks import (
@@ -29,22 +29,53 @@ _OF_BATCHES = {"train_loss", "train_batch_size"}
 _OF_EPOCHS = {"epoch", "dur", "train_loss", "train_loss_best"}
 
 
-def recorded_names(kind: str, monitor: str | None, *, has_schedule: bool) -> set[str]:
-    """Return the names of what training records of an epoch by itself.
+def check_use(
+    callbacks: Sequence[Any],
+    kind: str,
+    monitor: str | None,
+    *,
+    n_unweighted: int,
+    n_members: int,
+    has_schedule: bool,
+) -> None:
+    """Raise for callbacks that cannot work with the other parameters.
 
-    `kind` is that of the validation, `monitor` what chooses the best epoch.
+    `kind` is that of the validation, `monitor` what chooses the best epoch,
+    `n_unweighted` the number of epochs without class weights.
     """
-    names = set(_OF_EPOCHS)
-    if kind != "none":
-        names |= {"valid_loss", "valid_loss_best", "valid_average_precision"}
-    if kind == "folds":
-        names.add("valid_score")
-    if monitor == "average_precision":
-        names.add("valid_average_precision_best")
-    return names | ({"event_lr"} if has_schedule else set())
+    _check_restoring(callbacks, monitor, n_unweighted)
+    _check_rivals(callbacks, has_schedule=has_schedule, n_members=n_members)
+    _check_monitors(callbacks, _recorded(kind, monitor, has_schedule=has_schedule))
 
 
-def check_use(callbacks: Iterable[Any], *, has_schedule: bool, n_members: int) -> None:
+def _check_restoring(
+    callbacks: Iterable[Any], monitor: str | None, n_unweighted: int
+) -> None:
+    """Raise where a callback restores an epoch that must be known."""
+    names = [
+        type(callback).__name__
+        for callback in map(callback_of, callbacks)
+        if getattr(callback, "load_best", False)
+    ]
+    if not names or (monitor is None and not n_unweighted):
+        return
+    if monitor is not None:
+        rival = (
+            "early stopping keeps its own best epoch; set load_best=False, or "
+            "early_stopping=False"
+        )
+    else:
+        rival = (
+            "whether the epoch that it restores had class weights "
+            "(class_weight__start_epoch) is not known; set load_best=False, and "
+            "early_stopping=True to keep the best epoch"
+        )
+    raise ValueError(f"callbacks has {names[0]}(load_best=True), but {rival}.")
+
+
+def _check_rivals(
+    callbacks: Iterable[Any], *, has_schedule: bool, n_members: int
+) -> None:
     """Raise for callbacks that do what training does itself, or the contrary."""
     for callback in _instances(callbacks):
         name = type(callback).__name__
@@ -66,7 +97,7 @@ def check_use(callbacks: Iterable[Any], *, has_schedule: bool, n_members: int) -
             )
 
 
-def check_monitors(callbacks: Iterable[Any], recorded: set[str]) -> None:
+def _check_monitors(callbacks: Iterable[Any], recorded: set[str]) -> None:
     """Raise for a monitored name that neither training nor a callback records.
 
     `recorded` are the names of training itself. Callbacks record in their order, and
@@ -87,6 +118,21 @@ def check_monitors(callbacks: Iterable[Any], recorded: set[str]) -> None:
         if not type(callback).__module__.startswith("skorch."):
             return
         recorded |= _recorded_by(callback, has_validation)
+
+
+def _recorded(kind: str, monitor: str | None, *, has_schedule: bool) -> set[str]:
+    """Return the names of what training records of an epoch by itself.
+
+    `kind` is that of the validation, `monitor` what chooses the best epoch.
+    """
+    names = set(_OF_EPOCHS)
+    if kind != "none":
+        names |= {"valid_loss", "valid_loss_best", "valid_average_precision"}
+    if kind == "folds":
+        names.add("valid_score")
+    if monitor == "average_precision":
+        names.add("valid_average_precision_best")
+    return names | ({"event_lr"} if has_schedule else set())
 
 
 def _check_wandb(callback: WandbLogger, has_validation: bool) -> None:

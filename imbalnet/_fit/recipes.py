@@ -1,6 +1,6 @@
 """What "auto" stands for: a recipe for each network and each preset.
 
-`imbalnet._fit.options` takes defaults from here.
+`imbalnet._fit.choices` finds the recipe, from which `options` takes defaults.
 """
 
 from __future__ import annotations

@@ -18,12 +18,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.options import (
-    column_rules,
-    epochs_before_weights,
-    feature_dtype,
-    resolve_options,
-)
+from imbalnet._fit.choices import column_rules, feature_dtype
+from imbalnet._fit.options import epochs_before_weights, resolve_options
 from imbalnet._fit.recipes import PRESETS
 from imbalnet._optimizers import OPTIMIZERS
 from imbalnet._tables import Rows

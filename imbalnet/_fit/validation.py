@@ -1,0 +1,170 @@
+"""Which rows are held out, and what they decide.
+
+That is the best epoch, a threshold, and the weight of neighbours.
+:mod:`imbalnet._fit.options` asks here; `split` holds the rows out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from imbalnet._fit.choices import Chosen
+from imbalnet._fit.cv import name_of_cv
+from imbalnet._fit.groups import warn_of_useless_groups
+from imbalnet._fit.monitors import check_use
+from imbalnet._fit.specs import Phases, Validation
+from imbalnet._tables import Rows
+from imbalnet.losses import Loss
+from imbalnet.networks import OneHot
+
+# As HistGradientBoostingClassifier: below, a validation split costs more than it gives.
+_EARLY_STOPPING_ROWS = 10_000
+
+# So many folds may be empty: members without one train on all rows.
+_FEW_FOLDS = 64
+
+# The largest table in which "auto" looks for neighbours; frequent levels are columns.
+_NEIGHBOR_ROWS, _NEIGHBOR_COLUMNS = 2**16, 2**9
+
+
+def kind_of_validation(
+    params: Mapping[str, Any],
+    rows: Rows,
+    chosen: Chosen,
+    has_validation_rows: bool,
+    is_partial: bool,
+) -> str:
+    """Return which rows are held out, as `Validation` names them.
+
+    Raise if the user asks for more folds than there are rows, or if a threshold needs
+    other rows. Warn if groups have no effect.
+    """
+    kind = "given"
+    if not has_validation_rows:
+        kind = _own_kind(params, rows, chosen, is_partial)
+    if rows.groups is not None:
+        warn_of_useless_groups(kind)
+    _check_chosen_threshold(params["threshold"], kind)
+    return kind
+
+
+def _own_kind(
+    params: Mapping[str, Any], rows: Rows, chosen: Chosen, is_partial: bool
+) -> str:
+    """Return which rows are held out of those that ``fit`` was given."""
+    if chosen.splits is not None:
+        return "split" if chosen.splits.folds is None else "folds"
+    asked = params["early_stopping"]
+    if is_partial or asked is False:
+        return "none"
+    if chosen.n_members > 1 and not rows.is_large:
+        _check_folds(params, chosen.n_members, len(rows))
+        return "folds"
+    is_large = len(rows) > _EARLY_STOPPING_ROWS and not chosen.solves
+    return "split" if (is_large if asked == "auto" else asked) else "none"
+
+
+def _check_folds(params: Mapping[str, Any], n_members: int, n_rows: int) -> None:
+    """Raise if the user asks for more folds than there are rows."""
+    asked, cv = params["n_members"], params["cv"]
+    is_asked = asked != "auto" or cv is not None
+    if not is_asked or n_members <= max(n_rows, _FEW_FOLDS):
+        return
+    name = f"n_members={asked}" if cv is None else name_of_cv(cv)
+    raise ValueError(
+        f"{name} asks for more folds than there are rows of X, {n_rows}; lower it."
+    )
+
+
+def _check_chosen_threshold(threshold: Any, kind: str) -> None:
+    """Raise if a threshold is chosen by rows that this kind of validation lacks."""
+    is_chosen = threshold is not None and not isinstance(threshold, Real)
+    if is_chosen and kind != "folds":
+        raise ValueError(
+            f"threshold={threshold!r} is chosen by out-of-fold rows, which there "
+            "are in fit with n_members of at least 2, without X_val and not with "
+            "early_stopping=False. Give a number, or see "
+            "imbalnet.decisions.choose_threshold for other held-out rows."
+        )
+
+
+def resolve_validation(
+    kind: str,
+    params: Mapping[str, Any],
+    rows: Rows,
+    chosen: Chosen,
+    loss: Loss,
+    phases: Phases,
+    is_partial: bool,
+) -> Validation:
+    """Return which rows are held out, and what for."""
+    patience = params["patience"]
+    monitor = _monitor(kind, params, chosen.solves)
+    check_use(
+        params["callbacks"] or [],
+        kind,
+        monitor,
+        n_unweighted=phases.unweighted,
+        n_members=chosen.n_members,
+        has_schedule=chosen.has_schedule,
+    )
+    n_neighbors = 0
+    if not is_partial:
+        n_neighbors = _n_neighbors(kind, params, rows, loss, chosen.recipe.n_neighbors)
+    return Validation(
+        kind=kind,
+        fraction=params["validation_fraction"],
+        monitor=monitor,
+        patience=chosen.recipe.patience if patience == "auto" else int(patience),
+        calibrate=params["calibrate"],
+        n_neighbors=n_neighbors,
+        splits=chosen.splits,
+    )
+
+
+def _monitor(kind: str, params: Mapping[str, Any], solves: bool) -> str | None:
+    """Return what the best epoch is chosen by; None keeps the last one."""
+    asked, early = params["monitor"], params["early_stopping"]
+    if kind == "none" or early is False:
+        return None
+    if kind == "folds" and solves and early == "auto":
+        return None
+    if asked == "auto":
+        return "combined" if kind == "folds" else "average_precision"
+    return asked
+
+
+def _n_neighbors(
+    kind: str, params: Mapping[str, Any], rows: Rows, loss: Loss, n_auto: int
+) -> int:
+    """Return the number of neighbours; 0 where nothing tells their worth."""
+    asked = params["n_neighbors"]
+    is_auto = asked == "auto"
+    reasons = {
+        "no row is held out by a member (n_members, cv, early_stopping, X_val)": (
+            kind != "folds"
+        ),
+        f"loss={params['loss']!r} has no calibrated posterior": (
+            not loss.is_calibrated
+        ),
+        "there are fewer than three rows": len(rows) < 3,
+    }
+    reason = next((text for text, holds in reasons.items() if holds), None)
+    n_neighbors = n_auto if is_auto else int(asked)
+    if n_neighbors and reason and not is_auto:
+        raise ValueError(
+            f"n_neighbors={asked} has its weight from out-of-fold rows, but "
+            f"{reason}; set n_neighbors='auto' or 0."
+        )
+    return 0 if reason or (is_auto and _is_large(rows)) else n_neighbors
+
+
+def _is_large(rows: Rows) -> bool:
+    """Return whether looking for neighbours takes long."""
+    sizes = np.asarray(rows.columns.n_categories or [0] * rows.X.shape[1])
+    n_columns = (sizes == 0).sum() + OneHot(sizes[sizes > 0].tolist()).out_features
+    return bool(rows.X.shape[0] > _NEIGHBOR_ROWS or n_columns > _NEIGHBOR_COLUMNS)
