@@ -19,7 +19,8 @@ from sklearn.model_selection import (
 )
 from skorch.callbacks import Callback
 
-from imbalnet import BalancedNeuralClassifier, _runtime
+from imbalnet import BalancedNeuralClassifier
+from imbalnet._runtime import threads
 
 distributed = pytest.importorskip("distributed")
 # Dask's own, of sockets that its event loop has yet to close
@@ -80,13 +81,13 @@ class CountThreads(Callback):
 
 def threads_in_worker(X, y):
     """Allowed by torch, used by a large step, used by a large prediction."""
-    _runtime._LARGE_STEP = _runtime._LARGE_PREDICTION = 0
+    threads._LARGE_STEP = threads._LARGE_PREDICTION = 0
     torch.set_num_threads(2)
     clf = new(callbacks=[CountThreads()]).fit(X, y)
     return (
         torch.get_num_threads(),
         set(clf.history_[:, "threads"]),
-        _runtime.prediction_threads(None, 1),
+        threads.prediction_threads(None, 1),
     )
 
 

@@ -18,9 +18,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet import _runtime as runtime
 from imbalnet._runtime import (
-    available_threads,
+    devices,
     one_blas_thread,
     pool_of_threads,
     prediction_threads,
@@ -31,6 +30,7 @@ from imbalnet._runtime import (
     torch_threads,
     training_threads,
 )
+from imbalnet._runtime.threads import available_threads
 from imbalnet.posterior import fit_member_offsets
 
 SMALL, LARGE = 10**6, 10**9  # products of a step, and of a prediction
@@ -62,14 +62,14 @@ def test_auto_device_prefers_a_gpu_where_its_dtype_exists(monkeypatch):
 def test_each_rank_has_the_gpu_of_its_number(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(runtime, "_computes", lambda device: True)
+    monkeypatch.setattr(devices, "_computes", lambda device: True)
     for local_rank, expected in enumerate(["cuda:0", "cuda:1"]):
         ranks = SimpleNamespace(local_rank=local_rank)
-        monkeypatch.setattr(runtime, "ranks_now", lambda ranks=ranks: ranks)
+        monkeypatch.setattr(devices, "ranks_now", lambda ranks=ranks: ranks)
         assert [str(resolve_device(d)) for d in ("auto", "cuda")] == [expected] * 2
         assert str(resolve_device("cuda:0")) == "cuda:0"
         assert str(resolve_device("cpu")) == "cpu"
-    monkeypatch.setattr(runtime, "ranks_now", lambda: SimpleNamespace(local_rank=2))
+    monkeypatch.setattr(devices, "ranks_now", lambda: SimpleNamespace(local_rank=2))
     with pytest.raises(ValueError, match=r"process 2 .* of a machine with 2; start 2"):
         resolve_device("auto")
 
@@ -170,7 +170,7 @@ def test_training_of_many_classes_takes_one_blas_thread(rng, monkeypatch):
 def many_threads(monkeypatch):
     """Many of torch's threads on a large machine, in no pool."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
-    monkeypatch.setattr("imbalnet._runtime.cpu_count", lambda: 16)
+    monkeypatch.setattr("imbalnet._runtime.threads.cpu_count", lambda: 16)
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: None)
 
 
@@ -179,7 +179,7 @@ def test_available_threads_are_those_of_torch_and_of_the_machine(
     many_threads, monkeypatch, n_threads, n_cores
 ):
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
-    monkeypatch.setattr("imbalnet._runtime.cpu_count", lambda: n_cores)
+    monkeypatch.setattr("imbalnet._runtime.threads.cpu_count", lambda: n_cores)
     assert available_threads() == min(n_threads, n_cores)
 
 
@@ -209,14 +209,18 @@ def test_threads_that_the_user_wants_win(many_threads, threads, n_threads, produ
     ("n_available", "expected"), [(1, 1), (2, 1), (3, 2), (5, 4), (64, 4)]
 )
 def test_training_of_large_steps_leaves_a_core_free(monkeypatch, n_available, expected):
-    monkeypatch.setattr("imbalnet._runtime.available_threads", lambda: n_available)
+    monkeypatch.setattr(
+        "imbalnet._runtime.threads.available_threads", lambda: n_available
+    )
     assert training_threads(None, LARGE) == expected
     assert training_threads(None, SMALL) == 1
 
 
 @pytest.mark.parametrize("n_available", [1, 2, 64])
 def test_large_predictions_take_every_core(monkeypatch, n_available):
-    monkeypatch.setattr("imbalnet._runtime.available_threads", lambda: n_available)
+    monkeypatch.setattr(
+        "imbalnet._runtime.threads.available_threads", lambda: n_available
+    )
     assert prediction_threads(None, LARGE) == n_available
     assert prediction_threads(None, SMALL) == 1
 
@@ -411,9 +415,9 @@ def threads_seen(data, **params):
 
 def test_workers_that_are_threads_compute_with_one(rare, two_threads, monkeypatch):
     """However large the network is."""
-    monkeypatch.setattr("imbalnet._runtime._LARGE_STEP", 0)
-    monkeypatch.setattr("imbalnet._runtime._LARGE_PREDICTION", 0)
-    monkeypatch.setattr("imbalnet._runtime.cpu_count", lambda: 8)
+    monkeypatch.setattr("imbalnet._runtime.threads._LARGE_STEP", 0)
+    monkeypatch.setattr("imbalnet._runtime.threads._LARGE_PREDICTION", 0)
+    monkeypatch.setattr("imbalnet._runtime.threads.cpu_count", lambda: 8)
     with parallel_config(backend="threading", n_jobs=2):
         seen = Parallel()(delayed(threads_seen)(rare) for _ in range(4))
     assert seen == [{(True, 1)}] * 4
