@@ -24,6 +24,7 @@ from imbalnet._fit.choices import Chosen, choose
 from imbalnet._fit.class_values import check_class_values
 from imbalnet._fit.cv import check_cv_alone, read_splits
 from imbalnet._fit.fitted import Fitted
+from imbalnet._fit.held_out import kind_of_validation, resolve_validation
 from imbalnet._fit.parameter_checks import (
     check_checkpoint,
     check_loss,
@@ -43,7 +44,6 @@ from imbalnet._fit.specs import (
     Seeds,
     Splits,
 )
-from imbalnet._fit.validation import kind_of_validation, resolve_validation
 from imbalnet._nested import accepted_names, name_of, nested
 from imbalnet._optimizers import optimizer_factory
 from imbalnet._ranks import ranks_now

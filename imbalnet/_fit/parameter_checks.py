@@ -1,7 +1,7 @@
 """Checks of nested parameters, and of parameters that exclude each other.
 
 :mod:`imbalnet._fit.options` calls them before it resolves anything. What users give for
-classes is checked by `class_values`, what they say of held-out rows by `validation`,
+classes is checked by `class_values`, what they say of held-out rows by `held_out`,
 their callbacks by `monitors`, and what large tables cannot do by `large`.
 """
 
