@@ -337,7 +337,9 @@ def _is_identifier(present: NDArray[np.float64]) -> bool:
         return False
     n_possible = np.ptp(present) + 1
     expected = len(present) ** 2 / (2 * n_possible)
-    return expected >= _EXPECTED_REPEATS and len(np.unique(present)) == len(present)
+    if expected < _EXPECTED_REPEATS:
+        return False
+    return len(np.unique(present)) == len(present)
 
 
 def _kind_of_numbers(present: NDArray[np.float64], n_rows: int) -> str:
