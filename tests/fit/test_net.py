@@ -281,9 +281,8 @@ def test_loss_of_members_is_the_mean_of_their_losses():
     members = [
         nn.functional.cross_entropy(m, y, reduction="none") for m in logits.unbind(1)
     ]
-    torch.testing.assert_close(
-        loss_per_row(CrossEntropy(), logits, y), sum(members) / 4
-    )
+    losses = loss_per_row(CrossEntropy(), logits, y)
+    torch.testing.assert_close(losses, sum(members) / 4)
 
 
 def count_passes(batch_size, **params):
