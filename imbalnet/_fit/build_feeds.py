@@ -44,25 +44,14 @@ def training_feed(
     keeps_sparse = keeps_sparse and is_one_batch and sparse.issparse(first.rows.X)
     if len(plans) == 1:
         return _feed_of_one(first, machine, keeps_sparse)
-    early_factors = [p.early_factor for p in plans if p.early_factor is not None]
-    factors = [np.stack([plan.factor for plan in plans])]
-    if early_factors:
-        factors.insert(0, np.stack(early_factors))
-    is_one_table = all(plan.rows.X is first.rows.X for plan in plans)
+    factors = _factors_by_phase(plans)
     if first.rows.is_large:  # windows are read for all members at once
         place = _place(first.rows, machine)
         return SharedFeed(first.rows, place, factors, None, first.order)
+    is_one_table = all(plan.rows.X is first.rows.X for plan in plans)
     is_shuffled = all(isinstance(plan.order, Shuffle) for plan in plans)
     if is_one_table and (keeps_sparse or (shares_batches and is_shuffled)):
-        folds = None if held_out is None else held_out.folds
-        rows = first.rows
-        if held_out is not None and folds is not None:
-            rows = held_out.rows
-        order = None
-        if isinstance(first.order, Shuffle):
-            order = Shuffle(len(rows), first.order.rng)
-        place = _place(rows, machine)
-        return SharedFeed(rows, place, factors, folds, order, keeps_sparse)
+        return _shared_feed(first, held_out, machine, factors, keeps_sparse)
     rows, positions = in_one_table([plan.rows for plan in plans])
     orders = [plan.order for plan in plans if plan.order is not None] or None
     return MemberFeed(rows, _place(rows, machine), factors, positions, orders)
@@ -82,6 +71,30 @@ def _feed_of_one(plan: TrainingPlan, machine: Machine, keeps_sparse: bool) -> Fe
         order=plan.order,
         keeps_sparse=keeps_sparse,
     )
+
+
+def _factors_by_phase(plans: Sequence[TrainingPlan]) -> list[NDArray[np.float64]]:
+    """Return members' class factors, after those before deferred class weights."""
+    early = [plan.early_factor for plan in plans if plan.early_factor is not None]
+    phases = [early, [plan.factor for plan in plans]]
+    return [np.stack(factors) for factors in phases if factors]
+
+
+def _shared_feed(
+    first: TrainingPlan,
+    held_out: HeldOut | None,
+    machine: Machine,
+    factors: list[NDArray[np.float64]],
+    keeps_sparse: bool,
+) -> SharedFeed:
+    """Return the rows that all members see, also those that one of them holds out."""
+    rows, folds, order = first.rows, None, None
+    if held_out is not None and held_out.folds is not None:
+        rows, folds = held_out.rows, held_out.folds
+    if isinstance(first.order, Shuffle):
+        order = Shuffle(len(rows), first.order.rng)
+    place = _place(rows, machine)
+    return SharedFeed(rows, place, factors, folds, order, keeps_sparse)
 
 
 def validation_feed(

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from imbalnet._fit.batches import Table, TensorBatches
+from imbalnet._fit.output import has_batch_norm
 from imbalnet._fit.reduction import LossSum, loss_per_row
 from imbalnet._fit.sharing import Alone
 from imbalnet._predict import output_of
@@ -56,16 +57,12 @@ def works_on_blocks(module: nn.Module, feed: Table) -> bool:
     Its ``forward`` must be ``body(prepare(x))``, no hook may listen to it, ``prepare``
     must not learn, and nothing may depend on the other rows of a batch.
     """
-    if any(
-        isinstance(part, nn.modules.batchnorm._NormBase) for part in module.modules()
-    ):
-        return False
     parts: list[Any] = [module, *getattr(module, "members", ())]
     hooks = [
         any((part._forward_hooks, part._forward_pre_hooks, part._backward_hooks))
         for part in parts
     ]
-    if not is_split(module) or any(hooks):
+    if has_batch_norm(module) or not is_split(module) or any(hooks):
         return False
     prepare: Any = module.eval().prepare
     row = feed.features(slice(0, 1))

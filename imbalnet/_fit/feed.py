@@ -233,7 +233,6 @@ class SharedFeed(_EnsembleFeed):
 
     A row has weight 0 for the member that holds it out. That wastes less of a step than
     rows of their own would cost a network that prepares them once for all its members.
-
     """
 
     def __init__(

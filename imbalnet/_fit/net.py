@@ -26,7 +26,6 @@ from imbalnet._fit.reduction import loss_per_row
 from imbalnet._fit.sharing import Alone
 from imbalnet._fit.specs import Phases
 from imbalnet._fit.validation import validate
-from imbalnet._optimizers import PLAIN
 from imbalnet._predict import output_of
 from imbalnet._runtime import apart_from_forks
 from imbalnet._tables import Rows
@@ -133,11 +132,10 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
             validate(self, iterator)
             return
         self._check_trainable()
-        is_plain = type(self.optimizer_) in PLAIN and not self.penalised_
-        is_watched = self.batches_are_watched
+        is_plain = self.has_plain_steps and not self.batches_are_watched
         with self.sharing.part_of(self):
             self._set_training(True)
-            if is_plain and not is_watched and type(iterator) is TensorBatches:
+            if is_plain and type(iterator) is TensorBatches:
                 total, n_rows = self._train_in_a_loop(iterator)
             else:
                 total, n_rows = self._train_in_steps(iterator, step_fn)

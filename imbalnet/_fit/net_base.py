@@ -21,6 +21,7 @@ from imbalnet._fit.batches import TensorBatches
 from imbalnet._fit.output import check_module, named_failure
 from imbalnet._fit.specs import Phases
 from imbalnet._nested import name_of
+from imbalnet._optimizers import PLAIN
 from imbalnet._predict import rows_at_once
 from imbalnet.losses import Loss
 from imbalnet.networks import network_of
@@ -158,6 +159,11 @@ class BaseNet(NeuralNetClassifier):
                 return super().initialize_optimizer(triggered_directly)
             self._build_optimizer(groups if decays else None)
         return self
+
+    @property
+    def has_plain_steps(self) -> bool:
+        """Whether a step needs no closure of the optimiser, and no penalty."""
+        return type(self.optimizer_) in PLAIN and not self.penalised_
 
     def _build_optimizer(self, groups: Sequence[dict[str, Any]] | None) -> None:
         """Build the optimiser, of groups where it takes them."""

@@ -1,7 +1,7 @@
 """How an epoch is judged: loss and average precision of the validation rows.
 
-With members, these are all rows, each predicted by the member that did not train on it.
-skorch's callbacks hear of every batch, where one of them listens.
+With folds, these are all rows, each predicted by the member that did not train on it.
+skorch's callbacks hear of each batch, where one of them listens.
 """
 
 from __future__ import annotations
