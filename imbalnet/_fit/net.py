@@ -88,11 +88,7 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
         except KeyboardInterrupt:  # by which skorch's EarlyStopping ends training too
             if len(self.history) == n_earlier:
                 raise
-            self.was_interrupted = not any(
-                isinstance(callback, EarlyStopping)
-                and callback.misses_ >= callback.patience
-                for _, callback in self.callbacks_
-            )
+            self.was_interrupted = not self._has_stopped_early()
             if self.was_interrupted and self.sharing.is_shared:
                 raise  # the others are elsewhere
         if not self.was_interrupted:
@@ -156,6 +152,14 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
         n_done = savers[0].resume(self, feeds[0]) if savers else 0
         self.epochs_behind_ += n_done
         return n_done
+
+    def _has_stopped_early(self) -> bool:
+        """Return whether an EarlyStopping of skorch has run out of patience."""
+        return any(
+            isinstance(callback, EarlyStopping)
+            and callback.misses_ >= callback.patience
+            for _, callback in self.callbacks_
+        )
 
     def best_epoch(self) -> int | None:
         """Return the epoch, from 1, that BestEpoch kept; None if nothing chose one."""
