@@ -1,8 +1,8 @@
 """Checks of nested parameters, and of parameters that exclude each other.
 
-:mod:`imbalnet._fit.options` calls them before it resolves anything. What users give for
-classes is checked by `class_values`, what they say of held-out rows by `held_out`,
-their callbacks by `monitors`, and what large tables cannot do by `large`.
+:mod:`imbalnet._fit.options` calls them, most before it resolves anything. What
+users give for classes is checked by `class_values`, what they say of held-out rows by
+`held_out`, their callbacks by `monitors`, and what large tables cannot do by `large`.
 """
 
 from __future__ import annotations
