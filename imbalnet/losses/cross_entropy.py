@@ -12,7 +12,7 @@ from imbalnet._checks import checked_number
 from imbalnet.losses._torch import as_pos_weight
 from imbalnet.losses.base import Loss, check_logits, checked_batch, log_excess
 
-# Below this share of an output, what smoothing added cannot be separated from it.
+# Outputs are inverted to at least this share of themselves, see `log_excess`.
 _SMALLEST_EXCESS = 1e-3
 
 
@@ -72,8 +72,8 @@ class CriterionLoss(Loss):
     The inverse link is the criterion's own ``log_posterior(logits)`` if it has one,
     otherwise the softmax, which inverts the cross entropy only.
     ``torch.nn.CrossEntropyLoss`` is inverted with its own class weights ``w`` and
-    smoothing ``eps``: outputs v stand for ``(u - eps / n_classes) / (1 - eps)`` with u
-    proportional to ``v / w``.
+    smoothing ``eps``: outputs v give the posterior ``(u - eps / n_classes) /
+    (1 - eps)`` under the prior that is trained on, with u proportional to ``v / w``.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class CriterionLoss(Loss):
                 "it with reduction='none', which gives one value a row."
             )
         self.criterion = criterion
-        # settled here, because a traced graph cannot branch on weights
+        # computed here, because a traced graph cannot branch on the weights
         self.is_inverted = _is_invertible(criterion)
         self.is_calibrated = self.is_inverted or hasattr(criterion, "log_posterior")
 
@@ -134,8 +134,8 @@ class CriterionLoss(Loss):
     def class_factors(self, n_classes: int) -> Tensor:
         """Return the criterion's own class weights (``weight`` in torch).
 
-        An attribute of that name that is no tensor of shape (n_classes,) is something
-        else.
+        An attribute ``weight`` that is not a tensor of shape (n_classes,) has another
+        meaning and is ignored.
         """
         weight = getattr(self.criterion, "weight", None)
         if isinstance(weight, Tensor) and weight.shape == (n_classes,):
@@ -150,8 +150,8 @@ class CriterionLoss(Loss):
 class BinaryCriterionLoss(CriterionLoss):
     """``torch.nn.BCEWithLogitsLoss`` on the difference of two logits, as a loss.
 
-    With ``z = logits_1 - logits_0`` it is the cross entropy of the two classes, whose
-    rows of class 1 weigh ``pos_weight``: the softmax inverts it.
+    With ``z = logits_1 - logits_0`` it is the cross entropy of the two classes, in
+    which rows of class 1 have the weight ``pos_weight``. The softmax inverts it.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def _is_invertible(criterion: nn.Module) -> bool:
 
 
 def _unsmoothed(log_v: Tensor, smoothing: float) -> Tensor:
-    """Take label smoothing out of log probabilities."""
+    """Invert label smoothing of log probabilities."""
     if smoothing == 0:
         return log_v
     even = smoothing / log_v.shape[-1]
