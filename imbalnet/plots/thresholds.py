@@ -13,6 +13,7 @@ from scipy.special import logit
 from imbalnet.decisions import Counts, threshold_counts
 from imbalnet.decisions.criteria import (
     AlertShare,
+    LeastCost,
     PrecisionAtLeast,
     RecallAtLeast,
     as_criterion,
@@ -218,6 +219,10 @@ class ThresholdDisplay(PredictionsDisplay):
         rows = read_predictions(
             y_true, probabilities, classes, sample_weight, pos_label
         )
+        if sample_weight is not None:  # rows of weight 0 are left out
+            kept = np.asarray(sample_weight) > 0
+            named = _named(criteria)
+            criteria = {label: _of_kept(named[label], kept) for label in named}
         display = cls._of_rows(
             rows, threshold, name, criteria, weighs=sample_weight is not None
         )
@@ -359,6 +364,15 @@ def _named(criteria: Any) -> dict[str, Any]:
     if isinstance(criteria, Mapping):
         return {str(name): criterion for name, criterion in criteria.items()}
     return {_name(criterion): criterion for criterion in criteria}
+
+
+def _of_kept(criterion: Any, kept: NDArray[np.bool_]) -> Any:
+    """Return a criterion for some of the rows, whose costs may differ."""
+    if not isinstance(criterion, LeastCost) or not criterion.is_of_rows:
+        return criterion
+    criterion.excess(len(kept))  # raises for costs of another number of rows
+    costs = vars(criterion).items()
+    return LeastCost(**{n: np.asarray(c)[kept] if np.ndim(c) else c for n, c in costs})
 
 
 def _name(criterion: Any) -> str:
