@@ -104,21 +104,19 @@ def pairs_of_labels(
 # -- scores and probabilities --------------------------------------------------------
 
 
-def as_scores(
-    y_score: ArrayLike, n_rows: int, name: str = "y_score"
-) -> NDArray[np.float64]:
+def as_scores(y_score: ArrayLike, n_rows: int) -> NDArray[np.float64]:
     """Return the scores of the positive class, one for each row."""
-    scores = as_floats(name, y_score)
+    scores = as_floats("y_score", y_score)
     if scores.ndim == 2 and scores.shape[1] == 1:
         scores = scores[:, 0]
     if scores.ndim != 1:
         raise ValueError(
-            f"{name} must hold one score for each of {n_rows} rows, but has shape "
+            f"y_score must hold one score for each of {n_rows} rows, but has shape "
             f"{scores.shape}; of the columns of predict_proba, give that of the "
             "positive class, [:, 1]."
         )
-    check_rows("y_true", n_rows, name, len(scores))
-    check_finite(name, scores)
+    check_rows("y_true", n_rows, "y_score", len(scores))
+    check_finite("y_score", scores)
     return scores
 
 

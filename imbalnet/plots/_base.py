@@ -394,15 +394,13 @@ def add_legend(ax: Any, **options: Any) -> None:
     ax.legend(entries.values(), entries.keys(), **options)
 
 
-def probability_limits(
-    values: NDArray[np.float64], least: float = 1e-6
-) -> tuple[float, float]:
+def probability_limits(values: NDArray[np.float64]) -> tuple[float, float]:
     """Return bounds of a log-odds axis for probabilities, which may be 0 and 1."""
     inside = values[(values > 0) & (values < 1)]
     if not len(inside):
         return 0.01, 0.99
-    low = max(least, float(inside.min()) / 2)
-    high = min(1 - least, (1 + float(inside.max())) / 2)
+    low = max(1e-6, float(inside.min()) / 2)
+    high = min(1 - 1e-6, (1 + float(inside.max())) / 2)
     return low, high
 
 

@@ -237,7 +237,7 @@ class ReliabilityDisplay(PredictionsDisplay):
         Raises
         ------
         ValueError
-            If `scale` is none of the above.
+            If `scale` is unknown.
         """
         check_known("scale", scale, get_args(AxesScale))
         check_parts("curves", self.curves, ReliabilityCurve)
@@ -269,7 +269,7 @@ class ReliabilityDisplay(PredictionsDisplay):
         style: dict[str, Any] = {"fmt": "o-" if is_single else "o", "markersize": 5}
         style |= {"elinewidth": 1.2, "color": next_color(ax), "alpha": 0.9}
         style["label"] = f"{name}: {rows}, {curve.ratio:.2f} × expected"
-        # classes side by side, so that their intervals can be told apart
+        # shifted, so that the intervals of several classes do not overlap
         place = curve.predicted * (1.0 if is_single else 1.04 ** (i - 1.5))
         line, _, bars = ax.errorbar(
             place, curve.observed, np.maximum(errors, 0.0), **style | options

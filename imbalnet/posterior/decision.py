@@ -83,9 +83,8 @@ def bayes_threshold(
             raise ValueError(f"{name}={cost!r} must be a finite number.")
     negative = _excess(costs, "false_positive_cost", "true_negative_cost")
     positive = _excess(costs, "false_negative_cost", "true_positive_cost")
-    return (
-        negative / 2 / (negative / 2 + positive / 2)
-    )  # the sum may overflow otherwise
+    # halved, so that the sum does not overflow
+    return negative / 2 / (negative / 2 + positive / 2)
 
 
 def _excess(costs: dict[str, float], error: str, right: str) -> float:
@@ -317,8 +316,8 @@ def _cost_of_pair(
     return values
 
 
-def _listed(items: list, most: int = 6) -> str:
-    return and_more([repr(item) for item in items], most)
+def _listed(items: list) -> str:
+    return and_more([repr(item) for item in items], 6)
 
 
 def _checked_costs(

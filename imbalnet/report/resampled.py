@@ -31,7 +31,7 @@ def _ranking_figures(ranked: RankedRows, weight: NDArray) -> tuple[float, float]
     return average_precision_of_counts(hits, called), area / (hits[-1] * alarms[-1])
 
 
-def resampled_figures(rows: ScoredRows, random_state: int = 0) -> NDArray[np.float64]:
+def resampled_figures(rows: ScoredRows) -> NDArray[np.float64]:
     """Compute figures of bootstrap resamples, which are stratified by class.
 
     Returns
@@ -50,7 +50,7 @@ def resampled_figures(rows: ScoredRows, random_state: int = 0) -> NDArray[np.flo
     own = np.take_along_axis(rows.probabilities, rows.codes[:, None], axis=1)[:, 0]
     losses = np.column_stack([-np.log(np.maximum(own, np.finfo(float).eps)), squares])
     found = []
-    for counts in bootstrap_weights(rows.codes, n_resamples, random_state=random_state):
+    for counts in bootstrap_weights(rows.codes, n_resamples, random_state=0):
         weight = counts * rows.weight
         of_classes = [_ranking_figures(ranking, weight) for ranking in rankings]
         precision, area = np.mean(of_classes, axis=0)

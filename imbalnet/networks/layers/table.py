@@ -67,9 +67,9 @@ class TableEncoding(nn.Module):
         Bound of :class:`RobustScale`.
     n_bins : int or "auto"
         Largest number of bins of a column; with 0 a number is only scaled.
-    gaps, flags, embeds : bool
-        Whether gaps have indicators, whether columns of two values have an indicator
-        instead of bins, and whether columns of many levels have level numbers.
+    gaps, embeds : bool
+        Whether gaps have indicators, and whether columns of many levels have level
+        numbers.
     """
 
     of_numbers: Tensor
@@ -88,13 +88,12 @@ class TableEncoding(nn.Module):
         n_bins: int | str,
         *,
         gaps: bool = True,
-        flags: bool = True,
         embeds: bool = True,
     ) -> None:
         super().__init__()
         self.sizes = np.asarray(n_categories)
         self.clip, self.n_bins = clip, n_bins
-        self.gaps, self.flags, self.embeds = gaps, flags, embeds
+        self.gaps, self.embeds = gaps, embeds
         self.one_hot = OneHot(self.sizes[self.sizes > 0].tolist())
         self.numbers = RobustScale(0, clip)
         self.encoding = PiecewiseLinearEncoding(0, 1)
@@ -241,15 +240,15 @@ class TableEncoding(nn.Module):
         gaps: dict[bytes, Any] = {}
         of_numbers = np.flatnonzero(self.sizes == 0)
         n_rows = X.shape[0]
-        for j, (values, is_there) in zip(
+        for j, (values, is_present) in zip(
             of_numbers, present_values(X[:, of_numbers]), strict=True
         ):
             if self.gaps and is_frequent(n_rows - len(values), n_rows):
-                gaps.setdefault(is_there.tobytes(), j)
+                gaps.setdefault(is_present.tobytes(), j)
             low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
             n_high = np.count_nonzero(values == high)
             n_low = np.count_nonzero(values == low)
-            if not self.flags or n_high + n_low != len(values) or low == high:
+            if n_high + n_low != len(values) or low == high:
                 numbers.append(j)
             elif is_frequent(int(min(n_low, n_high)), n_rows):
                 flags.append((j, low, high) if n_high <= n_low else (j, high, low))
@@ -267,8 +266,8 @@ class TableEncoding(nn.Module):
             return []
         table = self.encoding.start.new_full((n_bins + 1, n_columns), torch.nan)
         sizes = []
-        for j, (values, is_there) in enumerate(present_values(numbers)):
-            edges = bin_edges(values, weight[is_there], n_bins)
+        for j, (values, is_present) in enumerate(present_values(numbers)):
+            edges = bin_edges(values, weight[is_present], n_bins)
             table[: len(edges), j] = torch.from_numpy(edges)
             sizes.append(len(edges))
         scaled = self.numbers(table).unbind(1)
@@ -287,10 +286,10 @@ class TableEncoding(nn.Module):
         columns = self.of_numbers.cpu().numpy()[places]
         started, waiting = [], []
         of_columns = zip(places.tolist(), present_values(X[:, columns]), strict=True)
-        for j, (values, is_there) in of_columns:
+        for j, (values, is_present) in of_columns:
             n_others = np.count_nonzero(values != float(self.numbers.center[j]))
             if n_others >= FEWEST_ROWS:
-                self._initialize_number(j, values, sample_weight[is_there])
+                self._initialize_number(j, values, sample_weight[is_present])
                 started.append(j)
             elif n_others:
                 waiting.append(int(self.of_numbers[j]))
