@@ -87,8 +87,8 @@ def choose_threshold(
     Warns
     -----
     UserWarning
-        If there are few positive rows, or if no threshold reaches the floor that
-        `criterion` asks for; the nearest one is returned.
+        If there are few positive rows, or if no threshold reaches the floor of
+        `criterion`; the nearest one is returned.
 
     See Also
     --------

@@ -63,7 +63,7 @@ class ClassShares:
 class Loss(nn.Module):
     """Base class of all losses: a value for each row, and the inverse link.
 
-    Training minimises the loss, prediction undoes what the loss does to the
+    Training minimises the loss. Prediction inverts the effect of the loss on the
     probabilities. Let ``pi`` be the class distribution that is trained on, sampler and
     class weights included, and ``p`` the class posterior of a row under ``pi``.
     Training moves the logits z of the row to the minimum of ``sum_c p_c loss(z, c)``.
@@ -78,7 +78,7 @@ class Loss(nn.Module):
       ``exp(log_posterior(z))_c ∝ p_c q_c / pi_c``, which is the posterior under ``q``.
       By default the softmax, which inverts the cross entropy.
 
-    The classifier moves this posterior from ``q`` to the prior that the user asks for.
+    The classifier shifts this posterior from ``q`` to the prior that the user sets.
     Only :meth:`forward` must be written. A loss that depends on the class distribution
     overrides :meth:`bind`, one that changes during training :meth:`begin_epoch`.
     Parameters that are out of their range raise a ValueError that names them.
@@ -174,7 +174,7 @@ class Loss(nn.Module):
         return logits if is_softmax else self.log_posterior(logits)
 
     def bind(self, shares: ClassShares) -> None:
-        """Set what depends on the class distribution, before training starts.
+        """Compute values that depend on the class distribution, before training.
 
         Parameters
         ----------
@@ -184,7 +184,7 @@ class Loss(nn.Module):
         del shares  # most losses are the same for all distributions
 
     def begin_epoch(self, progress: float) -> None:
-        """Set what depends on the progress of training, from 0 to below 1.
+        """Compute values that depend on the progress of training, from 0 to below 1.
 
         Parameters
         ----------
@@ -270,7 +270,7 @@ class Loss(nn.Module):
         return ", ".join(
             f"{name}={value.tolist() if isinstance(value, Tensor) else value}"
             for name, value in values.items()
-            if not isinstance(value, nn.Module)  # which has lines of its own
+            if not isinstance(value, nn.Module)  # printed as a submodule
         )
 
 
@@ -383,8 +383,8 @@ def log_softmax_and_complement(logits: Tensor) -> tuple[Tensor, Tensor]:
 def log_excess(log_value: Tensor, threshold: Tensor | float, slope: float) -> Tensor:
     """Compute ``log(value - threshold)``, or ``log(slope * value)`` if that is larger.
 
-    A network's output may fall below what any posterior maps to. The larger of the two
-    is strictly increasing, so that such rows keep their order.
+    A network's output may be outside of the range of the link. The larger of the two is
+    strictly increasing, so that such rows keep their order.
     """
     value = log_value.exp()
     excess = value - threshold

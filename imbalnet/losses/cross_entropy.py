@@ -83,7 +83,7 @@ class CriterionLoss(Loss):
     Raises
     ------
     ValueError
-        If `criterion` is no module, or has another `reduction` than "none".
+        If `criterion` is not a module, or has another `reduction` than "none".
 
     Examples
     --------

@@ -164,9 +164,10 @@ class LDAM(Loss):
     ``class_weight="balanced", class_weight__start_epoch=0.8``; these weights do not
     enter the margins.
 
-    There is no calibrated inverse, because the margin moves the class of the row only
-    and cosines are bounded. Probabilities are ``softmax(scale * z)`` and only rank;
-    wrap the classifier in :class:`sklearn.calibration.CalibratedClassifierCV`.
+    There is no calibrated inverse, because the margin shifts only the logit of the
+    row's own class, and cosines are bounded. Probabilities are ``softmax(scale * z)``
+    and only rank; wrap the classifier in
+    :class:`sklearn.calibration.CalibratedClassifierCV`.
 
     Parameters
     ----------

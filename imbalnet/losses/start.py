@@ -44,7 +44,7 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If `loss` is no :class:`Loss`, or `prior` not a tensor of numbers of at least 0,
+        If `loss` is not a :class:`Loss`, or `prior` not numbers of at least 0,
         not all 0.
 
     Examples

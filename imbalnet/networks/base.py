@@ -284,7 +284,7 @@ def network_of(
     Raises
     ------
     ValueError
-        If `module` is no module, such as a class.
+        If `module` is not a module, but for example a class.
 
     Examples
     --------
@@ -324,7 +324,7 @@ def is_split(module: nn.Module) -> bool:
     Raises
     ------
     ValueError
-        If `module` is no module, such as a class.
+        If `module` is not a module, but for example a class.
 
     Examples
     --------
@@ -382,7 +382,7 @@ def as_logits(output: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If `output` is no tensor of two or three axes.
+        If `output` is not a tensor with two or three axes.
 
     Examples
     --------

@@ -107,14 +107,15 @@ class Members(Network):
         """Compute the logits of prepared rows."""
         if not self.is_split:
             return self(z)
-        rows = self._apart(z.unbind(1))
+        rows = self._separated(z.unbind(1))
         return _logits([member.body for member in self.members], rows)
 
     def _rows_of_each(self, x: Tensor) -> Sequence[Tensor]:
         check_batch(x)
-        return self._apart([x] * len(self.members) if x.ndim == 2 else x.unbind(1))
+        rows = [x] * len(self.members) if x.ndim == 2 else x.unbind(1)
+        return self._separated(rows)
 
-    def _apart(self, rows: Sequence[Tensor]) -> Sequence[Tensor]:
+    def _separated(self, rows: Sequence[Tensor]) -> Sequence[Tensor]:
         """Copy the rows for each member, if members may change them in place."""
         return [x.clone() for x in rows] if may_write(self.members[0]) else rows
 

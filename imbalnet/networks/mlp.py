@@ -35,8 +35,8 @@ class MLP(Network):
 
     Missing numbers are replaced by the column's mean. If at least five rows lack a
     column, an indicator of its gaps is added. A categorical column becomes one
-    column for each level with at least five rows, see :class:`OneHot`, and up
-    to 4,096 columns for the levels of all categorical columns.
+    column for each level with at least five rows, see :class:`OneHot`; there are at
+    most 4,096 such columns.
 
     **Shape**
 

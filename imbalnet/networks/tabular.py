@@ -498,10 +498,10 @@ def _hidden_layers(n_members: int, widths: list[int]) -> nn.ModuleList:
 
 def gate_bins(X: Any, weight: NDArray) -> Any:
     """Yield, for each column of X, the bin of each row, or -1 for gaps."""
-    for values, is_there in present_values(X):
-        bins = np.full(len(is_there), -1)
-        edges = bin_edges(values, weight[is_there], _GATE_BINS)
-        bins[is_there] = np.searchsorted(edges[1:-1], values)
+    for values, is_present in present_values(X):
+        bins = np.full(len(is_present), -1)
+        edges = bin_edges(values, weight[is_present], _GATE_BINS)
+        bins[is_present] = np.searchsorted(edges[1:-1], values)
         yield bins
 
 

@@ -177,8 +177,8 @@ def shift_prior(
     log_posterior : array-like of shape (..., n_classes)
         Log probabilities under `source_prior`, up to a constant in each row.
     source_prior : array-like of shape (n_classes,)
-        Class distribution under which these are calibrated. A class that it lacks
-        (probability 0) is not shifted.
+        Class distribution under which `log_posterior` is calibrated. A class that it
+        lacks (probability 0) is not shifted.
     target_prior : array-like of shape (n_classes,)
         Class distribution to move to.
 
@@ -287,8 +287,8 @@ def shift_probabilities(
         Rows that sum to 1. A single axis holds the probability of the second of two
         classes. 0 stays 0 and 1 stays 1.
     source_prior : array-like of shape (n_classes,)
-        Class distribution under which these are calibrated. A class that it lacks
-        (probability 0) is not shifted.
+        Class distribution under which `probabilities` are calibrated. A class that it
+        lacks (probability 0) is not shifted.
     target_prior : array-like of shape (n_classes,)
         Class distribution to move to.
 

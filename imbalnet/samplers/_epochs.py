@@ -94,7 +94,7 @@ class BlockShuffle(Shuffle):
     """Every row once: blocks of rows in random order, and rows shuffled in windows.
 
     This is for tables that are read window by window, and whose blocks are random
-    samples. The blocks of a window are read one after the other, each in one piece.
+    samples. A window holds rows of few blocks, so that it is read from few places.
 
     Parameters
     ----------
@@ -176,9 +176,9 @@ def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
 
 
 def checked_epoch(drawn: Any, n_rows: int, sampler: str) -> EpochRows:
-    """Convert what a sampler drew to an array of row numbers, or to batches of them.
+    """Convert the rows that a sampler drew to an array, or to a list of batches.
 
-    Raise a ValueError if there is no row, or a number that is not one of `n_rows` rows.
+    Raise a ValueError if there are no rows, or if a number is not below `n_rows`.
 
     Examples
     --------

@@ -113,7 +113,7 @@ def resample(
     follow the rows through every step; synthetic rows have the mean weight of their
     class. A ``sampling_strategy`` may name the labels of `classes`. `seed` sets each
     ``random_state`` that is None, also in samplers inside of others. Raise a ValueError
-    if a step fails, with `note`, or makes values that are no category of their column.
+    if a step fails, with `note`, or makes values that are not categories of a column.
     """
     _seed(resampler, seed)
     weight = sample_weight
@@ -140,7 +140,7 @@ def _resampled(
     names = classes if _may_name_labels(step) else np.arange(len(classes))
     try:
         with warnings.catch_warnings():
-            # pandas warns of values that are no category; _check_categories raises
+            # pandas warns of values that are not categories; _check_categories raises
             warnings.filterwarnings("ignore", "Constructing a Categorical with")
             given = step.fit_resample(X, names[codes])
     except _FAILURES as error:

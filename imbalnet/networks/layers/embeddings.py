@@ -96,9 +96,9 @@ class RobustScale(nn.Module):
         check_table(X, sample_weight, len(self.center))
         self.center.zero_()
         self.inverse_scale.zero_()
-        for j, (values, is_there) in enumerate(present_values(X)):
+        for j, (values, is_present) in enumerate(present_values(X)):
             if len(values):
-                self.initialize_column(j, values, sample_weight[is_there])
+                self.initialize_column(j, values, sample_weight[is_present])
 
     @torch.no_grad()
     def initialize_column(self, j: int, values: NDArray, weight: NDArray) -> None:
@@ -257,8 +257,8 @@ def present_values(X: Any) -> Iterator[tuple[NDArray, NDArray]]:
     """Yield the finite values of each column in float64, and a mask of their rows."""
     for j in range(X.shape[1]):
         column = X[:, [j]].toarray()[:, 0] if sparse.issparse(X) else X[:, j]
-        is_there = np.isfinite(column)
-        yield column[is_there].astype(np.float64), is_there
+        is_present = np.isfinite(column)
+        yield column[is_present].astype(np.float64), is_present
 
 
 def quantiles(values: NDArray, weight: NDArray, q: NDArray) -> NDArray[np.float64]:
@@ -277,11 +277,12 @@ def bin_edges(values: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.float
     """Compute the edges of at most `n_bins` bins of a column, ascending.
 
     Up to `n_bins` distinct values have an edge between each two of them. If there are
-    more, values with more than ``1 / n_bins`` of the weight (such as the zeros of an
-    amount that is mostly 0) have edges at themselves and at their neighbours. The other
-    edges are quantiles of the remaining values. The first 15 of these are evenly spaced
-    in the log odds of the share, since rare classes often lie in the tails; further
-    ones in the share. Fewer than two distinct values have no edges.
+    more, up to ``n_bins // 4`` values with more than ``1 / n_bins`` of the weight (such
+    as the zeros of an amount that is mostly 0) have edges at themselves and at their
+    neighbours. The other edges are quantiles of the remaining values. The first 15 of
+    these are evenly spaced in the log odds of the share, since rare classes often lie
+    in the tails; further ones in the share. Fewer than two distinct values have no
+    edges.
     """
     distinct, place = np.unique(values, return_inverse=True)
     if len(distinct) < 2:

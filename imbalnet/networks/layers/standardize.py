@@ -273,8 +273,8 @@ def heavy_columns(
         is_distant = np.maximum(high - mean, mean - low) > _DISTANT * deviation
     X = X.tocsc() if sparse.issparse(X) else X
     for j in np.flatnonzero(is_distant & (deviation > 0)).tolist():
-        values, is_there = next(present_values(X[:, [j]]))
-        lower, middle, upper = quantiles(values, weight[is_there], QUARTILES)
+        values, is_present = next(present_values(X[:, [j]]))
+        lower, middle, upper = quantiles(values, weight[is_present], QUARTILES)
         spread = (upper - lower) / _NORMAL_RANGE
         if spread == 0:
             spread = np.median(np.abs(values[values != middle] - middle))
