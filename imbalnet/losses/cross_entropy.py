@@ -71,9 +71,10 @@ class CriterionLoss(Loss):
 
     The inverse link is the criterion's own ``log_posterior(logits)`` if it has one,
     otherwise the softmax, which inverts the cross entropy only.
-    ``torch.nn.CrossEntropyLoss`` is inverted with its own class weights ``w`` and
-    smoothing ``eps``: outputs v give the posterior ``(u - eps / n_classes) /
-    (1 - eps)`` under the prior that is trained on, with u proportional to ``v / w``.
+    ``torch.nn.CrossEntropyLoss``, and a subclass that does not override ``forward``,
+    is inverted with its own class weights ``w`` and smoothing ``eps``: outputs v give
+    the posterior ``(u - eps / n_classes) / (1 - eps)`` under the prior that is trained
+    on, with u proportional to ``v / w``.
 
     Parameters
     ----------
@@ -181,6 +182,8 @@ class BinaryCriterionLoss(CriterionLoss):
 def _is_invertible(criterion: nn.Module) -> bool:
     if not isinstance(criterion, nn.CrossEntropyLoss):
         return False
+    if type(criterion).forward is not nn.CrossEntropyLoss.forward:
+        return False  # such as a focal loss, whose inverse is another one
     weight = getattr(criterion, "weight", None)
     is_positive = not isinstance(weight, Tensor) or bool((weight > 0).all())
     return criterion.label_smoothing < 1 and is_positive

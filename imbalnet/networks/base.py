@@ -17,7 +17,7 @@ from imbalnet._nested import accepted_names
 
 
 class Network(nn.Module):
-    """Base class of networks, with a default for everything except :meth:`body`.
+    """Base class of networks, with a default for everything except ``body``.
 
     The estimator builds a network as ``module(in_features=, out_features=,
     **module__*)``. A subclass defines :meth:`body`, and overrides other methods and
