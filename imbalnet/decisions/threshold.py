@@ -59,7 +59,8 @@ def choose_threshold(
     y_true : array-like of shape (n_rows,)
         Labels of two classes.
     probabilities : array-like of shape (n_rows,) or (n_rows, 2)
-        Held-out probabilities of the positive class, or of both.
+        Held-out probabilities of the positive class, or of both classes in the order of
+        the sorted labels.
     criterion : str, criterion or callable, default="f1"
         "f1", "f2", "mcc", "g_mean" or "balanced_accuracy"; one of
         :class:`PrecisionAtLeast`, :class:`RecallAtLeast`, :class:`AlertShare`,
@@ -117,7 +118,8 @@ def choose_threshold(
     true = labels_of_rows(y_true)
     labels = two_labels(true, pos_label)
     is_positive = true == labels[1]
-    scores = as_positive_probabilities(probabilities, len(true))
+    is_second = bool(labels[0] < labels[1])
+    scores = as_positive_probabilities(probabilities, len(true), is_second=is_second)
     weight = checked_weights(sample_weight, len(scores))
     return best_threshold(
         scores,

@@ -148,16 +148,19 @@ def as_probabilities(
 
 
 def as_positive_probabilities(
-    probabilities: ArrayLike, n_rows: int | None = None
+    probabilities: ArrayLike, n_rows: int | None = None, *, is_second: bool = True
 ) -> NDArray[np.float64]:
-    """Return the probability of the positive one of two classes for each row."""
+    """Return the probability of the positive one of two classes for each row.
+
+    That is the only axis, or the column of the second (or the first) class.
+    """
     rows = as_probabilities(probabilities, n_rows)
     if rows.shape[1] != 2:
         raise ValueError(
             "probabilities must have shape (n_rows,) or (n_rows, 2), but have shape "
             f"{np.shape(probabilities)}."
         )
-    return rows[:, 1]
+    return rows[:, 1 if is_second or np.ndim(probabilities) == 1 else 0]
 
 
 def as_codes_and_probabilities(

@@ -14,6 +14,7 @@ from imbalnet.metrics._rows import (
     as_positive_probabilities,
     checked_generator,
     checked_level,
+    labels_of_rows,
 )
 
 
@@ -94,7 +95,8 @@ def calibration_error(
     y_true : array-like of shape (n_rows,)
         Labels of two classes.
     probabilities : array-like of shape (n_rows,) or (n_rows, 2)
-        Probabilities of the positive class, or of both.
+        Probabilities of the positive class, or of both classes in the order of the
+        sorted labels.
     n_bins : int, default=10
         Number of bins. Rows of equal probability stay together.
     pos_label : object, default=None
@@ -128,7 +130,9 @@ def calibration_error(
     0.1
     """
     is_positive = as_positive(y_true, pos_label)
-    p = as_positive_probabilities(probabilities, len(is_positive))
+    last = np.unique(labels_of_rows(y_true))[-1]
+    is_second = pos_label is None or bool(pos_label == last)
+    p = as_positive_probabilities(probabilities, len(is_positive), is_second=is_second)
     weight = checked_weights(sample_weight, len(is_positive))
     n_bins = checked_integer("n_bins", n_bins)
     return _mean_gap(is_positive - p, weight, bins_of_equal_mass(p, weight, n_bins))
@@ -151,7 +155,8 @@ def calibration_noise(
     Parameters
     ----------
     probabilities : array-like of shape (n_rows,) or (n_rows, 2)
-        Probabilities of the positive class, or of both.
+        Probabilities of the positive class, or of both classes, the positive one
+        second.
     n_bins : int, default=10
         Number of bins.
     sample_weight : array-like of shape (n_rows,), default=None

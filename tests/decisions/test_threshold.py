@@ -333,11 +333,12 @@ def test_a_criterion_without_a_figure_is_named():
 def test_positive_label_and_columns_of_probabilities():
     y, p = rows()
     words = np.where(y == 1, "a", "b")  # the positive class sorts first
-    both = np.stack([1 - p, p], axis=1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        chosen = choose_threshold(words, both, pos_label="a")
-    assert chosen == choose_threshold(y, p)
+    both = np.stack([p, 1 - p], axis=1)  # as predict_proba returns them
+    for probabilities in (p, both):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            chosen = choose_threshold(words, probabilities, pos_label="a")
+        assert chosen == choose_threshold(y, p)
     with pytest.raises(ValueError, match="pos_label='c' is none of the labels"):
         choose_threshold(words, p, pos_label="c")
 
