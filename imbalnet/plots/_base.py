@@ -345,8 +345,12 @@ def last_step(estimator: Any) -> Any:
 
 
 def threshold_of(estimator: Any) -> float | None:
-    """Return the threshold at which an estimator predicts, or None."""
+    """Return the threshold of the second class's probability, or None."""
     step = last_step(estimator)
+    # as of scikit-learn's FixedThresholdClassifier
+    is_of_first = getattr(step, "pos_label", None) not in (None, step.classes_[1])
+    if is_of_first or getattr(step, "response_method", None) == "decision_function":
+        return None
     for name in ("threshold_", "best_threshold_", "threshold"):
         value = getattr(step, name, None)
         if isinstance(value, Real):
