@@ -193,8 +193,9 @@ def criterion_values(
     if of_counts is not None:
         values = of_counts(counts)
     else:
-        kept = np.geomspace(1, len(thresholds), _MOST_CALLS).astype(np.intp) - 1
-        thresholds = thresholds[np.unique(kept)]
+        if len(thresholds) > _MOST_CALLS:
+            kept = np.geomspace(1, len(thresholds), _MOST_CALLS).astype(np.intp) - 1
+            thresholds = thresholds[np.unique(kept)]
         labels = np.array([0, 1]) if labels is None else labels
         extra = {"sample_weight": weight} if passes_weight else {}
         value_at = partial(_value_at, criterion, labels, extra, is_positive)

@@ -330,6 +330,16 @@ def test_a_criterion_without_a_figure_is_named():
         choose_threshold(y, p, lambda true, called: np.nan)
 
 
+def test_a_function_is_called_at_every_threshold_of_a_few_rows(rng):
+    def f1(true, called):
+        return 2 * (true & called).sum() / (true.sum() + called.sum())
+
+    for _ in range(8):
+        p = rng.beta(1.0, 2.0, size=200)
+        y = (rng.random(200) < p).astype(int)
+        assert choose_threshold(y, p, f1) == choose_threshold(y, p, "f1")
+
+
 def test_positive_label_and_columns_of_probabilities():
     y, p = rows()
     words = np.where(y == 1, "a", "b")  # the positive class sorts first
