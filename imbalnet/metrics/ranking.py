@@ -389,6 +389,8 @@ def _share_called(
     scores: NDArray[np.float64], weight: NDArray[np.float64], k: float
 ) -> NDArray[np.float64]:
     """Return 1 for the top k rows, 0 for the others, a share for ties at the edge."""
+    if not weight.any():  # of a period
+        return np.zeros(len(scores))
     budget = min(k if k >= 1 else k * weight.sum(), weight.sum())
     order = np.argsort(-scores, kind="stable")
     reached = np.cumsum(weight[order])
