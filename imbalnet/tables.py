@@ -36,6 +36,12 @@ _LABEL = (
     "as many values as there are classes, each with its own: the label itself? Drop it "
     "unless it is known before the label is."
 )
+# Whole numbers at random would repeat less often than this with a chance of exp(-10).
+_EXPECTED_REPEATS = 10
+_IDENTIFIER = (
+    "whole numbers of which none repeats: an identifier, or the number of the row? "
+    "Then drop it, because it says nothing about other rows."
+)
 _HEADERS = "column", "taken for", "why", "missing", "values"
 
 
@@ -201,7 +207,8 @@ def check_table(
 
     Nothing is trained. The notes are the warnings of ``fit``: numbers and dates that
     are stored as words, words that hardly repeat, and columns with one value or none.
-    Anything that would raise an error in ``fit`` is a note, too.
+    Anything that would raise an error in ``fit`` is a note, too, and so are whole
+    numbers of which none repeats, such as identifiers.
 
     Parameters
     ----------
@@ -310,6 +317,8 @@ def _of_numbers(
     notes = []
     if np.isinf(present).any():
         notes.append("infinite values: an error, unless module__clip=True takes them.")
+    elif _is_identifier(present):
+        notes.append(_IDENTIFIER)
     kind = _kind_of_numbers(present, len(values))
     examples = _examples(present, kind)
     # a sparse matrix may well have columns without entries
@@ -317,6 +326,20 @@ def _of_numbers(
         notes.append(str(note_of_constant(name, examples[0] if examples else None)))
     n_missing = len(values) - len(present)
     return ColumnReport(name, kind, why, None, n_missing, examples, tuple(notes))
+
+
+def _is_identifier(present: NDArray[np.float64]) -> bool:
+    """Whether whole numbers are so close together that some would repeat by chance.
+
+    Of n numbers drawn at random from a range of R, about n**2 / (2 R) pairs are equal.
+    """
+    if len(present) < _FEWEST_ROWS or (present != np.rint(present)).any():
+        return False
+    n_possible = np.ptp(present) + 1
+    expected = len(present) ** 2 / (2 * n_possible)
+    if expected < _EXPECTED_REPEATS:
+        return False
+    return len(np.unique(present)) == len(present)
 
 
 def _kind_of_numbers(present: NDArray[np.float64], n_rows: int) -> str:

@@ -307,6 +307,7 @@ def report(args: argparse.Namespace, raw: pd.DataFrame) -> None:
         cells = formatted_large(table)
         print("\n" + cells.to_string())
         cells.columns = [f"{name}, {what}" for name, what in cells.columns]
+        cells = cells.filter(regex="AP|fit")  # the page has no room for more
         cells.to_csv(path.with_stem(f"{args.stem}_table"))
         return
     table = complete(table, args)

@@ -119,7 +119,8 @@ plt.show()
 
 # %%
 # ``to_frame`` returns the numbers of the picture. ``choice`` is the plain network,
-# unless the interval of another candidate lies above zero.
+# unless the interval of another candidate lies above zero even when it is widened for
+# the number of candidates.
 
 print(display.to_frame().round(3).to_string())
 print(f"\nchoice: {display.choice}")

@@ -288,6 +288,17 @@ class TensorBatches:
         return gen_batches(len(sizes), n_batches)
 
 
+@dataclass(frozen=True)
+class FreshBatches:
+    """Batches of a dataset from a new iterator in each epoch, whatever makes it."""
+
+    dataset: Any
+    new_iterator: Callable[[], Any]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.new_iterator())
+
+
 def _cut(block: tuple[Tensor, ...], sizes: list[int]) -> Iterator[Any]:
     if len(sizes) == 1:  # sparse rows cannot be split
         return iter([block])

@@ -65,6 +65,12 @@ def check_module(name: str, module: Any) -> None:
         )
 
 
+def has_batch_norm(network: nn.Module) -> bool:
+    """Return whether a row's output in training depends on the rows of its batch."""
+    norms = nn.modules.batchnorm._NormBase
+    return any(isinstance(part, norms) for part in network.modules())
+
+
 def check_output(
     network: nn.Module, spec: NetworkSpec, n_classes: int, rows: Rows
 ) -> None:

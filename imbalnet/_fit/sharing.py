@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from imbalnet._fit.agreement import check_draws
 from imbalnet._fit.batches import Cut, TensorBatches
 from imbalnet._fit.checkpoint.identity import digest
+from imbalnet._fit.output import has_batch_norm
 from imbalnet._fit.specs import Options
-from imbalnet._optimizers import PLAIN
 from imbalnet._ranks import Ranks, ranks_now
 from imbalnet._warn import warn
 from imbalnet.networks import ByteDropout
@@ -261,7 +261,7 @@ def _sharing(
 
 def _whole_steps(net: Any, options: Options) -> str | None:
     """Say why each step is one of the whole network, if it is."""
-    if type(net.optimizer_) not in PLAIN or net.penalised_:
+    if not net.has_plain_steps:
         return (
             f"optimizer={options.optimizer.name!r} may look at all parameters at once"
         )
@@ -276,8 +276,7 @@ def _whole_batches(net: Any, options: Options) -> str | None:
     """Say why the rows of a batch must be together, if they must."""
     if net.criterion_.is_ranking:
         return f"{options.loss_name} compares the rows of a batch"
-    norms = nn.modules.batchnorm._NormBase
-    if any(isinstance(part, norms) for part in net.module_.modules()):
+    if has_batch_norm(net.module_):
         return "batch normalisation needs the rows of a batch together"
     return None
 

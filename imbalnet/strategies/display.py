@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t as student_t
 from sklearn.model_selection import (
     GroupShuffleSplit,
     LeavePGroupsOut,
@@ -202,12 +203,21 @@ class StrategyComparisonDisplay:
     def choice(self) -> str:
         """The candidate to use: the reference, or a significantly better candidate.
 
-        These are the candidates whose interval is above 0. Of several, it is the one
+        A candidate is significantly better if its interval is above 0 also after
+        Bonferroni's correction for the number of candidates. Of several, it is the one
         with the highest mean. A higher mean alone is often due to chance.
         """
-        found = self.differences.items()
-        means = {name: point.mean for name, point in found if point.low > 0}
-        return max(means, key=means.__getitem__) if means else self.reference
+        rivals = [name for name in self._drawn if name != self.reference]
+        better = [name for name in rivals if self._low_among(name, len(rivals)) > 0]
+        by_mean = {name: self.differences[name].mean for name in better}
+        return max(by_mean, key=by_mean.__getitem__, default=self.reference)
+
+    def _low_among(self, name: str, n_comparisons: int) -> float:
+        """Return a lower bound with the level of all comparisons together."""
+        point, level = self.differences[name], self.level
+        levels = [(1 + level) / 2, 1 - (1 - level) / (2 * n_comparisons)]
+        alone, together = student_t.ppf(levels, point.n_splits - 1)
+        return point.difference - (point.difference - point.low) * together / alone
 
     def to_frame(self) -> Any:
         """Return the differences as a pandas frame, the highest mean first.

@@ -13,6 +13,7 @@ from torch import nn
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet._fit.batches import Place, Table
+from imbalnet._fit.reduction import LossSum
 from imbalnet._runtime import check_bfloat16
 from imbalnet._tables import Rows
 
@@ -160,8 +161,7 @@ def test_an_epoch_waits_for_the_gpu_once(halves, monkeypatch):
     net = clf.net_
     rows = Table(Rows(X, y), Place(torch.float32, torch.device("cuda")))
     batches = net.iterator_train(rows, batch_size=100)
-    mean = "imbalnet._fit.net._LossMean.result"
-    monkeypatch.setattr(mean, lambda self: 0.0)
+    monkeypatch.setattr(LossSum, "result", lambda self: (0.0, 1))
     net._train_in_a_loop(batches)
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -14,7 +14,8 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from imbalnet import BalancedNeuralClassifier
 from imbalnet._fit.batches import Table
 from imbalnet._fit.feed import Feed
-from imbalnet._fit.net import ImbalanceNet, _LossSum
+from imbalnet._fit.net import ImbalanceNet
+from imbalnet._fit.reduction import LossSum, loss_per_row
 from imbalnet._predict import Concatenation, Predictor
 from imbalnet._tables import Rows
 from imbalnet.losses import LOSSES, CrossEntropy
@@ -275,12 +276,13 @@ def test_bare_loop_trains_as_skorch_does(rare, monkeypatch, params, recorder, re
             )
 
 
-def test_loss_of_members_is_the_mean_of_their_losses(net):
+def test_loss_of_members_is_the_mean_of_their_losses():
     logits, y = torch.randn(7, 4, 2), torch.arange(7) % 2
     members = [
         nn.functional.cross_entropy(m, y, reduction="none") for m in logits.unbind(1)
     ]
-    torch.testing.assert_close(net.loss_per_row(logits, y), sum(members) / 4)
+    losses = loss_per_row(CrossEntropy(), logits, y)
+    torch.testing.assert_close(losses, sum(members) / 4)
 
 
 def count_passes(batch_size, **params):
@@ -345,7 +347,7 @@ def test_loss_mean_is_the_weighted_mean_of_all_rows(rng):
     """Batches' sums are integers of float32, which their own sum would not be."""
     sizes = rng.integers(1, 8, size=3000)
     losses, weight = rng.integers(0, 500, size=(2, sizes.sum())).astype(np.float32)
-    mean = _LossSum()
+    mean = LossSum()
     stops = np.cumsum(sizes)[:-1]
     for part in zip(np.split(losses, stops), np.split(weight, stops), strict=True):
         mean.add(*(torch.tensor(values) for values in part))
@@ -355,7 +357,7 @@ def test_loss_mean_is_the_weighted_mean_of_all_rows(rng):
 
 
 def test_loss_mean_takes_one_weight_for_all_rows():
-    mean = _LossSum()
+    mean = LossSum()
     for size in (3, 5):
         mean.add(torch.arange(float(size)), torch.tensor(2.0).expand(size).double())
     assert mean.result() == (pytest.approx(2 * (3 + 10)), 8)

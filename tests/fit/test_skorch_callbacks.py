@@ -464,7 +464,7 @@ def test_wandb_saves_the_best_epoch(rare, tmp_path):
     run.dir = tmp_path
     clf = fitted(rare, [WandbLogger(run)], **SPLIT)
     assert clf.history_[-1, "valid_loss_best"]  # so that its weights are the last ones
-    saved = torch.load(tmp_path / "best_model.pth")
+    saved = torch.load(tmp_path / "best_model.pth", weights_only=True)
     torch.testing.assert_close(saved, dict(clf.module_.state_dict()))
 
 

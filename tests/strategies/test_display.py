@@ -90,6 +90,32 @@ def test_choice_is_the_reference_unless_an_interval_lies_above_it():
     assert display.choice == "better"
 
 
+def test_choice_among_many_candidates_is_rarely_chance(rng):
+    """Of candidates that are all as good, one is chosen at most at the level's rate."""
+    n_splits, share, n_trials, wrong = 5, 0.2, 400, 0
+    for _ in range(n_trials):
+        # scores that correlate as Nadeau and Bengio assume
+        common = np.sqrt(share) * rng.normal(size=(10, 1))
+        gains = common + np.sqrt(1 - share) * rng.normal(size=(10, n_splits))
+        scores = {"plain": np.zeros(n_splits)} | dict(enumerate(gains))
+        display = StrategyComparisonDisplay.from_scores(scores, test_share=share)
+        wrong += display.choice != "plain"
+    assert 0 < wrong / n_trials < 0.05
+
+
+def test_choice_compares_with_the_corrected_quantile():
+    """Bonferroni: the p-value of the single test, times the number of candidates."""
+    gains = np.array([0.9, 1.3, 1.0, 1.2, 0.8])
+    error = gains.std(ddof=1) * np.sqrt(1 / 5 + 0.25)
+    p_value = 2 * stats.t.sf(gains.mean() / error, 4)
+    most = int(0.05 / p_value)  # comparisons in which it is still surely better
+    for n_candidates, expected in ((most, "better"), (most + 1, "plain")):
+        others = {f"same {i}": np.zeros(5) for i in range(n_candidates - 1)}
+        scores = {"plain": np.zeros(5), "better": gains, **others}
+        display = StrategyComparisonDisplay.from_scores(scores, test_share=0.2)
+        assert display.choice == expected
+
+
 def test_failed_fits_leave_their_split_out():
     scores = {"a": [0.1, 0.2, np.nan, 0.4], "b": [0.2, np.nan, 0.3, 0.7]}
     found = paired_differences(scores, "a", test_share=0.25)

@@ -210,6 +210,38 @@ def test_the_parameter_says_what_is_a_category(frame):
         check_table(frame, categorical_features=["nobody"])
 
 
+# -- identifiers ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda rng, n: np.arange(n),
+        lambda rng, n: rng.permutation(n) + 15_000_000,
+        lambda rng, n: rng.choice(n**2 // 40, n, replace=False),
+        lambda rng, n: np.where(rng.random(n) < 0.2, np.nan, np.arange(n)),
+    ],
+    ids=["row numbers", "shuffled", "with gaps between", "missing"],
+)
+def test_whole_numbers_that_never_repeat_are_noted(build, rng):
+    X = pd.DataFrame({"customer": build(rng, 1_000)})
+    assert "an identifier" in column(check_table(X), "customer").notes[-1]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda rng, n: np.r_[np.arange(n - 1), 0],
+        lambda rng, n: 1_700_000_000 + 15_000 * np.arange(n),
+        lambda rng, n: np.arange(n) / 2,
+    ],
+    ids=["one repeats", "seconds", "halves"],
+)
+def test_other_numbers_are_no_identifiers(build, rng):
+    X = pd.DataFrame({"value": build(rng, 1_000)})
+    assert not column(check_table(X), "value").notes
+
+
 # -- labels --------------------------------------------------------------------------
 
 
