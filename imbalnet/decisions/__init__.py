@@ -1,8 +1,9 @@
-"""From probabilities to decisions, by held-out rows.
+"""Thresholds and prediction sets, chosen on held-out rows.
 
-The estimator's parameter ``threshold`` takes what :func:`choose_threshold` takes, and
-uses its own out-of-fold rows. The function serves other classifiers.
-:func:`conformal_thresholds` makes sets of classes instead of a decision for one.
+The estimator's parameter ``threshold`` accepts the criteria of
+:func:`choose_threshold`, and applies them to the out-of-fold rows. The function can be
+used with any classifier. :func:`conformal_thresholds` returns the thresholds of
+prediction sets.
 """
 
 from imbalnet.decisions.criteria import (

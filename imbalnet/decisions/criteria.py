@@ -1,4 +1,4 @@
-"""What makes a decision threshold better, from the counts of the confusion matrix."""
+"""Criteria for decision thresholds, computed from the confusion matrix."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Counts:
     false_positives : ndarray of shape (n_thresholds,)
         Negative rows that are called positive.
     false_negatives : ndarray of shape (n_thresholds,)
-        Positive rows that are not.
+        Positive rows that are not called positive.
     true_negatives : ndarray of shape (n_thresholds,)
-        Negative rows that are not.
+        Negative rows that are not called positive.
 
     Examples
     --------
@@ -94,11 +94,11 @@ class FBeta:
 
     See Also
     --------
-    sklearn.metrics.fbeta_score : The same of predictions.
+    sklearn.metrics.fbeta_score : The F score of predictions.
 
     Examples
     --------
-    Where recall counts more, rows are called from a lower probability on:
+    If recall counts more, the threshold is lower:
 
     >>> import numpy as np
     >>> from imbalnet.decisions import FBeta, choose_threshold
@@ -149,7 +149,7 @@ class PrecisionAtLeast:
         checked_share("precision", self.precision)
 
     def __call__(self, counts: Counts) -> NDArray[np.float64]:
-        """Return the recall; below the floor, by how much it is missed."""
+        """Return the recall; below the floor, the (negative) distance from it."""
         return _above(counts.precision, self.precision, counts.recall)
 
 
@@ -180,7 +180,7 @@ class RecallAtLeast:
         checked_share("recall", self.recall)
 
     def __call__(self, counts: Counts) -> NDArray[np.float64]:
-        """Return the precision; below the floor, by how much it is missed."""
+        """Return the precision; below the floor, the (negative) distance from it."""
         return _above(counts.recall, self.recall, counts.precision)
 
 
@@ -191,12 +191,12 @@ class AlertShare:
     Parameters
     ----------
     share : float
-        Share of all rows that may be called at most, from 0 to 1; for 20 alerts a day
-        of 4,000 payments it is 0.005.
+        Largest share of the rows that may be called, from 0 to 1; for 20 alerts among
+        4,000 payments a day it is 0.005.
 
     Examples
     --------
-    A budget of 20 alerts a day, where a day has 4,000 payments; of 5,000 it is 25:
+    A budget of 20 alerts for 4,000 payments, which is 25 for 5,000 payments:
 
     >>> import numpy as np
     >>> from imbalnet.decisions import AlertShare, choose_threshold
@@ -219,7 +219,7 @@ class AlertShare:
             ) from None
 
     def __call__(self, counts: Counts) -> NDArray[np.float64]:
-        """Return the share that is called; beyond the budget, by how much."""
+        """Return the share that is called; beyond the budget, minus the excess."""
         share = _ratio(counts.called, counts.total)
         return _above(-share, -self.share, share)
 
@@ -228,12 +228,13 @@ class AlertShare:
 class LeastCost:
     """The lowest cost of all decisions.
 
-    With honest probabilities :func:`~imbalnet.posterior.bayes_threshold` gives the same
-    without any rows; this one does not rely on them.
+    If the probabilities are calibrated, :func:`~imbalnet.posterior.bayes_threshold`
+    computes the same threshold without any rows. This criterion does not require
+    calibration.
 
-    Costs may differ from row to row, in :func:`choose_threshold`. They are given for
-    all rows, whatever their labels. One threshold for rows of unlike costs is a
-    compromise; ``predict(X, cost_matrix=)`` decides by the costs of each row.
+    In :func:`choose_threshold` the costs may differ from row to row; each array holds a
+    cost for every row, whatever its label. One threshold for rows of different costs is
+    a compromise; ``predict(X, cost_matrix=)`` decides by the costs of each row.
 
     Parameters
     ----------
@@ -274,10 +275,10 @@ class LeastCost:
         return any(np.ndim(cost) for cost in vars(self).values())
 
     def excess(self, n_rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Compute what errors cost more than the right decisions for the same rows.
+        """Compute the cost of each row's error minus that of the right decision.
 
-        Weighted by these, the counts of false negatives and false positives add up to
-        the cost of all decisions, up to what no decision changes.
+        With these as weights of the rows, the counts of false negatives and false
+        positives sum to the total cost, up to a constant.
 
         Parameters
         ----------
@@ -287,12 +288,12 @@ class LeastCost:
         Returns
         -------
         of_positives, of_negatives : ndarray of shape (n_rows,)
-            Excess of the row, if it is positive, and if it is negative.
+            Excess cost of a false negative and of a false positive in each row.
 
         Raises
         ------
         ValueError
-            If there are costs of another number of rows.
+            If the costs are those of another number of rows.
         """
         costs = {}
         for name, cost in vars(self).items():
@@ -306,7 +307,7 @@ class LeastCost:
         return np.full(n_rows, of_positives), np.full(n_rows, of_negatives)
 
     def __call__(self, counts: Counts) -> NDArray[np.float64]:
-        """Return the mean gain of a row, the cost with a minus sign."""
+        """Return minus the mean cost of a row."""
         if self.is_of_rows:
             raise ValueError(
                 "Counts do not say which rows they count, so that costs of each row "
@@ -322,22 +323,22 @@ class LeastCost:
 
 
 def fewest_errors(counts: Counts) -> NDArray[np.float64]:
-    """Return the weight of all errors, with a minus sign."""
+    """Return minus the weight of all errors."""
     return -(counts.false_positives + counts.false_negatives)
 
 
 def balanced_accuracy(counts: Counts) -> NDArray[np.float64]:
-    """Return the mean of recall and specificity, as scikit-learn has it."""
+    """Return the mean of recall and specificity, as in scikit-learn."""
     return (counts.recall + counts.specificity) / 2
 
 
 def g_mean(counts: Counts) -> NDArray[np.float64]:
-    """Return the geometric mean of recall and specificity, as imblearn has it."""
+    """Return the geometric mean of recall and specificity, as in imbalanced-learn."""
     return np.sqrt(counts.recall * counts.specificity)
 
 
 def matthews(counts: Counts) -> NDArray[np.float64]:
-    """Return Matthews' correlation coefficient, as scikit-learn has it."""
+    """Return Matthews' correlation coefficient, as in scikit-learn."""
     tp, fp = counts.true_positives, counts.false_positives
     fn, tn = counts.false_negatives, counts.true_negatives
     scale = np.sqrt(tp + fp) * np.sqrt(tp + fn) * np.sqrt(tn + fp) * np.sqrt(tn + fn)
@@ -352,8 +353,8 @@ CRITERIA: dict[str, Criterion] = {
     "mcc": matthews,
 }
 _FUNCTIONS = [of for of in CRITERIA.values() if not isinstance(of, FBeta)]
-# What has no name because it needs a number.
-_OF_WORDS = {
+# Suggestions for words that name a criterion with a parameter.
+_SUGGESTIONS = {
     "precision": "PrecisionAtLeast(0.9)",
     "recall": "RecallAtLeast(0.9)",
     "alert": "AlertShare(0.02)",
@@ -365,12 +366,12 @@ _OF_COUNTS = (FBeta, PrecisionAtLeast, RecallAtLeast, AlertShare, LeastCost)
 def as_criterion(criterion: Any, name: str = "threshold") -> Criterion | None:
     """Return a criterion of counts; None for a callable of labels and predictions.
 
-    The argument is called `name`.
+    `name` is the argument's name in error messages.
 
     Raises
     ------
     ValueError
-        If `criterion` is no known name and nothing that can be called.
+        If `criterion` is neither a known name nor a callable.
     """
     if isinstance(criterion, str) and criterion in CRITERIA:
         return CRITERIA[criterion]
@@ -388,21 +389,19 @@ def as_criterion(criterion: Any, name: str = "threshold") -> Criterion | None:
 
 
 def _meant(criterion: Any) -> str:
-    """Return the name or the class that a word stands for, as a question."""
+    """Return a question about the criterion that the user may have meant."""
     if not isinstance(criterion, str):
         return ""
     plain = criterion.strip().lower()
-    of_words = next((_OF_WORDS[word] for word in _OF_WORDS if word in plain), None)
-    return f" Did you mean {of_words}?" if of_words else did_you_mean(plain, CRITERIA)
+    suggested = next((_SUGGESTIONS[word] for word in _SUGGESTIONS if word in plain), "")
+    return f" Did you mean {suggested}?" if suggested else did_you_mean(plain, CRITERIA)
 
 
 def check_threshold(threshold: Any, n_classes: int) -> None:
-    """Raise if a threshold is neither a probability nor a criterion.
+    """Raise a ValueError if a threshold is neither a probability nor a criterion.
 
-    Raises
-    ------
-    ValueError
-        Also if there are more than two classes, of which no threshold decides.
+    Raise one, too, if there are more than two classes, for which thresholds are not
+    defined.
     """
     if isinstance(threshold, Real):
         checked_share("threshold", threshold)
@@ -423,7 +422,7 @@ def check_threshold(threshold: Any, n_classes: int) -> None:
 
 
 def _checked_costs(name: str, cost: Any) -> NDArray[np.float64]:
-    """Return one cost, or those of rows, as floats, or raise."""
+    """Return one cost, or one for each row, as floats, or raise."""
     try:
         costs = as_floats(name, cost)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Sets of classes that hold the true one as often as asked, by held-out rows."""
+"""Prediction sets with a given coverage, from held-out rows."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ def conformal_thresholds(
     *,
     classes: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
-    """Compute the probabilities from which on classes are in a prediction set.
+    """Compute the probability of each class from which on it is in a prediction set.
 
-    ``predict_proba(X) >= thresholds`` tells which classes each row may be of. Of the
-    rows of each class, frequent or rare, a share of at least ``1 - alpha`` has the true
-    class in its set, whatever the quality of the probabilities. This is conformal
-    prediction by class ("label-conditional", "Mondrian") [1]_: the threshold of a class
-    with n held-out rows is the ``floor(alpha * (n + 1))``-th smallest of their
-    probabilities of this class.
+    The prediction sets are ``predict_proba(X) >= thresholds``. Of the rows of each
+    class, frequent or rare, a share of at least ``1 - alpha`` has the true class in its
+    set, whatever the quality of the probabilities. This is label-conditional (Mondrian)
+    conformal prediction [1]_: the threshold of a class with n held-out rows is the
+    ``floor(alpha * (n + 1))``-th smallest of their probabilities of this class.
 
-    The share is an expectation over held-out and further rows that are exchangeable
-    within a class. Class frequencies may change, and `target_prior` too, if both
-    probabilities are under the same one. With ``oof_proba_``, held-out rows have the
-    probabilities of one member and further rows those of all, so that the guarantee is
-    not exact; these are mostly the better ones, and :ref:`prediction-sets` has measured
-    shares.
+    The share is an expectation over held-out and new rows, which must be exchangeable
+    within each class. Class frequencies may change, and so may `target_prior`, if the
+    probabilities of both are under the same one. The guarantee is not exact for
+    ``oof_proba_``, because held-out rows have the probabilities of one member, and new
+    rows the mean of all members, which is mostly better; see :ref:`prediction-sets` for
+    measured shares.
 
     Parameters
     ----------
@@ -41,15 +40,15 @@ def conformal_thresholds(
         Held-out probabilities, such as ``oof_proba_``. A single axis holds those of the
         second of two classes.
     alpha : float, default=0.1
-        Share of the rows of each class whose set may lack their class.
+        Share of the rows of each class whose set may lack the true class.
     classes : array-like of shape (n_classes,), default=None
         Labels in the order of the columns; None is the sorted labels of `y_true`.
 
     Returns
     -------
     ndarray of shape (n_classes,)
-        The lowest probability with which each class is in a set. It is 0, so that the
-        class is in all sets, if it has fewer than ``1 / alpha - 1`` rows.
+        The lowest probability with which each class is in a set. It is 0 for classes
+        with fewer than ``1 / alpha - 1`` rows, which are in all sets.
 
     Raises
     ------
@@ -103,6 +102,6 @@ def conformal_thresholds(
 
 
 def _rank(n_rows: int, alpha: float) -> int:
-    """Return which of the ascending probabilities is the threshold; 0 is none."""
+    """Return the rank, from 1, of the probability that is the threshold, or 0."""
     rounding = 1e-9
     return int(alpha * (n_rows + 1) + rounding)

@@ -1,4 +1,4 @@
-"""The threshold that serves a purpose best on held-out rows."""
+"""The decision threshold that maximises a criterion on held-out rows."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from imbalnet.metrics._rows import (
 )
 from imbalnet.posterior import effective_weight
 
-# Positive rows that a threshold needs: with fewer, the best one is chance.
+# With fewer positive rows, the best threshold is mostly noise.
 FEWEST_POSITIVES = 20
-# Thresholds that a function of labels and predictions is asked for.
+# Most thresholds at which a function of labels and predictions is evaluated.
 _MOST_CALLS = 256
 
 
@@ -43,23 +43,24 @@ def choose_threshold(
     sample_weight: ArrayLike | None = None,
     pos_label: Any = None,
 ) -> float:
-    """Choose the probability from which on a row is called positive.
+    """Choose the probability from which on rows are called positive.
 
     The rows must be held out: those of a validation set, or out-of-fold ones such as
     ``oof_proba_`` or those of :func:`~sklearn.model_selection.cross_val_predict`. With
     training rows the threshold is too high.
 
     With fewer than 20 positive rows (by the effective number of rows, if there are
-    weights), the counts of the confusion matrix are not those of the labels, which
-    would be chance, but the ones that the probabilities lead to expect [1]_. These must
-    be honest then.
+    weights), the best threshold by the labels is mostly noise. The counts of the
+    confusion matrix are then replaced by their expectations under the probabilities
+    [1]_, which must be calibrated.
 
     Parameters
     ----------
     y_true : array-like of shape (n_rows,)
         Labels of two classes.
     probabilities : array-like of shape (n_rows,) or (n_rows, 2)
-        Held-out probabilities of the positive class, or of both.
+        Held-out probabilities of the positive class, or of both classes in the order of
+        the sorted labels.
     criterion : str, criterion or callable, default="f1"
         "f1", "f2", "mcc", "g_mean" or "balanced_accuracy"; one of
         :class:`PrecisionAtLeast`, :class:`RecallAtLeast`, :class:`AlertShare`,
@@ -75,7 +76,8 @@ def choose_threshold(
     -------
     float
         A row is called positive if its probability is at least this. It lies halfway
-        between the probabilities of two rows; of equally good ones, it is the highest.
+        between the probabilities of two rows; of equally good thresholds, it is the
+        highest.
 
     Raises
     ------
@@ -86,13 +88,13 @@ def choose_threshold(
     Warns
     -----
     UserWarning
-        If there are few positive rows, or if no threshold reaches the floor that
-        `criterion` asks for; the nearest one is returned.
+        If there are few positive rows, or if no threshold reaches the floor of
+        `criterion`; the nearest one is returned.
 
     See Also
     --------
     sklearn.model_selection.FixedThresholdClassifier : Predicts at such a threshold.
-    imbalnet.posterior.bayes_threshold : That of given costs, from no rows at all.
+    imbalnet.posterior.bayes_threshold : The threshold for given costs, without rows.
 
     References
     ----------
@@ -116,7 +118,8 @@ def choose_threshold(
     true = labels_of_rows(y_true)
     labels = two_labels(true, pos_label)
     is_positive = true == labels[1]
-    scores = as_positive_probabilities(probabilities, len(true))
+    is_second = bool(labels[0] < labels[1])
+    scores = as_positive_probabilities(probabilities, len(true), is_second=is_second)
     weight = checked_weights(sample_weight, len(scores))
     return best_threshold(
         scores,
@@ -140,9 +143,10 @@ def best_threshold(
 ) -> float:
     """Choose a threshold of `scores`, see :func:`choose_threshold`.
 
-    `honest` are the rows' probabilities under the class shares that `weight` leads to,
-    if these are not the scores. A function of labels gets `labels` of the negative and
-    the positive class (0 and 1), and weights if `passes_weight`.
+    `honest` are the rows' calibrated probabilities under the class shares that `weight`
+    leads to, if these are not the scores. A function of labels is called with the
+    negative and the positive one of `labels` (by default 0 and 1), and with weights if
+    `passes_weight`.
     """
     thresholds, values = criterion_values(
         scores,
@@ -189,17 +193,18 @@ def criterion_values(
     if of_counts is not None:
         values = of_counts(counts)
     else:
-        kept = np.geomspace(1, len(thresholds), _MOST_CALLS).astype(np.intp) - 1
-        thresholds = thresholds[np.unique(kept)]
+        if len(thresholds) > _MOST_CALLS:
+            kept = np.geomspace(1, len(thresholds), _MOST_CALLS).astype(np.intp) - 1
+            thresholds = thresholds[np.unique(kept)]
         labels = np.array([0, 1]) if labels is None else labels
         extra = {"sample_weight": weight} if passes_weight else {}
-        judge = partial(_judged, criterion, labels, extra, is_positive)
-        values = np.array([judge(scores >= threshold) for threshold in thresholds])
+        value_at = partial(_value_at, criterion, labels, extra, is_positive)
+        values = np.array([value_at(scores >= threshold) for threshold in thresholds])
     return thresholds, values
 
 
 def _has_few(weight_of_positives: NDArray[np.float64], *, is_chance: bool) -> bool:
-    """Warn, and return True, if there are too few positive rows to choose by."""
+    """Warn and return True if there are too few positive rows for a threshold."""
     n_rows = 0.0
     if weight_of_positives.any():
         n_rows = float(effective_weight(weight_of_positives).sum())
@@ -223,30 +228,30 @@ def threshold_counts(
     positive: NDArray[np.float64],
     negative: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], Counts]:
-    """Count what is called at each threshold that tells rows apart.
+    """Compute the confusion matrix at each threshold between two distinct scores.
 
     Parameters
     ----------
     scores : ndarray of shape (n_rows,)
         Scores of the positive class, from 0 to 1.
     positive, negative : ndarray of shape (n_rows,)
-        Weights of the rows as positive and as negative ones.
+        Weights of each row as a positive and as a negative row.
 
     Returns
     -------
     thresholds : ndarray of shape (n_thresholds,)
-        Descending; the first calls no row, the last one all.
+        Descending; at the first no row is called positive, at the last one all are.
     counts : Counts
         The confusion matrix at each of them.
 
     Raises
     ------
     ValueError
-        If the arrays do not fit together, or hold what is not finite.
+        If shapes do not fit together, or if an array holds a value that is not finite.
 
     Examples
     --------
-    What each threshold is worth, where a check costs 5 and a hit saves 20:
+    The profit at each threshold, if a check costs 5 and a hit saves 20:
 
     >>> import numpy as np
     >>> from imbalnet.decisions import threshold_counts
@@ -260,11 +265,11 @@ def threshold_counts(
     scores, positive, negative = _checked_columns(scores, positive, negative)
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
-    is_last = np.append(np.diff(ordered) != 0, True)  # of the rows of its score
+    is_last = np.append(np.diff(ordered) != 0, True)  # of rows with equal scores
     distinct = ordered[is_last]
     below = np.append(distinct[1:], 0.0)
     middle = (distinct + below) / 2
-    middle = np.where(middle > below, middle, distinct)  # of neighbouring floats
+    middle = np.where(middle > below, middle, distinct)  # if there is no float between
     middle[-1] = 0.0
     top = (distinct[0] + 1) / 2
     above = top if top > distinct[0] else np.nextafter(distinct[0], np.inf)
@@ -276,14 +281,14 @@ def threshold_counts(
     return np.append(above, middle), counts
 
 
-def _judged(
+def _value_at(
     figure: Callable[..., float],
     labels: NDArray,
     extra: dict[str, NDArray],
     is_positive: NDArray[np.bool_],
     is_called: NDArray[np.bool_],
 ) -> float:
-    """Return a figure of labels and predictions."""
+    """Return a figure of labels and predictions, or raise if it is not finite."""
     true, called = (labels[of.astype(np.intp)] for of in (is_positive, is_called))
     value = figure(true, called, **extra)
     if not is_finite_number(value):

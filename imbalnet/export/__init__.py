@@ -1,8 +1,8 @@
-"""Fitted classifiers outside of this package: torch modules, ONNX, skl2onnx.
+"""Export of fitted classifiers to torch modules, ONNX and skl2onnx.
 
-This room makes one torch module of a network and of the formula that turns its logits
-into probabilities, and an ONNX graph of that module. The estimator's methods
-``to_torch`` and ``to_onnx`` are :class:`ExportMixin`'s.
+:class:`ProbabilityModule` combines a network with the formula from logits to
+probabilities, and is the source of ONNX graphs. :class:`ExportMixin` has the
+estimator's methods ``to_torch`` and ``to_onnx``.
 """
 
 from imbalnet.export.mixin import ExportMixin

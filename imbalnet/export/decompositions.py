@@ -1,8 +1,8 @@
-"""Operations that torch's exporter writes into ONNX with too few digits.
+"""Replacements for operations that torch's ONNX exporter computes imprecisely.
 
-It makes ``log(sigmoid(x))`` and ``log(1 + x)`` of logarithms that torch computes to the
-last digit, and rounds bounds of ``clamp`` to float32, which the smallest of float64
-does not survive. Where logits saturate, inverse links of losses would become NaN.
+The exporter replaces ``logsigmoid(x)`` by ``log(sigmoid(x))`` and ``log1p(x)`` by
+``log(1 + x)``, and rounds the bounds of ``clamp`` to float32, in which the smallest
+numbers of float64 are 0. If logits saturate, inverse links of losses would become NaN.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 def precise_decompositions() -> dict[Any, Callable[..., Any]]:
-    """Return what these operations are made of instead, as torch.export takes it."""
+    """Return the decomposition table for torch.export."""
     aten: Any = torch.ops.aten
     return {
         aten.log_sigmoid.default: _log_sigmoid,
@@ -29,7 +29,7 @@ def _log_sigmoid(x: Tensor) -> Tensor:
 
 
 def _log1p(x: Tensor) -> Tensor:
-    """Compute log(1 + x), where the rounding error of 1 + x cancels (Kahan)."""
+    """Compute log(1 + x) so that the rounding error of 1 + x cancels (Kahan)."""
     total = 1.0 + x
     return torch.where(total == 1.0, x, total.log() * (x / (total - 1.0)))
 

@@ -1,4 +1,4 @@
-"""Codes of categories in an ONNX graph."""
+"""Encoding of categories in an ONNX graph."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 from imbalnet._tables.levels import Levels
 
-# The first in which LabelEncoder takes numbers of double precision.
+# The first opset of ai.onnx.ml whose LabelEncoder accepts doubles.
 ML_OPSET = 4
 
 
 class EncodedColumn(NamedTuple):
-    """A column of a graph: its input, the nodes that encode it, and their result."""
+    """A column of a graph: its input, the nodes that encode it, and their output."""
 
     input: Any
     nodes: list[Any]
@@ -22,10 +22,11 @@ class EncodedColumn(NamedTuple):
 
 
 def encoded_column(name: str, known: Levels | None, element: int) -> EncodedColumn:
-    """Return a column as numbers of the type `element`, of shape (batch, 1).
+    """Return the nodes that encode a column as numbers of the type `element`.
 
-    Words are looked up as strings, where the empty one is a gap unless it is a level;
-    levels that are numbers as doubles, where NaN is a gap.
+    If the levels are strings, so is the input, and the empty string is a missing value
+    unless it is a level. If they are numbers, the input is of doubles, and NaN is a
+    missing value.
     """
     from onnx import TensorProto, helper
 
@@ -35,7 +36,7 @@ def encoded_column(name: str, known: Levels | None, element: int) -> EncodedColu
     if known is None:
         return EncodedColumn(column(element), [], name)
     are_words = all(isinstance(value, str) for value in known.values)
-    keys, codes = (_words if are_words else _numbers)(name, known)
+    keys, codes = _words(known) if are_words else _numbers(name, known)
     kind = TensorProto.STRING if are_words else TensorProto.DOUBLE
     code, output = f"label/{name}/code", f"label/{name}/encoded"
     encode = helper.make_node(
@@ -51,9 +52,8 @@ def encoded_column(name: str, known: Levels | None, element: int) -> EncodedColu
     return EncodedColumn(column(kind), [encode, cast], output)
 
 
-def _words(name: str, known: Levels) -> tuple[list[Any], list[float]]:
-    """Return words as keys, and their codes; the last one is that of all others."""
-    del name
+def _words(known: Levels) -> tuple[list[Any], list[float]]:
+    """Return strings as keys, and their codes; the last code is for other strings."""
     missing, unknown = _others(known)
     codes = dict.fromkeys([""], missing)
     codes.update((word, float(code)) for code, word in enumerate(known.values))
@@ -61,7 +61,7 @@ def _words(name: str, known: Levels) -> tuple[list[Any], list[float]]:
 
 
 def _numbers(name: str, known: Levels) -> tuple[list[Any], list[float]]:
-    """Return numbers as keys, and their codes; the last one is that of all others."""
+    """Return numbers as keys, and their codes; the last code is for other numbers."""
     if not all(isinstance(value, Real | np.bool_) for value in known.values):
         raise ValueError(
             f"Column {name!r} holds categories that are neither all strings nor all "
@@ -81,7 +81,7 @@ def _numbers(name: str, known: Levels) -> tuple[list[Any], list[float]]:
 
 
 def _others(known: Levels) -> tuple[float, float]:
-    """Return the codes of gaps, and of values that are no level."""
+    """Return the codes of missing values and of values that are not a level."""
     n_levels = len(known.values)
     return (np.nan, np.nan) if known.are_ordered else (n_levels, n_levels + 1.0)
 

@@ -1,4 +1,4 @@
-"""The estimator's methods that carry a fitted model out of Python."""
+"""The estimator's methods for export to torch and ONNX."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CategoryInput = Literal["values", "codes"]
 
 
 class ExportMixin:
-    """Let a fitted classifier become a torch module or an ONNX model.
+    """Methods that export a fitted classifier to torch and ONNX.
 
     Examples
     --------
@@ -60,14 +60,15 @@ class ExportMixin:
     def to_torch(self) -> ProbabilityModule:
         """Return a torch module from raw features to class probabilities.
 
-        It is what torch.export, Captum and SHAP take, and can be differentiated with
-        respect to its input, see :doc:`/guide/export`.
+        The module can be passed to torch.export, Captum and SHAP, and be differentiated
+        with respect to its input, see :doc:`/guide/export`.
 
         Returns
         -------
         ProbabilityModule
-            Copies of the network and of the formula behind it, under `target_prior`, in
-            evaluation mode and on the CPU. Categories go in as codes.
+            Copies of the network and of the formula from logits to probabilities under
+            `target_prior`, in evaluation mode and on the CPU. Its input has codes in
+            place of categories.
 
         Examples
         --------
@@ -78,7 +79,7 @@ class ExportMixin:
         >>> clf = BalancedNeuralClassifier("linear", random_state=0).fit(X, y)
         >>> rows = torch.from_numpy(X[:5]).requires_grad_()
         >>> clf.to_torch()(rows)[:, 1].sum().backward()
-        >>> rows.grad.shape  # what each value does to the probability of its row
+        >>> rows.grad.shape  # effect of each value on the probability of its row
         torch.Size([5, 20])
         """
         check_is_fitted(self)
@@ -94,7 +95,7 @@ class ExportMixin:
 
     @in_usual_state
     def to_tensor(self, X: Any) -> torch.Tensor:
-        """Return rows as the module of ``to_torch()`` takes them.
+        """Convert rows to the input of the module that ``to_torch()`` returns.
 
         Parameters
         ----------
@@ -104,13 +105,13 @@ class ExportMixin:
         Returns
         -------
         torch.Tensor of float64, shape (n_rows, n_features)
-            Numbers as they came, with NaN for gaps, and the codes of categories (see
+            Numbers unchanged, with NaN for gaps, and the codes of categories (see
             ``categories`` of :class:`imbalnet.export.ProbabilityModule`).
 
         Raises
         ------
         ValueError
-            If the rows could not be predicted either.
+            If ``predict`` would raise for these rows, too.
 
         Examples
         --------
@@ -124,8 +125,8 @@ class ExportMixin:
                 [8., 0.]], dtype=torch.float64)
         """
         check_is_fitted(self)
-        as_it_came = replace(self._columns, shifts={})  # the module shifts by itself
-        reading = self._reading(as_it_came, np.float64)  # type: ignore[attr-defined]
+        unshifted = replace(self._columns, shifts={})  # the module applies the shifts
+        reading = self._reading(unshifted, np.float64)  # type: ignore[attr-defined]
         X = self._table(X, reading, reset=False)  # type: ignore[attr-defined]
         blocks = [
             block.toarray() if sparse.issparse(block) else block
@@ -138,19 +139,19 @@ class ExportMixin:
     ) -> Any:
         """Convert the classifier to ONNX, from raw features to labels.
 
-        The graph holds everything that ``predict`` and ``predict_proba`` do, see
+        The graph computes the same as ``predict`` and ``predict_proba``, see
         :doc:`/guide/export`: under `target_prior`, with `threshold` or `cost_matrix`,
-        and with neighbours where they are kept.
+        and with neighbours if the fit uses them.
 
         Parameters
         ----------
         path : str, Path or None, default=None
-            File to write; None writes none.
+            File to write; None means that no file is written.
         categories : {"values", "codes"}, default="values"
-            Whether columns of categories go in as they came in ``fit`` (each column of
-            the table is then an input of its own), or as codes, in a matrix with the
-            other columns (see :class:`imbalnet.export.ProbabilityModule`). Without
-            such columns the input is a matrix.
+            Whether the graph expects the values of categories, as in ``fit`` (each
+            column of the table is then a separate input), or their codes, in a matrix
+            with the other columns (see :class:`imbalnet.export.ProbabilityModule`).
+            Without such columns the input is a matrix.
 
         Returns
         -------
@@ -164,9 +165,9 @@ class ExportMixin:
         ImportError
             If onnx or onnxscript is missing: ``pip install imbalnet[onnx]``.
         ValueError
-            If `path` is no file in a folder that exists, if `categories` is another
-            word, if a column holds categories that ONNX has no tensors for, or is
-            called like an output.
+            If `path` is not a file in an existing folder, if `categories` is unknown,
+            if a column holds categories that ONNX has no tensors for, or if it has the
+            name of an output.
 
         Examples
         --------
@@ -189,7 +190,7 @@ class ExportMixin:
         return proto
 
     def _trained_classifier(self) -> TrainedClassifier:
-        """Return what an ONNX graph is made of."""
+        """Return the values from which an ONNX graph is built."""
         names = [str(name) for name in self._column_names or ()]
         if len(set(names)) != self.n_features_in_:
             names = [f"x{i}" for i in range(self.n_features_in_)]
@@ -199,14 +200,14 @@ class ExportMixin:
         )
 
     def _decision(self) -> Decision:
-        """Return how ``predict`` chooses a class by log probabilities."""
+        """Return the rule by which ``predict`` chooses a class."""
         if self.threshold is not None:
             return Decision(self.threshold_)  # type: ignore[attr-defined]
         if self.cost_matrix is None:
             return Decision()
         costs = resolve_costs(self.cost_matrix, self.classes_)
         to_costs = np.zeros(len(self.classes_))
-        if self.target_prior is None:  # costs are expected under the data's prior
+        if self.target_prior is None:  # expected costs are under the data's prior
             effective = self.calibration_.effective_prior
             to_costs = log_ratio(effective, self.class_prior_)
         return Decision(costs=costs, to_costs=to_costs)
@@ -227,8 +228,9 @@ def _checked_file(path: Any) -> Path:
 
 
 def _save(onnx: Any, proto: Any, file: Path) -> None:
-    """Write a model as a whole, or leave what was there before."""
-    unfinished = file.with_name(f".unfinished {file.name}")  # whose suffix is the kind
+    """Write a model completely, or leave an existing file unchanged."""
+    # with the suffix of the file, by which onnx chooses the format
+    unfinished = file.with_name(f".unfinished {file.name}")
     try:
         onnx.save(proto, str(unfinished))
         os.replace(unfinished, file)

@@ -1,7 +1,7 @@
-"""The evidence of nearest training rows as a torch module.
+"""The evidence of the nearest training rows, as a torch module.
 
-It computes what :meth:`imbalnet.neighbors.Neighbors.evidence` does by operations that
-torch.export and ONNX have.
+It computes :meth:`imbalnet.neighbors.Neighbors.evidence` with operations that
+torch.export and ONNX support.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from imbalnet.neighbors import NEAREST, Neighbors
 
-# Points beside the neighbours whose exact distances are computed.
+# Number of candidates, in addition to the neighbours, with exact distances.
 _SPARE = 16
-# Squared distances that differ by less, in units of the usual one, count as equal until
-# the exact distances decide. The largest is 2**39 of these steps, so that a step and
-# the number of a point are one number of float64.
+# Candidates are found by squared distances in steps of this size, relative to the usual
+# squared distance. They are clipped to 2**39 steps, so that the steps and the number of
+# a point fit into one float64.
 _STEP = 2.0**-26
 _MOST_STEPS = 2.0**39
 
@@ -27,8 +27,8 @@ _MOST_STEPS = 2.0**39
 class NeighborEvidence(nn.Module):
     """Log odds of the classes among the nearest training rows, times their weight.
 
-    The rows are those with the least exact distance; of equal ones, those that come
-    first. A matrix product finds the candidates.
+    The neighbours are the rows with the least exact distance; of rows with equal
+    distances, the first ones. Candidates are found by a matrix product.
 
     **Shape**
 
@@ -38,7 +38,7 @@ class NeighborEvidence(nn.Module):
     Parameters
     ----------
     neighbors : Neighbors
-        The training rows that a fit has kept.
+        The training rows that the fitted model keeps.
     weight : float
         Factor of the evidence.
     """
@@ -91,7 +91,7 @@ class NeighborEvidence(nn.Module):
         steps = (square / (_STEP * self.distance**2)).clamp(0.0, _MOST_STEPS).round()
         n_points = len(self.points)
         n_found = min(self.n_neighbors + _SPARE, n_points)
-        # of equal distances the lower number is less, whatever breaks ties elsewhere
+        # the number of the point breaks ties, because that of topk is not defined
         place = (steps * n_points + self.number).topk(n_found, largest=False)[0]
         return place.fmod(n_points).long()
 

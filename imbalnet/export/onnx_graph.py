@@ -1,7 +1,8 @@
-"""From a trained network to an ONNX graph: columns in, labels and probabilities out.
+"""ONNX graphs of fitted classifiers, from columns to labels and probabilities.
 
-torch's exporter writes the network with the formula behind it. What torch has no
-tensors for is added here: words become codes in front of it, and codes labels behind.
+torch's exporter converts the network and the formula from logits to probabilities. The
+nodes that encode strings as codes, and decode codes to labels, are added here, because
+torch has no tensors of strings.
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ _OUTPUTS = "label", "probabilities"
 
 @dataclass(frozen=True)
 class TrainedClassifier:
-    """What an ONNX graph is made of.
+    """The values from which an ONNX graph is built.
 
     Attributes
     ----------
     module : ProbabilityModule
-        From features to probabilities.
+        Computes probabilities from features.
     decision : Decision
-        From probabilities to class codes.
+        Computes class codes from log probabilities.
     classes : ndarray of shape (n_classes,)
         The label of each code.
     columns : Columns
-        What the columns of the training rows held.
+        Levels and shifts of the columns.
     names : sequence of str
         Names of the columns.
     """
@@ -53,7 +54,7 @@ class TrainedClassifier:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of numbers that go in."""
+        """The dtype of the graph's numeric inputs."""
         return torch.float64 if self.module.needs_double else torch.float32
 
 
@@ -81,7 +82,7 @@ def columns_to_onnx(model: TrainedClassifier) -> Any:
 
 
 def _check_names(names: Sequence[str]) -> None:
-    """Raise if a column is called like another value of the graph."""
+    """Raise if a column has the name of another value of the graph."""
     taken = [n for n in names if n in _OUTPUTS or n.startswith("label/")]
     if taken:
         raise ValueError(
@@ -96,10 +97,10 @@ def matrix_to_onnx(
     opset: int = OPSET,
     names: tuple[str, ...] = ("X", *_OUTPUTS),
 ) -> Any:
-    """Return an ONNX model whose input is a matrix, with the features of the module.
+    """Return an ONNX model whose input is the matrix of the module's features.
 
-    It has the elements `dtype`. `names` are those of the matrix and of the two outputs.
-    The names of all other values begin with that of the labels.
+    The matrix has the dtype `dtype`. `names` are those of the matrix and of the two
+    outputs. The names of all other values begin with that of the labels.
     """
     from onnx import helper
 
@@ -134,10 +135,10 @@ class _Classifier(nn.Module):
 def torch_to_onnx(
     module: nn.Module, some: Tensor, outputs: Sequence[str], opset: int = OPSET
 ) -> Any:
-    """Return what torch's exporter makes of a module, whose input is called "X".
+    """Convert a torch module to an ONNX model, whose input is called "X".
 
-    It takes any number of rows, of which `some` are an example. The paths and lines of
-    source code that the exporter notes in each node are dropped.
+    The number of rows is dynamic; `some` are example rows. The paths and lines of
+    source code, which the exporter stores in each node, are removed.
     """
     shapes = ({0: torch.export.Dim("batch")},)
     with _quiet():
@@ -161,7 +162,7 @@ def torch_to_onnx(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide what torch's exporter says of torchvision, and of its own deprecations."""
+    """Hide messages of torch's exporter on torchvision, and its own deprecations."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -174,7 +175,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _rename(graph: Any, names: Mapping[str, str], prefix: str) -> None:
-    """Rename some values of a graph, and set a prefix before all others."""
+    """Rename some values of a graph, and add a prefix to all other names."""
 
     def new(name: str) -> str:
         return names.get(name, prefix + name) if name else name
@@ -188,7 +189,7 @@ def _rename(graph: Any, names: Mapping[str, str], prefix: str) -> None:
 
 
 def _labels(classes: NDArray, name: str) -> Any:
-    """Return the labels as a tensor: whole numbers, other numbers, or else strings."""
+    """Return the labels as a tensor of int64, float64 or strings."""
     import onnx
 
     if classes.dtype.kind not in "biuf":

@@ -1,6 +1,6 @@
-"""A trained network with the formula that makes probabilities of its logits.
+"""A trained network with the formula from logits to probabilities, as one module.
 
-It is what ONNX, torch.export, Captum and SHAP take.
+It can be passed to torch.export, Captum and SHAP, and ONNX graphs are made of it.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _ROUNDING = 8 * torch.finfo(torch.float64).eps
 
 
 class ProbabilityModule(nn.Module):
-    """Class probabilities of raw features, as ``predict_proba`` gives them.
+    """Class probabilities of raw features, as in ``predict_proba``.
 
     The module holds copies of the network, of its loss and of all values of the
     formula from logits to probabilities, see :ref:`formula`: inverse link of the loss,
     data's prior, member level, temperature, mean over members, neighbours, target
-    prior. It is made by ``to_torch()`` of a fitted classifier, in evaluation mode and
-    on the CPU, and can be differentiated with respect to its input.
+    prior. ``to_torch()`` of a fitted classifier returns it, in evaluation mode and on
+    the CPU. It can be differentiated with respect to its input.
 
     **Shape**
 
-    - input: ``(batch, n_features)``. Numbers are as they came, with NaN for gaps;
-      categories are codes, see `categories`. float64, or float32 unless columns are so
-      far from 0 that it takes digits from them (``needs_double``).
+    - input: ``(batch, n_features)``. Numbers are unchanged, with NaN for gaps;
+      categories are codes, see `categories`. The dtype is float64, or float32 unless
+      columns are so far from 0 that float32 is not precise enough (``needs_double``).
     - output: ``(batch, n_classes)``, in float64
 
     Parameters
@@ -46,20 +46,20 @@ class ProbabilityModule(nn.Module):
     calibration : Calibration
         ``calibration_`` of the fitted classifier.
     target_prior : ndarray of shape (n_classes,) or None
-        Class distribution that probabilities are given for; None is the effective one.
+        Prior of the probabilities; None means the effective prior.
     columns : Columns
-        What the columns of the training rows held.
+        Levels and shifts of the columns.
     n_features : int
         Number of columns.
     dtype : torch.dtype
-        Precision of features in the network.
+        The dtype of the features in the network.
 
     Attributes
     ----------
     categories : dict of int to tuple
         The levels of each column of categories, by its position. The code of a level is
         its position, that of a missing value the number of levels, and that of any
-        other value one more. Where categories have an order, both are NaN.
+        other value one more. If the categories are ordered, the last two are NaN.
     needs_double : bool
         Whether the input must be float64.
 
@@ -140,7 +140,7 @@ class ProbabilityModule(nn.Module):
 
 
 class RawFeatures(nn.Module):
-    """Bring raw columns near 0 in float64, and then to the precision of the network.
+    """Shift and scale raw columns in float64, then convert them to the network's dtype.
 
     **Shape**
 
@@ -180,7 +180,7 @@ def _check_input(x: Any, n_features: int) -> None:
 
 
 class Decision(nn.Module):
-    """The class codes that ``predict`` chooses.
+    """Choose class codes as ``predict`` does.
 
     **Shape**
 
@@ -190,11 +190,12 @@ class Decision(nn.Module):
     Parameters
     ----------
     threshold : float or None, default=None
-        Probability from which on the second of two classes is called.
+        Probability from which on the second of two classes is predicted.
     costs : ndarray of shape (n_classes, n_classes) or None, default=None
-        Costs of predicting the class of a column where that of a row is true.
+        ``costs[i, j]`` is the cost of predicting class j where class i is true.
     to_costs : ndarray of shape (n_classes,) or None, default=None
-        Shift of the log probabilities to the prior under which costs are expected.
+        Shift of the log probabilities to the prior under which expected costs are
+        computed.
     """
 
     costs: Tensor

@@ -1,4 +1,4 @@
-"""Converters by which skl2onnx exports pipelines with this package's classifiers."""
+"""Converters for skl2onnx, to export pipelines with this package's classifiers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from imbalnet.export.onnx_graph import OPSET, matrix_to_onnx
 
 
 def register_skl2onnx() -> None:
-    """Let skl2onnx convert pipelines and searches that end in a classifier of imbalnet.
+    """Register converters for pipelines and searches that end in imbalnet's classifier.
 
-    Call it once before ``skl2onnx.to_onnx``. The classifier must be given numbers;
-    categories are encoded in the pipeline, or else see ``to_onnx`` of the classifier
-    itself.
+    Call it once before ``skl2onnx.to_onnx``. The input of the classifier must be
+    numbers, so that categories have to be encoded in the pipeline; otherwise use
+    ``to_onnx`` of the classifier itself.
 
     Raises
     ------
@@ -44,14 +44,14 @@ def register_skl2onnx() -> None:
 
 
 def _classes(base: Any) -> Iterator[Any]:
-    """Yield all classes that are derived from one."""
+    """Yield all subclasses of a class."""
     for cls in base.__subclasses__():
         yield cls
         yield from _classes(cls)
 
 
 def _set_output_types(operator: Any) -> None:
-    """Tell skl2onnx the types of the outputs, or that the inputs are none."""
+    """Set the types and shapes of the outputs, or raise for unsupported inputs."""
     from skl2onnx.common import shape_calculator
 
     if len(operator.inputs) > 1 or operator.raw_operator._columns.levels:

@@ -1,8 +1,8 @@
 """Losses on logits, each with its inverse link.
 
-This room says what a network is trained towards. A loss gives one value a row, and
-states which class posterior the trained logits stand for, and under which prior.
-:mod:`imbalnet._fit` trains with it, :mod:`imbalnet._predict` inverts it.
+A loss returns one value for each row. Its inverse link converts the logits of a trained
+network to the class posterior under a known prior. :mod:`imbalnet._fit` minimises the
+loss, and :mod:`imbalnet._predict` applies the inverse link.
 """
 
 from imbalnet.losses._build import LOSSES

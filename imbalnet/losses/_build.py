@@ -1,4 +1,4 @@
-"""From the parameter ``loss`` and its ``loss__*`` to a loss."""
+"""The registry of losses, and the parameters ``loss`` and ``loss__*``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from imbalnet.losses.focal import Asymmetric, Focal, Poly1, PolyFocal
 from imbalnet.losses.margin import LDAM, BalancedSoftmax, LogitAdjusted, VectorScaling
 from imbalnet.losses.ranking import AveragePrecision
 
-# All names of the parameter ``loss``; the parameters of __init__ are loss__*.
+# Names of the parameter ``loss``; the parameters of each __init__ are loss__*.
 LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,
     "focal": Focal,
@@ -72,7 +72,7 @@ def build_loss(
 def _class_and_arguments(
     loss: nn.Module, params: dict[str, Any], name: str
 ) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
-    """Return the class of one of torch's own criteria, and its arguments anew."""
+    """Return the class of one of torch's criteria, and its arguments with `params`."""
     cls = type(loss)
     known = accepted_names(cls, without=_REDUCTION) or set()
     if not cls.__module__.startswith("torch.nn."):
@@ -85,7 +85,7 @@ def _class_and_arguments(
 
 
 def _instantiate(factory: Any, params: dict[str, Any], name: str) -> nn.Module:
-    """Build a loss or criterion; one that knows of a reduction does none."""
+    """Instantiate a loss or criterion, with ``reduction="none"`` if it has one."""
     cls = getattr(factory, "func", factory)  # of a functools.partial
     if isinstance(cls, type) and issubclass(cls, Loss):
         return factory(**params)
@@ -108,7 +108,7 @@ def _takes_reduction(factory: Any) -> bool:
 
 
 def _as_loss(criterion: Any, name: str, n_classes: int) -> Loss:
-    """Return a criterion as a loss, without a reduction of its own."""
+    """Convert a criterion to a loss that does not reduce over rows."""
     if isinstance(criterion, Loss):
         return criterion
     if not isinstance(criterion, nn.Module):
@@ -145,7 +145,7 @@ def _failure_message(name: str, params: dict[str, Any], error: str) -> str:
 
 
 def _cure(shape: str, n_classes: int) -> str:
-    """Return what to do about a loss whose values have another shape than (batch,)."""
+    """Return the cure for a loss whose values do not have the shape (batch,)."""
     if shape == "()":
         return " Take no mean or sum over rows: the estimator does, with weights."
     if n_classes == 2:
@@ -154,6 +154,7 @@ def _cure(shape: str, n_classes: int) -> str:
 
 
 def _check_values(loss: Loss, name: str, n_classes: int) -> None:
+    """Raise unless the loss returns one value for each row of a small batch."""
     factors = loss.class_factors(n_classes)
     n_rows = n_classes + 1  # so that values by class are not taken for those of rows
     target = torch.arange(n_rows) % n_classes

@@ -1,7 +1,7 @@
-"""torch's own criteria: which of them take logits of classes, and what others need.
+"""Checks of torch's criteria: which ones are losses of logits and class codes.
 
-Most of those that do not would train on something else without an error, because
-shapes broadcast. `_build.py` asks here before it builds one.
+Most of the others would train without an error, but on something else, because shapes
+broadcast. `_build.py` calls these checks before and after it builds a criterion.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ _REASONS = {
 
 
 def check_kind(criterion: Any, name: str) -> None:
-    """Raise for a class of torch's whose ``forward`` does not take logits and codes.
+    """Raise for one of torch's classes that does not take logits and class codes.
 
-    A subclass with a ``forward`` of its own may.
+    A subclass that overrides ``forward`` is accepted.
     """
     for of_torch, reason in _REASONS.items():
         base = getattr(nn, of_torch, None)  # older versions of torch lack some

@@ -23,13 +23,13 @@ class ClassShares:
     Attributes
     ----------
     seen : Tensor
-        Class distribution of the rows that ``fit`` was given, as they came.
+        Class distribution of the rows that ``fit`` was given, before sampling.
     delivered : Tensor
-        Class distribution of what the sampler delivers, without class weights.
+        Class distribution of the rows that the sampler draws, without class weights.
     balanced : Tensor
         `delivered`, with class weights that balance by name ("balanced", "effective").
-        Weights that the user gives as numbers are left out: they are meant, and a loss
-        must not undo them.
+        Weights that the user gives as numbers are left out, because a loss must not
+        undo them.
 
     Raises
     ------
@@ -61,9 +61,9 @@ class ClassShares:
 
 
 class Loss(nn.Module):
-    """Base class of all losses: a value for each row, and what the logits mean.
+    """Base class of all losses: a value for each row, and the inverse link.
 
-    Training minimises the loss, prediction undoes what the loss does to the
+    Training minimises the loss. Prediction inverts the effect of the loss on the
     probabilities. Let ``pi`` be the class distribution that is trained on, sampler and
     class weights included, and ``p`` the class posterior of a row under ``pi``.
     Training moves the logits z of the row to the minimum of ``sum_c p_c loss(z, c)``.
@@ -71,14 +71,14 @@ class Loss(nn.Module):
 
     - :meth:`forward`: ``loss(z, c)`` for each row of a batch. The net alone multiplies
       the values by weights and takes the mean.
-    - :meth:`effective_prior`: the class distribution ``q`` that the logits stand for,
-      as a function of ``pi``. By default ``q_c ∝ pi_c a_c``, where ``a`` are the class
-      weights inside the loss (:meth:`class_factors`, by default 1).
+    - :meth:`effective_prior`: the class distribution ``q`` that :meth:`log_posterior`
+      refers to, as a function of ``pi``. By default ``q_c ∝ pi_c a_c``, where ``a`` are
+      the class weights inside the loss (:meth:`class_factors`, by default 1).
     - :meth:`log_posterior`: the inverse link. At the minimum z,
       ``exp(log_posterior(z))_c ∝ p_c q_c / pi_c``, which is the posterior under ``q``.
       By default the softmax, which inverts the cross entropy.
 
-    The classifier moves this posterior from ``q`` to the prior that the user asks for.
+    The classifier shifts this posterior from ``q`` to the prior that the user sets.
     Only :meth:`forward` must be written. A loss that depends on the class distribution
     overrides :meth:`bind`, one that changes during training :meth:`begin_epoch`.
     Parameters that are out of their range raise a ValueError that names them.
@@ -174,7 +174,7 @@ class Loss(nn.Module):
         return logits if is_softmax else self.log_posterior(logits)
 
     def bind(self, shares: ClassShares) -> None:
-        """Set what depends on the class distribution, before training starts.
+        """Compute values that depend on the class distribution, before training.
 
         Parameters
         ----------
@@ -184,7 +184,7 @@ class Loss(nn.Module):
         del shares  # most losses are the same for all distributions
 
     def begin_epoch(self, progress: float) -> None:
-        """Set what depends on the progress of training, from 0 to below 1.
+        """Compute values that depend on the progress of training, from 0 to below 1.
 
         Parameters
         ----------
@@ -209,7 +209,7 @@ class Loss(nn.Module):
         return torch.ones(n_classes)
 
     def effective_prior(self, prior: Tensor) -> Tensor:
-        """Compute the prior that ``log_posterior`` holds for.
+        """Compute the prior that ``log_posterior`` refers to.
 
         Parameters
         ----------
@@ -248,7 +248,8 @@ class Loss(nn.Module):
     def factors_in_mean(self, n_classes: int) -> Tensor:
         """Return the class weights that the mean over the training rows is divided by.
 
-        As weights of rows are, so that learning rate and weight decay mean the same.
+        The mean over the rows is divided by weights of rows in the same way, so that
+        the learning rate and the weight decay have the same effect.
 
         Parameters
         ----------
@@ -269,15 +270,15 @@ class Loss(nn.Module):
         return ", ".join(
             f"{name}={value.tolist() if isinstance(value, Tensor) else value}"
             for name, value in values.items()
-            if not isinstance(value, nn.Module)  # which has lines of its own
+            if not isinstance(value, nn.Module)  # printed as a submodule
         )
 
 
 def checked_batch(logits: Tensor, target: Tensor) -> Tensor:
     """Return the logits of a batch in full precision; raise for wrong shapes or dtypes.
 
-    Half precision comes from autocast; losses need more than 11 bits. Values are not
-    looked at, for which each step would wait for the device.
+    Half precision comes from autocast, but losses need more than 11 bits. Values are
+    not checked, because each step would have to wait for the device.
     """
     check_logits(logits)
     if logits.ndim != 2:
@@ -309,7 +310,7 @@ def check_logits(logits: Tensor) -> None:
 
 
 def check_class_shares(shares: Any) -> None:
-    """Raise unless a loss is bound to class distributions."""
+    """Raise unless the argument of ``Loss.bind`` is a `ClassShares`."""
     if not isinstance(shares, ClassShares):
         raise ValueError(
             f"shares must be ClassShares(seen, delivered, balanced), but are of type "
@@ -382,8 +383,8 @@ def log_softmax_and_complement(logits: Tensor) -> tuple[Tensor, Tensor]:
 def log_excess(log_value: Tensor, threshold: Tensor | float, slope: float) -> Tensor:
     """Compute ``log(value - threshold)``, or ``log(slope * value)`` if that is larger.
 
-    A network's output may fall below what any posterior maps to. The larger of the two
-    is strictly increasing, so that such rows keep their order.
+    A network's output may be outside of the range of the link. The larger of the two is
+    strictly increasing, so that such rows keep their order.
     """
     value = log_value.exp()
     excess = value - threshold
@@ -409,7 +410,7 @@ def class_values(name: str, value: Any, low: float) -> Tensor:
 
 
 def as_vector(name: str, value: Any) -> Tensor:
-    """Convert numbers to a float64 tensor of its own."""
+    """Copy numbers to a float64 tensor."""
     given = value.detach().cpu() if isinstance(value, Tensor) else value
     try:
         return torch.tensor(checked_floats(name, given))
@@ -420,7 +421,7 @@ def as_vector(name: str, value: Any) -> Tensor:
 
 
 def check_length(name: str, values: Tensor | None, n_classes: int) -> None:
-    """Raise if values that go by class are for another number of classes."""
+    """Raise if values by class are for another number of classes."""
     if values is not None and values.ndim == 1 and len(values) != n_classes:
         raise ValueError(
             f"loss__{name} must have one value for each of the {n_classes} classes, "

@@ -12,7 +12,7 @@ from imbalnet._checks import checked_number
 from imbalnet.losses._torch import as_pos_weight
 from imbalnet.losses.base import Loss, check_logits, checked_batch, log_excess
 
-# Below this share of an output, what smoothing added cannot be separated from it.
+# Outputs are inverted to at least this share of themselves, see `log_excess`.
 _SMALLEST_EXCESS = 1e-3
 
 
@@ -71,9 +71,10 @@ class CriterionLoss(Loss):
 
     The inverse link is the criterion's own ``log_posterior(logits)`` if it has one,
     otherwise the softmax, which inverts the cross entropy only.
-    ``torch.nn.CrossEntropyLoss`` is inverted with its own class weights ``w`` and
-    smoothing ``eps``: outputs v stand for ``(u - eps / n_classes) / (1 - eps)`` with u
-    proportional to ``v / w``.
+    ``torch.nn.CrossEntropyLoss``, and a subclass that does not override ``forward``,
+    is inverted with its own class weights ``w`` and smoothing ``eps``: outputs v give
+    the posterior ``(u - eps / n_classes) / (1 - eps)`` under the prior that is trained
+    on, with u proportional to ``v / w``.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ class CriterionLoss(Loss):
     Raises
     ------
     ValueError
-        If `criterion` is no module, or has another `reduction` than "none".
+        If `criterion` is not a module, or has another `reduction` than "none".
 
     Examples
     --------
@@ -110,7 +111,7 @@ class CriterionLoss(Loss):
                 "it with reduction='none', which gives one value a row."
             )
         self.criterion = criterion
-        # settled here, because a traced graph cannot branch on weights
+        # computed here, because a traced graph cannot branch on the weights
         self.is_inverted = _is_invertible(criterion)
         self.is_calibrated = self.is_inverted or hasattr(criterion, "log_posterior")
 
@@ -134,8 +135,8 @@ class CriterionLoss(Loss):
     def class_factors(self, n_classes: int) -> Tensor:
         """Return the criterion's own class weights (``weight`` in torch).
 
-        An attribute of that name that is no tensor of shape (n_classes,) is something
-        else.
+        An attribute ``weight`` that is not a tensor of shape (n_classes,) has another
+        meaning and is ignored.
         """
         weight = getattr(self.criterion, "weight", None)
         if isinstance(weight, Tensor) and weight.shape == (n_classes,):
@@ -150,8 +151,8 @@ class CriterionLoss(Loss):
 class BinaryCriterionLoss(CriterionLoss):
     """``torch.nn.BCEWithLogitsLoss`` on the difference of two logits, as a loss.
 
-    With ``z = logits_1 - logits_0`` it is the cross entropy of the two classes, whose
-    rows of class 1 weigh ``pos_weight``: the softmax inverts it.
+    With ``z = logits_1 - logits_0`` it is the cross entropy of the two classes, in
+    which rows of class 1 have the weight ``pos_weight``. The softmax inverts it.
 
     Parameters
     ----------
@@ -181,13 +182,15 @@ class BinaryCriterionLoss(CriterionLoss):
 def _is_invertible(criterion: nn.Module) -> bool:
     if not isinstance(criterion, nn.CrossEntropyLoss):
         return False
+    if type(criterion).forward is not nn.CrossEntropyLoss.forward:
+        return False  # such as a focal loss, whose inverse is another one
     weight = getattr(criterion, "weight", None)
     is_positive = not isinstance(weight, Tensor) or bool((weight > 0).all())
     return criterion.label_smoothing < 1 and is_positive
 
 
 def _unsmoothed(log_v: Tensor, smoothing: float) -> Tensor:
-    """Take label smoothing out of log probabilities."""
+    """Invert label smoothing of log probabilities."""
     if smoothing == 0:
         return log_v
     even = smoothing / log_v.shape[-1]

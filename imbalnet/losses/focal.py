@@ -30,8 +30,8 @@ from imbalnet.losses.base import (
 )
 
 _LOG_NEGLIGIBLE = -60.0  # log(1 - v) where r is 1 to float64's precision
-# Ratio below which the inverse of a margin follows the output instead.
-_FLAT = 1e-3
+# Lower limit of (q / (1 - v))**gamma_negative in the inverse of a loss with a margin.
+_SMALLEST_RATIO = 1e-3
 
 
 class PolyFocal(Loss):
@@ -267,7 +267,7 @@ class Asymmetric(Loss):
         log_v, log_rest = log_softmax_and_complement(logits)
         classes = torch.arange(logits.shape[-1], device=logits.device)
         gamma, margin = self._settings(classes, logits)
-        slope = _FLAT ** (1 / max(1.0, self.gamma_negative))
+        slope = _SMALLEST_RATIO ** (1 / max(1.0, self.gamma_negative))
         log_q = torch.where(margin > 0, log_excess(log_rest, margin, slope), log_rest)
         log_s = torch.where(margin > 0, torch.log1p(-log_q.exp()), log_v)
         return _log_ratio(log_s, log_q, gamma, 0.0).log_softmax(-1)

@@ -1,8 +1,9 @@
 """Losses that depend on the class distribution: logit adjustment and margins.
 
-Scales and margins come from the rows as the sampler delivers them. The additive terms
-also include class weights that balance by name: after a sampler or weights that
-balance, nothing is left to adjust. Weights that are given as numbers are not undone.
+Scales and margins are computed from the class distribution that the sampler draws. The
+additive terms also include class weights that balance by name: after a sampler or
+weights that balance, nothing is left to adjust. Weights that are given as numbers are
+not undone.
 """
 
 from __future__ import annotations
@@ -101,9 +102,9 @@ class VectorScaling(Loss):
 class LogitAdjusted(VectorScaling):
     """Logit-adjusted cross entropy, ``-log softmax(z + tau * log share)_t``.
 
-    The shift explains the class shares, so that the network need not [1]_: with
-    ``tau=1`` its softmax is the posterior of balanced classes. The effective prior is
-    ``prior**(1 - tau)``, times class weights that are given as numbers.
+    The shift accounts for the class shares, so that the logits do not have to [1]_:
+    with ``tau=1`` their softmax is the posterior of balanced classes. The effective
+    prior is ``prior**(1 - tau)``, times class weights that are given as numbers.
 
     Parameters
     ----------
@@ -163,9 +164,10 @@ class LDAM(Loss):
     ``class_weight="balanced", class_weight__start_epoch=0.8``; these weights do not
     enter the margins.
 
-    There is no calibrated inverse, because the margin moves the class of the row only
-    and cosines are bounded. Probabilities are ``softmax(scale * z)`` and only rank;
-    wrap the classifier in :class:`sklearn.calibration.CalibratedClassifierCV`.
+    There is no calibrated inverse, because the margin shifts only the logit of the
+    row's own class, and cosines are bounded. Probabilities are ``softmax(scale * z)``
+    and only rank; wrap the classifier in
+    :class:`sklearn.calibration.CalibratedClassifierCV`.
 
     Parameters
     ----------
@@ -215,6 +217,6 @@ class LDAM(Loss):
         return F.cross_entropy(self.scale * moved, target, reduction="none")
 
     def log_posterior(self, logits: Tensor) -> Tensor:
-        """Compute the log softmax of the scaled cosines, which is no posterior."""
+        """Compute the log softmax of the scaled cosines, which is not calibrated."""
         check_logits(logits)
         return (self.scale * logits).log_softmax(-1)

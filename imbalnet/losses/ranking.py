@@ -9,10 +9,10 @@ from torch.nn import functional as F
 from imbalnet._checks import checked_number, checked_share
 from imbalnet.losses.base import Loss, checked_batch, log_softmax_and_complement
 
-# Pairs of rows that are compared at once, and in all for validation.
+# Most pairs of rows that are compared at once, and in total for validation.
 _PAIRS_AT_ONCE = 2**22
 _VALIDATION_PAIRS = 2**26
-# Validation rows of a class that are ranked if the pairs allow it, and in any case.
+# Validation rows that are ranked in each class: if the pairs allow it, and at least.
 _ENOUGH_RANKED = 200
 _FEWEST_RANKED = 20
 
@@ -21,14 +21,14 @@ class AveragePrecision(Loss):
     """One minus a smooth average precision of the batch, after a warm-up.
 
     A positive row i has two ranks, among all rows j of the batch and among the
-    positives. Both are counted with sigmoids of the differences of log odds,
+    positives. Both are sums of sigmoids of the differences of log odds,
     ``sigmoid((s_j - s_i) / temperature)``. Their ratio is the precision at i, and the
     mean of these is the average precision of the batch [1]_. Positives have the value
     ``(1 - precision at i) * batch rows / positives`` and negatives 0, so that the mean
-    over the batch is one minus its average precision. Of three or more classes it is
-    the mean of one-vs-rest.
+    over the batch is one minus its average precision. For three or more classes it is
+    the mean over the classes, each one against the rest.
 
-    Every batch must hold positives: without a `sampler` the classifier takes
+    Every batch must hold positives: without a `sampler` the classifier uses
     "stratified_batch". Class weights and sample weights raise an error. There is no
     calibrated inverse: outputs only rank; wrap the classifier in
     :class:`sklearn.calibration.CalibratedClassifierCV`.
@@ -40,7 +40,7 @@ class AveragePrecision(Loss):
         true metric, but only pairs of similar scores have a gradient.
     warmup : float, default=0.5
         Share of training that uses the cross entropy, in [0, 1]: a ranking loss has
-        little gradient before rows are roughly in order. 1 is the cross entropy.
+        little gradient before rows are roughly in order. With 1 all of it does.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Where training starts: the best logits that are the same for all rows."""
+"""Initial logits: the constant that minimises a loss."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _STEPS = 500
 def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     """Find the logits, the same for all rows, that minimise a loss.
 
-    An output layer that starts there does not begin with false alarms of the rare
-    classes. The logits minimise ``sum_c prior_c loss(z, c)``; for the cross entropy
+    An output layer whose bias starts there does not predict the rare classes too often
+    at first. The logits minimise ``sum_c prior_c loss(z, c)``; for the cross entropy
     they are the log priors. With more than 20 classes the inverse link is solved for
     the effective prior, which is the same. Ranking losses, for which all constants are
     equal, start at the log of the effective prior, and so do losses of more than 20
@@ -39,12 +39,12 @@ def constant_minimiser(loss: Loss, prior: Tensor) -> Tensor:
     -------
     Tensor of float64, shape (n_classes,)
         The mean is 0. For losses that depend on more than differences of logits, the
-        first one is 0.
+        first logit is 0.
 
     Raises
     ------
     ValueError
-        If `loss` is no :class:`Loss`, or `prior` not a tensor of numbers of at least 0,
+        If `loss` is not a :class:`Loss`, or `prior` not numbers of at least 0,
         not all 0.
 
     Examples

@@ -1,6 +1,6 @@
-"""Figures for imbalanced data: scores of a ranking, costs, and their intervals.
+"""Metrics for imbalanced data: ranking, probabilities, costs, confidence intervals.
 
-:data:`SCORERS` has scorers for ``scoring=`` by name; :func:`get_scorer` sets their
+:data:`SCORERS` maps names to scorers for ``scoring=``; :func:`get_scorer` sets their
 parameters.
 """
 

@@ -1,4 +1,4 @@
-"""Whether something is a fitted classifier, and what it says about rows."""
+"""Checks of fitted classifiers, and their responses for rows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from imbalnet.metrics._rows import labels_of_rows
 
 
 def check_fitted(estimator: Any, argument: str = "estimator") -> None:
-    """Raise unless something, an argument of that name, is a fitted estimator.
+    """Raise unless the value of an argument is a fitted estimator.
 
     Raises
     ------
     NotFittedError
         If it is not fitted.
     ValueError
-        If it is none.
+        If it is not an estimator.
     """
     name = type(estimator).__name__
     if isinstance(estimator, type):
@@ -37,14 +37,14 @@ def check_fitted(estimator: Any, argument: str = "estimator") -> None:
 def check_classifier(
     estimator: Any, methods: str | tuple[str, ...] = "predict_proba"
 ) -> None:
-    """Raise unless an estimator is fitted and has classes and one of some methods.
+    """Raise unless an estimator is a fitted classifier with one of the `methods`.
 
     Raises
     ------
     NotFittedError
         If it is not fitted.
     ValueError
-        If it is none, or lacks something else.
+        If it is not a classifier, or has none of the methods.
     """
     name = type(estimator).__name__
     names = [methods] if isinstance(methods, str) else [*methods]
@@ -61,7 +61,7 @@ def check_classifier(
 def labels_and_response(
     estimator: Any, X: Any, y: ArrayLike, method: str = "predict_proba"
 ) -> tuple[NDArray, NDArray]:
-    """Return the labels of rows, and what a fitted classifier says about them."""
+    """Return the labels of rows, and the output of a method of a fitted classifier."""
     check_classifier(estimator, method)
     labels = labels_of_rows(y, "y")
     response = getattr(estimator, method)(X)

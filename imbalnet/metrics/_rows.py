@@ -1,7 +1,7 @@
-"""What figures are given: labels, scores, probabilities and groups of rows, validated.
+"""Validation of labels, scores, probabilities and groups of rows.
 
-Figures, thresholds, reports and pictures read their arguments here, so that each of
-them says the same about the same fault.
+Metrics, thresholds, reports and displays validate their arguments here, so that the
+same fault has the same message everywhere.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from imbalnet.posterior._checks import checked_probabilities
 
 
 def labels_of_rows(y: ArrayLike, name: str = "y_true") -> NDArray:
-    """Validate the labels of rows, of which there is one at least."""
+    """Validate the labels of one or more rows."""
     labels = as_labels(y, name)
     if not len(labels):
         raise ValueError(f"{name} is empty: it holds no rows; give at least one.")
@@ -38,12 +38,12 @@ def labels_of_rows(y: ArrayLike, name: str = "y_true") -> NDArray:
 
 
 def as_positive(y_true: ArrayLike, pos_label: Any = None) -> NDArray[np.bool_]:
-    """Return which rows are positive; booleans are taken as they are.
+    """Return which rows are positive; booleans are returned unchanged.
 
     Raises
     ------
     ValueError
-        If there are other than two labels and none is named, or none of that name.
+        If there are not exactly two labels, or if `pos_label` is not one of them.
     """
     labels = labels_of_rows(y_true)
     if labels.dtype == bool and pos_label is None:
@@ -57,7 +57,7 @@ def two_labels(labels: NDArray, pos_label: Any = None) -> NDArray:
     Raises
     ------
     ValueError
-        If there are other than two, or if `pos_label` is none of them.
+        If there are not exactly two labels, or if `pos_label` is not one of them.
     """
     classes = np.unique(labels)
     if len(classes) != 2:
@@ -73,7 +73,7 @@ def two_labels(labels: NDArray, pos_label: Any = None) -> NDArray:
 
 
 def position_of_label(pos_label: Any, classes: list) -> int:
-    """Return the place of the positive label, or raise if it is no label."""
+    """Return the position of the positive label, or raise if it is not a class."""
     if np.ndim(pos_label) or pos_label not in classes:
         raise ValueError(f"pos_label={pos_label!r} is none of the labels {classes}.")
     return classes.index(pos_label)
@@ -87,8 +87,8 @@ def pairs_of_labels(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray]:
     """Return the codes of true and predicted labels, and the sorted classes.
 
-    `classes` are all labels, an argument that is called `name`; None means those that
-    occur.
+    `classes` are all labels, or None for those that occur; `name` is the name of this
+    argument in error messages.
     """
     true, called = labels_of_rows(y_true), labels_of_rows(y_pred, "y_pred")
     check_rows("y_true", len(true), "y_pred", len(called))
@@ -104,21 +104,19 @@ def pairs_of_labels(
 # -- scores and probabilities --------------------------------------------------------
 
 
-def as_scores(
-    y_score: ArrayLike, n_rows: int, name: str = "y_score"
-) -> NDArray[np.float64]:
+def as_scores(y_score: ArrayLike, n_rows: int) -> NDArray[np.float64]:
     """Return the scores of the positive class, one for each row."""
-    scores = as_floats(name, y_score)
+    scores = as_floats("y_score", y_score)
     if scores.ndim == 2 and scores.shape[1] == 1:
         scores = scores[:, 0]
     if scores.ndim != 1:
         raise ValueError(
-            f"{name} must hold one score for each of {n_rows} rows, but has shape "
+            f"y_score must hold one score for each of {n_rows} rows, but has shape "
             f"{scores.shape}; of the columns of predict_proba, give that of the "
             "positive class, [:, 1]."
         )
-    check_rows("y_true", n_rows, name, len(scores))
-    check_finite(name, scores)
+    check_rows("y_true", n_rows, "y_score", len(scores))
+    check_finite("y_score", scores)
     return scores
 
 
@@ -150,16 +148,19 @@ def as_probabilities(
 
 
 def as_positive_probabilities(
-    probabilities: ArrayLike, n_rows: int | None = None
+    probabilities: ArrayLike, n_rows: int | None = None, *, is_second: bool = True
 ) -> NDArray[np.float64]:
-    """Return the probability of the positive class of two for each row."""
+    """Return the probability of the positive one of two classes for each row.
+
+    That is the only axis, or the column of the second (or the first) class.
+    """
     rows = as_probabilities(probabilities, n_rows)
     if rows.shape[1] != 2:
         raise ValueError(
             "probabilities must have shape (n_rows,) or (n_rows, 2), but have shape "
             f"{np.shape(probabilities)}."
         )
-    return rows[:, 1]
+    return rows[:, 1 if is_second or np.ndim(probabilities) == 1 else 0]
 
 
 def as_codes_and_probabilities(
@@ -170,8 +171,8 @@ def as_codes_and_probabilities(
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray]:
     """Return the class and the probabilities of each row, and the sorted classes.
 
-    `classes` are the labels of the columns in any order, an argument that is called
-    `name`; None means the sorted labels of `y_true`.
+    `classes` are the labels of the columns in any order, or None for the sorted labels
+    of `y_true`; `name` is the name of this argument in error messages.
     """
     labels = labels_of_rows(y_true)
     rows = as_probabilities(probabilities, len(labels))
@@ -190,7 +191,7 @@ def as_codes_and_probabilities(
 
 
 def is_finite_number(value: Any) -> bool:
-    """Return whether a figure is one, which arrays, words and NaN are not."""
+    """Return whether a value is a finite number, not an array, a string or NaN."""
     return isinstance(value, Real) and math.isfinite(value)
 
 
@@ -202,7 +203,8 @@ def codes_of_groups(
 ) -> NDArray[np.intp]:
     """Return the group of each row as a number from 0, in the order of their labels.
 
-    The argument is called `name`. Without `n_rows`, there may be any number of them.
+    `name` is the argument's name in error messages. None for `n_rows` allows any number
+    of rows.
     """
     what = name.removesuffix("s") if name != "strata" else "stratum"
     numbers = numbered(groups, n_rows, name, what)
@@ -215,7 +217,7 @@ def codes_of_groups(
 
 
 def checked_budget(name: str, value: Any) -> float:
-    """Return a number of rows, or if below 1 their share, or raise."""
+    """Return a number of rows (or a share of them, if below 1), or raise."""
     budget = checked_number(name, value, 0.0, open_low=True)
     if budget >= 1 and not budget.is_integer():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Scores for imbalanced data, by which training chooses its best epoch."""
+"""Average precision, by which training chooses the best epoch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from imbalnet._checks import as_floats, checked_weights
 from imbalnet.metrics._rows import check_finite, check_rows, labels_of_rows
-
-__all__ = ["macro_average_precision"]
 
 
 def macro_average_precision(
@@ -79,9 +77,9 @@ def _checked_codes(codes: Any, n_rows: int, n_classes: int) -> NDArray[np.intege
 def mean_average_precision(
     codes: NDArray[np.integer], scores: NDArray, weight: NDArray
 ) -> float:
-    """Compute what :func:`macro_average_precision` does, of arrays that fit together.
+    """Compute :func:`macro_average_precision` without checks of shapes.
 
-    All weights may be 0, as those of an epoch's validation rows may; it is 0 then.
+    If all weights are 0, which those of validation rows may be, the result is 0.
     """
     check_finite("scores", scores)
     scored = [1] if scores.shape[1] == 2 else np.unique(codes)
@@ -90,16 +88,16 @@ def mean_average_precision(
 
 
 class RankedRows:
-    """Rows by descending score, to be counted under many weights.
+    """Rows by descending score, which are counted with many different weights.
 
-    Sorting once is what makes hundreds of resamples affordable.
+    They are sorted only once, which makes hundreds of bootstrap resamples affordable.
 
     Parameters
     ----------
     scores : ndarray of shape (n_rows,)
         Scores of the positive class.
     is_positive : ndarray of bool, shape (n_rows,)
-        Which rows are of it.
+        Which rows are of this class.
     """
 
     def __init__(self, scores: NDArray, is_positive: NDArray[np.bool_]) -> None:
@@ -108,7 +106,7 @@ class RankedRows:
         self.is_last = np.append(np.diff(scores[self.order]) != 0, True)
 
     def counts(self, weight: NDArray) -> tuple[NDArray, NDArray]:
-        """Return the weights of positive rows, and of all, down to each score."""
+        """Return the weight of positive rows, and of all rows, down to each score."""
         weight = weight[self.order]
         hits = np.cumsum(weight * self.is_positive)[self.is_last]
         return hits, np.cumsum(weight)[self.is_last]

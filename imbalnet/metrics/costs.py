@@ -1,4 +1,4 @@
-"""What decisions cost, where errors have prices."""
+"""The cost of decisions, given a cost matrix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def mean_cost(
     labels: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Compute the mean cost of a decision; a profit has the minus sign.
+    """Compute the mean cost of the decisions; a profit is a negative cost.
 
     Parameters
     ----------
@@ -32,7 +32,8 @@ def mean_cost(
         ``cost_matrix[row, i, j]``. A dict maps (true label, predicted label) to a
         number, or to an array of shape (n_rows,). None is 1 for each error.
     labels : array-like of shape (n_classes,), default=None
-        All labels; None means those that occur. `cost_matrix` has them sorted.
+        All labels; None means those that occur. An array `cost_matrix` is in the order
+        of the sorted labels.
     sample_weight : array-like of shape (n_rows,), default=None
         Weights of the rows; None means equal weights.
 
@@ -73,7 +74,7 @@ def least_cost(
     labels: NDArray,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Return the mean cost of the decisions that probabilities make the cheapest."""
+    """Return the mean cost of the decisions of the lowest expected cost."""
     costs = matrix_of_costs(cost_matrix, labels, len(codes))
     called = cheapest_class(probabilities, costs)
     weight = checked_weights(sample_weight, len(codes))
@@ -83,7 +84,7 @@ def least_cost(
 def matrix_of_costs(
     cost_matrix: Any, classes: NDArray, n_rows: int
 ) -> NDArray[np.float64]:
-    """Resolve costs; None is 1 for each error."""
+    """Convert costs to an array; None means 1 for each error."""
     costs = resolve_costs(cost_matrix, classes, n_rows)
     return 1.0 - np.eye(len(classes)) if costs is None else costs
 
@@ -93,7 +94,7 @@ def costs_of_rows(
     codes: NDArray[np.integer],
     called: NDArray[np.integer],
 ) -> NDArray[np.float64]:
-    """Return what the decision for each row costs."""
+    """Return the cost of the decision for each row."""
     if costs.ndim == 2:
         return costs[codes, called]
     return costs[np.arange(len(codes)), codes, called]

@@ -1,7 +1,7 @@
-"""How far a figure may be off because the rows are few: bootstrap intervals.
+"""Confidence intervals of metrics by the stratified bootstrap.
 
-Rows are drawn again with replacement, each class for itself, so that a resample has as
-many rows of a rare class as the data.
+Rows are drawn with replacement within each class, so that a resample has as many rows
+of a rare class as the data.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ def bootstrap_weights(
     groups: ArrayLike | None = None,
     random_state: Any = None,
 ) -> Iterator[NDArray[np.intp]]:
-    """Generate how often each row occurs in each of several bootstrap resamples.
+    """Generate bootstrap resamples, as the number of times that each row occurs.
 
     Parameters
     ----------
     strata : array-like of shape (n_rows,)
-        Rows of one value, such as those of a class, are drawn among themselves.
+        Rows are drawn within each stratum, such as a class.
     n_resamples : int, default=400
         Number of resamples.
     groups : array-like of shape (n_rows,), default=None
@@ -140,10 +140,11 @@ def bootstrap_interval(
 ) -> Interval:
     """Compute a figure and its confidence interval.
 
-    The standard error comes from bootstrap resamples. The interval is symmetric in the
-    log odds of the figure [1]_, with quantiles of Student's t for the rows of the
-    rarest class. For average precision with few positives it covers better than
-    percentiles of the resamples, which are too high.
+    The standard error is that of bootstrap resamples. The interval is symmetric in the
+    log odds of the figure [1]_. Its half width is a quantile of Student's t, with the
+    degrees of freedom of the rarest class, times the standard error. For average
+    precision with few positives, this interval has a better coverage than percentiles
+    of the resamples, which are biased upwards.
 
     Parameters
     ----------
@@ -153,7 +154,7 @@ def bootstrap_interval(
     y_true : array-like of shape (n_rows,)
         Labels.
     y_score : array-like of shape (n_rows,) or (n_rows, n_classes)
-        What the figure compares with them: scores, probabilities or predictions.
+        Scores, probabilities or predictions, as `figure` expects them.
     sample_weight : array-like of shape (n_rows,), default=None
         Weights of the rows; None means equal weights.
     scale : {"logit", "linear"}, default="logit"
@@ -211,10 +212,10 @@ def paired_interval(
     sample_weight: ArrayLike | None = None,
     **options: Any,
 ) -> Interval:
-    """Compute by how much a figure differs between two models, and how surely.
+    """Compute the difference of a figure between two models, with its interval.
 
-    Both are judged on the same resamples of the same rows, so that what is hard about
-    the rows cancels.
+    Both models are evaluated on the same resamples of the same rows, so that the
+    variation that they have in common cancels.
 
     Parameters
     ----------
@@ -261,7 +262,7 @@ def paired_interval(
 
 
 class _Draws:
-    """A figure of several scores, on all rows and on resamples of them."""
+    """A figure of several scores on all rows and on bootstrap resamples."""
 
     def __init__(
         self,
@@ -287,10 +288,10 @@ class _Draws:
         checked_integer("n_resamples", bootstrap.get("n_resamples", 400), 2)
         drawn = bootstrap_weights(labels, **bootstrap)
         everything = np.arange(len(labels))
-        self.value = self._judge(everything)
-        self.resamples = np.array([self._judge(everything.repeat(n)) for n in drawn])
+        self.value = self._evaluate(everything)
+        self.resamples = np.array([self._evaluate(everything.repeat(n)) for n in drawn])
 
-    def _judge(self, rows: NDArray[np.intp]) -> list[float]:
+    def _evaluate(self, rows: NDArray[np.intp]) -> list[float]:
         """Return the figure of each of the scores on some rows."""
         of_rows = {name: values[rows] for name, values in self._given.items()}
         labels, scores = of_rows.pop("y_true"), [of_rows.pop(s) for s in self._scores]
@@ -315,7 +316,7 @@ def _checked_figure(figure: Any) -> Figure:
 
 
 def _rows_of_scores(name: str, scores: ArrayLike, n_rows: int) -> NDArray:
-    """Return what a figure compares with the labels; predictions may be words."""
+    """Return scores or predictions (of any dtype) as an array, or raise."""
     array = np.asarray(scores)
     if not array.ndim:
         raise ValueError(f"{name}={scores!r} must be an array with {n_rows} rows.")
@@ -328,9 +329,9 @@ def _rows_of_scores(name: str, scores: ArrayLike, n_rows: int) -> NDArray:
 def student_quantile(
     strata: ArrayLike, level: float, *, by_group: bool = False
 ) -> float:
-    """Return how many standard errors an interval reaches to each side.
+    """Return the half width of an interval in standard errors.
 
-    The degrees of freedom are those of the rarest stratum, or of groups.
+    The degrees of freedom are the rows of the rarest stratum, or the groups, minus 1.
     """
     level = checked_level(level)
     counts = np.bincount(codes_of_groups("groups" if by_group else "strata", strata))
@@ -341,7 +342,7 @@ def student_quantile(
 
 
 def normal_interval(value: float, resamples: NDArray, quantile: float) -> Interval:
-    """Return an interval of some standard errors to each side."""
+    """Return an interval of `quantile` standard errors to each side."""
     reach = quantile * np.std(resamples, ddof=1)
     return Interval(float(value), float(value - reach), float(value + reach))
 
@@ -349,7 +350,8 @@ def normal_interval(value: float, resamples: NDArray, quantile: float) -> Interv
 def logit_interval(value: float, resamples: NDArray, quantile: float) -> Interval:
     """Return an interval that is symmetric in the log odds.
 
-    A figure of exactly 0 or 1 has no log odds: its interval is the normal one, cut off.
+    A figure of exactly 0 or 1 has no log odds: its interval is the normal one, clipped
+    to [0, 1].
     """
     if not -1e-9 <= value <= 1 + 1e-9:
         raise ValueError(

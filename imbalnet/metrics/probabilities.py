@@ -1,4 +1,4 @@
-"""Whether probabilities can be taken at their word."""
+"""Metrics of probabilities: the Brier skill score and the calibration error."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from imbalnet.metrics._rows import (
     as_positive_probabilities,
     checked_generator,
     checked_level,
+    labels_of_rows,
 )
 
 
@@ -24,7 +25,7 @@ def brier_skill_score(
     labels: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Compute by which share probabilities lower the Brier score of the prevalence.
+    """Compute the relative improvement of the Brier score on that of the prevalences.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def brier_skill_score(
     Returns
     -------
     float
-        1 for perfect probabilities, 0 for the prevalences as everybody's probabilities,
+        1 for perfect probabilities, 0 for those that equal the prevalences in all rows,
         negative for worse ones.
 
     Raises
@@ -81,12 +82,12 @@ def calibration_error(
     pos_label: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Compute how far probabilities are from what happens, on average.
+    """Compute the expected calibration error, with bins of equal weight [1]_.
 
-    Rows are put in order of their probability and cut into bins of equal weight. The
-    error is the mean over the bins of ``|mean probability - share of positives|``.
+    Rows are sorted by probability and divided into bins of equal weight. The error is
+    the mean over the bins of ``|mean probability - share of positives|``.
 
-    Honest probabilities have an error too, by chance: compare with
+    Calibrated probabilities have a positive error, too, by chance: compare with
     :func:`calibration_noise`.
 
     Parameters
@@ -94,7 +95,8 @@ def calibration_error(
     y_true : array-like of shape (n_rows,)
         Labels of two classes.
     probabilities : array-like of shape (n_rows,) or (n_rows, 2)
-        Probabilities of the positive class, or of both.
+        Probabilities of the positive class, or of both classes in the order of the
+        sorted labels.
     n_bins : int, default=10
         Number of bins. Rows of equal probability stay together.
     pos_label : object, default=None
@@ -128,9 +130,12 @@ def calibration_error(
     0.1
     """
     is_positive = as_positive(y_true, pos_label)
-    p = as_positive_probabilities(probabilities, len(is_positive))
+    last = np.unique(labels_of_rows(y_true))[-1]
+    is_second = pos_label is None or bool(pos_label == last)
+    p = as_positive_probabilities(probabilities, len(is_positive), is_second=is_second)
     weight = checked_weights(sample_weight, len(is_positive))
-    return _mean_gap(is_positive - p, weight, _bins(p, weight, n_bins))
+    n_bins = checked_integer("n_bins", n_bins)
+    return _mean_gap(is_positive - p, weight, bins_of_equal_mass(p, weight, n_bins))
 
 
 def calibration_noise(
@@ -142,15 +147,16 @@ def calibration_noise(
     n_draws: int = 200,
     random_state: Any = 0,
 ) -> tuple[float, float]:
-    """Compute the calibration error that honest probabilities have by chance.
+    """Compute the calibration error that calibrated probabilities have by chance.
 
     Labels are drawn from the probabilities [1]_. A :func:`calibration_error` above the
-    second number says that the probabilities are not honest.
+    second number shows that the probabilities are not calibrated.
 
     Parameters
     ----------
     probabilities : array-like of shape (n_rows,) or (n_rows, 2)
-        Probabilities of the positive class, or of both.
+        Probabilities of the positive class, or of both classes, the positive one
+        second.
     n_bins : int, default=10
         Number of bins.
     sample_weight : array-like of shape (n_rows,), default=None
@@ -190,22 +196,25 @@ def calibration_noise(
     n_draws, level = checked_integer("n_draws", n_draws), checked_level(level)
     p = as_positive_probabilities(probabilities)
     weight = checked_weights(sample_weight, len(p))
-    bins = _bins(p, weight, n_bins)
+    bins = bins_of_equal_mass(p, weight, checked_integer("n_bins", n_bins))
     rng = checked_generator(random_state)
     drawn = (rng.random_sample(len(p)) < p for _ in range(n_draws))
     errors = [_mean_gap(is_positive - p, weight, bins) for is_positive in drawn]
     return float(np.mean(errors)), float(np.quantile(errors, level))
 
 
-def _bins(p: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.intp]:
-    """Return the bin of each row; bins have about equal weight."""
-    n_bins = checked_integer("n_bins", n_bins)
+def bins_of_equal_mass(p: NDArray, mass: NDArray, n_bins: int) -> NDArray[np.intp]:
+    """Return the bin of each row; all bins have about the same mass.
+
+    Bins are intervals of p. They do not depend on labels, which would bias the shares.
+    """
     of_rows = np.unique(p, return_inverse=True)[1]
-    of_values = np.bincount(of_rows, weight)
+    of_values = np.bincount(of_rows, mass)
     middle = np.cumsum(of_values) - of_values / 2
-    return np.floor(middle / weight.sum() * n_bins).astype(np.intp)[of_rows]
+    bins = np.floor(n_bins * middle / max(of_values.sum(), 1e-300)).astype(np.intp)
+    return bins.clip(0, n_bins - 1)[of_rows]
 
 
 def _mean_gap(excess: NDArray, weight: NDArray, bins: NDArray[np.intp]) -> float:
-    """Return the weighted mean over bins of how far labels exceed probabilities."""
+    """Return the weighted mean over bins of the absolute mean excess in each bin."""
     return float(np.abs(np.bincount(bins, weight * excess)).sum() / weight.sum())

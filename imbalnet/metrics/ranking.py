@@ -1,4 +1,4 @@
-"""What a ranking is worth to somebody who can look at its top only."""
+"""Metrics of a ranking, most of them of its top rows only."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def average_precision_lift(
     pos_label: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Compute how many times better than chance a ranking is.
+    """Compute average precision divided by the prevalence.
 
-    It is average precision divided by the prevalence, which is the average precision of
-    a constant score.
+    The prevalence is the average precision of a constant score, so that the lift tells
+    how many times better than chance a ranking is.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def average_precision_lift(
     Returns
     -------
     float
-        From about 1, for chance, to ``1 / prevalence``.
+        From about 1, by chance, to ``1 / prevalence``.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def precision_at_k(
 ) -> float:
     """Compute the share of positives among the k rows of the highest scores.
 
-    Of rows with equal scores at the edge, an equal share counts of each.
+    If rows with equal scores are at the edge, an equal share of each of them counts.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def precision_at_k(
         Whole number of rows, or, if below 1, their share of all. More than there are
         means all.
     periods : array-like of shape (n_rows,), default=None
-        The day, or whatever the budget renews with, of each row: `k` counts in each.
+        Period of each row, such as the day; `k` applies to each period.
     pos_label : object, default=None
         Label of the positive class; None is the second of the two sorted labels.
     sample_weight : array-like of shape (n_rows,), default=None
@@ -106,8 +106,8 @@ def precision_at_k(
     Raises
     ------
     ValueError
-        If `k` is no positive number of rows or share, if a score is not finite, or if
-        the arrays do not fit together.
+        If `k` is not a positive number or share of rows, if a score is not finite, or
+        if the arrays do not fit together.
 
     See Also
     --------
@@ -165,8 +165,8 @@ def recall_at_k(
     Raises
     ------
     ValueError
-        If `k` is no positive number of rows or share, if a score is not finite, or if
-        the arrays do not fit together.
+        If `k` is not a positive number or share of rows, if a score is not finite, or
+        if the arrays do not fit together.
 
     Examples
     --------
@@ -193,7 +193,7 @@ def lift_at_k(
     pos_label: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Compute how many times more positives the top k rows hold than as many at random.
+    """Compute the share of positives among the top k rows, divided by the prevalence.
 
     Parameters
     ----------
@@ -218,8 +218,8 @@ def lift_at_k(
     Raises
     ------
     ValueError
-        If `k` is no positive number of rows or share, if a score is not finite, or if
-        the arrays do not fit together.
+        If `k` is not a positive number or share of rows, if a score is not finite, or
+        if the arrays do not fit together.
 
     Examples
     --------
@@ -245,7 +245,7 @@ def recall_at_precision(
     pos_label: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Compute the highest recall of a threshold that reaches a precision.
+    """Compute the highest recall among the thresholds that reach a precision.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def recall_at_precision(
     Returns
     -------
     float
-        Between 0 and 1; 0 if no threshold reaches it.
+        Between 0 and 1; 0 if no threshold reaches the precision.
 
     Raises
     ------
@@ -299,7 +299,7 @@ def recall_at_fpr(
     pos_label: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Compute the highest recall of a threshold within a false positive rate.
+    """Compute the highest recall among thresholds with a limited false positive rate.
 
     Parameters
     ----------
@@ -362,7 +362,7 @@ def _called_at_k(
     pos_label: Any,
     sample_weight: ArrayLike | None,
 ) -> tuple[float, float, float, float]:
-    """Return the weights of found positives, called rows, positives, and all rows."""
+    """Return the weight of true positives, of called, positive and all rows."""
     k = checked_budget("k", k)
     is_positive, scores, weight = _read(y_true, y_score, pos_label, sample_weight)
     if periods is None:
@@ -376,7 +376,7 @@ def _called_at_k(
     called = weight * is_called
     found, false = called[is_positive].sum(), called[~is_positive].sum()
     positives = weight[is_positive].sum()
-    # sums in one order, so that found is at most called, and at most positives
+    # so that rounding cannot make found larger than called, or than positives
     return (
         float(min(found, positives)),
         float(found + false),
@@ -389,6 +389,8 @@ def _share_called(
     scores: NDArray[np.float64], weight: NDArray[np.float64], k: float
 ) -> NDArray[np.float64]:
     """Return 1 for the top k rows, 0 for the others, a share for ties at the edge."""
+    if not weight.any():  # of a period
+        return np.zeros(len(scores))
     budget = min(k if k >= 1 else k * weight.sum(), weight.sum())
     order = np.argsort(-scores, kind="stable")
     reached = np.cumsum(weight[order])

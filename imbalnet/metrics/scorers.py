@@ -1,8 +1,8 @@
-"""Scorers for ``scoring=`` that take any labels, several classes and absent ones.
+"""Scorers for ``scoring=`` that accept any labels, and folds that lack a class.
 
-scikit-learn's ``"average_precision"`` raises for words as labels, and its scorers of
-probabilities for folds that lack a class. These read the labels by the estimator's
-``classes_`` and call the same figures.
+scikit-learn's ``"average_precision"`` raises for strings as labels, and its scorers of
+probabilities for folds that lack a class. The scorers of this module encode the labels
+by the estimator's ``classes_``, and call the same metrics.
 """
 
 from __future__ import annotations
@@ -50,28 +50,29 @@ SCORES = ("predict_proba", "decision_function")
 
 
 class ClassifierScorer(_BaseScorer):
-    """A scorer that reads labels by the classes of the estimator.
+    """A scorer that encodes labels by the classes of the estimator.
 
-    It is called as scikit-learn's scorers are, ``scorer(estimator, X, y)``, and takes
-    ``sample_weight``, also as routed metadata. :func:`get_scorer` makes one.
+    It is called as scikit-learn's scorers are, ``scorer(estimator, X, y)``, and accepts
+    ``sample_weight``, also as routed metadata. :func:`get_scorer` returns scorers by
+    name.
 
     Parameters
     ----------
     score_func : callable
-        Called as ``score_func(codes, response, classes, **kwargs)``: codes of the
-        classes, what the estimator responds: scores of shape (n_rows,) for the
-        second of two classes, otherwise (n_rows, n_classes); or codes of predicted
-        classes.
+        Called as ``score_func(codes, response, classes, **kwargs)``, where `codes` are
+        those of the true classes. For `response_method` "predict", `response` holds the
+        codes of the predicted classes; otherwise scores, of shape (n_rows,) for the
+        second of two classes, or (n_rows, n_classes).
     sign : {1, -1}
-        -1 if less is better.
+        -1 if lower values are better.
     kwargs : dict
         Further arguments of `score_func`.
     response_method : str or tuple of str, default="predict"
-        The estimator's methods, of which the first one that exists is called.
+        The method of the estimator that is called; of several, the first that exists.
 
     Examples
     --------
-    A scorer of your own, the number of positives that are missed:
+    A custom scorer, the number of missed positives:
 
     >>> import numpy as np
     >>> from sklearn.datasets import make_classification
@@ -96,7 +97,7 @@ class ClassifierScorer(_BaseScorer):
     ) -> float:
         method = self._response_method
         check_classifier(estimator, method)
-        if method == SCORES:  # by its name the call is shared with other scorers
+        if method == SCORES:  # scikit-learn caches responses by the method's name
             method = next((name for name in SCORES if hasattr(estimator, name)), method)
         codes, classes = _codes(y_true, estimator.classes_)
         response = method_caller(estimator, method, X)
@@ -112,7 +113,7 @@ class ClassifierScorer(_BaseScorer):
         return self._sign * self.figure(codes, response, classes, **kwargs)
 
     def _reject_unseen(self, labels: list) -> None:
-        """Raise for labels without a probability; a ranking puts their class last."""
+        """Raise for labels without a probability; rankings put their class last."""
         if labels and self._response_method == "predict_proba":
             raise ValueError(
                 f"y holds the labels {labels}, which the estimator was not fitted with "
@@ -129,7 +130,7 @@ class ClassifierScorer(_BaseScorer):
         codes : ndarray of shape (n_rows,)
             True classes, as positions in `classes`.
         response : ndarray of shape (n_rows,) or (n_rows, n_classes)
-            What the estimator responds, as `score_func` takes it.
+            Response of the estimator, as `score_func` expects it.
         classes : sequence
             The labels.
         **kwargs
@@ -151,7 +152,7 @@ class ClassifierScorer(_BaseScorer):
 
 
 def _codes(labels: ArrayLike, classes: ArrayLike) -> tuple[NDArray[np.intp], list]:
-    """Return the positions of labels in the classes, and these with unknown labels."""
+    """Return the positions of labels in `classes`, to which unknown ones are added."""
     known = np.asarray(classes).tolist()
     distinct, of_rows = np.unique(as_labels(labels), return_inverse=True)
     known += [label for label in distinct.tolist() if label not in known]
@@ -159,7 +160,7 @@ def _codes(labels: ArrayLike, classes: ArrayLike) -> tuple[NDArray[np.intp], lis
 
 
 def _one_column_each(scores: NDArray, n_classes: int) -> NDArray:
-    """Return scores of all classes; those that ``fit`` did not see have the lowest."""
+    """Return one column for each class; classes unknown to ``fit`` get the lowest."""
     if n_classes == 2:
         return scores
     if scores.ndim == 1:
@@ -180,8 +181,8 @@ def _of_scores(
 ) -> float:
     """Return a figure of two classes; for several, the mean of one against the rest.
 
-    The mean is over the classes that occur, "weighted" by their rows. Where one class
-    alone occurs, which tells nothing about a model, the figure is that of chance.
+    The mean is over the classes that occur; with `average` "weighted", by their numbers
+    of rows. If only one class occurs, the result is `chance`.
     """
     present, counts = np.unique(codes, return_counts=True)
     if len(present) < 2 and chance is not None:
@@ -250,7 +251,7 @@ def _g_mean(codes: NDArray, called: NDArray, **params: Any) -> float:
 
 def _mcc(codes: NDArray, called: NDArray, **params: Any) -> float:
     if np.array_equal(codes, called) and len(np.unique(codes)) < 2:
-        return 0.0  # as scikit-learn has it, but without its warning
+        return 0.0  # as in scikit-learn, but without its warning
     return matthews_corrcoef(codes, called, **params)
 
 
@@ -263,7 +264,7 @@ def _cost(
     cost_matrix: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Return what decisions, or those that probabilities lead to, cost."""
+    """Return the mean cost of decisions, or of the cheapest decisions."""
     labels = np.asarray(classes)
     if figure is mean_cost:
         codes, response = labels[codes], labels[response]
@@ -278,7 +279,7 @@ def _cost(
 def _named(
     call: Callable[..., float], figure: Callable[..., float], **fixed: Any
 ) -> Any:
-    """Bind the figure of a scorer; scikit-learn 1.7 shows scorers by their name."""
+    """Bind the figure of a scorer; scikit-learn 1.7 prints the name of the result."""
     bound = partial(call, figure=figure, **fixed)
     vars(bound)["__name__"] = getattr(figure, "__name__", type(figure).__name__)
     return bound
@@ -339,7 +340,7 @@ SCORERS: dict[str, ClassifierScorer] = {
 }
 
 
-# Parameters of figures whose values need no rows to be checked.
+# Parameters of figures that can be checked without any rows.
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "k": checked_budget,
     "precision": checked_share,

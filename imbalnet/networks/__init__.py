@@ -1,4 +1,4 @@
-"""Networks for tabular data, and the contract that each of them keeps.
+"""Networks for tabular data, and the interface that the estimator expects of them.
 
 Networks take raw columns: their first layers standardise or embed numbers and encode
 categories. The estimator builds them by name, from ``NETWORKS``.

@@ -18,20 +18,20 @@ from imbalnet._checks import (
     is_integer,
 )
 
-# They are no parameters of the classifier, which gives them itself.
+# Arguments that the classifier passes itself; all others are parameters module__*.
 _OF_THE_TABLE = {"in_features", "out_features"}
 
 
-def _title(name: str) -> str:
+def _full_name(name: str) -> str:
     return name if name in _OF_THE_TABLE else f"module__{name}"
 
 
 def check_sizes(least: int = 1, **sizes: Any) -> None:
-    """Raise if a size is no integer, or below `least`."""
+    """Raise if a size is not an integer of at least `least`."""
     for name, size in sizes.items():
         if not is_integer(size) or size < least:
             raise ValueError(
-                f"{_title(name)} must be an integer of at least {least}, however: "
+                f"{_full_name(name)} must be an integer of at least {least}, however: "
                 f"{name}={size!r}"
             )
 
@@ -42,24 +42,24 @@ def check_sizes_or_auto(least: int = 0, **sizes: Any) -> None:
         is_auto = isinstance(size, str) and size == "auto"
         if not is_auto and (not is_integer(size) or size < least):
             raise ValueError(
-                f"{_title(name)} must be 'auto' or an integer of at least {least}, "
+                f"{_full_name(name)} must be 'auto' or an integer of at least {least}, "
                 f"however: {name}={size!r}"
             )
 
 
 def check_dropout(**shares: Any) -> None:
-    """Raise if a share of dropped units is no number in [0, 1)."""
+    """Raise if a share of dropped units is not a number in [0, 1)."""
     for name, share in shares.items():
         if not _is_number(share) or not 0.0 <= share < 1.0:
             raise ValueError(
-                f"{_title(name)} must lie in [0, 1), however: {name}={share!r}"
+                f"{_full_name(name)} must lie in [0, 1), however: {name}={share!r}"
             )
 
 
 def check_numbers(**numbers: Any) -> None:
-    """Raise if a factor is no finite number above 0."""
+    """Raise if a factor is not a finite number above 0."""
     for name, number in numbers.items():
-        checked_number(_title(name), number, 0.0, open_low=True)
+        checked_number(_full_name(name), number, 0.0, open_low=True)
 
 
 def is_bound(clip: Any) -> bool:
@@ -74,7 +74,7 @@ def _is_number(value: Any) -> bool:
 def check_flags(**flags: Any) -> None:
     """Raise if a switch is neither True nor False."""
     for name, flag in flags.items():
-        check_flag(_title(name), flag)
+        check_flag(_full_name(name), flag)
 
 
 def check_layers(hidden_sizes: Any, activation: str, known: Collection[str]) -> None:
@@ -88,7 +88,7 @@ def check_layers(hidden_sizes: Any, activation: str, known: Collection[str]) -> 
 
 
 def check_batch(x: Tensor) -> None:
-    """Raise unless a batch has two axes, or three with that of members."""
+    """Raise unless a batch has two axes, or three with an axis of members."""
     if not isinstance(x, Tensor) or x.ndim not in (2, 3):
         given = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x)
         raise ValueError(
@@ -98,7 +98,7 @@ def check_batch(x: Tensor) -> None:
 
 
 def check_width(x: Tensor, in_features: int, name: str = "x") -> None:
-    """Raise unless a batch holds floats, on its last axis those of the features."""
+    """Raise unless x holds floats, with one for each feature on the last axis."""
     is_tensor = isinstance(x, Tensor) and x.is_floating_point() and x.ndim
     if is_tensor and x.shape[-1] == in_features:
         return
@@ -127,7 +127,7 @@ def check_table(X: Any, sample_weight: Any, in_features: int) -> None:
 
 
 def check_constant(logits: Any, n_classes: int) -> None:
-    """Raise unless the logits of a last layer's bias are one for each class."""
+    """Raise unless there is one logit for each class, to set the last layer's bias."""
     if isinstance(logits, Tensor) and logits.shape == (n_classes,):
         return
     what = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else "no shape"

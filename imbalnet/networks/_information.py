@@ -1,11 +1,11 @@
-"""Mutual information of single columns with the classes, for gates at the start."""
+"""Mutual information of single columns with the classes, for the initial gates."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Up to this one, float64 holds every whole number.
+# float64 represents every whole number up to this one.
 _LARGEST_COUNT = 2**53
 
 
@@ -13,8 +13,8 @@ def mutual_information(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Estimate the mutual information of a column's bins and the classes, in nats.
 
     The bias of the plug-in estimate, ``(bins - 1) * (classes - 1) / (2 * rows)``
-    (Miller 1955), is subtracted, down to 0. The last two axes of `counts`, the weights
-    of the rows, are bins and classes.
+    (Miller 1955), is subtracted, and negative results become 0. The last two axes of
+    `counts`, which are sums of row weights, are bins and classes.
     """
     total = counts.sum((-2, -1), keepdims=True)
     joint = counts / np.where(total > 0, total, 1.0)
@@ -39,27 +39,27 @@ def class_counts(
 ) -> NDArray[np.float64]:
     """Sum weights by bin and class over the rows outside each fold.
 
-    The bin -1 is a gap, which is not counted. Without folds all rows count each time,
-    and so do rows of the fold -1.
-    The result has the shape (n_folds, n_bins, n_classes).
+    Rows in the bin -1, which are gaps, are not counted. Rows of the fold -1, and all
+    rows if `folds` is None, are outside every fold. The result has the shape
+    (n_folds, n_bins, n_classes).
     """
     fold = np.zeros(len(y), dtype=np.int64) if folds is None else folds + 1
-    is_there = bins >= 0
+    is_present = bins >= 0
     place = (fold.astype(np.int64) * n_bins + bins) * n_classes + y
     size = (n_folds + 1) * n_bins * n_classes
-    held = np.bincount(place[is_there], weight[is_there], minlength=size)
-    held = held.reshape(n_folds + 1, n_bins, n_classes)
+    of_folds = np.bincount(place[is_present], weight[is_present], minlength=size)
+    of_folds = of_folds.reshape(n_folds + 1, n_bins, n_classes)
     if folds is None:
-        return np.repeat(held[:1], n_folds, axis=0)
-    # the total less the fold would depend on the fold's classes by its rounding
-    return np.stack([np.delete(held, j + 1, axis=0).sum(0) for j in range(n_folds)])
+        return np.repeat(of_folds[:1], n_folds, axis=0)
+    # not the total minus the fold, whose rounding error depends on the fold's classes
+    return np.stack([np.delete(of_folds, j + 1, axis=0).sum(0) for j in range(n_folds)])
 
 
 def weight_of_a_row(weight: NDArray[np.floating]) -> float:
-    """Return what one row weighs.
+    """Return the weight that counts as one row.
 
-    Whole numbers count rows: one row weighs their greatest common divisor. Of other
-    weights it is the mean.
+    Whole numbers are taken for counts of rows, and the result is their greatest common
+    divisor. For other weights it is the mean.
     """
     whole = np.rint(weight)
     if np.array_equal(whole, weight) and whole.max() < _LARGEST_COUNT:

@@ -1,10 +1,11 @@
-"""What :class:`TabularMLP` does with many columns: how many inputs one of them has.
+"""The number of inputs for each column of a wide table in :class:`TabularMLP`.
 
-Up to 32 columns of numbers have four piecewise linear functions and four waves each.
+Up to 32 columns of numbers have four piecewise linear functions and four cosines each.
 More columns share 256 inputs, but have three at least. From 342 columns on they share
-1,024, and beyond 512 columns, such as the counts of words, an input is the number
-itself. Columns of two values, such as those of a one-hot encoder, have one input each.
-They do not count beside up to 64 columns of numbers, unless they are more than 512.
+1,024. With more than 512 columns, such as the counts of words, each number itself is
+an input. Columns of two values, such as those of a one-hot encoder, have one input
+each. They are not counted among the columns if there are at most 512 of them, and at
+most 64 columns of numbers.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from imbalnet.networks.layers.standardize import Standardize, dense_chunks
 
 _MOST_FUNCTIONS, _FEWEST_FUNCTIONS = 8, 3
 _SHARED, _SHARED_BY_MANY = 256, 1024
-# A table with more is like the words of texts, rather than one-hot categories.
+# Tables with more of either resemble counts of words rather than one-hot categories.
 _FEW_NUMBERS, _MANY_FLAGS = 64, 512
-# Inputs up to which the learning rate stays. A step of Adam moves a hidden unit by the
-# rate times the number of its inputs.
+# Number of inputs up to which the learning rate is not reduced. A step of Adam changes
+# a hidden unit by up to the rate times the number of its inputs.
 _INPUTS_AT_FULL_RATE = 256
 
 
 def n_sharing(n_numbers: int, n_flags: int) -> int:
-    """Return how many columns share inputs; `n_flags` of them have two values.
+    """Return how many columns share inputs, given `n_flags` columns of two values.
 
     Examples
     --------
@@ -43,9 +44,9 @@ def n_sharing(n_numbers: int, n_flags: int) -> int:
 def functions_of_a_column(
     n_columns: int, n_channels: int | str, n_waves: int | str
 ) -> tuple[int, int]:
-    """Return how many piecewise linear functions and waves a column has.
+    """Return the numbers of piecewise linear functions and of cosines of a column.
 
-    No function means that the number itself is the input.
+    Without piecewise linear functions, the number itself is the input.
 
     Examples
     --------
@@ -70,9 +71,9 @@ def wide_rate(n_inputs: int) -> float:
 def standardize_from(
     layer: Standardize, encoding: nn.Module, X: Any, weight: NDArray
 ) -> None:
-    """Take mean and deviation of the first encoded inputs from the rows.
+    """Compute mean and deviation of the first encoded inputs of the rows.
 
-    Sparse tables become dense in parts.
+    Sparse tables are converted to dense arrays in chunks.
     """
     layer.weight_sum.zero_()
     width, like = layer.out_features, layer.mean

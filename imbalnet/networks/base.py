@@ -1,8 +1,8 @@
-"""The contract between networks and the estimator.
+"""The interface between networks and the estimator.
 
-:class:`Network` states what a network may declare and do, with a default for each item.
-The rooms that train and predict rely on it alone: :func:`network_of` shows a user's
-plain module through the same interface, :func:`as_logits` gives its output the shape.
+:class:`Network` defines the attributes and methods, with a default for each. Training
+and prediction use this interface only: :func:`network_of` wraps a user's plain module
+in it, and :func:`as_logits` brings its output to the common shape.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from imbalnet._nested import accepted_names
 
 
 class Network(nn.Module):
-    """Base class of networks: what they may declare and do, with defaults.
+    """Base class of networks, with a default for everything except ``body``.
 
     The estimator builds a network as ``module(in_features=, out_features=,
-    **module__*)``. A subclass defines :meth:`body`, and overrides of the rest what it
-    needs. Any other ``torch.nn.Module`` trains as well: what it has under these names
-    is used, and the defaults stand in for the rest.
+    **module__*)``. A subclass defines :meth:`body`, and overrides other methods and
+    attributes where the defaults do not fit. Any other ``torch.nn.Module`` can be
+    trained, too: its attributes and methods of these names are used, and the defaults
+    for those that it lacks.
 
     **Shape**
 
@@ -38,8 +39,8 @@ class Network(nn.Module):
         Whether members may train on the same batches, with weight 0 for rows that they
         hold out. False by default: each member gets its own rows.
     members_share_rows : bool
-        Whether members share weights, so that none can hold out rows. Read from the
-        class; False by default.
+        Whether members share weights, so that no member can hold out rows. Read from
+        the class; False by default.
     multiplies_sparse : bool
         Whether ``forward`` takes rows as a sparse (COO) tensor, so that a batch of a
         sparse table need not become dense. False by default.
@@ -48,8 +49,8 @@ class Network(nn.Module):
         treat rare levels as unknown values, so that ``fit`` need not keep them. Read
         from the class itself, not from its bases; False by default.
     prepared_width : int
-        Number of values of a prepared row, by which memory is planned; 0, the default,
-        stands for no more than there are features.
+        Number of values of a prepared row, from which the memory needed is estimated;
+        0, the default, means at most ``in_features``.
 
     Examples
     --------
@@ -78,7 +79,7 @@ class Network(nn.Module):
     prepared_width: int = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the logits of a batch: ``body(prepare(x))``, of one shape.
+        """Compute the logits of a batch: ``body(prepare(x))``, always of this shape.
 
         Parameters
         ----------
@@ -130,7 +131,7 @@ class Network(nn.Module):
     def initialize_from(
         self, X: Any, y: NDArray, sample_weight: NDArray, folds: NDArray | None = None
     ) -> None:
-        """Take statistics from the training rows before training starts.
+        """Compute statistics of the training rows before training starts.
 
         Parameters
         ----------
@@ -141,8 +142,8 @@ class Network(nn.Module):
         sample_weight : ndarray of shape (n_rows,)
             Sample weights, without class weights.
         folds : ndarray of shape (n_rows,) or None, default=None
-            The member that holds out each row, and must not learn from its class; -1
-            for rows that none holds out. None if no member holds out rows.
+            The member that holds out each row and must not learn from its class; -1
+            for rows that no member holds out. None if no member holds out rows.
         """
 
     def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
@@ -168,28 +169,29 @@ class Network(nn.Module):
         """
 
     def shift_output(self, logits: Tensor) -> None:
-        """Add to the last layer's bias, in a ``partial_fit`` that meets a new class.
+        """Add to the last layer's bias, when ``partial_fit`` has rows of a new class.
 
         Parameters
         ----------
         logits : Tensor of shape (n_classes,)
-            What the best constant logits have changed by; 0 for classes that had rows.
+            Change of the constant logits that minimise the loss; 0 for classes that had
+            rows before.
         """
 
     def take_members(self, which: slice) -> Network | None:
         """Return a network of some members that shares its tensors with this one.
 
-        Where several processes fit together, each trains some members by it.
+        If several processes fit together, each of them trains some of the members.
 
         Parameters
         ----------
         which : slice
-            Members that follow each other.
+            Consecutive members.
 
         Returns
         -------
         Network or None
-            None, by default, if a member cannot be trained without the others.
+            None if a member cannot be trained without the others; the default.
         """
         del which
         return None
@@ -209,10 +211,10 @@ class Network(nn.Module):
 
 
 class PlainNetwork:
-    """A user's plain module seen as a :class:`Network`.
+    """Adapter that gives a user's plain module the interface of :class:`Network`.
 
-    It is no module itself, so that parameters keep their names. What the module has
-    under the contract's names comes before the defaults.
+    It is not a module itself, so that parameters keep their names. Attributes and
+    methods of the module take precedence over the defaults.
     """
 
     def __init__(self, module: nn.Module, has_member_axis: bool = False) -> None:
@@ -264,7 +266,7 @@ _OPTIONAL = {
 def network_of(
     module: nn.Module, has_member_axis: bool = False
 ) -> Network | PlainNetwork:
-    """Return a module as the contract has it.
+    """Return a module with the interface of :class:`Network`.
 
     Parameters
     ----------
@@ -277,12 +279,12 @@ def network_of(
     Returns
     -------
     Network or PlainNetwork
-        The module, or a view of it with the contract's methods.
+        The module, or an adapter of it.
 
     Raises
     ------
     ValueError
-        If `module` is no module, such as a class.
+        If `module` is not a module, but for example a class.
 
     Examples
     --------
@@ -297,10 +299,7 @@ def network_of(
     >>> network.accepts_missing
     False
     """
-    if not isinstance(module, nn.Module):
-        raise ValueError(
-            f"module={module!r} must be a torch.nn.Module: an instance, not a class."
-        )
+    _check_is_module(module)
     inner: Any = getattr(module, "_orig_mod", module)
     is_network = isinstance(inner, Network)
     return inner if is_network else PlainNetwork(inner, has_member_axis)
@@ -309,8 +308,8 @@ def network_of(
 def is_split(module: nn.Module) -> bool:
     """Return whether a network's ``forward`` is ``body(prepare(x))``.
 
-    That holds if it is :class:`Network`'s, and is taken to hold if one class defines
-    all three methods.
+    This is the case if ``forward`` is that of :class:`Network`, and is assumed if the
+    same class defines all three methods.
 
     Parameters
     ----------
@@ -325,7 +324,7 @@ def is_split(module: nn.Module) -> bool:
     Raises
     ------
     ValueError
-        If `module` is no module, such as a class.
+        If `module` is not a module, but for example a class.
 
     Examples
     --------
@@ -334,10 +333,7 @@ def is_split(module: nn.Module) -> bool:
     >>> is_split(MLP(3, 2)), is_split(torch.nn.Linear(3, 2))
     (True, False)
     """
-    if not isinstance(module, nn.Module):
-        raise ValueError(
-            f"module={module!r} must be a torch.nn.Module: an instance, not a class."
-        )
+    _check_is_module(module)
     cls = type(module)
     if cls.forward is Network.forward:
         return True
@@ -348,10 +344,17 @@ def is_split(module: nn.Module) -> bool:
     return len(definers) == 1
 
 
-def may_write(module: Any) -> bool:
-    """Return whether a module may work in place on the rows that it is given.
+def _check_is_module(module: Any) -> None:
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            f"module={module!r} must be a torch.nn.Module: an instance, not a class."
+        )
 
-    imbalnet's networks do not, so that they need no copies.
+
+def may_write(module: Any) -> bool:
+    """Return whether a module may change its input in place.
+
+    imbalnet's networks do not, so that their input need not be copied.
     """
     if is_own_network(module):
         return False
@@ -364,12 +367,12 @@ def is_own_network(module: Any) -> bool:
 
 
 def as_logits(output: Tensor) -> Tensor:
-    """Return a module's output as logits of shape (batch, members, n_classes).
+    """Bring a module's output to the shape (batch, members, n_classes).
 
     Parameters
     ----------
     output : Tensor of shape (batch, n_classes) or (batch, members, n_classes)
-        A single column z, for two classes, stands for the logits (0, z).
+        A single column z, for two classes, means the logits (0, z).
 
     Returns
     -------
@@ -379,7 +382,7 @@ def as_logits(output: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If `output` is no tensor of two or three axes.
+        If `output` is not a tensor with two or three axes.
 
     Examples
     --------
@@ -394,7 +397,7 @@ def as_logits(output: Tensor) -> Tensor:
         what = (
             f"of shape {tuple(output.shape)}"
             if isinstance(output, Tensor)
-            else (f"of type {type(output).__name__}")
+            else f"of type {type(output).__name__}"
         )
         raise ValueError(
             "output must be a tensor of logits of shape (batch, n_classes) or (batch, "
@@ -405,12 +408,12 @@ def as_logits(output: Tensor) -> Tensor:
 
 
 def with_all_columns(output: Tensor) -> Tensor:
-    """Return the logits (0, z) for a single column z, which is that of two classes."""
+    """Return the logits (0, z) if there is a single column z, of two classes."""
     return F.pad(output, (1, 0)) if output.shape[-1] == 1 else output
 
 
 def _groups(module: nn.Module, n_axes: int) -> list[dict[str, Any]]:
-    """Let weight decay act on parameters with at least `n_axes` axes."""
+    """Return two groups: weight decay acts on parameters of at least `n_axes` axes."""
     matrices = [p for p in module.parameters() if p.ndim >= n_axes]
     others = [p for p in module.parameters() if p.ndim < n_axes]
     return [

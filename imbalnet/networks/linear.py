@@ -17,8 +17,8 @@ from imbalnet.networks.mlp import MLP
 class LinearModel(MLP):
     """Logits that are linear in the features.
 
-    Two classes have one set of coefficients, as in scikit-learn; the logit of the
-    negative class is 0. Gaps and categories become columns as in :class:`MLP`.
+    For two classes there is one set of coefficients, as in scikit-learn; the logit of
+    the negative class is 0. Gaps and categories become columns as in :class:`MLP`.
 
     **Shape**
 
@@ -66,7 +66,7 @@ class LinearModel(MLP):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Start at zero, as a convex problem may."""
+        """Start at zero; the problem is convex."""
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
@@ -82,9 +82,10 @@ class LinearModel(MLP):
     def forward(self, x: Tensor) -> Tensor:
         """Compute the logits of a batch.
 
-        Those of a sparse tensor come from the coefficients for raw columns. It is a
-        forward of its own so that training does not standardise whole blocks: the bits
-        would depend on where in a block a batch begins.
+        A sparse tensor is multiplied by the coefficients for raw columns. `forward` is
+        overridden so that :func:`is_split` is False and training does not standardise
+        whole blocks of batches: the last bits would depend on where in a block a batch
+        begins.
         """
         if getattr(x, "is_sparse", False):
             weight, bias = self._raw_coefficients()
@@ -98,14 +99,14 @@ class LinearModel(MLP):
 
     def initialize_output(self, logits: Tensor) -> None:
         """Set the bias to `logits`, of shape (out_features,)."""
-        super().initialize_output(self._own(logits))
+        super().initialize_output(self._for_each_output(logits))
 
     def shift_output(self, logits: Tensor) -> None:
         """Add `logits`, of shape (out_features,), to the bias."""
-        super().shift_output(self._own(logits))
+        super().shift_output(self._for_each_output(logits))
 
-    def _own(self, logits: Tensor) -> Tensor:
-        """Return the logits that have an output of their own."""
+    def _for_each_output(self, logits: Tensor) -> Tensor:
+        """Return a logit for each output; for two classes that is the difference."""
         n_outputs = len(self.output.bias)
         check_constant(logits, max(n_outputs, 2))
         return logits[1:] - logits[:1] if n_outputs == 1 else logits
@@ -114,7 +115,7 @@ class LinearModel(MLP):
     def coefficients(self) -> tuple[NDArray, NDArray]:
         """Return coefficients and intercepts for raw columns.
 
-        With categories or gaps the columns are those behind the first layer: the
+        With categories or gaps the columns are the outputs of the first layer: the
         numbers in their order, one column for each frequent level, and the indicators
         of gaps.
 
@@ -123,7 +124,7 @@ class LinearModel(MLP):
         coef : ndarray of shape (1, n_encoded) or (n_classes, n_encoded)
             Without categories and gaps ``n_encoded`` is ``in_features``.
         intercept : ndarray of shape (1,) or (n_classes,)
-            The logits at raw columns of 0.
+            The logits of a row whose raw columns are 0.
         """
         weight, bias = self.output.weight.double(), self.output.bias.double()
         shift, scale = self.input.shift_and_scale()

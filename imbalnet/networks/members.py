@@ -24,7 +24,7 @@ from imbalnet.networks.base import (
 class Members(Network):
     """An ensemble of networks of one kind, each with its own initial weights.
 
-    The networks need not know of each other, so that any module can have members.
+    The networks are independent, so that any module can be a member.
 
     **Shape**
 
@@ -93,11 +93,11 @@ class Members(Network):
         return all(network_of(member).multiplies_sparse for member in self.members)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the logits of a batch by whole members, so that their hooks run."""
+        """Compute the logits of a batch; the members are called, so their hooks run."""
         return _logits(self.members, self._rows_of_each(x))
 
     def prepare(self, x: Tensor) -> Tensor:
-        """Apply each member's first layers, if they can be told from the others."""
+        """Apply each member's ``prepare``, if the members have one (`is_split`)."""
         if not self.is_split:
             return x
         pairs = zip(self.members, self._rows_of_each(x), strict=True)
@@ -107,33 +107,34 @@ class Members(Network):
         """Compute the logits of prepared rows."""
         if not self.is_split:
             return self(z)
-        rows = self._apart(z.unbind(1))
+        rows = self._separated(z.unbind(1))
         return _logits([member.body for member in self.members], rows)
 
     def _rows_of_each(self, x: Tensor) -> Sequence[Tensor]:
         check_batch(x)
-        return self._apart([x] * len(self.members) if x.ndim == 2 else x.unbind(1))
+        rows = [x] * len(self.members) if x.ndim == 2 else x.unbind(1)
+        return self._separated(rows)
 
-    def _apart(self, rows: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Copy the rows for members that may change what the others see."""
+    def _separated(self, rows: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Copy the rows for each member, if members may change them in place."""
         return [x.clone() for x in rows] if may_write(self.members[0]) else rows
 
     def initialize_from(
         self, X: Any, y: NDArray, sample_weight: NDArray, folds: NDArray | None = None
     ) -> None:
-        """Let each member take statistics from the rows that it does not hold out."""
+        """Compute each member's statistics from the rows that it does not hold out."""
         table = X, y, sample_weight
         for j, member in enumerate(self.members):
             if folds is not None:
                 rows = np.flatnonzero(folds != j)
                 table = X[rows], y[rows], sample_weight[rows]
             network_of(member).initialize_from(*table)
-        # a column with few gaps has an indicator of them in some members only
+        # an indicator of few gaps may be in some of the members only
         n_widths = len({network_of(member).prepared_width for member in self.members})
         self.is_split = n_widths == 1 and is_split(self.members[0])
 
     def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
-        """Let each member merge further rows into its statistics."""
+        """Merge further rows into each member's statistics."""
         for member in self.members:
             network_of(member).update_from(X, y, sample_weight)
 

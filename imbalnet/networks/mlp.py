@@ -31,12 +31,12 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class MLP(Network):
-    """Standardised columns, hidden layers, logits.
+    """A multilayer perceptron on standardised columns.
 
-    Missing numbers count as the column's mean, and where at least five rows lack a
-    column, an indicator of its gaps is a column too. A categorical column becomes one
-    column for each level with at least five rows, see :class:`OneHot`; the levels of
-    all columns have up to 4,096 columns.
+    Missing numbers are replaced by the column's mean. If at least five rows lack a
+    column, an indicator of its gaps is added. A categorical column becomes one
+    column for each level with at least five rows, see :class:`OneHot`; there are at
+    most 4,096 such columns.
 
     **Shape**
 
@@ -59,7 +59,7 @@ class MLP(Network):
     standardize : bool, default=True
         Whether to standardise the columns first.
     clip : float, True or None, default=3.0
-        Bound of the standardised values, see :class:`Standardize`; None sets none.
+        Bound of the standardised values, see :class:`Standardize`; None means no bound.
         True is 3.0, and makes the classifier accept infinite values.
     normalize_output : bool, default=False
         Whether the outputs are cosines, see :class:`CosineLinear`; ``loss="ldam"``
@@ -125,10 +125,10 @@ class MLP(Network):
     def initialize_from(
         self, X: Any, y: NDArray, sample_weight: NDArray, folds: NDArray | None = None
     ) -> None:
-        """Take the columns' mean, scale and frequent levels from the training rows.
+        """Compute mean, scale and frequent levels of the columns.
 
-        Constant columns start with weight 0, so that they have no effect unless
-        training sees them vary. A first layer of another kind is left as it is.
+        Constant columns start with weight 0, so that they have no effect unless they
+        vary in training. A first layer of another kind is left as it is.
         """
         del folds  # a single member holds out nothing
         if not isinstance(self.input, InputLayer):
@@ -145,7 +145,7 @@ class MLP(Network):
         return self.hidden[0] if len(self.hidden) else self.output
 
     def _widen_first(self, width: int) -> None:
-        """Draw the first layer anew, for the columns that the rows ask for."""
+        """Replace the first layer by one of `width` inputs, with new random weights."""
         old = self._first
         new = type(old)(width, old.weight.shape[0]).to(old.weight)
         if len(self.hidden):

@@ -13,11 +13,11 @@ from imbalnet.networks.mlp import ACTIVATIONS, MLP
 
 
 class ResNet(MLP):
-    """Standardised columns, a linear layer, residual blocks, logits.
+    """A perceptron with residual blocks on standardised columns.
 
-    Each block adds the output of two layers to its input [1]_. A last normalisation and
-    nonlinearity precede the logits. Missing numbers and categories are treated as in
-    :class:`MLP`.
+    Each block adds the output of two layers to its input [1]_. A normalisation, a
+    nonlinearity and the output layer follow the last block. Missing numbers and
+    categories are treated as in :class:`MLP`.
 
     **Shape**
 
@@ -46,7 +46,7 @@ class ResNet(MLP):
     standardize : bool, default=True
         Whether to standardise the columns first.
     clip : float, True or None, default=3.0
-        Bound of the standardised values, see :class:`Standardize`; None sets none.
+        Bound of the standardised values, see :class:`Standardize`; None means no bound.
         True is 3.0, and makes the classifier accept infinite values.
     normalize_output : bool, default=False
         Whether the outputs are cosines, see :class:`CosineLinear`; ``loss="ldam"``
@@ -55,8 +55,9 @@ class ResNet(MLP):
     References
     ----------
     .. [1] Gorishniy, Rubachev, Khrulkov, Babenko, "Revisiting Deep Learning Models for
-       Tabular Data", NeurIPS 2021. Unlike there, layers are normalised, not batches: a
-       row's logits do not depend on the rows around it.
+       Tabular Data", NeurIPS 2021. Departing from the paper, the blocks use layer
+       normalisation instead of batch normalisation, so that a row's logits do not
+       depend on the other rows of the batch.
 
     Examples
     --------
@@ -106,7 +107,7 @@ class ResNet(MLP):
 
 
 class ResidualBlock(nn.Module):
-    """Two layers behind a normalisation, whose output is added to the input.
+    """A normalisation and two linear layers, whose output is added to the input.
 
     **Shape**
 

@@ -21,7 +21,7 @@ class TabM(TabularMLP):
     The columns are embedded once for all members, as in a :class:`TabularMLP` of one
     member. The members are those of the ``tabm`` package [1]_: each scales the inputs
     and outputs of common matrices by its own vectors, and has its own biases and last
-    layer. All members see all rows, so that none can hold out a fold.
+    layer. All members are trained on all rows, so that none can hold out a fold.
 
     **Shape**
 
@@ -50,8 +50,8 @@ class TabM(TabularMLP):
     n_waves : int, default=4
         Cosines of each column of numbers.
     clip : float or True, default=3.0
-        Where scaled values bend, see :class:`RobustScale`. True is 3.0, and makes the
-        classifier accept infinite values.
+        Scaled value beyond which values are compressed, see :class:`RobustScale`. True
+        is 3.0, and makes the classifier accept infinite values.
     normalize_output : bool, default=False
         Whether the outputs are cosines; ``loss="ldam"`` switches it on.
 
@@ -64,7 +64,7 @@ class TabM(TabularMLP):
     ----------
     .. [1] Gorishniy, Kotelnikov, Babenko, "TabM: Advancing Tabular Deep Learning with
        Parameter-Efficient Ensembling", ICLR 2025. Cosines, gates and the scaling by
-       quantiles are not from there.
+       quantiles are additions.
 
     Examples
     --------
@@ -114,7 +114,7 @@ class TabM(TabularMLP):
         encoding = self.input
         n_numbers, n_single = len(encoding.of_numbers), len(encoding.of_flags)
         n_single += len(encoding.of_gaps)
-        # inputs from one column, which a member scales alike at the start
+        # widths of the inputs from each column; their initial scales are equal
         chunks = [self.n_channels] * n_numbers
         chunks += [self.n_waves] * (n_numbers * (self.n_waves > 0))
         chunks += [*np.diff(encoding.one_hot.bounds).tolist(), *[1] * n_single]
@@ -156,7 +156,7 @@ class SharingMembers(nn.Module):
 
 
 def _backbone(chunks: list[int], dropout: float, **sizes: int) -> Any:
-    """Build the hidden layers by a package that only this network needs."""
+    """Build the hidden layers with the optional ``tabm`` package."""
     use = "module='tabm', and so preset='best',"
     tabm = require("tabm", use=use, cure="imbalnet[best]")
     backbone = tabm.make_tabm_backbone(

@@ -52,33 +52,34 @@ _GATE_BINS = 8
 # The smallest gate, relative to the largest one.
 _LEAST_GATE = 0.1
 _FIRST_BIAS = 0.3
-# Standard deviation of the levels' embedding at the start: small, since most of what
-# few rows have is chance.
+# Initial standard deviation of the embeddings of levels: small, since the effects of
+# levels with few rows are mostly noise.
 _FIRST_LEVEL = 0.05
 _MANY_PARAMETERS = 10_000_000
 _MOST_NAMES = 10
-# The axis of members, where it is not the first one.
+# The axis of members of the parameters in which it is not the first one.
 _MEMBER_AXIS = {"embedding": 2, "level_embedding": 1}
 
 
 class TabularMLP(Network):
     """An ensemble of perceptrons over embedded columns, trained as one network.
 
-    Numbers are scaled by median and interquartile range and bent at ±`clip`
+    Numbers are scaled by median and interquartile range and compressed beyond ±`clip`
     (:class:`RobustScale`). Each column then becomes `n_channels` piecewise linear
     functions (:class:`PiecewiseLinearEncoding` and a linear layer without activation,
     which starts out linear), and `n_waves` cosines of learned frequency and phase.
-    Categories have one column for each frequent level (:class:`OneHot`), and columns of
-    more levels a learned embedding of each. Columns of two values, and gaps, have one
-    input (``TableEncoding``). A learned gate scales each input; it starts at the
-    square root of the column's mutual information with the classes, relative to the
-    largest one and at least a tenth. Hidden layers and logits follow. Members share no
-    parameters, so that none learns from a fold that it holds out.
+    Categories have one column for each frequent level (:class:`OneHot`). Columns with
+    more than 40 frequent levels also have a learned embedding of each. Columns of two
+    values, and gaps, have one input (``TableEncoding``). A learned gate scales each
+    input; it starts at the square root of the column's mutual information with the
+    classes, relative to the largest one and at least a tenth. Hidden layers and logits
+    follow. Members share no parameters, so that none learns from a fold that it holds
+    out.
 
     More than 32 columns of numbers share 256 functions and cosines, but have three at
-    least; more than 341 share 1,024. Of more than 512, such as the counts of words, the
-    scaled numbers themselves are inputs, which are standardised, and the network learns
-    more slowly.
+    least; more than 341 share 1,024. With more than 512, such as the counts of words,
+    the inputs are the scaled numbers, which are standardised, and the learning rate is
+    lower.
 
     **Shape**
 
@@ -106,17 +107,17 @@ class TabularMLP(Network):
         to 48, and at most 4,096 for all columns together.
     n_channels : int or "auto", default="auto"
         Piecewise linear functions of each column of numbers; with 0 the scaled number
-        takes their place. "auto" is 4 for up to 32 columns of numbers (2 for 64), and 0
+        is used instead. "auto" is 4 for up to 32 columns of numbers (2 for 64), and 0
         for more than 512.
     n_waves : int or "auto", default="auto"
         Cosines of each column of numbers. "auto" is 4 for up to 32 columns of numbers
         (2 for 64), and 0 for more than 512.
     frequency : float, default=0.5
-        Standard deviation of the cosines' frequencies at the start, in waves per
+        Standard deviation of the cosines' initial frequencies, in periods per
         interquartile range.
     level_channels : int, default=4
-        Learned numbers for each level of a column that has more than 40 frequent
-        levels; 0 leaves only the 40 most frequent ones.
+        Width of the embedding of each level, in columns that have more than 40 frequent
+        levels; with 0 only the 40 most frequent levels are encoded.
     gaps : bool, default=True
         Whether missing numbers have an input of their own, where at least five rows
         lack the column.
@@ -127,8 +128,8 @@ class TabularMLP(Network):
     gate_rate : float, default=16.0
         Factor of the learning rate of gates.
     clip : float or True, default=3.0
-        Where scaled values bend. True is 3.0, and makes the classifier accept infinite
-        values.
+        Scaled value beyond which values are compressed. True is 3.0, and makes the
+        classifier accept infinite values.
     normalize_output : bool, default=False
         Whether the outputs are cosines; ``loss="ldam"`` switches it on.
 
@@ -182,7 +183,7 @@ class TabularMLP(Network):
         self.input = TableEncoding(
             sizes,
             3.0 if clip is True else clip,
-            self._bins_of(int((sizes == 0).sum()), 0),
+            self._choose_functions(int((sizes == 0).sum()), 0),
             gaps=gaps,
             embeds=level_channels > 0,
         )
@@ -197,8 +198,8 @@ class TabularMLP(Network):
         self._build()
         self._warn_if_large(in_features)
 
-    def _bins_of(self, n_numbers: int, n_flags: int) -> int | str:
-        """Choose the functions of a column of numbers; return its number of bins."""
+    def _choose_functions(self, n_numbers: int, n_flags: int) -> int | str:
+        """Set `n_channels` and `n_waves`; return the number of bins of a column."""
         n_channels, n_waves, n_bins = self._given
         shared_by = n_sharing(n_numbers, n_flags)
         functions = functions_of_a_column(shared_by, n_channels, n_waves)
@@ -206,7 +207,7 @@ class TabularMLP(Network):
         return n_bins if self.n_channels else 0
 
     def _build(self) -> None:
-        """Make the parameters that the columns ask for."""
+        """Create the parameters, whose shapes depend on the encoding of the columns."""
         self._build_embedding()
         self._build_layers()
 
@@ -217,13 +218,12 @@ class TabularMLP(Network):
         if not self.n_channels:
             self.standardize = Standardize(encoding.n_encoded + encoding.n_indicators)
         embedding = torch.zeros(n_numbers, 1 + n_bins, n_members, self.n_channels)
-        nn.init.normal_(embedding[:, 0])  # linear at first; the bins come in later
+        nn.init.normal_(embedding[:, 0])  # linear at first; the bins start at 0
         self.embedding = nn.Parameter(embedding)
         shape = n_members, 1, n_numbers, self.n_waves
-        circle = 2 * math.pi
-        frequency = torch.randn(shape) * self.frequency_scale * circle
+        frequency = torch.randn(shape) * self.frequency_scale * math.tau
         self.frequency = nn.Parameter(frequency)
-        self.phase = nn.Parameter((torch.rand(shape) - 0.5) * circle)
+        self.phase = nn.Parameter((torch.rand(shape) - 0.5) * math.tau)
         n_embedded = len(encoding.of_embedded)
         if n_embedded:
             levels = encoding.levels.n_places, n_members, self.level_channels
@@ -234,7 +234,7 @@ class TabularMLP(Network):
 
     @property
     def _embedded_width(self) -> int:
-        """Width of the embedded row, which hidden layers follow."""
+        """Width of an embedded row, the input of the hidden layers."""
         n_numbers = len(self.input.of_numbers) * ((self.n_channels or 1) + self.n_waves)
         n_embedded = len(self.input.of_embedded) * self.level_channels
         return n_numbers + self.input.n_indicators + n_embedded
@@ -256,7 +256,7 @@ class TabularMLP(Network):
             )
 
     def prepare(self, x: Tensor) -> Tensor:
-        """Encode the columns; many are standardised too."""
+        """Encode the columns; the inputs of wide tables are also standardised."""
         z = self.input(x)
         if self.standardize is None:
             return z
@@ -277,7 +277,7 @@ class TabularMLP(Network):
         return self.output(h).transpose(0, 1)
 
     def _embedded(self, z: Tensor) -> Tensor:
-        """Return what hidden layers take: (members, batch, width)."""
+        """Compute the input of the hidden layers: (members, batch, width)."""
         encoding = self.input
         sizes = encoding.n_encoded, encoding.n_indicators, len(encoding.of_embedded)
         encoded, indicators, places = z.split(sizes, dim=-1)
@@ -304,7 +304,7 @@ class TabularMLP(Network):
         if not self.n_channels:
             return encoded[..., 0] * self.number_gate.unsqueeze(1)
         n_columns, _, n_members, n_channels = self.embedding.shape
-        batch = encoded.shape[1]  # len() would fix it in an exported graph
+        batch = encoded.shape[1]  # len() would be a constant in an exported graph
         gate = self.number_gate.t()[:, None, :, None]
         functions = self.embedding * gate  # (columns, bins, members, channels)
         if encoded.shape[0] == 1:
@@ -337,10 +337,10 @@ class TabularMLP(Network):
     def initialize_from(
         self, X: Any, y: NDArray, sample_weight: NDArray, folds: NDArray | None = None
     ) -> None:
-        """Take kinds of columns, statistics, bins, levels and gates from the rows.
+        """Choose the encoding of the columns, and compute its statistics and the gates.
 
-        Gates of a member do not depend on the classes of its fold. All else does not
-        depend on any class, and is that of all rows.
+        A member's gates do not depend on the classes in its fold. Everything else does
+        not depend on any class, and is computed from all rows.
         """
         check_table(X, sample_weight, len(self.input.sizes))
         checked_codes("y", y, X.shape[0], self.out_features)
@@ -348,40 +348,40 @@ class TabularMLP(Network):
             checked_folds(folds, X.shape[0])
         table = sparse.csc_matrix(X) if sparse.issparse(X) else X
         before = self.input.kinds, self.input.encoding.start.shape
-        self.input.initialize_from(table, sample_weight, self._bins_of)
+        self.input.initialize_from(table, sample_weight, self._choose_functions)
         if self.input.kinds != before[0]:
             like = self.number_gate
             self._build()
             self.to(like).train(self.training)
         elif self.input.encoding.start.shape != before[1]:
-            self._take_bins()
+            self._resize_embedding()
         if self.standardize is not None:
             standardize_from(self.standardize, self.input, X, sample_weight)
         self._initialize_gates(table, y, sample_weight, folds)
 
     @torch.no_grad()
     def update_from(self, X: Any, y: NDArray, sample_weight: NDArray) -> None:
-        """Take in columns of numbers that held one value, or none, until now.
+        """Set scale and bins of columns of numbers that were constant or empty so far.
 
-        Scale and bins of a column come from the first call in which at least five rows
-        have other values. All other statistics stay.
+        They are computed in the first call in which at least five rows have other
+        values. All other statistics stay.
         """
         del y
         if not bool(self.input.numbers.is_constant.any()):
             return
         table = sparse.csc_matrix(X) if sparse.issparse(X) else X
-        woken, asleep = self.input.update_from(table, sample_weight)
-        self.number_gate[:, woken] = 1.0  # the gates' mean square at the start
-        if asleep:
+        started, waiting = self.input.update_from(table, sample_weight)
+        self.number_gate[:, started] = 1.0  # the initial mean square of the gates
+        if waiting:
             warn(
-                f"The columns {asleep[:_MOST_NAMES]} (counted from 0) held one value, "
+                f"The columns {waiting[:_MOST_NAMES]} (counted from 0) held one value, "
                 "or none, in the rows that the network was built for. Other values of "
                 f"theirs have no effect until a call of partial_fit has {FEWEST_ROWS} "
                 "rows with them: pass more rows in a call."
             )
 
-    def _take_bins(self) -> None:
-        """Change the number of bins before training."""
+    def _resize_embedding(self) -> None:
+        """Adapt the embedding to the number of bins, before training."""
         n_columns, n_bins = self.input.encoding.start.shape
         shape = n_columns, 1 + n_bins, *self.embedding.shape[2:]
         embedding = self.embedding.new_zeros(shape)
@@ -395,18 +395,21 @@ class TabularMLP(Network):
         n_classes = self.out_features
         weight = weight / weight_of_a_row(weight)
 
-        def informs(bins: NDArray, n_bins: int) -> NDArray:
+        def information_of(bins: NDArray, n_bins: int) -> NDArray:
             counts = class_counts(bins, n_bins, y, n_classes, weight, folds, n_members)
             return mutual_information(counts)[:, None]
 
         parts = [np.empty((n_members, 0))]
         numbers = X[:, encoding.of_numbers.cpu().numpy()]
-        parts += [informs(bins, _GATE_BINS) for bins in gate_bins(numbers, weight)]
+        parts += [
+            information_of(bins, _GATE_BINS) for bins in gate_bins(numbers, weight)
+        ]
         indicators = encoding.indicators_of(X).T
-        parts += [informs(indicator.astype(int), 2) for indicator in indicators]
+        parts += [information_of(indicator.astype(int), 2) for indicator in indicators]
         places = encoding.places_of(X).T
         parts += [
-            informs(column - column.min(), np.ptp(column) + 1) for column in places
+            information_of(column - column.min(), np.ptp(column) + 1)
+            for column in places
         ]
         information = np.concatenate(parts, axis=1)
         if not self.gates:
@@ -494,11 +497,11 @@ def _hidden_layers(n_members: int, widths: list[int]) -> nn.ModuleList:
 
 
 def gate_bins(X: Any, weight: NDArray) -> Any:
-    """Yield, for each column of X, the bin of each row; gaps have -1."""
-    for values, is_there in present_values(X):
-        bins = np.full(len(is_there), -1)
-        edges = bin_edges(values, weight[is_there], _GATE_BINS)
-        bins[is_there] = np.searchsorted(edges[1:-1], values)
+    """Yield, for each column of X, the bin of each row, or -1 for gaps."""
+    for values, is_present in present_values(X):
+        bins = np.full(len(is_present), -1)
+        edges = bin_edges(values, weight[is_present], _GATE_BINS)
+        bins[is_present] = np.searchsorted(edges[1:-1], values)
         yield bins
 
 
@@ -507,7 +510,7 @@ def gates_from(
 ) -> NDArray[np.float64]:
     """Compute gates of mean square 1, proportional to the root of the information.
 
-    Constant inputs have the gate 0, which the gates of the others make up for.
+    Constant inputs have the gate 0; the mean square of all gates is still 1.
     """
     gates = np.sqrt(information)
     largest = gates.max(axis=1, keepdims=True, initial=0.0)

@@ -1,6 +1,6 @@
-"""Pictures of what matters with rare classes, in scikit-learn's Display convention.
+"""Plots for imbalanced classification, as scikit-learn displays.
 
-Each display takes any classifier with ``predict_proba`` and rows it was not trained on,
+Most displays take any classifier with ``predict_proba`` and rows it was not trained on,
 or labels and probabilities, or the out-of-fold predictions of
 :class:`~imbalnet.BalancedNeuralClassifier`. They need matplotlib:
 ``pip install imbalnet[plots]``.

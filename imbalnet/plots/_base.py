@@ -1,7 +1,8 @@
-"""What the displays share: rows with labels and probabilities, axes and colours.
+"""Base classes of the displays, and functions for axes, colours and labels.
 
-A display computes in its constructors and draws in ``plot``, as those of scikit-learn
-do. Colours come from the style in use, so that pictures fit dark and light pages.
+A display computes in its ``from_...`` constructors and draws in ``plot``, as in
+scikit-learn. Colours come from the style in use, so that plots fit dark and light
+pages.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ from imbalnet.report import ScoredRows
 
 @dataclass(frozen=True)
 class Predictions(ScoredRows):
-    """Labels and probabilities of rows, as pictures show them.
+    """Labels and probabilities of rows that are drawn, see `ScoredRows`.
 
     Attributes
     ----------
     groups : ndarray of shape (n_rows,) or None, default=None
-        Rows of one value belong together.
+        The group of each row.
     """
 
     groups: NDArray | None = None
@@ -51,7 +52,8 @@ class Predictions(ScoredRows):
     def rarest(self, n_classes: int | None) -> list[int]:
         """Return the classes that are drawn one-vs-rest, the most frequent one first.
 
-        Of two classes it is the positive one. Classes without rows are left out.
+        Of two classes it is the positive one. Of several, these are the `n_classes`
+        rarest ones (all for None) that have rows.
         """
         if n_classes is not None:
             n_classes = checked_integer("n_classes", n_classes)
@@ -67,7 +69,7 @@ class Predictions(ScoredRows):
         return label_text(self.classes[code])
 
     def checked_threshold(self, threshold: Any) -> float | None:
-        """Return a threshold as a float; raise if no threshold decides."""
+        """Return a threshold as a float; raise if there are more than two classes."""
         if threshold is None:
             return None
         value = checked_share("threshold", threshold)
@@ -77,7 +79,7 @@ class Predictions(ScoredRows):
     def as_binary(self, pos_label: Any) -> Predictions:
         """Return the same rows with one label as the positive class.
 
-        All other classes together are the negative one. None changes nothing.
+        All other classes together are the negative one. For None nothing changes.
         """
         if pos_label is None:
             return self
@@ -121,7 +123,7 @@ Plot = TypeVar("Plot", bound=Callable[..., Any])
 
 
 def drawing(plot: Plot) -> Plot:
-    """Let a display's ``plot`` check its axes, and undo what it began if it fails."""
+    """Decorate ``plot``: check the axes, and restore axes and display on failure."""
 
     @wraps(plot)
     def drawn(self: Display, ax: Any = None, **options: Any) -> Any:
@@ -145,7 +147,7 @@ def drawing(plot: Plot) -> Plot:
 
 
 def _close(display: Display, before: dict[str, Any]) -> None:
-    """Close the figure that a display has made since."""
+    """Close the figure of a display if it was created after `before`."""
     import matplotlib.pyplot as plt
 
     figure = vars(display).get("figure_")
@@ -154,7 +156,7 @@ def _close(display: Display, before: dict[str, Any]) -> None:
 
 
 def _remove_others(ax: Any, kept: list[Any]) -> None:
-    """Remove what axes and their figure have besides what is kept."""
+    """Remove all artists of axes, and axes of their figure, that are not in `kept`."""
     for artist in [*ax.get_children(), *ax.figure.axes]:
         if not any(artist is other for other in kept):
             artist.remove()
@@ -163,7 +165,7 @@ def _remove_others(ax: Any, kept: list[Any]) -> None:
 def checked_options(method: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return options of a method of Axes by their full names, or raise.
 
-    They are tried on a figure that nobody sees.
+    They are tried on a separate figure.
     """
     if not options:
         return options
@@ -183,7 +185,7 @@ def checked_options(method: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_parts(name: str, parts: Any, kind: type) -> None:
-    """Raise unless a display has some parts, all of one kind."""
+    """Raise unless `parts` is a sequence of one or more objects of a kind."""
     is_sequence = isinstance(parts, Sequence) and len(parts) > 0
     if not is_sequence or not all(isinstance(part, kind) for part in parts):
         raise ValueError(
@@ -193,7 +195,7 @@ def check_parts(name: str, parts: Any, kind: type) -> None:
 
 
 def check_columns(**columns: Any) -> None:
-    """Raise unless arrays have one axis and as many values as the first."""
+    """Raise unless all arrays have one axis and the same number of values."""
     first, *_ = columns
     for name, values in columns.items():
         if np.shape(values) != np.shape(columns[first])[:1] or not np.size(values):
@@ -205,18 +207,18 @@ def check_columns(**columns: Any) -> None:
 
 
 class Display:
-    """What has axes to draw on.
+    """Base class of the displays.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes that were drawn on last.
+        The axes of the last ``plot``.
     figure_ : matplotlib Figure
         Their figure.
     """
 
-    def _start(self, ax: Any) -> Any:
-        """Return the axes to draw on; a figure of their own for None."""
+    def _set_axes(self, ax: Any) -> Any:
+        """Set and return the axes to draw on; None creates a figure."""
         if ax is None:
             import matplotlib.pyplot as plt
 
@@ -226,7 +228,7 @@ class Display:
 
 
 class PredictionsDisplay(Display):
-    """A display of true labels and probabilities, which come in three ways."""
+    """Base class of displays of true labels and probabilities."""
 
     _marks_threshold: ClassVar[bool] = True
 
@@ -274,7 +276,7 @@ class PredictionsDisplay(Display):
             If it has no ``predict_proba``, or if the rows do not fit.
         """
         labels, probabilities = labels_and_response(estimator, X, y)
-        options = {**cls._told_by(estimator, options.get("pos_label")), **options}
+        options = {**cls._defaults_of(estimator, options.get("pos_label")), **options}
         return cls.from_predictions(
             labels, probabilities, sample_weight=sample_weight, **options
         )
@@ -289,8 +291,8 @@ class PredictionsDisplay(Display):
             Fitted, with members that hold out folds (the default); or a pipeline that
             ends in one. Its threshold, if it has one, is marked.
         **options
-            Keyword arguments of :meth:`from_predictions`, without `sample_weight`: rows
-            count by ``oof_weight_``, those that no member held out not at all.
+            Keyword arguments of :meth:`from_predictions`, except `sample_weight`: the
+            weights are ``oof_weight_``. Rows that no member held out are left out.
 
         Returns
         -------
@@ -303,20 +305,20 @@ class PredictionsDisplay(Display):
             If `estimator` has no out-of-fold predictions.
         """
         labels, probabilities, weight = out_of_fold_rows(estimator)
-        options = {**cls._told_by(estimator, options.get("pos_label")), **options}
+        options = {**cls._defaults_of(estimator, options.get("pos_label")), **options}
         return cls.from_predictions(
             labels, probabilities, sample_weight=weight, **options
         )
 
     @classmethod
-    def _told_by(cls, estimator: Any, pos_label: Any) -> dict[str, Any]:
-        """Return what the estimator says about its predictions."""
+    def _defaults_of(cls, estimator: Any, pos_label: Any) -> dict[str, Any]:
+        """Return the options that come from the estimator: classes, name, threshold."""
         classes = estimator.classes_
-        told = {"classes": classes, "name": type(last_step(estimator)).__name__}
+        defaults = {"classes": classes, "name": type(last_step(estimator)).__name__}
         is_of_second = len(classes) == 2 and pos_label in (None, classes[1])
         if cls._marks_threshold and is_of_second:
-            told["threshold"] = threshold_of(estimator)
-        return told
+            defaults["threshold"] = threshold_of(estimator)
+        return defaults
 
 
 def out_of_fold_rows(
@@ -343,8 +345,12 @@ def last_step(estimator: Any) -> Any:
 
 
 def threshold_of(estimator: Any) -> float | None:
-    """Return the threshold at which an estimator predicts, if it says one."""
+    """Return the threshold of the second class's probability, or None."""
     step = last_step(estimator)
+    # as of scikit-learn's FixedThresholdClassifier
+    is_of_first = getattr(step, "pos_label", None) not in (None, step.classes_[1])
+    if is_of_first or getattr(step, "response_method", None) == "decision_function":
+        return None
     for name in ("threshold_", "best_threshold_", "threshold"):
         value = getattr(step, name, None)
         if isinstance(value, Real):
@@ -369,7 +375,7 @@ def counted(n: int, noun: str) -> str:
 
 
 def faint(alpha: float = 0.6) -> dict[str, Any]:
-    """Return the colour of lines that only help to read: that of text, but lighter."""
+    """Return the options of auxiliary lines: the colour of text, but lighter."""
     import matplotlib as mpl
 
     return {"color": mpl.rcParams["text.color"], "alpha": alpha}
@@ -392,22 +398,20 @@ def add_legend(ax: Any, **options: Any) -> None:
     ax.legend(entries.values(), entries.keys(), **options)
 
 
-def probability_limits(
-    values: NDArray[np.float64], least: float = 1e-6
-) -> tuple[float, float]:
+def probability_limits(values: NDArray[np.float64]) -> tuple[float, float]:
     """Return bounds of a log-odds axis for probabilities, which may be 0 and 1."""
     inside = values[(values > 0) & (values < 1)]
     if not len(inside):
         return 0.01, 0.99
-    low = max(least, float(inside.min()) / 2)
-    high = min(1 - least, (1 + float(inside.max())) / 2)
+    low = max(1e-6, float(inside.min()) / 2)
+    high = min(1 - 1e-6, (1 + float(inside.max())) / 2)
     return low, high
 
 
 def spaced(
     probabilities: NDArray[np.float64], limits: tuple[float, float]
 ) -> NDArray[np.intp]:
-    """Return which ascending places on a log-odds axis have room for their labels."""
+    """Return which of the ascending ticks of a log-odds axis have room for a label."""
     place = logit(probabilities)
     room = (logit(limits[1]) - logit(limits[0])) / 9
     kept: list[int] = []
@@ -418,7 +422,7 @@ def spaced(
 
 
 def set_log_odds(axis: Any, limits: tuple[float, float]) -> None:
-    """Make an axis of probabilities one of log odds, with ticks in percent."""
+    """Scale an axis of probabilities by log odds, with ticks in percent."""
     from matplotlib.ticker import NullLocator
 
     low, high = limits

@@ -1,4 +1,4 @@
-"""How often each class occurs, is predicted, and is predicted rightly."""
+"""Bars of true, predicted and correctly predicted rows of each class."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from imbalnet.plots._base import (
     threshold_of,
 )
 
-# Classes whose counts differ by more are drawn on a logarithmic axis.
+# If counts of classes differ by a larger factor, the axis is logarithmic.
 _WIDE = 20
 
 
 class ClassCountsDisplay(Display):
     """Rows of each class beside the rows that are predicted to be of it.
 
-    Use ``from_estimator``, ``from_out_of_fold`` or ``from_predictions``. A rare class
-    that is predicted less often than it occurs is missed; one that is predicted more
-    often raises false alarms. The right predictions are a part of both bars: relative
-    to the true rows they are recall, relative to the predicted ones precision.
+    Use ``from_estimator``, ``from_out_of_fold`` or ``from_predictions``. If a rare
+    class is predicted less often than it occurs, some of its rows are missed; if it is
+    predicted more often, there are false alarms. Right predictions divided by the true
+    rows are the recall, and divided by the predicted rows the precision.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class ClassCountsDisplay(Display):
 
     See Also
     --------
-    sklearn.metrics.ConfusionMatrixDisplay : Which class is taken for which other.
+    sklearn.metrics.ConfusionMatrixDisplay : Counts of all pairs of classes.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class ClassCountsDisplay(Display):
         sample_weight: ArrayLike | None = None,
         **options: Any,
     ) -> ClassCountsDisplay:
-        """Draw what a fitted classifier predicts for rows it was not trained on.
+        """Draw the predictions of a fitted classifier for rows it was not trained on.
 
         Parameters
         ----------
@@ -116,8 +116,8 @@ class ClassCountsDisplay(Display):
     def from_out_of_fold(cls, estimator: Any, **options: Any) -> ClassCountsDisplay:
         """Draw the out-of-fold predictions of training rows.
 
-        They are those at the estimator's threshold, or else the most likely classes;
-        `cost_matrix` plays no part.
+        These are the decisions at the estimator's threshold, or else the most probable
+        classes; `cost_matrix` is not used.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class ClassCountsDisplay(Display):
             Fitted, with members that hold out folds (the default); or a pipeline that
             ends in one.
         **options
-            Keyword arguments of :meth:`from_predictions`, without `sample_weight`.
+            Keyword arguments of :meth:`from_predictions`, except `sample_weight`.
 
         Returns
         -------
@@ -198,7 +198,7 @@ class ClassCountsDisplay(Display):
         classes: NDArray,
         weight: NDArray[np.float64],
     ) -> ClassCountsDisplay:
-        """Count the rows, by positions of their labels in `classes`."""
+        """Count the rows, given the positions of their labels in `classes`."""
         right = weight * (true == predicted)
         parts = (true, weight), (predicted, weight), (true, right)
         counts: list[Any]
@@ -216,7 +216,7 @@ class ClassCountsDisplay(Display):
         ax : matplotlib Axes, default=None
             Axes to draw on; None makes a figure.
         n_classes : int or None, default=20
-            How many of the rarest classes are drawn; None is all.
+            Number of classes that are drawn, the rarest ones; None means all.
 
         Returns
         -------
@@ -227,7 +227,7 @@ class ClassCountsDisplay(Display):
             n_classes = -checked_integer("n_classes", n_classes)
         columns = {"true": self.true, "predicted": self.predicted, "right": self.right}
         check_columns(classes=self.classes, **columns)
-        ax = self._start(ax)
+        ax = self._set_axes(ax)
         shown = slice(n_classes, None)
         classes = self.classes[shown]
         place, counts = np.arange(len(classes)), self.true[shown]
@@ -254,7 +254,7 @@ class ClassCountsDisplay(Display):
 
     @staticmethod
     def _set_scale(ax: Any, counts: NDArray[np.float64], highest: float) -> None:
-        """Set the axis of the rows, with room for numbers behind the bars."""
+        """Set the scale and limits of the x axis, with room for numbers after bars."""
         lowest = counts[counts > 0].min(initial=highest)
         if highest <= _WIDE * lowest:
             ax.set_xlim(0, 1.15 * highest)

@@ -1,4 +1,4 @@
-"""How training went: losses and validation scores, epoch by epoch."""
+"""Losses and validation scores of each epoch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imbalnet.plots._base import Display, check_columns, drawing, faint, last_st
 class HistoryDisplay(Display):
     """Losses and average precision of each epoch, and the epoch that was kept.
 
-    Use ``from_estimator``. Average precision has an axis on the right.
+    Use ``from_estimator``. The axis of average precision is on the right.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class HistoryDisplay(Display):
     train_loss : ndarray of shape (n_epochs,)
         Mean loss of the training rows.
     valid_loss : ndarray of shape (n_epochs,), default=None
-        That of the validation or out-of-fold rows, where there are some.
+        Mean loss of the validation or out-of-fold rows.
     average_precision : ndarray of shape (n_epochs,), default=None
         Average precision of the same rows.
     best_epoch : int, default=None
@@ -100,8 +100,9 @@ class HistoryDisplay(Display):
         found: list[Any] = [_figure(records, name) for name in figures]
         best = getattr(step, "best_iteration_", None)
         epochs = np.arange(1, len(records) + 1)
-        has_choice = found[1] is not None  # without, the last epoch is kept
-        return cls(epochs, *found, best_epoch=best if has_choice else None).plot(ax=ax)
+        if found[1] is None:  # without held-out rows the last epoch is kept
+            best = None
+        return cls(epochs, *found, best_epoch=best).plot(ax=ax)
 
     @drawing
     def plot(self, ax: Any = None) -> HistoryDisplay:
@@ -127,7 +128,7 @@ class HistoryDisplay(Display):
         check_columns(
             **{n: v for n, v in given.items() if v is not None or n not in is_optional}
         )
-        ax = self._start(ax)
+        ax = self._set_axes(ax)
         losses = {"training loss": self.train_loss, "held-out loss": self.valid_loss}
         self.lines_ = [
             ax.plot(self.epochs, loss, ".-", color=f"C{i}", label=label)[0]
@@ -156,6 +157,6 @@ class HistoryDisplay(Display):
 
 
 def _figure(records: Any, name: str) -> NDArray[np.float64] | None:
-    """Return a figure of all epochs; NaN where it is missing, None if everywhere."""
+    """Return a figure of all epochs, NaN if missing; None if all are missing."""
     values = np.array([record.get(name, np.nan) for record in records], np.float64)
     return None if np.isnan(values).all() else values

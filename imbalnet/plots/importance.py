@@ -1,4 +1,4 @@
-"""Which columns a classifier ranks by: what shuffling each of them costs."""
+"""Permutation importance of the columns."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from imbalnet.plots._base import Display, drawing, faint
 
 
 class ColumnImportanceDisplay(Display):
-    """Average precision that is lost when a column is shuffled.
+    """Loss of average precision when a column is shuffled.
 
-    Use ``from_estimator``. Columns that tell the same stand in for each other: each
-    loses little, although both together would lose much. Bars reach from the smallest
-    to the largest loss of the shuffles; columns whose bars reach 0 may be chance.
+    Use ``from_estimator``. If two columns hold the same information, the loss of each
+    is small, although shuffling both would lose much. Bars reach from the smallest to
+    the largest loss of the shuffles. If a bar includes 0, the importance may be chance.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class ColumnImportanceDisplay(Display):
     columns : sequence of str
         Names of the columns.
     score_name : str, default="average precision"
-        The score, for the axis.
+        Name of the score in the label of the axis.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class ColumnImportanceDisplay(Display):
 
     See Also
     --------
-    sklearn.inspection.permutation_importance : Shuffles the columns.
+    sklearn.inspection.permutation_importance : The losses as an array.
 
     Examples
     --------
@@ -84,7 +84,7 @@ class ColumnImportanceDisplay(Display):
         ax: Any = None,
         **plot_options: Any,
     ) -> ColumnImportanceDisplay:
-        """Shuffle each column of some rows, and draw what that costs.
+        """Shuffle each column, and draw the loss of the score.
 
         Parameters
         ----------
@@ -98,10 +98,10 @@ class ColumnImportanceDisplay(Display):
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows; None means equal weights.
         scoring : str or callable, default="average_precision"
-            A name of ``imbalnet.metrics.SCORERS``, which take any labels and
-            several classes; or a scorer of scikit-learn.
+            A name of ``imbalnet.metrics.SCORERS``, which accept any labels and several
+            classes; or a scorer of scikit-learn.
         n_repeats : int, default=5
-            Shuffles of each column.
+            Number of shuffles of each column.
         random_state : int, RandomState instance or None, default=0
             Seeds the shuffles.
         ax : matplotlib Axes, default=None
@@ -149,7 +149,7 @@ class ColumnImportanceDisplay(Display):
         ax : matplotlib Axes, default=None
             Axes to draw on; None makes a figure.
         n_columns : int or None, default=15
-            How many columns are drawn; None is all.
+            Number of columns that are drawn; None means all.
 
         Returns
         -------
@@ -165,7 +165,7 @@ class ColumnImportanceDisplay(Display):
                 f"columns for each row, but has shape {shape}, and columns are "
                 f"{self.columns!r}."
             )
-        ax = self._start(ax)
+        ax = self._set_axes(ax)
         mean = self.importances.mean(axis=1)
         self.order_ = np.argsort(-mean, kind="stable")[:n_columns]
         drawn, center = self.importances[self.order_], mean[self.order_]
@@ -184,7 +184,7 @@ class ColumnImportanceDisplay(Display):
 
 
 def _scorer(scoring: Any) -> Any:
-    """Return a scorer by its name; others as they are."""
+    """Return the scorer of a name; a callable is returned unchanged."""
     if isinstance(scoring, str) and scoring in SCORERS:
         return get_scorer(scoring)
     is_name = isinstance(scoring, str | type)

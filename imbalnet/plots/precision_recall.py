@@ -32,7 +32,7 @@ from imbalnet.plots._base import (
     read_predictions,
 )
 
-# Recalls at which curves of resamples, and of several classes, are compared.
+# Recalls at which curves of resamples are compared, and those of classes averaged.
 _GRID = np.linspace(0.01, 1.0, 100)
 _ISO_F1 = (0.2, 0.4, 0.6, 0.8)
 _CONFIDENCE = 0.95
@@ -47,15 +47,14 @@ class PrecisionRecallCurve:
     label : str
         The class.
     precision, recall : ndarray of shape (n_points,)
-        By descending recall, as :func:`sklearn.metrics.precision_recall_curve` has
-        them.
+        By descending recall, as in :func:`sklearn.metrics.precision_recall_curve`.
     average_precision : float
         The area under the curve.
     prevalence : float
-        Share of the rows that are of the class; the mean over classes is that of their
-        shares.
+        Share of the rows that are of the class; for the mean over classes, the mean
+        share.
     n_positives : int
-        Rows of the class.
+        Number of rows of the class.
     interval : tuple of float or None
         Bounds of the 95 % bootstrap interval of `average_precision`.
     band : ndarray of shape (3, n_recalls) or None
@@ -95,17 +94,18 @@ class PrecisionRecallCurve:
 
 
 class PrecisionRecallDisplay(PredictionsDisplay):
-    """Precision against recall, beside the prevalence that a random order reaches.
+    """Precision against recall, with the prevalence, which a random order reaches.
 
     Use ``from_estimator``, ``from_out_of_fold`` or ``from_predictions``. With few
     positive rows the curve is uncertain: a band shows pointwise 95 % intervals of a
-    bootstrap stratified by class. More than two classes are drawn one against all
-    others, the rarest ones only, beside the mean over all classes.
+    bootstrap stratified by class. For more than two classes, the curves of the rarest
+    ones are drawn, each against all others, and the mean over all classes.
 
     Parameters
     ----------
     curves : sequence of PrecisionRecallCurve
-        Of the positive class; or of several classes, the mean over all classes last.
+        The curve of the positive class; or those of several classes, followed by the
+        mean over all classes.
     threshold : float, default=None
         The threshold that is marked.
     name : str, default=None
@@ -114,11 +114,11 @@ class PrecisionRecallDisplay(PredictionsDisplay):
     Attributes
     ----------
     line_ : Line2D or list of Line2D
-        The curves; one of two classes, a list of more.
+        The curves; a list if there are several.
     band_ : PolyCollection or None
         The band of the only curve, or of the mean over classes.
     prevalence_ : Line2D or None
-        The line at the height of the prevalence; with two classes.
+        The line at the height of the prevalence; None for several classes.
     marker_ : Line2D or None
         The threshold.
     ax_ : matplotlib Axes
@@ -190,10 +190,10 @@ class PrecisionRecallDisplay(PredictionsDisplay):
         threshold : float, default=None
             Threshold to mark, with two classes or a `pos_label`.
         n_classes : int or None, default=6
-            Of several classes, how many of the rarest have a curve; None is all.
+            Number of curves of several classes, the rarest ones; None means all.
         n_resamples : int, default=200
-            Bootstrap resamples, which take seconds from 100,000 rows on; 0 draws no
-            band.
+            Number of bootstrap resamples, which take seconds from 100,000 rows on; with
+            0 no band is drawn.
         groups : array-like of shape (n_rows,), default=None
             Rows that belong together; the bootstrap draws whole groups.
         random_state : int, RandomState instance or None, default=0
@@ -280,7 +280,7 @@ class PrecisionRecallDisplay(PredictionsDisplay):
         check_parts("curves", self.curves, PrecisionRecallCurve)
         levels = _levels(iso_f1)
         line_options = checked_options("plot", line_options)
-        ax = self._start(ax)
+        ax = self._set_axes(ax)
         _draw_iso_f1(ax, levels)
         is_single = len(self.curves) == 1
         lines = [self._draw(ax, curve, line_options) for curve in self.curves]
@@ -298,7 +298,7 @@ class PrecisionRecallDisplay(PredictionsDisplay):
             (self.marker_,) = ax.plot(*last.marked, "o", color=color, label=label)
         ax.set(xlabel="Recall", ylabel="Precision", xlim=(-0.01, 1.01))
         ax.set(ylim=(-0.01, 1.02), title=self._title)
-        # of many curves, beside the axes
+        # the legend of several curves is beside the axes
         place = {"loc": "upper left", "bbox_to_anchor": (1, 1), "title": "class (rows)"}
         add_legend(ax, **({} if is_single else place))
         return self
@@ -360,7 +360,7 @@ def _curve(
 def _mean_curve(
     rows: Predictions, rankings: list[RankedRows], resamples: NDArray
 ) -> PrecisionRecallCurve:
-    """Compute the mean over all classes, whose area is the mean of the areas."""
+    """Compute the mean over all classes; its area is the mean of their areas."""
     parts = [_figures(ranked, rows.weight) for ranked in rankings]
     area, *precision = np.mean(parts, axis=0)
     return PrecisionRecallCurve(
@@ -388,7 +388,7 @@ def _resampled(
 def _intervals(
     rows: Predictions, area: float, resamples: NDArray[np.float64]
 ) -> tuple[tuple[float, float] | None, NDArray[np.float64] | None]:
-    """Return the interval of average precision, as reports have it, and the band."""
+    """Return the interval of average precision, as in reports, and the band."""
     if np.isnan(resamples).all():
         return None, None
     strata = rows.codes if rows.groups is None else rows.groups
@@ -407,7 +407,7 @@ def _marked(rows: Predictions, code: int, threshold: float) -> tuple[float, floa
     weight, called = rows.weight, scores >= checked_share("threshold", threshold)
     hits = weight[called & is_positive].sum()
     recall = hits / weight[is_positive].sum() if is_positive.any() else 0.0
-    # as the curve, which ends with precision 1 where nothing is called
+    # without called rows precision is 1, as at the end of scikit-learn's curve
     return float(recall), float(hits / weight[called].sum() if called.any() else 1.0)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta
 
 from imbalnet._checks import check_known, checked_integer
+from imbalnet.metrics.probabilities import bins_of_equal_mass
 from imbalnet.plots._base import (
     Predictions,
     PredictionsDisplay,
@@ -28,9 +29,9 @@ from imbalnet.posterior import effective_weight
 BinStrategy = Literal["positives", "rows"]
 AxesScale = Literal["auto", "log", "linear"]
 
-# Expected positive rows that a bin needs.
+# Fewest expected positive rows of a bin.
 _FEWEST_EXPECTED = 5
-# A lower share of positives is rare: shares are compared by their ratio.
+# With a lower share of positives, scale="auto" is logarithmic.
 _RARE = 0.1
 _CONFIDENCE = 0.95
 
@@ -44,17 +45,17 @@ class ReliabilityCurve:
     label : str
         The class.
     predicted : ndarray of shape (n_bins,)
-        Mean probability of the rows of a bin.
+        Mean probability of the rows of each bin.
     observed : ndarray of shape (n_bins,)
-        Share of them that are of the class.
+        Share of the rows of each bin that are of the class.
     low, high : ndarray of shape (n_bins,)
         Bounds of the 95 % interval of the share (Clopper-Pearson).
     counts : ndarray of int, shape (n_bins,)
-        Rows of a bin.
+        Number of rows of each bin.
     n_positives : int
-        Rows of the class.
+        Number of rows of the class.
     ratio : float
-        Observed positives relative to the sum of the probabilities; 1 is right.
+        Observed positives divided by the sum of the probabilities; ideally 1.
 
     Examples
     --------
@@ -85,26 +86,26 @@ class ReliabilityCurve:
 class ReliabilityDisplay(PredictionsDisplay):
     """Observed share of positives against the probability that was predicted.
 
-    Use ``from_estimator``, ``from_out_of_fold`` or ``from_predictions``. Points on the
-    diagonal mean that probabilities can be taken at their word. If positives are rare,
-    the axes are logarithmic, because a probability of 0.2 % instead of 2 % is a large
-    error. A bin without positives has no point, but an interval.
+    Use ``from_estimator``, ``from_out_of_fold`` or ``from_predictions``. Points of
+    calibrated probabilities lie on the diagonal. If positives are rare, the axes are
+    logarithmic, because a probability of 0.2 % instead of 2 % is a large error. A bin
+    without positives has no point, but an interval.
 
     Parameters
     ----------
     curves : sequence of ReliabilityCurve
-        Of the positive class, or of several.
+        The curve of the positive class, or those of several classes.
     name : str, default=None
         Name of the classifier in the legend.
 
     Attributes
     ----------
     line_ : Line2D or list of Line2D
-        The points; one of two classes, a list of more.
+        The points; a list if there are several curves.
     bars_ : list of LineCollection
         The intervals of each curve.
     diagonal_ : Line2D
-        Where shares equal probabilities.
+        The diagonal, on which shares equal probabilities.
     ax_ : matplotlib Axes
         The axes.
     figure_ : matplotlib Figure
@@ -166,13 +167,13 @@ class ReliabilityDisplay(PredictionsDisplay):
             The positive class, against all others together. None is the second of two
             classes, and each class of more.
         n_classes : int or None, default=4
-            Of several classes, how many of the rarest are drawn; None is all.
+            Number of classes that are drawn, the rarest of several; None means all.
         n_bins : int, default=10
-            Bins at most; fewer if these would have less than 5 expected positives.
+            Largest number of bins; each has at least 5 expected positives.
         strategy : {"positives", "rows"}, default="positives"
-            What bins have equally much of: positives that the probabilities lead to
-            expect, or rows. Bins of equally many rows are mostly without positives if
-            these are rare.
+            Whether bins have the same number of expected positives (the sum of the
+            probabilities) or of rows. If positives are rare, most bins of the same
+            number of rows have none.
         name : str, default=None
             Name of the classifier in the legend.
         ax : matplotlib Axes, default=None
@@ -223,7 +224,8 @@ class ReliabilityDisplay(PredictionsDisplay):
         ax : matplotlib Axes, default=None
             Axes to draw on; None makes a figure.
         scale : {"auto", "log", "linear"}, default="auto"
-            Of both axes; "auto" is "log" if less than 10 % of the rows are positive.
+            Scale of both axes; "auto" is "log" if less than 10 % of the rows are
+            positive.
         **line_options
             Keyword arguments of matplotlib's ``errorbar``.
 
@@ -235,12 +237,12 @@ class ReliabilityDisplay(PredictionsDisplay):
         Raises
         ------
         ValueError
-            If `scale` is none of the above.
+            If `scale` is unknown.
         """
         check_known("scale", scale, get_args(AxesScale))
         check_parts("curves", self.curves, ReliabilityCurve)
         line_options = checked_options("errorbar", line_options)
-        ax = self._start(ax)
+        ax = self._set_axes(ax)
         is_log = scale == "log" or (scale == "auto" and self._is_rare)
         limits = self._limits if is_log else (0.0, 1.0)
         diagonal = {"linestyle": "--", "linewidth": 1, **faint()}
@@ -261,13 +263,13 @@ class ReliabilityDisplay(PredictionsDisplay):
     def _draw(self, ax: Any, i: int, options: dict[str, Any]) -> tuple[Any, Any]:
         curve, is_single = self.curves[i], len(self.curves) == 1
         name = (self.name or curve.label) if is_single else curve.label
-        # errors that are drawn from the point: its distance to the bounds
+        # distances of the bounds from the point
         errors = [curve.observed - curve.low, curve.high - curve.observed]
         rows = counted(curve.n_positives, "positive" if is_single else "row")
         style: dict[str, Any] = {"fmt": "o-" if is_single else "o", "markersize": 5}
         style |= {"elinewidth": 1.2, "color": next_color(ax), "alpha": 0.9}
         style["label"] = f"{name}: {rows}, {curve.ratio:.2f} × expected"
-        # classes side by side, so that their intervals can be told apart
+        # shifted, so that the intervals of several classes do not overlap
         place = curve.predicted * (1.0 if is_single else 1.04 ** (i - 1.5))
         line, _, bars = ax.errorbar(
             place, curve.observed, np.maximum(errors, 0.0), **style | options
@@ -281,7 +283,7 @@ class ReliabilityDisplay(PredictionsDisplay):
 
     @property
     def _limits(self) -> tuple[float, float]:
-        """Return bounds of logarithmic axes: all points, and all upper bounds."""
+        """Limits of logarithmic axes, which include all points and upper bounds."""
         parts = [(c.predicted, c.observed, c.high) for c in self.curves]
         values = np.concatenate([np.concatenate(part) for part in parts])
         return max(1e-7, 0.6 * float(values[values > 0].min())), 1.1
@@ -307,7 +309,8 @@ def _curve(
     expected = (effective_weight(weight) * scores).sum()
     n_bins = max(1, min(n_bins, int(expected // _FEWEST_EXPECTED)))
     mass = weight * scores if strategy == "positives" else weight
-    bins = _bins(scores, mass, n_bins)
+    bins = bins_of_equal_mass(scores, mass, n_bins)
+    bins = np.unique(bins, return_inverse=True)[1]  # without empty ones
     total, predicted, observed, squares = (
         np.bincount(bins, of_rows)
         for of_rows in (weight, weight * scores, weight * is_positive, weight**2)
@@ -326,27 +329,12 @@ def _curve(
     )
 
 
-def _bins(
-    scores: NDArray[np.float64], mass: NDArray[np.float64], n_bins: int
-) -> NDArray[np.intp]:
-    """Cut rows into bins of equal mass by their scores; equal scores stay together.
-
-    The labels do not decide where bins end, which would bias the shares.
-    """
-    _, of_rows = np.unique(scores, return_inverse=True)
-    of_score = np.bincount(of_rows, mass)
-    middle = np.cumsum(of_score) - of_score / 2
-    place = np.floor(n_bins * middle / max(of_score.sum(), 1e-300))
-    bins = np.clip(place.astype(np.intp), 0, n_bins - 1)[of_rows]
-    return np.unique(bins, return_inverse=True)[1]  # without empty ones
-
-
 def _proportion_interval(
     hits: NDArray[np.float64], n_rows: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return Clopper and Pearson's interval, of fractional counts too.
+    """Return Clopper and Pearson's interval, also for fractional counts.
 
-    scipy.stats.binomtest takes whole numbers only.
+    scipy.stats.binomtest accepts whole numbers only.
     """
     tail, misses = (1 - _CONFIDENCE) / 2, np.maximum(n_rows - hits, 0.0)
     has_hits, has_misses = hits > 1e-9, misses > 1e-9

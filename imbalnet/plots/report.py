@@ -1,4 +1,4 @@
-"""Four pictures of a classifier on one page."""
+"""Four plots of a classifier on one page."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from imbalnet.plots.thresholds import ThresholdDisplay
 class ReportDisplay(PredictionsDisplay):
     """Ranking, reliability, distributions and decisions on one page.
 
-    Use ``from_estimator``, ``from_out_of_fold`` or ``from_predictions``. The last
-    picture shows figures against the threshold of two classes, and the counts of the
-    most likely class of more.
+    Use ``from_estimator``, ``from_out_of_fold`` or ``from_predictions``. For two
+    classes the last plot shows metrics against the threshold, and for more classes the
+    counts of the most probable class.
 
     Parameters
     ----------
     displays : dict of str to display
-        The four pictures: "precision_recall", "reliability", "scores", and
-        "thresholds" or "counts".
+        The four plots: "precision_recall", "reliability", "scores", and "thresholds" or
+        "counts".
     name : str, default=None
         Name of the classifier in the title.
 
@@ -42,7 +42,7 @@ class ReportDisplay(PredictionsDisplay):
 
     See Also
     --------
-    imbalnet.report.imbalance_report : The same in numbers.
+    imbalnet.report.imbalance_report : The report in numbers.
 
     Examples
     --------
@@ -109,7 +109,7 @@ class ReportDisplay(PredictionsDisplay):
         rows = read_predictions(
             y_true, probabilities, classes, sample_weight, pos_label
         )
-        # each reads rows only, so that the pictures are of the same ones
+        # all plots are computed from the same validated rows
         displays: dict[str, Any] = {
             "precision_recall": PrecisionRecallDisplay._of_rows(rows, threshold, name),
             "reliability": ReliabilityDisplay._of_rows(rows, name),
@@ -125,7 +125,7 @@ class ReportDisplay(PredictionsDisplay):
         return cls(displays, name=name).plot(axes)
 
     def plot(self, axes: Any = None) -> ReportDisplay:
-        """Draw the four pictures.
+        """Draw the four plots.
 
         Parameters
         ----------
@@ -145,12 +145,12 @@ class ReportDisplay(PredictionsDisplay):
             import matplotlib.pyplot as plt
 
             figure = plt.figure(figsize=(13, 9), layout="constrained")
-            parts: Any = figure.subfigures(2, 1)  # a legend takes room of its row only
+            parts: Any = figure.subfigures(2, 1)  # so a legend only narrows its row
             axes = [part.subplots(1, 2) for part in parts]
         self.axes_ = np.asarray(axes, dtype=object).reshape(2, 2)
         for ax, display in zip(self.axes_.flat, self.displays.values(), strict=True):
             display.plot(ax=ax)
-        self.figure_ = self.axes_[0, 0].figure.figure  # of its part
+        self.figure_ = self.axes_[0, 0].figure.figure  # the figure of the subfigure
         if self.name is not None:
             self.figure_.suptitle(self.name)
         return self

@@ -1,4 +1,4 @@
-"""How the probabilities of a class's rows differ from those of all others."""
+"""Distributions of the probability of a class, for its rows and for all others."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from imbalnet.plots._base import (
     set_log_odds,
 )
 
-# With fewer rows, each has a mark of its own.
+# With fewer rows, each row is marked.
 _FEW_ROWS = 100
-# Height of a class among several, whose distance is 1.
+# Largest height of a distribution if there are several, which are drawn 1 apart.
 _HEIGHT = 0.85
 
 
 @dataclass(frozen=True)
 class ScoreDistribution:
-    """Probabilities of a class, by whether rows are of it.
+    """Distributions of the probability of a class, for its rows and all other rows.
 
     Attributes
     ----------
     label, other : str
-        The class, and what the other rows are called.
+        Names of the class and of the other rows.
     positive, negative : ndarray of shape (n_bins,)
         Share of the rows of the class, and of all others, in each bin. Each sums to 1.
     n_positives, n_negatives : int
-        Rows.
+        Numbers of rows.
     few : ndarray of shape (n_positives,)
         Probabilities of the rows of the class, if they are fewer than 100; otherwise
         empty.
@@ -74,18 +74,18 @@ class ScoreDistribution:
 
 
 class ScoreDistributionDisplay(PredictionsDisplay):
-    """Distributions of the probabilities, of each class by itself.
+    """Distributions of the probabilities, normalised for each class.
 
     Use ``from_estimator``, ``from_out_of_fold`` or ``from_predictions``. The axis is in
-    log odds, which separates small probabilities. Each class is normalised, so that a
-    rare one can be seen; the fewer than 100 rows of a class have a mark each. More than
-    two classes have a row of the picture each: the probability of the class, for its
-    own rows and for all others.
+    log odds, which separates small probabilities. Each distribution is normalised, so
+    that that of a rare class is visible. If a class has fewer than 100 rows, each of
+    them is marked. More than two classes are drawn one above the other: the probability
+    of each class, for its own rows and for all others.
 
     Parameters
     ----------
     distributions : sequence of ScoreDistribution
-        Of the positive class, or of several.
+        The distributions of the positive class, or those of several classes.
     edges : ndarray of shape (n_bins + 1,)
         Bounds of the bins, as probabilities.
     threshold : float, default=None
@@ -163,9 +163,9 @@ class ScoreDistributionDisplay(PredictionsDisplay):
         threshold : float, default=None
             Threshold to mark, with two classes or a `pos_label`.
         n_classes : int or None, default=6
-            Of several classes, how many of the rarest are drawn; None is all.
+            Number of classes that are drawn, the rarest of several; None means all.
         n_bins : int, default=40
-            Bins of equal width in log odds.
+            Number of bins, which have equal width in log odds.
         name : str, default=None
             Name of the classifier above the legend.
         ax : matplotlib Axes, default=None
@@ -225,7 +225,7 @@ class ScoreDistributionDisplay(PredictionsDisplay):
         for part in self.distributions:
             bins = {"positive": part.positive, "negative": part.negative}
             check_columns(**{"edges[1:]": self.edges[1:]}, **bins)
-        ax = self._start(ax)
+        ax = self._set_axes(ax)
         colors = next_color(ax), next_color(ax)
         rows = range(len(self.distributions))
         self.stairs_ = [self._draw(ax, place, colors) for place in rows]
@@ -250,7 +250,7 @@ class ScoreDistributionDisplay(PredictionsDisplay):
         return self
 
     def _draw(self, ax: Any, place: int, colors: tuple[Any, Any]) -> tuple[Any, Any]:
-        """Draw the rows of a class and all others, above the height of its place."""
+        """Draw the distributions of a class and of all others, from a height on."""
         drawn, is_single = self.distributions[place], len(self.distributions) == 1
         highest = max(drawn.positive.max(), drawn.negative.max(), 1e-12)
         factor = 1.0 if is_single else _HEIGHT / highest
@@ -300,7 +300,7 @@ def _shares(
     weight: NDArray[np.float64],
     edges: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the share of the weight in each bin; the outer ones have the rest."""
+    """Return the share of the weight in each bin; the outer bins have open ends."""
     inside = np.clip(scores, edges[0], edges[-1])
     heights = np.histogram(inside, edges, weights=weight)[0]
     return heights / heights.sum() if heights.any() else heights

@@ -1,4 +1,4 @@
-"""What a decision is worth at each threshold."""
+"""Metrics of the decisions at each threshold."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scipy.special import logit
 from imbalnet.decisions import Counts, threshold_counts
 from imbalnet.decisions.criteria import (
     AlertShare,
+    LeastCost,
     PrecisionAtLeast,
     RecallAtLeast,
     as_criterion,
@@ -34,20 +35,20 @@ from imbalnet.plots._base import (
     spaced,
 )
 
-# Figures beside criteria: they have no best threshold of their own.
+# Figures that are not criteria, because their best threshold is at an end.
 _FIGURES = "precision", "recall", "specificity"
-# More points of a curve than a picture is wide could not be told apart.
+# Most points of a curve that are drawn; more cannot be distinguished.
 _PLACES = 1500
 _CRITERIA = "precision", "recall", "f1"
-# Their values below 0 say how far a floor is missed.
+# Criteria whose values below 0 are the distance from a floor.
 _WITH_FLOOR = PrecisionAtLeast, RecallAtLeast, AlertShare
-# Shares of called rows that the upper axis may mark.
+# Shares of called rows for the ticks of the upper axis.
 _SHARES = np.array([1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 1e-4, 1e-5])
 
 
 @dataclass(frozen=True)
 class ThresholdCurve:
-    """The values of a criterion at thresholds.
+    """The values of a criterion at each threshold.
 
     Attributes
     ----------
@@ -56,10 +57,10 @@ class ThresholdCurve:
     thresholds : ndarray of shape (n_thresholds,)
         Descending.
     values : ndarray of shape (n_thresholds,)
-        More is better; NaN where a floor is not reached.
+        Higher is better; NaN where a floor is not reached.
     best : float or None
-        The best threshold, that of :func:`~imbalnet.decisions.choose_threshold`; None
-        for precision, recall and specificity, which are best at an end.
+        The threshold that :func:`~imbalnet.decisions.choose_threshold` returns; None
+        for precision, recall and specificity, whose best threshold is at an end.
 
     Examples
     --------
@@ -87,18 +88,19 @@ class ThresholdCurve:
 class ThresholdDisplay(PredictionsDisplay):
     """Figures of the decisions against the threshold, with the best one marked.
 
-    Use ``from_estimator``, ``from_out_of_fold`` or ``from_predictions``. Any criterion
-    that :func:`~imbalnet.decisions.choose_threshold` takes, several at once. Gains and
-    other values that are no shares have an axis on the right. A second axis tells how
-    many rows are called, for those who have a budget of alerts. With fewer than 20
-    positive rows the curves of criteria are what the probabilities lead to expect.
+    Use ``from_estimator``, ``from_out_of_fold`` or ``from_predictions``. Several
+    criteria of :func:`~imbalnet.decisions.choose_threshold` can be drawn at once. Gains
+    and other values that are not shares have an axis on the right. The upper axis shows
+    the share of rows that are called, to be compared with a budget of alerts. With
+    fewer than 20 positive rows, the curves of criteria are expectations under the
+    probabilities.
 
     Parameters
     ----------
     curves : sequence of ThresholdCurve
         The criteria.
     shares : tuple of ndarray
-        Thresholds, descending, and the share of the rows that each calls.
+        Thresholds, descending, and the share of the rows that are called at each.
     label : str, default="1"
         The positive class.
     threshold : float, default=None
@@ -115,7 +117,7 @@ class ThresholdDisplay(PredictionsDisplay):
     threshold_line_ : Line2D or None
         The threshold in use.
     right_ax_ : matplotlib Axes or None
-        The axis of values that are no shares.
+        The axis of values that are not shares.
     alerts_ax_ : matplotlib Axes or None
         The axis of the share of called rows.
     ax_ : matplotlib Axes
@@ -125,7 +127,7 @@ class ThresholdDisplay(PredictionsDisplay):
 
     See Also
     --------
-    imbalnet.decisions.choose_threshold : Chooses the threshold that is marked.
+    imbalnet.decisions.choose_threshold : Choose the threshold that is marked.
 
     Examples
     --------
@@ -179,16 +181,16 @@ class ThresholdDisplay(PredictionsDisplay):
             Held-out probabilities; one axis holds those of the second of two classes.
         criteria : criterion, sequence of them or dict, \
                 default=("precision", "recall", "f1")
-            "precision", "recall" or "specificity"; or what
-            :func:`~imbalnet.decisions.choose_threshold` takes, such as "f1", "mcc" or
-            ``LeastCost(5, 500)``. A dict has names for the legend as its keys.
+            "precision", "recall" or "specificity"; or a criterion of
+            :func:`~imbalnet.decisions.choose_threshold`, such as "f1", "mcc" or
+            ``LeastCost(5, 500)``. The keys of a dict are names for the legend.
         classes : array-like of shape (n_classes,), default=None
             The label of each column; None are the sorted labels of `y_true`.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows; None means equal weights.
         pos_label : object, default=None
             The positive class, against all others together. None is the second of two
-            classes; with more, it must be named.
+            classes; with more classes, it is required.
         threshold : float, default=None
             The threshold in use, which is marked.
         name : str, default=None
@@ -217,6 +219,10 @@ class ThresholdDisplay(PredictionsDisplay):
         rows = read_predictions(
             y_true, probabilities, classes, sample_weight, pos_label
         )
+        if sample_weight is not None:  # rows of weight 0 are left out
+            kept = np.asarray(sample_weight) > 0
+            named = _named(criteria)
+            criteria = {label: _of_kept(named[label], kept) for label in named}
         display = cls._of_rows(
             rows, threshold, name, criteria, weighs=sample_weight is not None
         )
@@ -259,7 +265,7 @@ class ThresholdDisplay(PredictionsDisplay):
         ax : matplotlib Axes, default=None
             Axes to draw on; None makes a figure.
         alerts : bool, default=True
-            Whether an upper axis tells the share of the rows that are called.
+            Whether an upper axis shows the share of the rows that are called.
         **line_options
             Keyword arguments of matplotlib's ``plot`` for the curves.
 
@@ -272,7 +278,7 @@ class ThresholdDisplay(PredictionsDisplay):
         thresholds, shares = self.shares
         check_columns(thresholds=thresholds, shares=shares)
         line_options = checked_options("plot", line_options)
-        ax = self._start(ax)
+        ax = self._set_axes(ax)
         self.right_ax_ = self._add_right(ax)
         limits = probability_limits(self.shares[0])
         drawn = [self._draw(i, limits, line_options) for i in range(len(self.curves))]
@@ -294,7 +300,7 @@ class ThresholdDisplay(PredictionsDisplay):
     def _draw(
         self, i: int, limits: tuple[float, float], options: dict[str, Any]
     ) -> tuple[Any, Any]:
-        """Draw a curve, and its best threshold as a point."""
+        """Draw a curve, and a point at its best threshold."""
         curve = self.curves[i]
         axes: Any = self.ax_ if curve.is_share else self.right_ax_
         shown = _shown(curve, limits)
@@ -311,7 +317,7 @@ class ThresholdDisplay(PredictionsDisplay):
         return line, axes.plot(*point, "o", color=line.get_color())[0]
 
     def _add_right(self, ax: Any) -> Any:
-        """Add an axis for values that are no shares, behind the legend."""
+        """Add an axis for values that are not shares, behind the legend."""
         if all(curve.is_share for curve in self.curves):
             return None
         right = ax.twinx()
@@ -321,13 +327,13 @@ class ThresholdDisplay(PredictionsDisplay):
         return right
 
     def _add_alerts(self, ax: Any, limits: tuple[float, float]) -> Any:
-        """Add an upper axis with ticks where round shares of the rows are called."""
+        """Add an upper axis, whose ticks are round shares of called rows."""
         thresholds, shares = self.shares
         round_shares = _SHARES[_SHARES >= shares[shares > 0].min(initial=1.0)]
         last = np.searchsorted(shares, round_shares, side="right") - 1
         at = np.clip(thresholds[last], *limits)
         kept = spaced(at, limits)
-        upper = ax.twiny()  # a secondary axis cannot be one of log odds
+        upper = ax.twiny()  # a secondary axis does not support the logit scale
         upper.set_xlabel("Share of the rows that are called")
         set_log_odds(upper.xaxis, limits)
         upper.set_xticks(at[kept], [percent(share) for share in round_shares[kept]])
@@ -335,7 +341,7 @@ class ThresholdDisplay(PredictionsDisplay):
 
 
 def _shown(curve: ThresholdCurve, limits: tuple[float, float]) -> NDArray[np.bool_]:
-    """Return which thresholds are drawn: one for each place that can be told apart."""
+    """Return which thresholds are drawn: one in each cell of the axis, and the best."""
     low, high = logit(limits)
     place = logit(np.clip(curve.thresholds, *limits))
     cell = np.round(_PLACES * (place - low) / (high - low))
@@ -360,8 +366,17 @@ def _named(criteria: Any) -> dict[str, Any]:
     return {_name(criterion): criterion for criterion in criteria}
 
 
+def _of_kept(criterion: Any, kept: NDArray[np.bool_]) -> Any:
+    """Return a criterion for some of the rows, whose costs may differ."""
+    if not isinstance(criterion, LeastCost) or not criterion.is_of_rows:
+        return criterion
+    criterion.excess(len(kept))  # raises for costs of another number of rows
+    costs = vars(criterion).items()
+    return LeastCost(**{n: np.asarray(c)[kept] if np.ndim(c) else c for n, c in costs})
+
+
 def _name(criterion: Any) -> str:
-    """Return a criterion in words: its name, or its class and its own arguments."""
+    """Return the text for a criterion: its name, or its class and arguments."""
     if not is_dataclass(criterion) or isinstance(criterion, type):
         return getattr(criterion, "__name__", None) or label_text(criterion)
     values = [(getattr(criterion, f.name), f.default) for f in fields(criterion)]
@@ -377,16 +392,16 @@ def _curve(
     criterion: Any,
     weighs: bool,
 ) -> ThresholdCurve:
-    """Compute a criterion's values, and where it is best.
+    """Compute a criterion's values and its best threshold.
 
-    `counted` are thresholds and the counts at each.
+    `counted` holds the thresholds and the counts at each of them.
     """
     scores, is_positive = rows.of_class(1)
     if isinstance(criterion, str) and criterion in _FIGURES:
         thresholds, counts = counted
         values = np.array(getattr(counts, criterion))
         if criterion == "precision":
-            values[0] = np.nan  # of no called row
+            values[0] = np.nan  # no row is called
         return ThresholdCurve(name, thresholds, values)
     thresholds, values = criterion_values(
         scores,

@@ -1,11 +1,11 @@
-"""Class posteriors, and how to move, fit and use them (NumPy only).
+"""Class posteriors: prior shifts, decisions and calibration (NumPy only).
 
 A network that is trained with class weights or a sampler learns a posterior under the
-*effective prior*, in which the classes are not as frequent as in the data. Under label
-shift, p(x | class) is the same, so that one shift in log space moves a posterior from
-one prior to another. This room has these shifts, the decision from a posterior and
-costs, and what is fitted to held-out rows: offsets and temperature. The functions take
-arrays; :mod:`imbalnet._fit` and the estimator use them, and so may other classifiers.
+*effective prior*, in which the class frequencies differ from those of the data. Under
+label shift, p(x | class) is the same, so that a constant for each class, added to the
+log posterior, converts it from one prior to another. This package computes these
+shifts, makes decisions from posteriors and costs, and fits offsets and a temperature to
+held-out rows. All functions take arrays, so that they also serve other classifiers.
 """
 
 from imbalnet.posterior._effective import effective_weight

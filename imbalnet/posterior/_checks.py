@@ -1,4 +1,4 @@
-"""Checks of probabilities and priors."""
+"""Checks of probabilities, priors, log posteriors, class codes and folds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from imbalnet._checks import checked_floats
 
 # Probabilities may be rounded to three digits, or in half precision.
 SUM_TOLERANCE = 2e-3
-# Instead of minus infinity, which times a probability of 0 is NaN.
+# Replaces minus infinity, whose product with a probability of 0 is NaN.
 _LOG_0 = -1e100
 
 
@@ -48,7 +48,7 @@ def as_given(rows: NDArray, probabilities: ArrayLike) -> NDArray:
 def checked_prior(
     name: str, prior: ArrayLike, n_classes: int | None = None
 ) -> NDArray[np.float64]:
-    """Convert the probabilities of classes, of any number if None, or raise."""
+    """Convert a class distribution, of `n_classes` classes if given, or raise."""
     values = checked_floats(name, prior)
     if values.ndim != 1 or n_classes not in (None, len(values)):
         classes = (
@@ -83,7 +83,7 @@ def checked_log_posterior(
 
 
 def check_log_values(log_posterior: NDArray[np.float64]) -> None:
-    """Raise for NaN and infinity, which are no logs of a number, and rows of -inf."""
+    """Raise for NaN and infinity, and for rows in which all values are -inf."""
     wrong = ~(log_posterior < np.inf)
     if wrong.any():
         row = int(np.argwhere(wrong)[0, 0])
@@ -104,9 +104,9 @@ def with_finite_logs(
     codes: NDArray[np.integer],
     sample_weight: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Replace logs of 0 by one so far down that its probability is 0, too.
+    """Replace -inf by a finite number, whose exponential is also 0.
 
-    Raise a ValueError if it is that of a row's own class: the log loss is infinite.
+    Raise a ValueError if it belongs to a row's own class: the log loss is infinite.
     """
     if log_posterior.min() > -np.inf:
         return log_posterior

@@ -11,8 +11,8 @@ from imbalnet._checks import as_floats, checked_weights
 def effective_weight(sample_weight: NDArray) -> NDArray[np.float64]:
     """Scale weights so that their sum is ``sum(w)**2 / sum(w**2)``.
 
-    This is the effective number of rows (Kish): a fit to weighted rows with a prior
-    must not count more rows than that.
+    This is Kish's effective sample size. A fit with a prior must not give weighted rows
+    more influence than so many rows have.
 
     Parameters
     ----------
@@ -37,5 +37,5 @@ def effective_weight(sample_weight: NDArray) -> NDArray[np.float64]:
 
 def scaled_to_effective(weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute `effective_weight` of weights that were checked."""
-    weight = weight / weight.max()  # squares of others may overflow
+    weight = weight / weight.max()  # otherwise squares may overflow
     return weight * weight.sum() / np.square(weight).sum()

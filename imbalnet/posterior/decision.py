@@ -83,7 +83,8 @@ def bayes_threshold(
             raise ValueError(f"{name}={cost!r} must be a finite number.")
     negative = _excess(costs, "false_positive_cost", "true_negative_cost")
     positive = _excess(costs, "false_negative_cost", "true_positive_cost")
-    return negative / 2 / (negative / 2 + positive / 2)  # whose sum is finite
+    # halved, so that the sum does not overflow
+    return negative / 2 / (negative / 2 + positive / 2)
 
 
 def _excess(costs: dict[str, float], error: str, right: str) -> float:
@@ -125,7 +126,7 @@ def cheapest_class(
     Returns
     -------
     ndarray of shape (...,) or (n_rows,)
-        Positions of the classes. Of equally cheap ones, the most probable.
+        Positions of the classes. Among equally cheap classes, the most probable one.
 
     Raises
     ------
@@ -233,7 +234,7 @@ def resolve_costs(
 
 
 def _from_frame(frame: Any, labels: list) -> NDArray:
-    """Sort a frame by the labels; it may have others, too."""
+    """Convert a frame to an array in the order of `labels`, without other labels."""
     positions = []
     for axis in ("index", "columns"):
         found = list(getattr(frame, axis, ()))  # polars' frames have no index
@@ -253,7 +254,7 @@ def _from_frame(frame: Any, labels: list) -> NDArray:
 def _from_mapping(
     costs: Mapping[Any, Any], labels: list, leading: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """Order costs of pairs by the labels; they may have other classes, too."""
+    """Convert costs of pairs to an array; pairs of absent classes are ignored."""
     pairs = [(true, predicted) for true in labels for predicted in labels]
     missing = [pair for pair in pairs if pair not in costs and pair[0] != pair[1]]
     unknown = _unknown_pairs(costs, labels)
@@ -275,10 +276,10 @@ def _from_mapping(
 
 
 def _unknown_pairs(costs: Mapping[Any, Any], labels: list) -> list:
-    """Return keys that are no pair of labels.
+    """Return the keys that are not a pair of labels.
 
-    A fold of the data may lack a rare class. It is told from a typo by the costs of all
-    its errors.
+    A fold of the data may lack a rare class. A label that `labels` lacks is taken for
+    such a class, and not for a typo, if all its errors have costs.
     """
     named = {label for pair in costs if isinstance(pair, tuple) for label in pair}
     absent = {
@@ -297,7 +298,7 @@ def _unknown_pairs(costs: Mapping[Any, Any], labels: list) -> list:
 def _cost_of_pair(
     pair: tuple, cost: Any, leading: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """Return one cost for all rows, or one for each of them."""
+    """Return one cost for all rows, or one for each row, or raise."""
     try:
         values = checked_floats(f"cost_matrix[{pair!r}]", cost)
     except ValueError as error:
@@ -315,8 +316,8 @@ def _cost_of_pair(
     return values
 
 
-def _listed(items: list, most: int = 6) -> str:
-    return and_more([repr(item) for item in items], most)
+def _listed(items: list) -> str:
+    return and_more([repr(item) for item in items], 6)
 
 
 def _checked_costs(

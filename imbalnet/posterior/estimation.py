@@ -30,12 +30,12 @@ def estimate_prior(
         Probabilities of the unlabelled rows, under `source_prior`. A single axis holds
         the probability of the second of two classes.
     source_prior : array-like of shape (n_classes,)
-        Class distribution that `probabilities` hold for. A class that it lacks
-        (probability 0) is estimated as 0.
+        Class distribution under which `probabilities` are calibrated. A class that it
+        lacks (probability 0) is estimated as 0.
     max_iter : int, default=5000
         Largest number of iterations.
     tol : float, default=1e-08
-        The iterations stop when no prior of a class changes by more than this.
+        The iterations stop when no class probability changes by more than this.
 
     Returns
     -------

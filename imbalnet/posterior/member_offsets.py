@@ -1,4 +1,4 @@
-"""Offsets that make the members of an ensemble comparable out of fold."""
+"""Offsets that make out-of-fold predictions of different members comparable."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def fit_member_offsets(
     sample_weight: NDArray,
     scale: float = 1.0,
 ) -> NDArray[np.float64]:
-    """Fit an offset for each member and class, so that members' probabilities compare.
+    """Fit an offset for each member and class, to make members' outputs comparable.
 
-    Some members give the rare class a little more probability than others. Rows that
-    are predicted by different members are then badly ranked among each other, and with
-    them the score that chooses the epoch. The offsets bring the mean probability of a
-    member over its fold to the class prior, which stratified folds share. No label is
-    used. The offsets d of a fold with log posteriors l minimise
-    ``sum(w * (logsumexp(l + d) - prior @ d))``, with a normal prior of mean 0 on d, so
-    that those of small folds stay small.
+    Some members predict slightly higher probabilities of the rare class than others. As
+    each row is predicted by the member that holds it out, this disturbs the ranking of
+    rows from different folds, and the score that chooses the epoch. The offsets move
+    the mean probability of a member over its fold to the class prior, which stratified
+    folds share. No label is used. The offsets d of a fold with log posteriors l
+    minimise ``sum(w * (logsumexp(l + d) - prior @ d))``, with a normal prior of mean 0
+    on d, so that the offsets of small folds stay small.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def fit_member_offsets(
     n_members : int
         Number of members.
     class_prior : ndarray of shape (n_classes,)
-        Class distribution that each fold has.
+        Class distribution of each fold.
     sample_weight : ndarray of shape (n_rows,)
         Weights of the rows, which count as their effective number of rows,
         ``sum(w)**2 / sum(w**2)``.
@@ -67,8 +67,8 @@ def fit_member_offsets(
     Raises
     ------
     ValueError
-        If the arguments do not fit together, or hold what they cannot, such as NaN or
-        codes of classes that there are not.
+        If shapes do not fit together, or if an argument holds invalid values, such as
+        NaN or folds out of range.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def fit_member_offsets(
 def _by_newton(
     scores: NDArray, class_prior: NDArray, weight: NDArray, scale: float
 ) -> NDArray[np.float64]:
-    """Fit the offsets of all members at once; rows of weight 0 fill short folds up."""
+    """Fit the offsets of all members at once; short folds are padded with weight 0."""
     total = weight.sum(axis=1)
     n_members, n_classes = len(scores), len(class_prior)
     ridge = np.eye(n_classes) / scale**2
@@ -131,8 +131,9 @@ def _by_lbfgs(
 ) -> NDArray[np.float64]:
     """Fit the offsets of one member, without a matrix of classes by classes.
 
-    Each offset is measured in units in which the objective is about equally curved, so
-    that a dozen evaluations do. The exponentials of the scores are taken once.
+    Each offset is scaled so that the objective has about the same curvature in all of
+    them, which takes a dozen evaluations. The exponentials of the scores are computed
+    only once.
     """
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     total = weight.sum()
@@ -157,7 +158,7 @@ def _by_lbfgs(
 def rows_by_fold(
     folds: NDArray[np.integer], n_folds: int
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return the rows of each fold as one array, so that folds need no loop.
+    """Return the rows of all folds as one padded array.
 
     Parameters
     ----------
@@ -169,9 +170,9 @@ def rows_by_fold(
     Returns
     -------
     rows : ndarray of shape (n_folds, n_longest)
-        Positions of the rows of each fold; short folds are filled up.
+        Positions of the rows of each fold; short folds are padded.
     is_row : ndarray of bool, shape (n_folds, n_longest)
-        Which of them are no filling.
+        False for padding.
 
     Raises
     ------

@@ -23,13 +23,13 @@ def fit_offset(
     sample_weight: NDArray,
     scale: float = 0.5,
 ) -> NDArray[np.float64]:
-    """Fit an offset for each class to held-out rows, against a bias of the mean.
+    """Fit an offset for each class to held-out rows, to correct mean probabilities.
 
     After the closed-form shift, mean probabilities may still be off by some per cent:
     training stops at an epoch with a high learning rate, weighted rows are memorised,
     and synthetic rows differ from real ones. The offsets, added to the log posteriors,
     minimise the weighted log loss with a normal prior of mean 0, so that they stay
-    small with a handful of positives. For two classes they do not change the ranking.
+    small if there are few positives. For two classes they do not change the ranking.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def fit_offset(
     Raises
     ------
     ValueError
-        If the arguments do not fit together, or hold what they cannot, such as NaN or
-        codes of classes that there are not.
+        If shapes do not fit together, or if an argument holds invalid values, such as
+        NaN or class codes out of range.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def fit_offset(
     if len(present) < 2:
         return offset
     counted = sample_weight > 0
-    if not counted.all():  # the others may be of classes that none of these is
+    if not counted.all():  # rows of weight 0 may be of classes that are not present
         codes, sample_weight = codes[counted], sample_weight[counted]
         log_posterior = log_posterior[counted]
     codes = np.searchsorted(present, codes)

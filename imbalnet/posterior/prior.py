@@ -1,4 +1,4 @@
-"""Class priors: what a network learned under, and what probabilities hold for."""
+"""Class priors: the prior that a network learns, and shifts to other priors."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def resolve_prior(
 def target_distribution(
     target_prior: Any, classes: NDArray, class_prior: NDArray
 ) -> NDArray[np.float64] | None:
-    """Compute `resolve_prior` where classes and their prior are known to be right."""
+    """Compute `resolve_prior` for classes and a prior that were checked."""
     if target_prior is None:
         return None
     return class_distribution("target_prior", target_prior, classes, class_prior)
@@ -130,12 +130,12 @@ def target_distribution(
 def class_distribution(
     name: str, prior: Any, classes: NDArray, class_prior: NDArray
 ) -> NDArray[np.float64]:
-    """Convert a parameter that holds a class distribution, but not None, or raise."""
+    """Convert a parameter that holds a class distribution, or raise."""
     if isinstance(prior, str) and prior == "train":
         return class_prior
     if isinstance(prior, str) and prior == "uniform":
         return np.full(len(classes), 1.0 / len(classes))
-    shares = _one_a_class(name, prior, np.asarray(classes).tolist())
+    shares = _value_of_each_class(name, prior, np.asarray(classes).tolist())
     if not np.all(shares >= 0) or not np.isclose(shares.sum(), 1.0, atol=1e-6):
         raise ValueError(
             f"{name}={prior!r} must hold probabilities of at least 0 that sum to 1; "
@@ -144,7 +144,7 @@ def class_distribution(
     return shares
 
 
-def _one_a_class(name: str, prior: Any, labels: list) -> NDArray[np.float64]:
+def _value_of_each_class(name: str, prior: Any, labels: list) -> NDArray[np.float64]:
     of_label = values_by_label(name, prior)
     if of_label is not None and set(of_label) != set(labels):
         raise ValueError(
@@ -177,8 +177,8 @@ def shift_prior(
     log_posterior : array-like of shape (..., n_classes)
         Log probabilities under `source_prior`, up to a constant in each row.
     source_prior : array-like of shape (n_classes,)
-        Class distribution that they hold for. A class that it lacks (probability 0)
-        is not shifted.
+        Class distribution under which `log_posterior` is calibrated. A class that it
+        lacks (probability 0) is not shifted.
     target_prior : array-like of shape (n_classes,)
         Class distribution to move to.
 
@@ -190,7 +190,7 @@ def shift_prior(
     Raises
     ------
     ValueError
-        If a prior is no distribution of the classes, or a log probability is NaN.
+        If a prior is not a distribution of the classes, or a log probability is NaN.
 
     References
     ----------
@@ -215,11 +215,11 @@ def shift_prior(
     check_log_values(values)
     moved = values + shift
     if (moved.max(axis=-1, initial=-np.inf) == -np.inf).any():
-        raise ValueError(_no_class(target_prior, "log_posterior"))
+        raise ValueError(_impossible_message(target_prior, "log_posterior"))
     return log_softmax(moved, axis=-1)
 
 
-def _no_class(target_prior: ArrayLike, name: str) -> str:
+def _impossible_message(target_prior: ArrayLike, name: str) -> str:
     return (
         f"target_prior={np.asarray(target_prior).tolist()} is 0 for every class that "
         f"some rows of {name} can be; give those classes a probability above 0."
@@ -246,11 +246,11 @@ def prior_shift(
     Raises
     ------
     ValueError
-        If a prior is no distribution, or they have other classes.
+        If a prior is not a distribution, or if the numbers of classes differ.
 
     Examples
     --------
-    Log odds of a model that learned from balanced classes, where 1 % are positive:
+    Log odds of a model that was trained on balanced classes, where 1 % are positive:
 
     >>> import numpy as np
     >>> from imbalnet.posterior import prior_shift
@@ -264,7 +264,7 @@ def prior_shift(
 
 
 def log_ratio(source: NDArray, target: NDArray) -> NDArray[np.float64]:
-    """Compute `prior_shift` without checks, also of (members, n_classes) priors."""
+    """Compute `prior_shift` without checks; priors may be (members, n_classes)."""
     known = source > 0
     with np.errstate(divide="ignore"):
         shift = np.log(target) - np.log(np.where(known, source, 1.0))
@@ -287,8 +287,8 @@ def shift_probabilities(
         Rows that sum to 1. A single axis holds the probability of the second of two
         classes. 0 stays 0 and 1 stays 1.
     source_prior : array-like of shape (n_classes,)
-        Class distribution that they hold for. A class that it lacks (probability 0)
-        is not shifted.
+        Class distribution under which `probabilities` are calibrated. A class that it
+        lacks (probability 0) is not shifted.
     target_prior : array-like of shape (n_classes,)
         Class distribution to move to.
 
@@ -330,5 +330,5 @@ def shift_probabilities(
     joint = rows * factor
     total = joint.sum(axis=-1, keepdims=True)
     if not total.all():
-        raise ValueError(_no_class(target, "probabilities"))
+        raise ValueError(_impossible_message(target, "probabilities"))
     return as_given(joint / total, probabilities)

@@ -1,4 +1,4 @@
-"""One temperature for all rows, fitted to held-out rows."""
+"""The temperature, fitted to held-out rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imbalnet.posterior._checks import (
 )
 from imbalnet.posterior._effective import scaled_to_effective
 
-# The temperature lies between a tenth and ten.
+# The temperature lies between 1 / 10 and 10.
 _LOG_RANGE = float(np.log(10.0))
 _NEWTON_STEPS = 12
 _NEAR = 1e-3
@@ -28,7 +28,7 @@ def fit_temperature(
     sample_weight: NDArray,
     scale: float = 0.25,
 ) -> float:
-    """Fit the temperature, which divides log posteriors that are too sure or too flat.
+    """Fit the temperature, by which over- or underconfident log posteriors are divided.
 
     It minimises the weighted log loss [1]_, with a normal prior of mean 0 on its
     logarithm, so that it stays near 1 with few rows. It lies between 0.1 and 10.
@@ -50,13 +50,13 @@ def fit_temperature(
     Returns
     -------
     float
-        Temperature, above 1 if the log posteriors were too sure.
+        Temperature, above 1 if the log posteriors were overconfident.
 
     Raises
     ------
     ValueError
-        If the arguments do not fit together, or hold what they cannot, such as NaN or
-        codes of classes that there are not.
+        If shapes do not fit together, or if an argument holds invalid values, such as
+        NaN or class codes out of range.
 
     References
     ----------
@@ -121,8 +121,8 @@ def least_log_loss(
     Raises
     ------
     ValueError
-        If the arguments do not fit together, or hold what they cannot, such as NaN or
-        codes of classes that there are not.
+        If shapes do not fit together, or if an argument holds invalid values, such as
+        NaN or class codes out of range.
 
     Examples
     --------
@@ -164,9 +164,9 @@ def least_log_loss(
 
 
 def _moments(scores: NDArray, inverse: float) -> tuple[NDArray, NDArray, NDArray]:
-    """Return the normaliser of each row, and the mean score and the mean square.
+    """Return the normaliser, the mean score and the mean squared score of each row.
 
-    Scores have the weights ``exp(inverse * scores)``.
+    The means are weighted by ``exp(inverse * scores)``.
     """
     normaliser, mean, square = np.empty((3, len(scores)))
     for rows in row_blocks(*scores.shape):

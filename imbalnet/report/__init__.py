@@ -1,7 +1,7 @@
-"""Whether a model of imbalanced classes is any good, on one page.
+"""A one-page report on the quality of a classifier for imbalanced classes.
 
-:func:`imbalance_report` takes a classifier and test rows, or labels and probabilities;
-the estimator's ``report_`` has that of its out-of-fold rows.
+:func:`imbalance_report` takes a classifier and test rows, or labels and probabilities.
+The estimator's ``report_`` is the report on its out-of-fold rows.
 """
 
 from imbalnet.report.decide import DecisionRow

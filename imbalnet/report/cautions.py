@@ -1,4 +1,4 @@
-"""Sentences about figures that cannot be trusted, and what to do."""
+"""Warnings about figures of a report that are not reliable, and the cure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imbalnet.report.figures import CalibrationOfRows, ClassRow, FigureRow
 from imbalnet.report.scored_rows import ScoredRows
 
 _MOST_NAMED = 5
-# An average precision above it is more likely a leak than a model.
+# A higher average precision is probably the result of a leak.
 _TOO_GOOD = 0.9995
 
 
@@ -25,10 +25,10 @@ def cautions(
     classes: list[ClassRow],
     calibration: CalibrationOfRows,
 ) -> list[str]:
-    """Return what readers of a report should know before they believe it."""
+    """Return the warnings that belong to a report."""
     found = notes_on_positive(rows.classes.tolist(), rows.counts.tolist())
     found += [*_few_rows(rows), *_chance(figures), *_too_good(rows, figures)]
-    found += _dishonest(rows, calibration)
+    found += _not_calibrated(rows, calibration)
     return [*found, *_never_called(rows, decision, classes)]
 
 
@@ -57,13 +57,13 @@ def _chance(figures: list[FigureRow]) -> Iterator[str]:
 
 
 def _too_good(rows: ScoredRows, figures: list[FigureRow]) -> Iterator[str]:
-    """Doubt figures that are those of a label among the columns, or of labels."""
+    """Warn of figures that suggest a leak, or labels in place of probabilities."""
     if np.isin(rows.probabilities, (0.0, 1.0)).all():
         yield (
             "All probabilities are 0 or 1, as if they were labels: give those of "
             "predict_proba, not of predict."
         )
-    elif (rows.counts > 0).all() and figures[0].value > _TOO_GOOD:
+    elif figures and (rows.counts > 0).all() and figures[0].value > _TOO_GOOD:
         yield (
             f"An average precision of {figures[0].value:.3f} is rarely true: does a "
             "column tell the label, or is it known only after it? "
@@ -71,8 +71,8 @@ def _too_good(rows: ScoredRows, figures: list[FigureRow]) -> Iterator[str]:
         )
 
 
-def _dishonest(rows: ScoredRows, calibration: CalibrationOfRows) -> Iterator[str]:
-    """Compare the calibration error with that of honest probabilities."""
+def _not_calibrated(rows: ScoredRows, calibration: CalibrationOfRows) -> Iterator[str]:
+    """Compare the calibration error with that of calibrated probabilities."""
     if not rows.is_binary or (rows.counts == 0).any():
         return
     error, high = calibration.error, calibration.highest_noise

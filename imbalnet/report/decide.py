@@ -1,4 +1,4 @@
-"""The decisions that a report compares: where each threshold comes from."""
+"""The decisions that a report compares, and their metrics."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from imbalnet.report.scored_rows import ScoredRows
 
 
 class DecisionRow(NamedTuple):
-    """What a way to decide gives.
+    """The metrics of one way to decide.
 
     Attributes
     ----------
     decision : str
-        How it decides.
+        Name of the decision.
     threshold : float or None
-        The probability of the positive class from which on rows are called.
+        The probability of the positive class from which on rows are called positive.
     share_called : float or None
-        Weighted share of the rows that are called positive; of two classes only.
+        Weighted share of the rows that are called positive; None for several classes.
     precision, recall, f1 : float
-        Of the positive class; the means over the classes where there are more.
+        Those of the positive class; for several classes, the means over the classes.
     mcc : float
         Matthews' correlation coefficient.
     g_mean : float
@@ -35,9 +35,9 @@ class DecisionRow(NamedTuple):
     balanced_accuracy : float
         Mean of the recalls.
     accuracy : float
-        Share of right predictions; to be read beside that of the majority guess.
+        Share of right predictions; compare it with that of the majority guess.
     cost : float or None
-        Mean cost of a row, where costs are given.
+        Mean cost of a row; None without costs.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class DecisionRow(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The predicted classes of all rows, and how they come about."""
+    """The predicted classes of all rows under one way to decide."""
 
     name: str
     called: NDArray[np.intp]
@@ -75,7 +75,7 @@ class Decision(NamedTuple):
 
 
 def decide(rows: ScoredRows, alerts: float | None) -> list[Decision]:
-    """Decide in each way; the first is the model's own, the last the majority guess."""
+    """Return all decisions, from the model's own to the majority guess."""
     found = [] if rows.called is None else [Decision("predict", rows.called)]
     if rows.is_binary:
         found += _by_threshold(rows, alerts)
@@ -104,7 +104,7 @@ def _by_threshold(rows: ScoredRows, alerts: float | None) -> Iterator[Decision]:
 
 
 def decision_row(rows: ScoredRows, decision: Decision) -> DecisionRow:
-    """Compute what a decision gives."""
+    """Compute the metrics of a decision."""
     called, weight = decision.called, rows.weight
     figures = {
         name: SCORERS[name].figure(

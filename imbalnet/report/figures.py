@@ -1,4 +1,4 @@
-"""The figures of a report: what they are, how sure, and what chance would give."""
+"""The figures of a report, with their intervals and baselines."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class FigureRow(NamedTuple):
     figure : str
         Its name.
     value : float
-        Its value; NaN where the rows are of one class alone.
+        Its value.
     low, high : float
-        Bounds of its confidence interval; NaN where there is none.
+        Bounds of its confidence interval; NaN if there is none.
     baseline : float
-        What a constant score, or the prevalence as probability, would have. For the
-        calibration error, what honest probabilities would have by chance.
+        The value of a constant score, or of the prevalence as probability. For the
+        calibration error, the mean of calibrated probabilities by chance.
 
     Examples
     --------
@@ -52,7 +52,7 @@ class FigureRow(NamedTuple):
 
 
 class ClassRow(NamedTuple):
-    """What becomes of a class.
+    """The shares, precision and recall of a class.
 
     Attributes
     ----------
@@ -63,12 +63,12 @@ class ClassRow(NamedTuple):
     share : float
         Its weighted share of the rows.
     expected : float
-        Its share by the probabilities: their mean.
+        The mean of its probabilities.
     predicted : float
-        The share of the rows that are predicted to be of it.
+        The share of the rows that are predicted to be of this class.
     precision, recall : float
-        Share of the rows that are predicted to be of it, and are; share of its rows
-        that are predicted to be of it. 0 where there are none.
+        Share of the rows predicted to be of this class that are of it; share of its
+        rows that are predicted to be of it. 0 if there are no such rows.
 
     Examples
     --------
@@ -92,7 +92,7 @@ class ClassRow(NamedTuple):
     recall: float
 
 
-# The figures that are resampled, in that order: name, scorer, scale of the interval.
+# Name, scorer and scale of the interval, in the order of `resampled_figures`.
 _RESAMPLED = [
     ("average precision", "average_precision", "logit"),
     ("ROC-AUC", "roc_auc", "logit"),
@@ -103,16 +103,16 @@ _RESAMPLED = [
 
 
 class CalibrationOfRows(NamedTuple):
-    """The calibration error, and that of honest probabilities; means over classes.
+    """The calibration error, and that of calibrated probabilities; means over classes.
 
     Attributes
     ----------
     error : float
-        Of the rows.
+        The error of the rows.
     noise : float
-        Mean error of honest probabilities, by chance.
+        Mean error of calibrated probabilities, by chance.
     highest_noise : float
-        What 95 % of honest ones do not exceed.
+        95 % quantile of the error of calibrated probabilities.
     """
 
     error: float
@@ -122,7 +122,9 @@ class CalibrationOfRows(NamedTuple):
     @classmethod
     def of(cls, rows: ScoredRows) -> CalibrationOfRows:
         """Compute the errors."""
-        noise = [calibration_noise(p, sample_weight=rows.weight) for p in _judged(rows)]
+        noise = [
+            calibration_noise(p, sample_weight=rows.weight) for p in _one_by_one(rows)
+        ]
         means = np.mean(noise, axis=0).tolist()
         return cls(_figure("neg_calibration_error", rows), *means)
 
@@ -146,7 +148,7 @@ def figure_rows(
 
 
 def class_rows(rows: ScoredRows, called: NDArray[np.intp]) -> list[ClassRow]:
-    """Return support, expected and predicted shares of each class."""
+    """Compute the shares, precision and recall of each class."""
     k = rows.n_classes
     predicted = np.bincount(called, rows.weight, k) / rows.weight.sum()
     hits = (
@@ -171,8 +173,8 @@ def _figure(scorer: str, rows: ScoredRows) -> float:
     )
 
 
-def _judged(rows: ScoredRows) -> list[NDArray[np.float64]]:
-    """Return the probabilities whose classes are judged one by one."""
+def _one_by_one(rows: ScoredRows) -> list[NDArray[np.float64]]:
+    """Return the probabilities of each class; of two, only those of the second."""
     if rows.is_binary:
         return [rows.scores]
     return [rows.probabilities[:, c] for c in np.flatnonzero(rows.counts)]

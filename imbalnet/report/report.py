@@ -1,4 +1,4 @@
-"""The report: figures, decisions and classes of held-out rows."""
+"""The report on held-out rows: its tables, and how they are printed."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ _MOST_CLASSES = 20  # that are printed
 
 @dataclass(frozen=True)
 class ImbalanceReport:
-    """What a model of imbalanced classes is worth, by rows that it was not trained on.
+    """Report on the quality of a classifier, on rows that it was not trained on.
 
-    Print it, look at it in a notebook, or take :meth:`to_frame`.
+    It can be printed, displayed in a notebook, or converted by :meth:`to_frame`.
 
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
         The labels; of two, the second one is positive.
     counts : ndarray of shape (n_classes,)
-        Number of rows of each.
+        Number of rows of each class.
     figures : list of FigureRow
         Average precision, ROC-AUC, log-loss, Brier score and skill, with intervals and
-        baselines, and the calibration error. Of several classes average precision,
-        ROC-AUC and calibration error are means of one against the rest.
+        baselines, and the calibration error. For several classes, average precision,
+        ROC-AUC and calibration error are means of one class against the rest.
     decisions : list of DecisionRow
-        F1, MCC, costs and so on for each way to decide, and for the majority guess.
-        The threshold of the best F1 is chosen on the same rows, which makes its figures
-        a little too good.
+        F1, MCC, costs and other metrics of each way to decide, and of the majority
+        guess. The threshold of the best F1 is chosen on the same rows, so that its
+        metrics are slightly optimistic.
     by_class : list of ClassRow
         Support, expected and predicted share, precision and recall of each class, by
         the first of the decisions.
     cautions : list of str
-        What to know before believing the figures.
+        Warnings about the figures.
     level : float
         Confidence of the intervals.
 
     See Also
     --------
-    imbalance_report : Makes one.
+    imbalance_report : Compute a report.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class ImbalanceReport:
         alerts: float | None = None,
         level: float = 0.95,
     ) -> ImbalanceReport:
-        """Report on a fitted classifier, by test rows.
+        """Report on a fitted classifier and test rows.
 
         Parameters
         ----------
@@ -108,11 +108,11 @@ class ImbalanceReport:
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows; those of weight 0 are left out.
         cost_matrix : array-like, dict or data frame, default=None
-            As in ``predict`` of :class:`~imbalnet.BalancedNeuralClassifier`, also of
-            each row: adds the cheapest decision, and mean costs.
+            As in ``predict`` of :class:`~imbalnet.BalancedNeuralClassifier`; the costs
+            may differ from row to row. Adds the cheapest decision, and mean costs.
         alerts : float, default=None
-            Number of rows, or if below 1 their share, that can be looked at: adds the
-            decision that calls as many. For two classes.
+            Number of rows that can be inspected, or their share if it is below 1. Adds
+            the decision that calls as many rows positive. Only for two classes.
         level : float, default=0.95
             Confidence of the intervals.
 
@@ -126,7 +126,7 @@ class ImbalanceReport:
         NotFittedError
             If `estimator` is not fitted.
         ValueError
-            If it has no ``predict_proba``, or as :meth:`from_predictions`.
+            If it has no ``predict_proba``, or if another argument is not usable.
         """
         labels, probabilities = labels_and_response(estimator, X, y)
         rows = ScoredRows.read(
@@ -151,7 +151,7 @@ class ImbalanceReport:
         alerts: float | None = None,
         level: float = 0.95,
     ) -> ImbalanceReport:
-        """Report on probabilities.
+        """Report on labels and probabilities.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class ImbalanceReport:
             Probabilities of the second of two classes, or of all classes.
         classes : array-like of shape (n_classes,), default=None
             The labels of the columns; None means the sorted labels of `y_true`. Of two
-            the second is positive.
+            labels the second is positive.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows; those of weight 0 are left out.
         cost_matrix : array-like, dict or data frame, default=None
@@ -225,7 +225,7 @@ class ImbalanceReport:
         Parameters
         ----------
         part : {"figures", "decisions", "by_class"}, default="figures"
-            Which table.
+            Name of the table.
 
         Returns
         -------
@@ -235,7 +235,7 @@ class ImbalanceReport:
         Raises
         ------
         ValueError
-            If there is no such part.
+            If `part` is unknown.
         """
         pd = require("pandas", use="to_frame()", cure="imbalnet[tables]")
 
@@ -294,7 +294,7 @@ class ImbalanceReport:
 
 
 def _check_binary(rows: ScoredRows, alerts: float) -> None:
-    """Raise where there is no positive class whose rows an alert looks for."""
+    """Raise if there are more than two classes."""
     if not rows.is_binary:
         raise ValueError(
             f"alerts={alerts:g} looks at the rows that are most likely positive, but "
@@ -349,8 +349,8 @@ def imbalance_report(
         may differ from row to row. The report then has the cheapest decision and mean
         costs.
     alerts : float, default=None
-        Number of rows that somebody can look at, or their share if it is below 1. The
-        report then has the decision that predicts as many rows positive. Only for two
+        Number of rows that can be inspected, or their share if it is below 1. The
+        report then has the decision that calls as many rows positive. Only for two
         classes.
     level : float, default=0.95
         Confidence level of the intervals, see
@@ -359,7 +359,7 @@ def imbalance_report(
     Returns
     -------
     ImbalanceReport
-        Print it, or get its tables by ``to_frame()``.
+        The report, which can be printed; ``to_frame()`` returns its tables.
 
     Raises
     ------

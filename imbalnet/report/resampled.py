@@ -1,7 +1,7 @@
-"""Figures of many bootstrap resamples at once, for the intervals of a report.
+"""Figures of bootstrap resamples, for the intervals of a report.
 
-The figures themselves come from :mod:`imbalnet.metrics`. Here they are taken by counts
-of sorted rows, which is what makes hundreds of resamples affordable.
+They equal those of :mod:`imbalnet.metrics`, but are computed from weighted counts of
+rows that are sorted only once, which makes hundreds of resamples affordable.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from imbalnet.metrics.average_precision import (
 )
 from imbalnet.report.scored_rows import ScoredRows
 
-# Rows times classes times resamples that a report may cost, and how many resamples its
-# intervals are made of. Standard errors of 50 resamples are within 10 %.
+# Limit of rows times classes times resamples, and the limits of the resamples. The
+# relative error of a standard error from 50 resamples is 10 %.
 _AFFORDABLE = 2e7
 _FEWEST, _MOST = 50, 200
 
@@ -31,8 +31,8 @@ def _ranking_figures(ranked: RankedRows, weight: NDArray) -> tuple[float, float]
     return average_precision_of_counts(hits, called), area / (hits[-1] * alarms[-1])
 
 
-def resampled_figures(rows: ScoredRows, random_state: int = 0) -> NDArray[np.float64]:
-    """Compute figures of bootstrap resamples, each class drawn for itself.
+def resampled_figures(rows: ScoredRows) -> NDArray[np.float64]:
+    """Compute figures of bootstrap resamples, which are stratified by class.
 
     Returns
     -------
@@ -42,17 +42,17 @@ def resampled_figures(rows: ScoredRows, random_state: int = 0) -> NDArray[np.flo
     """
     cost = len(rows.codes) * (1 if rows.is_binary else rows.n_classes)
     n_resamples = int(np.clip(_AFFORDABLE / cost, _FEWEST, _MOST))
-    judged = [1] if rows.is_binary else np.flatnonzero(rows.counts)
-    rankings = [RankedRows(rows.probabilities[:, c], rows.codes == c) for c in judged]
+    ranked = [1] if rows.is_binary else np.flatnonzero(rows.counts)
+    rankings = [RankedRows(rows.probabilities[:, c], rows.codes == c) for c in ranked]
     truth = np.eye(rows.n_classes)[rows.codes]
     squares = ((rows.probabilities - truth) ** 2).sum(axis=1)
     squares /= 2 if rows.is_binary else 1  # as scikit-learn scales it
     own = np.take_along_axis(rows.probabilities, rows.codes[:, None], axis=1)[:, 0]
     losses = np.column_stack([-np.log(np.maximum(own, np.finfo(float).eps)), squares])
     found = []
-    for counts in bootstrap_weights(rows.codes, n_resamples, random_state=random_state):
+    for counts in bootstrap_weights(rows.codes, n_resamples, random_state=0):
         weight = counts * rows.weight
-        of_classes = [_ranking_figures(ranked, weight) for ranked in rankings]
+        of_classes = [_ranking_figures(ranking, weight) for ranking in rankings]
         precision, area = np.mean(of_classes, axis=0)
         log_loss, brier = weight @ losses / weight.sum()
         prior = weight @ truth / weight.sum()

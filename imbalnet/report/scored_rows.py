@@ -1,4 +1,4 @@
-"""The rows that a report is about: true classes, probabilities, and predictions."""
+"""The rows of a report: true classes, probabilities, predictions and costs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ScoredRows:
     Attributes
     ----------
     codes : ndarray of shape (n_rows,)
-        The true class of each row, as its place in `classes`.
+        The true class of each row, as a position in `classes`.
     probabilities : ndarray of shape (n_rows, n_classes)
         Predicted probabilities.
     weight : ndarray of shape (n_rows,)
@@ -33,11 +33,11 @@ class ScoredRows:
     classes : ndarray of shape (n_classes,)
         The labels; of two, the second one is positive.
     called : ndarray of shape (n_rows,) or None
-        The predicted class of each row, where a model decided otherwise than by the
-        highest probability.
+        The predicted class of each row, if the model does not simply predict the most
+        probable class.
     costs : ndarray of shape (n_classes, n_classes) or (n_rows, n_classes, n_classes), \
             or None
-        Cost of each true and predicted class, of all rows or of each.
+        Cost of each pair of true and predicted class, for all rows or for each row.
 
     Examples
     --------
@@ -82,8 +82,8 @@ class ScoredRows:
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows; None means 1.
         called : array-like of shape (n_rows,), default=None
-            Predicted labels, where a model decided otherwise than by the highest
-            probability.
+            Predicted labels, if the model does not simply predict the most probable
+            class.
         cost_matrix : array-like, dict or data frame, default=None
             As in ``predict`` of :class:`~imbalnet.BalancedNeuralClassifier`.
 
@@ -134,5 +134,5 @@ class ScoredRows:
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """Probabilities as scorers take them: of two classes the second alone."""
+        """Probabilities as scorers expect them; of two classes, those of the second."""
         return self.probabilities[:, 1] if self.is_binary else self.probabilities

@@ -1,8 +1,8 @@
-"""Which rows an epoch trains on: index samplers, and imbalanced-learn's resamplers.
+"""The rows of an epoch: index samplers, and imbalanced-learn's resamplers.
 
-An index sampler draws every epoch as row numbers. A resampler (SMOTE and the like) is
-applied once to the training rows. :mod:`imbalnet._fit` plans a training run with them:
-after the validation split, and with the rates at which they draw each class.
+An index sampler draws the row numbers of each epoch. A resampler (such as SMOTE) is
+applied once to the training rows. :mod:`imbalnet._fit` uses both after the validation
+split, and computes the effective prior from the rates at which they draw each class.
 """
 
 from imbalnet.samplers._build import SAMPLERS

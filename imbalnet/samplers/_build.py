@@ -1,4 +1,4 @@
-"""From the parameter ``sampler`` and its ``sampler__*`` to a sampler."""
+"""The registry of samplers, and the parameters ``sampler`` and ``sampler__*``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imbalnet.samplers.epoch import Oversampler, Undersampler, WeightedSampler
 from imbalnet.samplers.resamplers import build_resampler
 from imbalnet.samplers.torch_sampler import CONTRACT, TorchSampler
 
-# All names of the parameter ``sampler``; the parameters of __init__ are sampler__*.
+# Names of the parameter ``sampler``; the parameters of each __init__ are sampler__*.
 SAMPLERS: dict[str, type[IndexSampler]] = {
     "weighted": WeightedSampler,
     "oversample": Oversampler,
@@ -70,7 +70,7 @@ def _from_class(cls: Any, params: dict[str, Any]) -> IndexSampler:
 
 
 def _check_arguments(cls: type, params: dict[str, Any], given: Collection[str]) -> None:
-    """Raise for arguments that ``__init__`` does not take, or needs and lacks."""
+    """Raise for arguments that ``__init__`` does not accept, or that it lacks."""
     owner = f"sampler={cls.__name__}"
     known = accepted_names(cls, without=given)
     own = set(params) & set(given)
@@ -118,19 +118,19 @@ def bind_sampler(
     sampler: IndexSampler, codes: NDArray[np.integer], rng: np.random.Generator
 ) -> IndexSampler:
     """Bind a sampler to the training rows; raise if ``bind`` returns no sampler."""
-    given = sampler.bind(codes, rng)
-    if not isinstance(given, IndexSampler):
+    bound = sampler.bind(codes, rng)
+    if not isinstance(bound, IndexSampler):
         raise ValueError(
             f"sampler={type(sampler).__name__}: bind must give the sampler (return "
-            f"self), but gave {given!r}."
+            f"self), but gave {bound!r}."
         )
-    return given
+    return bound
 
 
 def sampler_rates(
     sampler: IndexSampler | Shuffle, counts: NDArray, batch_size: int
 ) -> NDArray[np.float64]:
-    """Compute the rates of a sampler, which must be above 0; 1 for absent classes."""
+    """Compute and check the rates of a sampler; those of absent classes are 1."""
     given = sampler.rates(counts, batch_size)
     try:
         rates = np.asarray(given, dtype=np.float64)

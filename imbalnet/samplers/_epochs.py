@@ -1,8 +1,8 @@
-"""An epoch as row numbers, and where it is cut into batches."""
+"""An epoch as row numbers, and the sizes of its batches."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,15 +11,8 @@ from torch import Tensor
 
 from imbalnet._checks import checked_integer
 
-# Row numbers, or the batches of them; users' own may be any kind of integers.
+# Row numbers, or batches of them; samplers of users may draw any dtype of integers.
 EpochRows = NDArray[np.integer] | list[NDArray[np.integer]]
-
-
-class EpochOrder(Protocol):
-    """Anything that draws the order of an epoch, as every index sampler does."""
-
-    def epoch(self, batch_size: int) -> EpochRows:
-        """Draw row numbers, to be cut into batches in this order, or the batches."""
 
 
 class Shuffle:
@@ -50,7 +43,7 @@ class Shuffle:
         Parameters
         ----------
         batch_size : int
-            Number of rows in a batch; of no effect.
+            Number of rows in a batch; not used.
 
         Returns
         -------
@@ -68,7 +61,7 @@ class Shuffle:
         Parameters
         ----------
         counts : ndarray of shape (n_classes,)
-            Number of rows of each class; of no effect.
+            Number of rows of each class; not used.
 
         Returns
         -------
@@ -86,7 +79,7 @@ class Shuffle:
         counts : ndarray of shape (n_classes,)
             Number of rows of each class.
         batch_size : int
-            Number of rows in a batch; of no effect.
+            Number of rows in a batch; not used.
 
         Returns
         -------
@@ -100,17 +93,17 @@ class Shuffle:
 class BlockShuffle(Shuffle):
     """Every row once: blocks of rows in random order, and rows shuffled in windows.
 
-    For tables that are read window by window, and whose blocks are random samples. A
-    window holds as many blocks as fit, so that it is read from few places.
+    This is for tables that are read window by window, and whose blocks are random
+    samples. A window holds rows of few blocks, so that it is read from few places.
 
     Parameters
     ----------
     edges : ndarray of shape (n_blocks + 1,)
-        Where the blocks begin, and the last one ends.
+        First row of each block, and the end of the last one.
     rng : numpy.random.Generator
         Generator of the orders.
     window_rows : int
-        Rows that are shuffled together.
+        Number of rows that are shuffled together.
     """
 
     def __init__(
@@ -144,7 +137,7 @@ def checked_generator(rng: Any) -> np.random.Generator:
 
 
 def index_dtype(n_rows: int) -> type[np.signedinteger]:
-    """Return the smallest dtype for row numbers that torch takes for an index."""
+    """Return the smallest dtype for row numbers that torch accepts as an index."""
     return np.int32 if n_rows < 2**31 else np.int64
 
 
@@ -156,8 +149,8 @@ def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
     n_rows : int
         Number of rows in the epoch.
     batch_size : int
-        Number of rows in a batch. If a single row is left over, the batch before it
-        takes it.
+        Number of rows in a batch. If a single row is left over, it is added to the
+        batch before it.
 
     Returns
     -------
@@ -167,7 +160,8 @@ def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
     Raises
     ------
     ValueError
-        If `n_rows` is no integer of at least 0, or `batch_size` none of at least 1.
+        If `n_rows` is not an integer of at least 0, or `batch_size` not an integer of
+        at least 1.
 
     Examples
     --------
@@ -182,9 +176,9 @@ def batch_sizes(n_rows: int, batch_size: int) -> list[int]:
 
 
 def checked_epoch(drawn: Any, n_rows: int, sampler: str) -> EpochRows:
-    """Convert what a sampler drew to an array of row numbers, or to batches of them.
+    """Convert the rows that a sampler drew to an array, or to a list of batches.
 
-    Raise a ValueError if there is no row, or a number that is not one of `n_rows` rows.
+    Raise a ValueError if there are no rows, or if a number is not below `n_rows`.
 
     Examples
     --------
@@ -227,7 +221,7 @@ def _row_numbers(drawn: Any) -> EpochRows:
 
 def _integers(values: Any) -> NDArray[np.integer]:
     if isinstance(values, list | tuple) and values and isinstance(values[0], Tensor):
-        values = torch.stack(list(values))  # NumPy would take them one by one
+        values = torch.stack(list(values))  # NumPy would convert them one by one
     if isinstance(values, Tensor):
         values = values.cpu()
     numbers = np.asarray(values)
@@ -236,7 +230,7 @@ def _integers(values: Any) -> NDArray[np.integer]:
             f"it gave values of dtype {numbers.dtype} and shape {numbers.shape}"
         )
     signed = numbers.dtype if numbers.dtype in (np.int32, np.int64) else np.int64
-    return np.require(numbers, signed, ["C", "W"])  # torch takes no other views
+    return np.require(numbers, signed, ["C", "W"])  # torch accepts only such arrays
 
 
 def without_single_row(sizes: list[int]) -> list[int]:

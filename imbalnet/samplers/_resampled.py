@@ -1,4 +1,4 @@
-"""Checks of what a resampler gives back, before anything is trained on it."""
+"""Checks of what a resampler returns, before the network is trained on it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from imbalnet._tables.labels import as_codes, as_labels
 def checked_rows(
     maker: str, given: Any, X: Any, codes: NDArray, names: NDArray
 ) -> tuple[Any, NDArray[np.intp]]:
-    """Return the rows that a resampler gave and their codes, or raise a ValueError.
+    """Return the rows that a resampler returned and their codes, or raise a ValueError.
 
     Parameters
     ----------
     maker : str
-        The resampler, for messages.
+        The resampler's name in error messages.
     given : object
         What ``fit_resample`` returned.
     X, codes
-        The rows that it was given, and the codes of their classes.
+        The rows that were passed to it, and the codes of their classes.
     names : ndarray of shape (n_classes,)
-        What it was given for each code.
+        The label that was passed to it for each code.
     """
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise ValueError(
@@ -89,7 +89,7 @@ def _check_finite(maker: str, X_new: Any, X: Any) -> None:
 
 
 def _columns_that(is_fault: Any, X: Any, like: Any = None) -> list[Any]:
-    """List the columns of numbers that hold a fault, in the precision of `like`."""
+    """List the columns of numbers with a fault, in the precision of `like`."""
     with np.errstate(over="ignore"):
         if is_frame(X):
             numbers = X.select_dtypes("number")
@@ -107,7 +107,7 @@ def _columns_that(is_fault: Any, X: Any, like: Any = None) -> list[Any]:
 def _checked_codes(
     maker: str, X_new: Any, y_new: Any, codes: NDArray, names: NDArray
 ) -> NDArray[np.intp]:
-    """Return the codes of the labels that came with the rows."""
+    """Return the codes of the labels that the resampler returned."""
     try:
         codes_new = as_codes(as_labels(y_new, "y"), names, "y").astype(np.intp)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The contract of an index sampler, and what the samplers share."""
+"""The base class of index samplers, and functions that several samplers use."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from imbalnet.samplers._epochs import EpochRows, checked_generator
 class IndexSampler(ABC):
     """Base class of all index samplers: an epoch as a sequence of row numbers.
 
-    A sampler changes the class distribution that the network learns. It states by how
-    much, so that probabilities can be corrected. With n_c training rows of class c, a
+    A sampler changes the class distribution that the network learns, and states the
+    change, so that probabilities can be corrected. With n_c training rows of class c, a
     sampler defines
 
     - :meth:`epoch`: the rows of one epoch, as numbers from 0 to ``sum_c n_c - 1``.
     - :meth:`rates`: how often a row of class c is drawn in an epoch, in expectation,
-      ``r_c = E[draws of class c] / n_c``. The network learns under the prior
-      ``∝ n_c r_c w_c`` then, where w_c are the class weights.
+      ``r_c = E[draws of class c] / n_c``. The network then learns the prior
+      ``∝ n_c r_c w_c``, where w_c are the class weights.
     - :meth:`epoch_rows`: the number of rows in an epoch, ``sum_c n_c r_c``. By default
       the number of training rows.
 
-    :meth:`bind` is called once, before the first epoch. Row numbers count the training
-    rows, after the validation rows were split off.
+    :meth:`bind` is called once, before the first epoch. Row numbers are positions among
+    the training rows, which are those that remain after the validation split.
 
     Parameters
     ----------
     power : float, default=1.0
-        How far the classes are balanced: 0 leaves the data's shares, 1 makes all
-        classes equally frequent.
+        How far the classes are balanced: 0 keeps the class shares of the data, 1 makes
+        all classes equally frequent.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class IndexSampler(ABC):
         Raises
         ------
         ValueError
-            If the arguments are of another kind.
+            If `codes` are not integers of at least 0, or `rng` is not a generator.
         """
         codes, self.rng = checked_binding(codes, rng)
         self.counts = np.bincount(codes)
@@ -99,7 +99,7 @@ class IndexSampler(ABC):
         return self
 
     def __getattr__(self, name: str) -> Any:
-        """Name what is missing before ``bind``."""
+        """Raise an AttributeError, with the cure if ``bind`` was not called."""
         cls = type(self).__name__
         cure = ""
         if name in _BOUND:
@@ -132,7 +132,7 @@ class IndexSampler(ABC):
         counts : ndarray of shape (n_classes,)
             Number of rows of each class (integers). If an epoch is one batch, nothing
             is drawn: the rates multiply the weights of the rows, and `counts` are sums
-            of weights (floats), of which nothing may be rounded.
+            of weights (floats). The result must then not be rounded to whole rows.
         batch_size : int
             Number of rows in a batch.
 
@@ -158,7 +158,7 @@ class IndexSampler(ABC):
         return round(checked_counts(counts).sum())
 
 
-# What ``bind`` sets, in one sampler or another.
+# Attributes that ``bind`` sets in some of the samplers.
 _BOUND = {"codes", "counts", "dealer", "measuring", "queues", "rng", "source"}
 
 
@@ -170,14 +170,14 @@ def checked_binding(
 
 
 def checked_counts(counts: Any, batch_size: int = 1) -> NDArray:
-    """Return the rows of each class in their dtype, or raise; see `are_weights`."""
+    """Return counts, or sums of weights, as an array of their own dtype, or raise."""
     checked_integer("batch_size", batch_size, 1)
     _checks.checked_counts("counts", counts)
     return np.asarray(counts)
 
 
 class ClassQueue:
-    """Endless queue of the rows of one class: one random order after the other.
+    """Endless queue of the rows of one class, as a sequence of random orders.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ class ClassQueue:
         self.waiting = rows[:0]
 
     def take(self, n: int) -> NDArray[np.intp]:
-        """Take the next `n` rows; used-up rows are shuffled and begin again."""
+        """Take the next `n` rows; at the end of an order a new one begins."""
         rounds = -(-max(n - len(self.waiting), 0) // len(self.rows))
         fresh = self.rng.permuted(np.tile(self.rows, (rounds, 1)), axis=1)
         line = np.concatenate([self.waiting, fresh.ravel()])
@@ -210,7 +210,7 @@ def fill(
     queues: dict[int, ClassQueue],
     take: Callable[[ClassQueue, int], NDArray[np.intp]],
 ) -> NDArray[np.intp]:
-    """Fill an epoch's slots, whose classes are given, with rows from the queues."""
+    """Return a row for each slot of an epoch, given the classes of the slots."""
     taken = np.bincount(slots, minlength=max(queues) + 1)
     rows = [take(queue, taken[code]) for code, queue in queues.items()]
     order = np.empty(len(slots), dtype=np.intp)
@@ -219,21 +219,21 @@ def fill(
 
 
 def sort_by_class(codes: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Return the positions of class 0 in their order, then those of class 1, ..."""
+    """Return the positions of class 0 in ascending order, then those of class 1, ..."""
     # NumPy sorts integers of up to 16 bits by radix, in one pass
     small = codes.astype(np.min_scalar_type(codes.max()), copy=False)
     return np.argsort(small, kind="stable")
 
 
 def tempered_shares(counts: NDArray, power: float) -> NDArray[np.float64]:
-    """Compute class shares between the data's (`power` 0) and equal ones (1)."""
+    """Compute shares ``∝ counts ** (1 - power)``, which are equal if `power` is 1."""
     present = counts > 0
     mass = present * np.where(present, counts, 1.0) ** (1.0 - power)
     return mass / mass.sum()
 
 
 def per_row(expected: NDArray, counts: NDArray) -> NDArray[np.float64]:
-    """Divide expected draws of each class by its rows; 1 for classes without rows."""
+    """Divide expected draws by the rows of each class; 1 for classes without rows."""
     present = counts > 0
     return np.where(present, expected / np.where(present, counts, 1), 1.0)
 

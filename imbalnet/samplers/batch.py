@@ -18,7 +18,7 @@ from imbalnet.samplers.base import (
     tempered_shares,
 )
 
-# Slots whose due times differ by less than this are dealt in random order.
+# Slots whose due times differ by less than this are assigned in random order.
 _TIE = 1e-6
 
 
@@ -31,18 +31,19 @@ class StratifiedBatchSampler(IndexSampler):
     the others share the rest. (A last batch with fewer slots than classes is an
     exception.)
 
-    The slots that rounding leaves over are dealt so that, at the end of every batch,
-    the rows that a class got since training began differ from the sum of its shares by
-    at most one. A single batch holds a class' share rounded down, or one row more; with
-    more than two classes sometimes two more.
+    The slots that rounding leaves over are assigned so that, at the end of every batch,
+    the number of rows of a class since training began differs from the sum of its
+    shares by at most one. A single batch holds a class' share rounded down, or one row
+    more; with more than two classes sometimes two more.
 
-    Within a class rows are drawn without replacement until all were seen. With
+    Within a class rows are drawn without replacement until all have been drawn. With
     ``power=0``, and no share below a row in any batch, an epoch is every row once.
 
     Parameters
     ----------
     power : float, default=0.0
-        0 leaves the data's shares, 1 makes all classes equally frequent.
+        0 keeps the class shares of the data, 1 makes all classes equally
+        frequent.
 
     Examples
     --------
@@ -87,7 +88,7 @@ class StratifiedBatchSampler(IndexSampler):
 class BalancedBatchSampler(StratifiedBatchSampler):
     """Fill every batch with the classes in equal parts; an epoch has n rows.
 
-    With more classes than slots they take turns, those with the fewest slots so far
+    If there are more classes than slots, the classes with the fewest slots so far come
     first.
 
     Examples
@@ -106,7 +107,7 @@ class BalancedBatchSampler(StratifiedBatchSampler):
 
 
 class _BatchQuotas:
-    """Expected slots of each class: in a full batch, in the last, in an epoch."""
+    """Expected slots of each class in a full batch, in the last one and in an epoch."""
 
     def __init__(self, counts: NDArray, batch_size: int, power: float) -> None:
         sizes = batch_sizes(counts.sum(), batch_size)
@@ -133,15 +134,16 @@ def _quotas(shares: NDArray, size: int, keeps_all: bool) -> NDArray[np.float64]:
 
 
 class _Dealer:
-    """Deals the slots of batch after batch, so that every class gets its quota.
+    """Assigns the slots of each batch to classes, so that every class gets its quota.
 
-    Every batch gives a class its quota rounded down. The slots left over are unit jobs:
-    the k-th of a class is released in the batch in which the sum of its quotas passes
-    k - 1, and due in the one in which it reaches k. A schedule that keeps all these
-    windows exists (the fractions are one, and the windows' matrix is totally
-    unimodular), and earliest-deadline-first finds it, as for all unit jobs with integer
-    times. So the rows of a class never differ from its quota by more than one, also
-    over several epochs, because the remainder is carried over.
+    In every batch a class gets its quota rounded down. The slots left over are unit
+    jobs: the k-th job of a class is released in the batch in which the sum of its
+    quotas exceeds k - 1, and due in the batch in which the sum reaches k. A schedule
+    that meets all deadlines exists: the fractions are a fractional schedule, and the
+    constraint matrix of the time windows is totally unimodular. Earliest-deadline-first
+    finds one, as it does for all unit jobs with integer times. The rows of a class
+    therefore never differ from its quota by more than one, also over several epochs,
+    because the remainder is carried over.
     """
 
     def __init__(self, n_classes: int, rng: np.random.Generator) -> None:
@@ -151,24 +153,24 @@ class _Dealer:
     def deal(
         self, full: NDArray, last: NDArray, n_batches: int
     ) -> Iterator[NDArray[np.intp]]:
-        """Yield the slots of each class, for all batches of an epoch."""
+        """Yield the number of slots of each class, for all batches of an epoch."""
         parts = full % 1, last % 1
         for i in range(n_batches):
             is_last = i == n_batches - 1
             quota = last if is_last else full
-            sure, part = quota.astype(np.intp), parts[is_last]
+            n_slots, part = quota.astype(np.intp), parts[is_last]
             self.owed += part
             n_open = round(part.sum())
             if n_open:
                 extra = self._most_urgent(n_open, i, parts, n_batches)
                 self.owed -= extra
-                sure = sure + extra
-            yield sure
+                n_slots = n_slots + extra
+            yield n_slots
 
     def _most_urgent(
         self, n_open: int, i: int, parts: tuple[NDArray, NDArray], n_batches: int
     ) -> NDArray[np.intp]:
-        """Choose the slots that are due first; each class may get up to two."""
+        """Assign the open slots to those due first; each class may get up to two."""
         owed = np.stack([self.owed, self.owed - 1])
         due = _due(1 - owed, i, parts, n_batches)
         due += self.rng.uniform(0, _TIE, size=due.shape)
@@ -183,7 +185,7 @@ def _due(
 ) -> NDArray[np.float64]:
     """Compute the batch in which the fractions of a class will add up to `need`.
 
-    Batches count from the first one of this epoch, through the epochs after it.
+    Batches are numbered from the first one of this epoch, also in later epochs.
     """
     part, last = (np.maximum(fractions, 1e-12) for fractions in parts)
     before_last = (n_batches - 1) * part

@@ -25,7 +25,8 @@ class WeightedSampler(IndexSampler):
     Parameters
     ----------
     power : float, default=1.0
-        0 leaves the data's shares, 1 makes all classes equally frequent.
+        0 keeps the class shares of the data, 1 makes all classes equally
+        frequent.
 
     Examples
     --------
@@ -55,7 +56,7 @@ class WeightedSampler(IndexSampler):
 class _QuotaSampler(IndexSampler):
     """Draw a fixed number of rows of each class, without replacement if possible.
 
-    Rows that an epoch leaves out come first in the next, so that every row is seen.
+    Rows that an epoch leaves out come first in the next one, so that all rows are used.
     """
 
     @abstractmethod
@@ -93,7 +94,8 @@ class Oversampler(_QuotaSampler):
     Parameters
     ----------
     power : float, default=1.0
-        0 leaves the data's shares, 1 makes all classes equally frequent.
+        0 keeps the class shares of the data, 1 makes all classes equally
+        frequent.
 
     Examples
     --------
@@ -118,7 +120,7 @@ class Oversampler(_QuotaSampler):
         Returns
         -------
         float
-            That of the largest class.
+            Size of the largest class.
         """
         return counts.max()
 
@@ -126,17 +128,18 @@ class Oversampler(_QuotaSampler):
 class Undersampler(_QuotaSampler):
     """Draw from larger classes as many rows as the smallest has, new ones each epoch.
 
-    Rows are drawn without replacement until all of a class were seen: with two classes
-    of ratio r, every row of the larger one is seen within ceil(r) epochs.
+    Rows of a class are drawn without replacement until all have been drawn: with two
+    classes of ratio r, every row of the larger one is drawn within ceil(r) epochs.
 
     Parameters
     ----------
     power : float, default=1.0
-        0 leaves the data's shares, 1 makes all classes equally frequent.
+        0 keeps the class shares of the data, 1 makes all classes equally
+        frequent.
 
     Examples
     --------
-    All rows are seen, within several epochs:
+    All rows are drawn within nine epochs:
 
     >>> import numpy as np
     >>> from imbalnet.samplers import Undersampler
@@ -160,6 +163,6 @@ class Undersampler(_QuotaSampler):
         Returns
         -------
         float
-            That of the smallest class.
+            Size of the smallest class.
         """
         return counts.min()

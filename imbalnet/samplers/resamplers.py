@@ -18,7 +18,7 @@ from imbalnet._nested import reject_unknown
 from imbalnet._tables import is_frame
 from imbalnet.samplers._resampled import checked_rows
 
-# What a resampler, which may be the user's own, fails with.
+# Errors of resamplers, which may be the user's own, that are raised as ValueError.
 _FAILURES = (
     ValueError,
     RuntimeError,
@@ -29,17 +29,18 @@ _FAILURES = (
     AssertionError,
 )
 
-# Where imbalanced-learn's samplers are imported from.
+# Modules of imbalanced-learn's samplers.
 _MODULES = "over_sampling", "under_sampling", "combine"
 
-# Replaces missing values where rows are compared.
-_OF_GAPS = -0.7390851332151607
+# Number that stands for a missing value when rows are compared.
+_MISSING = -0.7390851332151607
 
 
 def import_of(name: str) -> str:
-    """Return how to import the imbalanced-learn sampler that a word stands for.
+    """Return how to import the imbalanced-learn sampler that a user may have meant.
 
-    That is its name in any letters, its beginning or its initials; otherwise nothing.
+    `name` may be its name in upper or lower case, the beginning of it, or its initials.
+    If no sampler matches, the result is empty.
 
     Examples
     --------
@@ -112,7 +113,7 @@ def resample(
     follow the rows through every step; synthetic rows have the mean weight of their
     class. A ``sampling_strategy`` may name the labels of `classes`. `seed` sets each
     ``random_state`` that is None, also in samplers inside of others. Raise a ValueError
-    if a step fails, with `note`, or makes values that are no category of their column.
+    if a step fails, with `note`, or makes values that are not categories of a column.
     """
     _seed(resampler, seed)
     weight = sample_weight
@@ -139,7 +140,7 @@ def _resampled(
     names = classes if _may_name_labels(step) else np.arange(len(classes))
     try:
         with warnings.catch_warnings():
-            # about values between categories; _check_categories raises for them
+            # pandas warns of values that are not categories; _check_categories raises
             warnings.filterwarnings("ignore", "Constructing a Categorical with")
             given = step.fit_resample(X, names[codes])
     except _FAILURES as error:
@@ -158,7 +159,7 @@ def _resampled(
 
 
 def _text_of(error: Exception) -> str:
-    """Return the message of an error; that of a KeyError is but the key."""
+    """Return an error's message, with its type where the message alone is unclear."""
     text = str(error).rstrip(" .")
     return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
 
@@ -166,7 +167,7 @@ def _text_of(error: Exception) -> str:
 def _may_name_labels(step: Any) -> bool:
     """Return whether a sampler needs labels: it is not imblearn's, or names some.
 
-    The others get class codes, because some of imblearn's work with nothing else:
+    The others get class codes, because some of imblearn's samplers need these:
     InstanceHardnessThreshold uses a label as a column number.
     """
     if not type(step).__module__.startswith("imblearn.") or hasattr(step, "func"):
@@ -179,7 +180,7 @@ def _may_name_labels(step: Any) -> bool:
 
 
 def _neighbors_cure(step: Any, n_smallest: int) -> str:
-    """Name the numbers of neighbours that a class does not have, and the cure."""
+    """Return the cure if a class has fewer rows than the neighbours asked for."""
     too_many = {
         name: value
         for name, value in step.get_params().items()
@@ -195,7 +196,7 @@ def _neighbors_cure(step: Any, n_smallest: int) -> str:
 
 
 def _cure(step: Any, X: Any) -> str:
-    """Name the columns of X that most samplers do not take, and the cure."""
+    """Return the cure for columns that most samplers do not accept."""
     names = [str(name) for name in _categories(X)] if is_frame(X) else []
     cure = ""
     if names and type(step).__name__ not in ("SMOTENC", "SMOTEN"):
@@ -263,7 +264,7 @@ def _weights_of_rows(
 
 
 def _checked_indices(step: Any, indices: Any, n_given: int, n_new: int) -> NDArray:
-    """Return the row that each new row is a copy of, or raise a ValueError."""
+    """Return the position of the row that each new row is a copy of, or raise."""
     rows = np.asarray(indices)
     is_right = rows.shape == (n_new,) and rows.dtype.kind in "iu"
     if not is_right or not np.all((rows >= 0) & (rows < n_given)):
@@ -279,9 +280,9 @@ def _fingerprints(X: Any, codes: NDArray, like: Any) -> NDArray[np.float64]:
     """Hash every row to a number that depends on its features and its class."""
     X = _numbers(X, like) if is_frame(X) else X
     table = sparse.csr_array(X, dtype=np.float64, copy=True)
-    np.nan_to_num(table.data, copy=False, nan=_OF_GAPS)
+    np.nan_to_num(table.data, copy=False, nan=_MISSING)
     table.sum_duplicates()
-    # a sparse product adds up each row alone, in order: equal rows, equal sums
+    # a sparse product sums each row alone and in order, so equal rows have equal sums
     mix = np.random.default_rng(0).normal(size=table.shape[1] + 1)
     return table @ mix[1:] + mix[0] * codes
 

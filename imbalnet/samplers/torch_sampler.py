@@ -22,28 +22,28 @@ from imbalnet.samplers.base import (
     per_row,
 )
 
-# The keywords that a torch sampler's __init__ is given if it names them.
+# Keywords that are passed to a torch sampler's __init__ if it has such parameters.
 CONTRACT = frozenset({"labels", "data_source", "batch_size", "generator"})
 
-# Rates are measured over this many draws, in whole epochs: at least one, at most 20.
+# Rates are measured over at least so many draws, but over no more than 20 epochs.
 _MEASURED_DRAWS = 200_000
 _MEASURED_EPOCHS = 20
-# An epoch of more draws, and of ten times the training rows, counts as endless.
+# An epoch with more draws than this, and than ten times the rows, counts as endless.
 _LONGEST_EPOCH = 1_000_000
 
 
 class TorchSampler(IndexSampler):
-    """Epochs that a subclass of ``torch.utils.data.Sampler`` draws.
+    """Adapter of a subclass of ``torch.utils.data.Sampler``.
 
-    The class is instantiated when the training rows are known, with those of these
-    keywords that its ``__init__`` names: ``labels`` and ``data_source`` (both the class
-    codes of the training rows, an int64 tensor), ``batch_size``, and ``generator``, a
-    seeded ``torch.Generator``. The instance yields numbers of training rows, from 0, or
-    lists of them, which are kept as batches. Torch's global generator is seeded while
-    it draws.
+    The class is instantiated when the training rows are known. Of the following
+    keywords, it gets those that are parameters of its ``__init__``: ``labels`` and
+    ``data_source`` (both the class codes of the training rows, an int64 tensor),
+    ``batch_size``, and ``generator``, a seeded ``torch.Generator``. The instance yields
+    numbers of training rows, from 0, or lists of them, which are used as batches.
+    Torch's global generator is seeded while it draws.
 
     Its rates are unknown and therefore measured: a second instance with another seed
-    draws some epochs. ``effective_prior_`` is an estimate then. A class that was never
+    draws some epochs. ``effective_prior_`` is then an estimate. A class that was never
     drawn counts as half a draw, with a warning.
 
     Parameters
@@ -99,15 +99,15 @@ class TorchSampler(IndexSampler):
             rows = np.concatenate(epoch) if isinstance(epoch, list) else epoch
             drawn += np.bincount(self.codes[rows], minlength=n_classes)
             n_epochs += 1
-        there = np.bincount(self.codes, minlength=n_classes)
-        left_out = np.flatnonzero((drawn == 0) & (there > 0))
+        n_rows = np.bincount(self.codes, minlength=n_classes)
+        left_out = np.flatnonzero((drawn == 0) & (n_rows > 0))
         if len(left_out):
             warn(
                 f"sampler={self.factory.__name__} drew no row of the classes at "
                 f"positions {left_out.tolist()} of classes_ in {drawn.sum():.0f} "
                 "draws: the network does not learn them. Let it draw every class."
             )
-        return per_row(np.maximum(drawn, 0.5) / n_epochs, there)
+        return per_row(np.maximum(drawn, 0.5) / n_epochs, n_rows)
 
 
 class _Source:

@@ -1,4 +1,4 @@
-"""Which lever on my data: candidates for a search, and what the search found."""
+"""Candidates for a search over strategies against imbalance, and their comparison."""
 
 from imbalnet.strategies.differences import Difference, paired_differences
 from imbalnet.strategies.display import StrategyComparisonDisplay

@@ -1,4 +1,4 @@
-"""Differences of scores on the same splits, with intervals for overlapping splits."""
+"""Paired differences of cross-validation scores, with corrected intervals."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class Difference(NamedTuple):
     mean : float
         Mean score over the splits that have one.
     difference : float
-        Mean over the splits that have a score of both.
+        Mean difference over the splits in which both have a score.
     low, high : float
         Bounds of the confidence interval of the difference; NaN with fewer than two
         splits.
     n_splits : int
-        Splits that have a score of both.
+        Number of splits in which both have a score.
 
     Examples
     --------
     >>> from imbalnet.strategies import paired_differences
     >>> scores = {"plain": [0.50, 0.61, 0.43], "focal": [0.52, 0.62, 0.46]}
     >>> focal = paired_differences(scores, "plain", test_share=0.2)["focal"]
-    >>> focal.low > 0  # not surely better
+    >>> focal.low > 0  # not significantly better
     False
     >>> print(focal)
     +0.0200 [-0.0129, +0.0529]
@@ -57,10 +57,10 @@ def paired_differences(
     test_share: float,
     level: float = 0.95,
 ) -> dict[str, Difference]:
-    """Compare candidates with one of them, on the same splits of the data.
+    """Compare candidates with a reference, on the same splits of the data.
 
-    Scores vary more from split to split than from candidate to candidate, so that
-    differences on the same split are compared. The interval is that of a paired t-test
+    Scores vary more between splits than between candidates, so that differences on the
+    same split are compared. The interval is that of a paired t-test
     with the correction of Nadeau and Bengio [1]_: training sets of different splits
     share rows, so the variance of the mean over n splits is
     ``(1 / n + n_test / n_train) * variance`` instead of ``variance / n``.
@@ -72,25 +72,25 @@ def paired_differences(
     reference : str
         The candidate that the others are compared with.
     test_share : float
-        Share of the rows that a split tests on, such as 0.2 for five folds.
+        Share of the rows in the test set of a split, such as 0.2 for five folds.
     level : float, default=0.95
         Confidence level of each interval.
 
     Returns
     -------
     dict of str to Difference
-        In the order of `scores`; the difference of the reference to itself is 0.
+        In the order of `scores`, including the reference, whose difference is 0.
 
     Raises
     ------
     ValueError
-        If the candidates do not have as many scores each, if `reference` is none of
-        them, or if a share is not between 0 and 1.
+        If the numbers of scores differ, if `reference` is not a candidate, or if a
+        share is not between 0 and 1.
 
     Notes
     -----
-    The intervals hold for one comparison each. The best of many candidates looks better
-    than it is; test it on rows that no search has seen.
+    Each interval is for a single comparison. The score of the best of many candidates
+    is optimistic; evaluate it on rows that were not part of the search.
 
     References
     ----------
@@ -118,7 +118,7 @@ def paired_differences(
 def checked_scores(
     scores: Mapping[str, ArrayLike],
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the scores of candidates on the same splits, or raise; gaps are NaN."""
+    """Return the scores of candidates on the same splits, or raise."""
     if not hasattr(scores, "items") or not len(scores):
         raise ValueError(
             f"scores={scores!r} must be a dict of a candidate's name to its scores, "

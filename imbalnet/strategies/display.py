@@ -1,13 +1,19 @@
-"""What a search over strategies found: differences with intervals, and a picture."""
+"""The display that compares the candidates of a search."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student_t
+from sklearn.model_selection import (
+    GroupShuffleSplit,
+    LeavePGroupsOut,
+    LeavePOut,
+    TimeSeriesSplit,
+)
 
 from imbalnet._checks import check_axes, did_you_mean
 from imbalnet._packages import require
@@ -21,8 +27,8 @@ from imbalnet.strategies.differences import (
 from imbalnet.strategies.names import PLAIN, unique_names
 
 _COLOUR = "#0072B2"  # blue and grey of Okabe and Ito
-# Share of the rows that scikit-learn's shuffled splits test on by default.
-_SHUFFLED_TEST_SHARE = 0.1
+# Splits whose test share is neither 1 / n_splits nor a parameter.
+_NOT_FOLDS = LeavePGroupsOut, LeavePOut, TimeSeriesSplit
 
 
 class StrategyComparisonDisplay:
@@ -37,9 +43,9 @@ class StrategyComparisonDisplay:
         Differences of the candidates, see
         :func:`~imbalnet.strategies.paired_differences`.
     reference : str
-        The candidate that they are differences to.
+        The candidate that the others are compared with.
     metric : str, default="score"
-        What the scores are, for the axis.
+        Name of the scores, for the axis.
     level : float, default=0.95
         Confidence level of the intervals.
 
@@ -101,7 +107,7 @@ class StrategyComparisonDisplay:
     ) -> StrategyComparisonDisplay:
         """Compare the candidates of a fitted search.
 
-        Nothing is drawn: call :meth:`plot`.
+        This does not draw; call :meth:`plot` afterwards.
 
         Parameters
         ----------
@@ -109,16 +115,18 @@ class StrategyComparisonDisplay:
             Any of scikit-learn's, such as ``GridSearchCV``, ``RandomizedSearchCV`` or
             ``HalvingGridSearchCV``.
         metric : str, default=None
-            Which score, if the search has several; None is the one of ``refit``.
+            The score to compare, if the search has several; None means that of
+            ``refit``.
         reference : str, default=None
             Name of the candidate that the others are compared with, see
-            :func:`~imbalnet.strategies.strategy_name`. None is "plain", or the
-            candidate with the best mean score if that one is not there or failed.
+            :func:`~imbalnet.strategies.strategy_name`. None means "plain", or the
+            candidate with the best mean score if there is no such one or it failed.
         iteration : int, default=None
-            Which iteration of a halving search; None is the last. Scores of different
-            iterations do not compare, since fits have different resources.
+            The iteration of a halving search; None means the last one. Scores of
+            different iterations are not comparable, because the resources differ.
         test_share : float, default=None
-            Share of the rows that a split tests on; None takes it from ``search.cv``.
+            Share of the rows in the test set of a split; None means that of
+            ``search.cv``.
         level : float, default=0.95
             Confidence level of the intervals.
 
@@ -131,7 +139,7 @@ class StrategyComparisonDisplay:
         ------
         ValueError
             If the search has no such metric, reference or iteration, if no candidate
-            has a score, or if `test_share` is needed.
+            has a score, or if `test_share` cannot be derived from ``search.cv``.
         """
         results = _checked_results(search)
         metric = _metric_of(search) if metric is None else metric
@@ -164,12 +172,12 @@ class StrategyComparisonDisplay:
         scores : dict of str to array-like of shape (n_splits,)
             Scores of each candidate; NaN where a fit failed.
         test_share : float
-            Share of the rows that a split tests on, such as 0.2 for five folds.
+            Share of the rows in the test set of a split, such as 0.2 for five folds.
         reference : str, default=None
-            The candidate that the others are compared with. None is "plain", or the one
-            with the best mean score if that one is not there or failed.
+            The candidate that the others are compared with. None means "plain", or the
+            candidate with the best mean score if there is no such one or it failed.
         metric : str, default="score"
-            What the scores are, for the axis.
+            Name of the scores, for the axis.
         level : float, default=0.95
             Confidence level of the intervals.
 
@@ -193,11 +201,11 @@ class StrategyComparisonDisplay:
 
     @property
     def choice(self) -> str:
-        """The candidate to use: the reference, unless one is surely better.
+        """The candidate to use: the reference, or a significantly better candidate.
 
-        One is if its interval lies above zero also after Bonferroni's correction for
-        the number of candidates. Of several it is the one with the highest mean. The
-        best mean alone is often chance.
+        A candidate is significantly better if its interval is above 0 also after
+        Bonferroni's correction for the number of candidates. Of several, it is the one
+        with the highest mean. A higher mean alone is often due to chance.
         """
         rivals = [name for name in self._drawn if name != self.reference]
         better = [name for name in rivals if self._low_among(name, len(rivals)) > 0]
@@ -205,7 +213,7 @@ class StrategyComparisonDisplay:
         return max(by_mean, key=by_mean.__getitem__, default=self.reference)
 
     def _low_among(self, name: str, n_comparisons: int) -> float:
-        """Return a lower bound of a difference; `level` is that of all together."""
+        """Return a lower bound with the level of all comparisons together."""
         point, level = self.differences[name], self.level
         levels = [(1 + level) / 2, 1 - (1 - level) / (2 * n_comparisons)]
         alone, together = student_t.ppf(levels, point.n_splits - 1)
@@ -232,7 +240,7 @@ class StrategyComparisonDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; None makes a new figure.
+            Axes to draw on; None makes a figure.
 
         Returns
         -------
@@ -275,7 +283,7 @@ class StrategyComparisonDisplay:
         return self
 
     def _check(self) -> None:
-        """Raise if there is nothing to draw, or nothing that can be drawn."""
+        """Raise if the attributes are not usable, or if all differences are NaN."""
         found = self.differences
         is_dict = isinstance(found, Mapping) and len(found) > 0
         if not is_dict or not all(isinstance(d, Difference) for d in found.values()):
@@ -310,7 +318,7 @@ def _new_axes(n_names: int) -> Any:
 
 
 def _checked_results(search: Any) -> Mapping[str, Any]:
-    """Return what a search found, or raise if it is none or not fitted."""
+    """Return the ``cv_results_`` of a search, or raise if it is not a fitted one."""
     if isinstance(search, type) or not hasattr(search, "cv_results_"):
         check_fitted(search, "search (which needs cv_results_)")
         raise ValueError(
@@ -341,7 +349,7 @@ def _reference(scores: Mapping[str, ArrayLike]) -> str:
 def _own_params(search: Any, row: int) -> dict[str, Any]:
     """Return the parameters of a candidate, without the resource of a halving search.
 
-    All candidates of an iteration have the same.
+    All candidates of an iteration have the same resource.
     """
     params = dict(search.cv_results_["params"][row])
     params.pop(getattr(search, "resource", None), None)
@@ -395,14 +403,21 @@ def _rows_of_iteration(
 
 
 def _test_share(search: Any) -> float:
-    """Return the share of the rows that a split of the search tests on."""
+    """Return the share of the rows in the test set of a split."""
     cv, n_splits = search.cv, search.n_splits_
-    if not hasattr(cv, "test_size"):
-        share = getattr(cv, "n_repeats", 1) / n_splits  # folds
-    elif cv.test_size is None:
-        share = _SHUFFLED_TEST_SHARE if cv.train_size is None else 1 - cv.train_size
-    else:
+    share: Any
+    if isinstance(cv, Sequence):  # pairs of training and test rows
+        share = np.mean([len(test) / (len(train) + len(test)) for train, test in cv])
+    elif isinstance(cv, _NOT_FOLDS):
+        share = np.nan
+    elif not hasattr(cv, "test_size"):
+        share = getattr(cv, "n_repeats", 1) / n_splits
+    elif cv.test_size is not None:
         share = cv.test_size
+    elif cv.train_size is not None:
+        share = 1 - cv.train_size
+    else:
+        share = 0.2 if isinstance(cv, GroupShuffleSplit) else 0.1  # the defaults
     if not 0 < share < 1:
         raise ValueError(
             f"the share of the rows that a split of cv={cv!r} tests on is not known: "

@@ -20,31 +20,31 @@ def strategy_grid(
     cv: int = 5,
     prefix: str = "",
 ) -> list[dict[str, list[Any]]]:
-    """Return the strategies against imbalance that are worth a try on some labels.
+    """Return the strategies against imbalance that are worth trying for some labels.
 
     The first candidate is always the estimator's default. The others depend on the
-    number of classes, on the rows of the rarest one, and on how many rows of the most
-    frequent class there are for each of these; :doc:`/guide/strategies` has the table
-    and its reasons. All have ``target_prior="train"``, so that probabilities hold for
-    the data's class shares and log-loss compares too.
+    number of classes, on the number of rows of the rarest one, and on the ratio of the
+    most frequent to the rarest class; :doc:`/guide/strategies` has the table and its
+    reasons. All have ``target_prior="train"``, so that probabilities are calibrated for
+    the class shares of the data, and log-losses are comparable, too.
 
     Parameters
     ----------
     y : array-like of shape (n_rows,)
-        Labels that the search will be given.
+        Labels that are passed to the search.
     X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features), \
             default=None
-        The table as it reaches the classifier. With it, SMOTE is a candidate if every
-        class has enough rows and no column has gaps: ``SMOTE`` for numbers, ``SMOTENC``
-        for numbers and categories, ``SMOTEN`` for categories. Without it, SMOTE is left
-        out, since it depends on what the columns hold.
+        The table that is passed to the classifier. If it is given, SMOTE is a candidate
+        if every class has enough rows and no column has gaps: ``SMOTE`` for numbers,
+        ``SMOTENC`` for numbers and categories, ``SMOTEN`` for categories. Without it,
+        SMOTE is left out, since the kind of SMOTE depends on the columns.
     size : {"full", "short"}, default="full"
         "short" has one candidate for each kind of lever: none, weights, sampler, loss.
     cv : int, default=5
-        Folds of the search, which hold out rows of the rarest class. It says how many
-        neighbours SMOTE finds.
+        Number of folds of the search. They hold out rows of the rarest class, which
+        limits the number of neighbours of SMOTE.
     prefix : str, default=""
-        Put before every name, such as ``"clf__"`` for the step "clf" of a pipeline.
+        Prefix of every name, such as ``"clf__"`` for the step "clf" of a pipeline.
 
     Returns
     -------
@@ -60,9 +60,9 @@ def strategy_grid(
 
     See Also
     --------
-    strategy_distributions : The same for a random search.
+    strategy_distributions : Distributions of parameters for a random search.
     strategy_name : Short names of the candidates.
-    StrategyComparisonDisplay : What the search found, with intervals.
+    StrategyComparisonDisplay : Compare the candidates of a fitted search.
 
     Examples
     --------
@@ -93,23 +93,24 @@ def strategy_grid(
 def strategy_distributions(
     y: ArrayLike, X: Any = None, *, cv: int = 5, prefix: str = ""
 ) -> list[dict[str, Any]]:
-    """Return the strategies of a grid with distributions in place of values.
+    """Return the strategies of :func:`strategy_grid` with distributions of parameters.
 
-    Powers of weights and samplers, gamma, label smoothing and so on are drawn from
-    uniform distributions. :class:`~sklearn.model_selection.RandomizedSearchCV` draws a
-    strategy first, then its parameters, so that every strategy is equally frequent.
+    The powers of weights and samplers, gamma, label smoothing and similar parameters
+    are drawn from uniform distributions.
+    :class:`~sklearn.model_selection.RandomizedSearchCV` first draws a strategy, then
+    its parameters, so that all strategies are equally frequent.
 
     Parameters
     ----------
     y : array-like of shape (n_rows,)
-        Labels that the search will be given.
+        Labels that are passed to the search.
     X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features), \
             default=None
-        The table as it reaches the classifier, see :func:`strategy_grid`.
+        The table that is passed to the classifier, see :func:`strategy_grid`.
     cv : int, default=5
-        Folds of the search, see :func:`strategy_grid`.
+        Number of folds of the search, see :func:`strategy_grid`.
     prefix : str, default=""
-        Put before every name, such as ``"clf__"`` for the step "clf" of a pipeline.
+        Prefix of every name, such as ``"clf__"`` for the step "clf" of a pipeline.
 
     Returns
     -------

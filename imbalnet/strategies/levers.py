@@ -1,8 +1,8 @@
-"""Which levers are worth a try on which labels: the decision table of the guide.
+"""The decision table: which levers are worth trying for which labels.
 
-A row of the table is a lever with its values for a grid, its ranges for a random
-search, and the kind of labels it is for. The figures that led to it are in the guide,
-"Which lever on my data?".
+Each row of the table is a lever, with its values for a grid, its ranges for a random
+search, and the condition on the labels. The guide, "Which lever on my data?", has the
+measurements behind it.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from imbalnet.tables import check_table
 
 # Below this ratio of the largest to the smallest class there is nothing to balance.
 _LEAST_RATIO = 1.5
-# From here on balanced weights make single rows decide the gradient of a batch.
+# From this ratio on, balanced weights let single rows dominate the gradient of a batch.
 _SEVERE_RATIO = 100
-# Rows of the rarest class below which scores hardly tell candidates apart.
+# With fewer rows of the rarest class, scores can hardly distinguish candidates.
 _FEW = 50
-# A thinned epoch has at least as many rows of every class, and a tenth of the largest.
+# Undersampling is tried if the rarest class has at least so many rows, and the most
+# frequent one at least so many times as many.
 _ABUNDANT, _ABUNDANT_RATIO = 500, 10
-# A batch has at least 16 rows, and those that balance classes need two of each.
+# Batches have at least 16 rows, and balanced batches need two of each class.
 _MOST_CLASSES_OF_BATCH = 8
-# Share of the rows that the members of the estimator train on, at the least.
+# Smallest share of the rows that a member of the estimator trains on.
 _TRAINED_SHARE = 3 / 4
-# Neighbours that SMOTE takes by default, and the fewest with which it is tried.
+# Default number of neighbours of SMOTE, and the fewest with which it is tried.
 _NEIGHBORS, _FEWEST_NEIGHBORS = 5, 3
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What the choice of levers needs to know of the labels.
+    """Properties of the labels that the choice of levers depends on.
 
     Attributes
     ----------
@@ -45,7 +46,7 @@ class Labels:
     n_rarest : int
         Rows of the rarest class.
     ratio : float
-        Rows of the most frequent class for each row of the rarest.
+        Rows of the most frequent class divided by those of the rarest one.
     """
 
     n_classes: int
@@ -54,7 +55,7 @@ class Labels:
 
     @classmethod
     def of(cls, y: ArrayLike) -> Labels:
-        """Count the labels; raise if there are fewer than two classes."""
+        """Count the labels, or raise if there are fewer than two classes."""
         labels = as_labels(y)
         classes = sorted_classes(labels)
         if len(classes) < 2:
@@ -66,17 +67,17 @@ class Labels:
 
     @property
     def is_imbalanced(self) -> bool:
-        """Whether there is something to balance."""
+        """Whether the classes differ enough in frequency to be balanced."""
         return self.ratio >= _LEAST_RATIO
 
     @property
     def are_few(self) -> bool:
-        """Whether the rarest class has so few rows that few candidates make sense."""
+        """Whether the rarest class has too few rows for many candidates."""
         return self.n_rarest < _FEW
 
     @property
     def is_severe(self) -> bool:
-        """Whether full weights are extreme."""
+        """Whether balanced weights are extreme."""
         return self.ratio >= _SEVERE_RATIO
 
     @property
@@ -85,9 +86,10 @@ class Labels:
         return self.n_rarest >= _ABUNDANT and self.ratio >= _ABUNDANT_RATIO
 
     def n_neighbors(self, cv: int) -> int:
-        """Return the neighbours that a rare row has for SMOTE; 0 if too few.
+        """Return the number of neighbours for SMOTE; 0 if there are too few rows.
 
-        Both the folds of the search and those of the estimator hold rows out.
+        The rows of a fit are those that neither the folds of the search nor those of
+        the estimator hold out.
         """
         kept = int(self.n_rarest * (1 - 1 / cv) * _TRAINED_SHARE)
         n_neighbors = min(_NEIGHBORS, kept - 1)
@@ -112,18 +114,18 @@ def _imbalanced_with_enough(labels: Labels) -> bool:
 
 @dataclass(frozen=True)
 class Lever:
-    """A lever, or none of them.
+    """A strategy against imbalance: values of parameters, and when to try them.
 
     Attributes
     ----------
     grid : dict
-        Values of each parameter.
+        Values of each parameter; empty for the estimator's default.
     ranges : dict
-        Distributions that replace values in a random search.
+        Distributions that replace the values in a random search.
     is_for : callable
-        From `Labels` to whether the lever is worth a try.
+        Returns whether the lever is worth trying for `Labels`.
     is_short : bool
-        Whether it is in the short list.
+        Whether it is in the grid of ``size="short"``.
     """
 
     grid: dict[str, list[Any]]
@@ -190,7 +192,7 @@ LEVERS = [
         {"loss__gamma_negative": uniform(1.0, 4.0)},  # from 1 to 5
         _with_enough,
     ),
-    # With two classes the adjustment is undone by the prior shift, all but rounding.
+    # with two classes the prior shift undoes the adjustment, up to rounding
     Lever(
         {"loss": ["logit_adjusted"], "loss__tau": [1.0]},
         {"loss__tau": uniform(0.25, 1.0)},  # from 0.25 to 1.25
@@ -200,7 +202,7 @@ LEVERS = [
 
 
 def levers_for(y: ArrayLike, X: Any, cv: int, *, is_short: bool = False) -> list[Lever]:
-    """Return the levers that are worth a try on labels, and SMOTE where X allows it."""
+    """Return the levers that are worth trying for labels, and SMOTE if X allows it."""
     labels = Labels.of(y)
     if X is not None:
         _check_rows(X, len(as_labels(y)))
@@ -213,7 +215,7 @@ def levers_for(y: ArrayLike, X: Any, cv: int, *, is_short: bool = False) -> list
 
 
 def _check_rows(X: Any, n_labels: int) -> None:
-    """Raise unless a table has a row for each label; it is not read."""
+    """Raise unless X has two axes and a row for each label; its values are not read."""
     shape = X.shape if hasattr(X, "shape") else np.shape(X)
     if len(shape) != 2:
         raise ValueError(
@@ -223,7 +225,7 @@ def _check_rows(X: Any, n_labels: int) -> None:
 
 
 def _smote(X: Any, n_neighbors: int) -> Any:
-    """Return the kind of SMOTE that takes the columns of X; None if there are gaps."""
+    """Return the kind of SMOTE for the columns of X, or None if there are gaps."""
     from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 
     columns = check_table(X).columns

@@ -1,4 +1,4 @@
-"""Short names of strategies, for tables and pictures."""
+"""Short names of strategies, for tables and plots."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 PLAIN = "plain"
 _LEVERS = {"loss": "cross_entropy", "class_weight": None, "sampler": None}
-# Parameters that every candidate has alike.
+# Parameters that are the same for all candidates.
 _COMMON = {"target_prior": "train"}
 
 
@@ -33,7 +33,7 @@ def strategy_name(params: Mapping[str, Any]) -> str:
     Raises
     ------
     ValueError
-        If `params` is no dict of names.
+        If `params` is not a dict whose keys are names.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def strategy_name(params: Mapping[str, Any]) -> str:
 
 
 def unique_names(candidates: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Name candidates; a name that occurs again gets a number."""
+    """Return the names of candidates; repeated names are numbered."""
     names: list[str] = []
     for name in map(strategy_name, candidates):
         n_alike = sum(other.split(" #")[0] == name for other in names)
@@ -70,14 +70,14 @@ def unique_names(candidates: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _without_steps(name: str) -> str:
-    """Remove the names of pipeline steps in front of a lever's parameter."""
+    """Remove the names of pipeline steps before a lever's parameter."""
     parts = name.split("__")
     known = (i for i, part in enumerate(parts) if part in _LEVERS or part in _COMMON)
     return "__".join(parts[next(known, 0) :])
 
 
 def _lever_name(lever: str, params: Mapping[str, Any]) -> str:
-    """Name the value of a lever and its nested parameters; "" for no lever."""
+    """Return the text for a lever's value and nested parameters; "" for no lever."""
     start = f"{lever}__"
     nested = {
         name.removeprefix(start): value

@@ -330,14 +330,25 @@ def test_a_criterion_without_a_figure_is_named():
         choose_threshold(y, p, lambda true, called: np.nan)
 
 
+def test_a_function_is_called_at_every_threshold_of_a_few_rows(rng):
+    def f1(true, called):
+        return 2 * (true & called).sum() / (true.sum() + called.sum())
+
+    for _ in range(8):
+        p = rng.beta(1.0, 2.0, size=200)
+        y = (rng.random(200) < p).astype(int)
+        assert choose_threshold(y, p, f1) == choose_threshold(y, p, "f1")
+
+
 def test_positive_label_and_columns_of_probabilities():
     y, p = rows()
     words = np.where(y == 1, "a", "b")  # the positive class sorts first
-    both = np.stack([1 - p, p], axis=1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        chosen = choose_threshold(words, both, pos_label="a")
-    assert chosen == choose_threshold(y, p)
+    both = np.stack([p, 1 - p], axis=1)  # as predict_proba returns them
+    for probabilities in (p, both):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            chosen = choose_threshold(words, probabilities, pos_label="a")
+        assert chosen == choose_threshold(y, p)
     with pytest.raises(ValueError, match="pos_label='c' is none of the labels"):
         choose_threshold(words, p, pos_label="c")
 

@@ -32,7 +32,6 @@ class Own(nn.CrossEntropyLoss):
 def test_only_tensors_of_the_classes_count_as_class_weights(weight):
     loss = build_loss(Own, {"own_weight": weight}, 2)
     assert loss.class_factors(2).tolist() == [1.0, 1.0]
-    assert loss.is_calibrated
     torch.testing.assert_close(loss.log_posterior(LOGITS), LOGITS.log_softmax(-1))
 
 

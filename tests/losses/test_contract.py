@@ -126,6 +126,19 @@ def test_criterion_without_an_inverse_only_ranks():
     torch.testing.assert_close(loss.log_posterior(LOGITS), LOGITS.log_softmax(-1))
 
 
+def test_cross_entropy_with_another_forward_has_no_inverse():
+    class FocalOfUser(nn.CrossEntropyLoss):
+        def forward(self, logits, target):
+            loss = super().forward(logits, target)
+            return (1 - torch.exp(-loss)) ** 2 * loss
+
+    class Renamed(nn.CrossEntropyLoss):
+        pass
+
+    assert not build_loss(FocalOfUser, {}, 3).is_calibrated
+    assert build_loss(Renamed, {}, 3).is_calibrated
+
+
 @pytest.mark.parametrize("weight", [[1.0, 0.0, 2.0], None])
 def test_cross_entropy_is_inverted_where_every_class_has_a_weight(weight):
     weight = None if weight is None else torch.tensor(weight)

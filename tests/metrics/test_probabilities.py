@@ -42,6 +42,15 @@ def test_calibration_error_is_that_of_the_bins(rows):
     assert calibration_error(y, p) == pytest.approx(expected, abs=1e-3)
 
 
+def test_columns_of_probabilities_are_those_of_the_sorted_labels(rows):
+    y, p = rows
+    words = np.where(y, "a", "b")  # the positive class sorts first
+    expected = calibration_error(y, p)
+    for probabilities in (p, np.stack([p, 1 - p], axis=1)):
+        assert calibration_error(words, probabilities, pos_label="a") == expected
+    assert calibration_error(y, np.stack([1 - p, p], axis=1)) == expected
+
+
 def test_calibration_error_finds_what_is_off(rows):
     y, p = rows
     mean, high = calibration_noise(p)

@@ -165,3 +165,11 @@ def test_precision_of_positives_alone_is_one_whatever_the_ties():
     """Sums in two orders once gave 1 + 2e-16."""
     y, score = np.array([True, False] + [True] * 15), np.array([0.0] * 2 + [0.1] * 15)
     assert precision_at_k(y, score, k=5) == 1.0
+
+
+@pytest.mark.parametrize("figure", [precision_at_k, recall_at_k, lift_at_k])
+def test_a_period_without_weight_does_not_count(figure):
+    y, scores, periods = [0, 1, 0, 1, 1], [0.1, 0.2, 0.7, 0.8, 0.9], [0, 0, 0, 1, 1]
+    weight = [1.0, 1.0, 1.0, 0.0, 0.0]
+    found = figure(y, scores, 2, periods=periods, sample_weight=weight)
+    assert found == figure(y[:3], scores[:3], 2)

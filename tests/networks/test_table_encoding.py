@@ -90,11 +90,10 @@ def test_indicator_needs_five_rows_with_and_without(n_rows, rng):
     assert 1 not in layer.of_numbers.tolist()
 
 
-def test_columns_stay_numbers_on_request(rng):
+def test_gaps_have_no_indicator_on_request(rng):
     X = rng.normal(size=(60, 2))
-    X[:, 0] = X[:, 0] > 0
     X[:30, 1] = np.nan
-    layer = encoding_of(X, gaps=False, flags=False)
+    layer = encoding_of(X, gaps=False)
     assert layer.of_numbers.tolist() == [0, 1]
     assert layer.n_indicators == 0
 

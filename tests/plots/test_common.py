@@ -216,6 +216,17 @@ def test_threshold_of_the_estimator_is_marked(display, rare):
     assert {p.threshold for p in parts if hasattr(p, "threshold")} == {None}
 
 
+@pytest.mark.parametrize(
+    "params", [{"pos_label": 0}, {"response_method": "decision_function"}]
+)
+def test_threshold_of_something_else_is_not_marked(rare, params):
+    X, y = rare
+    classifier = FixedThresholdClassifier(LogisticRegression(), threshold=0.2, **params)
+    drawn = PrecisionRecallDisplay.from_estimator(classifier.fit(X, y), X, y)
+    assert drawn.threshold is None
+    plt.close("all")
+
+
 @pytest.mark.parametrize("display", OF_ROWS)
 def test_display_draws_again_on_given_axes(display, scored):
     y, p, _ = scored

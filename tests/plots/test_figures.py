@@ -253,6 +253,22 @@ def test_threshold_curves_are_scikit_learns(scored):
             assert curve.values[i] == pytest.approx(value)
 
 
+def test_costs_of_rows_are_those_of_the_rows_with_weight(rng):
+    p, amount = rng.beta(0.2, 2.0, 1_000), rng.lognormal(4, 1, 1_000)
+    y, weight = rng.random(1_000) < p, (np.arange(1_000) >= 300).astype(float)
+    criterion = LeastCost(5, amount)
+    display = ThresholdDisplay.from_predictions(
+        y, p, criteria=["f1", criterion], sample_weight=weight
+    )
+    expected = choose_threshold(y, p, criterion, sample_weight=weight)
+    assert display.curves[1].best == expected
+    with pytest.raises(ValueError, match="costs of 999 rows, but there are 1000"):
+        ThresholdDisplay.from_predictions(
+            y, p, criteria=LeastCost(5, amount[1:]), sample_weight=weight
+        )
+    plt.close("all")
+
+
 def test_threshold_gains_have_an_axis_of_their_own(scored):
     y, p, _ = scored
     criteria = {"profit": LeastCost(5, 0, -100), "F1": "f1"}

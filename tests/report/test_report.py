@@ -377,3 +377,9 @@ def test_alerts_need_two_classes(three):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_rows_of_a_single_class_with_rounded_probabilities_have_a_report():
+    report = imbalance_report([1, 1, 1], [[0.999]] * 3)
+    assert not report.figures
+    assert report.by_class[0].recall == 1.0

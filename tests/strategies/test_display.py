@@ -12,10 +12,13 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupShuffleSplit,
     HalvingGridSearchCV,
+    LeavePGroupsOut,
     RepeatedStratifiedKFold,
     StratifiedKFold,
     StratifiedShuffleSplit,
+    TimeSeriesSplit,
 )
 
 from imbalnet.strategies import StrategyComparisonDisplay, paired_differences
@@ -26,7 +29,7 @@ def data():
     return make_classification(300, 6, weights=[0.8], random_state=0)
 
 
-def search(data, cv=5, model=None, **params):
+def search(data, cv=5, model=None, groups=None, **params):
     grid = [{"class_weight": [None, "balanced"]}, {"C": [0.01, 1e-4]}]
     found = GridSearchCV(
         model or LogisticRegression(),
@@ -34,7 +37,7 @@ def search(data, cv=5, model=None, **params):
         cv=cv,
         **{"scoring": "average_precision", **params},
     )
-    return found.fit(*data)
+    return found.fit(*data, groups=groups)
 
 
 @pytest.fixture(scope="module")
@@ -259,8 +262,28 @@ def test_share_of_the_test_rows_is_taken_from_cv(data, cv, share):
         np.testing.assert_allclose(default.differences[name], point)
 
 
-def test_share_of_the_test_rows_must_be_given_for_a_number_of_them(data):
-    found = search(data, cv=StratifiedShuffleSplit(3, test_size=60, random_state=0))
+def test_share_of_the_test_rows_is_taken_from_splits_of_groups_and_lists(data):
+    groups, splits = np.arange(300) % 10, StratifiedShuffleSplit(3, test_size=0.5)
+    for cv, share in ((GroupShuffleSplit(3), 0.2), ([*splits.split(*data)], 0.5)):
+        found = search(data, cv=cv, groups=groups if share == 0.2 else None)
+        default = StrategyComparisonDisplay.from_cv_results(found)
+        given = StrategyComparisonDisplay.from_cv_results(found, test_share=share)
+        for name, point in given.differences.items():
+            np.testing.assert_allclose(default.differences[name], point)
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        StratifiedShuffleSplit(3, test_size=60, random_state=0),
+        TimeSeriesSplit(3),
+        TimeSeriesSplit(3, test_size=60),
+        LeavePGroupsOut(2),
+    ],
+)
+def test_share_of_the_test_rows_must_be_given_where_cv_does_not_tell(data, cv):
+    groups = np.arange(300) % 3 if isinstance(cv, LeavePGroupsOut) else None
+    found = search(data, cv=cv, groups=groups)
     with pytest.raises(ValueError, match="test_share="):
         StrategyComparisonDisplay.from_cv_results(found)
     assert StrategyComparisonDisplay.from_cv_results(found, test_share=0.2).differences

@@ -1,4 +1,4 @@
-"""Layers that encode categories: a column for each frequent level, or its number."""
+"""Layers that encode categories: one column for each frequent level, or a number."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from torch import Tensor, nn
 from imbalnet._checks import is_integer
 from imbalnet.networks._checks import check_sizes, check_width
 
-# Most levels with their own column by default, and the rows that such a level needs.
+# Default limit of levels with their own column, and the rows that such a level needs.
 _MOST_LEVELS = 40
 FEWEST_ROWS = 5
 
 
 class _CodePlaces(nn.Module):
-    """A place for each code of categorical columns, which subclasses choose."""
+    """Look-up table from the codes of categorical columns to places.
+
+    Subclasses define the places: output columns, or rows of an embedding table.
+    """
 
     offset: Tensor
     last: Tensor
@@ -45,17 +48,17 @@ class _CodePlaces(nn.Module):
         self.register_buffer("place", place)
 
     def places(self, codes: Tensor) -> Tensor:
-        """Look up the places of codes; one beyond the last code counts as the last."""
+        """Look up the places of codes; codes beyond the last one count as the last."""
         known = torch.minimum(codes.long().clamp(min=0), self.last)
         return self.place[known.add_(self.offset)]
 
     def codes_apart(self) -> list[NDArray[np.bool_]]:
-        """Return which codes of each column have another place than the last one."""
+        """Return which codes of each column have another place than its last code."""
         of_columns = self.place.cpu().split(np.diff(self.starts).tolist())
         return [(place != place[-1]).numpy() for place in of_columns]
 
     def keep_codes(self, kept: Sequence[NDArray[np.intp]]) -> None:
-        """Let go of all codes but some of each column, which get their ranks."""
+        """Drop all but the `kept` codes of each column, and number these from 0."""
         sizes = np.array([len(codes) for codes in kept], dtype=np.int64)
         pairs = zip(self.starts, kept, strict=False)  # the last start is the end
         some = [start + code for start, codes in pairs for code in codes.tolist()]
@@ -73,8 +76,8 @@ class OneHot(_CodePlaces):
     :meth:`initialize_from` gives a column to each of the 40 most frequent codes
     (weighted) with at least 5 rows, or to more of them if `most_columns` allows it. All
     others, unseen ones included, share the last column, so that levels of single rows
-    do not widen the network. If all rows fall into one column, every code does, and has
-    no effect.
+    do not widen the network. If all rows would fall into one column, all codes share
+    the last column, and have no effect.
 
     **Shape**
 
@@ -87,9 +90,9 @@ class OneHot(_CodePlaces):
     n_categories : sequence of int
         Number of codes of each column.
     most_columns : int, default=0
-        The output's width up to which :meth:`initialize_from` gives each code with at
-        least 5 rows its own column; beyond it, columns of many such codes share the
-        width evenly, and have 40 of their own at least.
+        Output width up to which :meth:`initialize_from` gives each code with at least 5
+        rows its own column. If that is not enough, the columns with more than 40 such
+        codes share the width evenly; each keeps at least 40 codes.
 
     Examples
     --------
@@ -119,7 +122,7 @@ class OneHot(_CodePlaces):
             self.out_features, dtype=torch.bool, device=self.place.device
         )
         self.register_buffer("is_constant", of_none)
-        # what more than half of the rows have, by weight
+        # whether more than half of the rows, by weight, have a 1 in the output
         self.register_buffer("is_common", of_none.clone())
 
     @property
@@ -128,7 +131,7 @@ class OneHot(_CodePlaces):
         return self.bounds[-1]
 
     def codes_of_outputs(self) -> list[list[list[int]]]:
-        """Return, for each column, which codes each of its outputs stands for."""
+        """Return, for each column, the codes that each of its outputs represents."""
         of_columns = self.place.cpu().split(np.diff(self.starts).tolist())
         return [
             [torch.nonzero(place == i).flatten().tolist() for i in range(*bounds)]
@@ -180,7 +183,7 @@ class OneHot(_CodePlaces):
 
 
 def is_frequent(n_with: int, n_rows: int) -> bool:
-    """Whether an indicator has enough rows to be learned from."""
+    """Whether enough rows have an indicator, and enough lack it, to learn from it."""
     return FEWEST_ROWS <= n_with <= n_rows - FEWEST_ROWS
 
 
@@ -202,8 +205,8 @@ def _places(n_rows: NDArray, weight: NDArray, width: int) -> NDArray[np.int64]:
 class LevelPlaces(_CodePlaces):
     """Number the frequent levels of categorical columns, for a table of embeddings.
 
-    The levels with at least 5 rows have numbers of their own. All others of a column,
-    unseen ones included, share one.
+    Each level with at least 5 rows has its own number. All other levels of a column,
+    unseen ones included, share one number.
 
     **Shape**
 
@@ -222,7 +225,7 @@ class LevelPlaces(_CodePlaces):
 
     @staticmethod
     def has_many(codes: NDArray) -> bool:
-        """Whether a column has more frequent levels than :class:`OneHot` takes."""
+        """Whether a column has more frequent levels than :class:`OneHot` encodes."""
         return n_frequent(codes) > _MOST_LEVELS
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -231,12 +234,12 @@ class LevelPlaces(_CodePlaces):
 
     @torch.no_grad()
     def initialize_from(self, codes: NDArray) -> None:
-        """Give places to the frequent levels in (n_rows, n_columns) codes."""
+        """Assign numbers to the frequent levels of codes, (n_rows, n_columns)."""
         self.n_places = 0
         for (start, stop), column in zip(pairwise(self.starts), codes.T, strict=True):
             n_rows = np.bincount(column.astype(np.int64), minlength=stop - start)
             is_own = n_rows >= FEWEST_ROWS
-            place = np.where(is_own, np.cumsum(is_own), 0)  # 0 is that of the others
+            place = np.where(is_own, np.cumsum(is_own), 0)  # 0 for all others
             self.place[start:stop] = torch.from_numpy(self.n_places + place)
             self.n_places += int(is_own.sum()) + 1
 

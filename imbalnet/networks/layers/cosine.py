@@ -1,4 +1,4 @@
-"""A last layer for losses of margins, whose outputs are cosines."""
+"""A last layer whose outputs are cosines, for margin losses."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from imbalnet.networks._checks import check_sizes, check_width
 class CosineLinear(nn.Module):
     """Cosines of the angles between a row and one direction for each class.
 
-    Margin losses such as :class:`imbalnet.losses.LDAM` need it for the last layer: it
-    learns directions only, so that no class can win by the length of its weights.
+    Margin losses such as :class:`imbalnet.losses.LDAM` need it as the last layer. Only
+    the directions of the weights matter, so that a class cannot be favoured by the norm
+    of its weights.
 
     **Shape**
 

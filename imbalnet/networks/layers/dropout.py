@@ -1,4 +1,4 @@
-"""A faster dropout."""
+"""Dropout with fewer random bits, which is faster on a CPU."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from imbalnet.networks._checks import check_dropout, check_sizes
 
 
 class ByteDropout(nn.Module):
-    """Dropout that draws one random byte a unit.
+    """Dropout that draws one random byte for each unit.
 
     On a CPU, dropout spends most of its time on random numbers. Here eight units share
-    one of 64 bits, which takes an eighth of the time of :class:`torch.nn.Dropout`. The
-    dropped share is rounded to a multiple of 1 / 256.
+    one random number of 64 bits, which takes an eighth of the time of
+    :class:`torch.nn.Dropout`. The dropped share is rounded to a multiple of 1 / 256.
 
     **Shape**
 
@@ -24,14 +24,15 @@ class ByteDropout(nn.Module):
     p : float, default=0.5
         Share of units that training drops, in [0, 1).
     n_shared : int, default=0
-        Number of leading axes along which the same units are dropped: those of
-        independent networks.
+        Number of leading axes along which the same units are dropped, such as the axis
+        of independent networks.
 
     Attributes
     ----------
     within : tuple of int, or None
-        Where the rows of the input are part of a larger batch: the number of the first
-        one in it, and the number of all. Units are dropped as in the whole batch.
+        If the input is part of a larger batch: the position of its first row in that
+        batch, and the number of rows of the batch. The same units are dropped as in the
+        whole batch.
 
     Examples
     --------

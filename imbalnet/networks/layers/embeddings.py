@@ -1,4 +1,4 @@
-"""Layers that scale numbers and encode them by bins, and the edges of the bins."""
+"""Robust scaling and piecewise linear encoding of numbers, and the edges of bins."""
 
 from __future__ import annotations
 
@@ -19,15 +19,20 @@ from imbalnet.networks._checks import (
     is_bound,
 )
 
+# Infinite values are replaced by this number.
+FAR = 1e15
+QUARTILES = np.array([0.25, 0.5, 0.75])
+
 
 class RobustScale(nn.Module):
-    """Bring every column to median 0 and interquartile range 1, and bend outliers in.
+    """Scale columns to median 0 and interquartile range 1, and compress outliers.
 
-    A scaled value z beyond ±clip becomes ``±clip * (1 + log(abs(z) / clip))``: outliers
-    come nearer but stay apart, since rare classes often lie far out. Infinite values
-    count as 1e15. If the interquartile range is 0, half the range takes its place. NaN
-    becomes 0, the median, and so do columns that were constant or empty. Quantiles are
-    values of the inverse distribution function, and a weight of 2 counts as two rows.
+    A scaled value z beyond ±clip becomes ``±clip * (1 + log(abs(z) / clip))``. Outliers
+    come nearer but remain distinct, since rare classes often lie far out. Infinite
+    values count as ±1e15. If the interquartile range is 0, half the range is used
+    instead. NaN becomes 0, the median, and so do columns that were constant or empty.
+    Quantiles are observed values (``method="inverted_cdf"`` of :func:`numpy.quantile`),
+    and a weight of 2 counts as two rows.
 
     **Shape**
 
@@ -38,7 +43,7 @@ class RobustScale(nn.Module):
     in_features : int
         Number of columns.
     clip : float, default=3.0
-        Where values bend, in interquartile ranges.
+        Scaled value, in interquartile ranges, beyond which values are compressed.
 
     Examples
     --------
@@ -70,7 +75,7 @@ class RobustScale(nn.Module):
         """Scale a batch."""
         check_width(x, len(self.center))
         z = (x - self.center).mul_(self.inverse_scale)
-        z = torch.nan_to_num_(z, nan=0.0, posinf=_FAR, neginf=-_FAR).clamp_(-_FAR, _FAR)
+        z = torch.nan_to_num_(z, nan=0.0, posinf=FAR, neginf=-FAR).clamp_(-FAR, FAR)
         beyond = z.abs().mul_(1 / self.clip).clamp_(min=1.0).log_().mul_(self.clip)
         # not copysign, which ONNX lacks
         return z.clamp(-self.clip, self.clip).addcmul_(beyond, z.sign())
@@ -84,16 +89,16 @@ class RobustScale(nn.Module):
         X : {ndarray, CSC matrix} of shape (n_rows, in_features)
             Training rows; NaN are missing values.
         y : ignored
-            As :meth:`Network.initialize_from` has it.
+            Not used, present for consistency with :meth:`Network.initialize_from`.
         sample_weight : ndarray of shape (n_rows,)
             Weights of the rows.
         """
         check_table(X, sample_weight, len(self.center))
         self.center.zero_()
         self.inverse_scale.zero_()
-        for j, (values, is_there) in enumerate(present_values(X)):
+        for j, (values, is_present) in enumerate(present_values(X)):
             if len(values):
-                self.initialize_column(j, values, sample_weight[is_there])
+                self.initialize_column(j, values, sample_weight[is_present])
 
     @torch.no_grad()
     def initialize_column(self, j: int, values: NDArray, weight: NDArray) -> None:
@@ -108,10 +113,10 @@ class RobustScale(nn.Module):
         weight : ndarray of shape (n_values,)
             Weights of their rows.
         """
-        low, middle, high = quantiles(values, weight, _QUARTILES)
+        low, middle, high = quantiles(values, weight, QUARTILES)
         scale = (high - low) or (values.max() - values.min()) / 2
         self.center[j] = float(middle)
-        most = torch.finfo(self.inverse_scale.dtype).max  # where the scale is subnormal
+        most = torch.finfo(self.inverse_scale.dtype).max  # if the scale is subnormal
         self.inverse_scale[j] = min(1 / float(scale), most) if scale > 0 else 0.0
 
     @property
@@ -129,19 +134,18 @@ class RobustScale(nn.Module):
         return f"in_features={len(self.center)}, clip={self.clip}"
 
 
-_FAR = 1e15
-# Number of edges that are evenly spaced in log odds, and the bound of these.
+# Number of edges that are evenly spaced in log odds, and the bound of the log odds.
 _SPREAD_EDGES, _FARTHEST = 15, 5.0
-_QUARTILES = np.array([0.25, 0.5, 0.75])
 
 
 class PiecewiseLinearEncoding(nn.Module):
-    """Encode a number as itself and its place in each bin.
+    """Encode a number as itself and its position in each bin.
 
     With the edges e_0 < ... < e_T of a column's bins, the value z becomes z and, for
-    each bin t, ``(z - e_t) / (e_{t+1} - e_t)`` clipped to [0, 1] [1]_. A linear layer
-    on top is a piecewise linear function of the column. Bins that a column does not
-    have are 0.
+    each bin t, ``(z - e_t) / (e_{t+1} - e_t)`` clipped to [0, 1] [1]_. Departing from
+    the paper, z itself is kept, and the first and the last bin are clipped, too. A
+    linear layer on top is a piecewise linear function of the column. Bins that a column
+    does not have are 0.
 
     **Shape**
 
@@ -153,7 +157,7 @@ class PiecewiseLinearEncoding(nn.Module):
     in_features : int
         Number of columns.
     n_bins : int, default=32
-        Largest number of bins of a column; 0 leaves the number alone.
+        Largest number of bins of a column; with 0 the output is the number itself.
 
     References
     ----------
@@ -193,7 +197,7 @@ class PiecewiseLinearEncoding(nn.Module):
         Parameters
         ----------
         edges : sequence of Tensor of shape (n_edges,)
-            Ascending, at most ``n_bins + 1``; fewer than two make no bins.
+            Ascending, at most ``n_bins + 1``; with fewer than two there are no bins.
 
         Raises
         ------
@@ -250,15 +254,15 @@ def _check_edges(j: int, edges: Tensor, n_bins: int) -> None:
 
 
 def present_values(X: Any) -> Iterator[tuple[NDArray, NDArray]]:
-    """Yield the finite values of each column, in float64, and which rows have them."""
+    """Yield the finite values of each column in float64, and a mask of their rows."""
     for j in range(X.shape[1]):
         column = X[:, [j]].toarray()[:, 0] if sparse.issparse(X) else X[:, j]
-        is_there = np.isfinite(column)
-        yield column[is_there].astype(np.float64), is_there
+        is_present = np.isfinite(column)
+        yield column[is_present].astype(np.float64), is_present
 
 
 def quantiles(values: NDArray, weight: NDArray, q: NDArray) -> NDArray[np.float64]:
-    """Compute weighted quantiles: the least value up to which the share q lies."""
+    """Compute weighted quantiles: the least value with at least a share q up to it."""
     # np.quantile(weights=, method="inverted_cdf") rounds to the next value with weights
     # such as 0.1 (in a third of 3,000 random draws), and takes 1.2 times as long for
     # 60,000 values and 4 to 10 times for 500.
@@ -272,12 +276,13 @@ def quantiles(values: NDArray, weight: NDArray, q: NDArray) -> NDArray[np.float6
 def bin_edges(values: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.float64]:
     """Compute the edges of at most `n_bins` bins of a column, ascending.
 
-    Up to `n_bins` distinct values have an edge between each two of them. Of more, those
-    with more than an even share of the weight (such as the zeros of an amount that is
-    mostly 0) have edges at themselves and at their neighbours, and quantiles of the
-    others are edges. The first 15 of these are evenly spaced in the log odds of the
-    share, since rare classes often lie in the tails; further ones in the share. Fewer
-    than two values have no edges.
+    Up to `n_bins` distinct values have an edge between each two of them. If there are
+    more, up to ``n_bins // 4`` values with more than ``1 / n_bins`` of the weight (such
+    as the zeros of an amount that is mostly 0) have edges at themselves and at their
+    neighbours. The other edges are quantiles of the remaining values. The first 15 of
+    these are evenly spaced in the log odds of the share, since rare classes often lie
+    in the tails; further ones in the share. Fewer than two distinct values have no
+    edges.
     """
     distinct, place = np.unique(values, return_inverse=True)
     if len(distinct) < 2:
@@ -299,7 +304,7 @@ def bin_edges(values: NDArray, weight: NDArray, n_bins: int) -> NDArray[np.float
 
 
 def _shares(n_edges: int) -> NDArray[np.float64]:
-    """Return shares in (0, 1) that are denser towards the ends."""
+    """Return shares in (0, 1), the first 15 of which are denser towards the ends."""
     n_spread = min(n_edges, _SPREAD_EDGES)
     log_odds = _FARTHEST * (2 * _steps(n_spread) - 1)
     return np.union1d(expit(log_odds), _steps(n_edges - n_spread))

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from imbalnet.networks.layers.cosine import CosineLinear
 
-# With a multiple of so many columns, a product treats all rows alike.
+# Matrices are padded to a multiple of so many columns, see `aligned`.
 _ALIGNED = 4
 
 
@@ -23,13 +23,14 @@ class MemberLinear(nn.Module):
     - input: ``(n_members, batch, in_features)``
     - output: ``(n_members, batch, out_features)``
 
-    The weights start with the standard deviation ``gain / sqrt(in_features)``.
+    The initial weights have the standard deviation ``gain / sqrt(in_features)``.
 
     Attributes
     ----------
     within : tuple of int, or None
-        Where these are some members of more: the number of the first one among them,
-        and the number of all. Gradients have the same bits then as with all of them.
+        If these are some of the members of a larger layer: the position of the first
+        one there, and the number of all members. Gradients then have the same bits as
+        those of the larger layer.
     """
 
     within: tuple[int, int] | None = None
@@ -55,10 +56,11 @@ class MemberLinear(nn.Module):
 
 
 class _BiasOfSome(torch.autograd.Function):
-    """A bias whose gradient is summed over the batch as that of all members is.
+    """The bias of some members, with the same bits in its gradient as with all members.
 
-    The order of a sum depends on the number of sums side by side, which are those of
-    all members where their axis comes behind that of the batch.
+    The order in which torch sums over the batch depends on the number of sums that are
+    side by side in memory. If the axis of members follows that of the batch, these are
+    the sums of all members.
     """
 
     @staticmethod
@@ -82,7 +84,7 @@ class _BiasOfSome(torch.autograd.Function):
 
 
 class MemberCosineLinear(CosineLinear):
-    """Cosines, as :class:`CosineLinear`, with directions for each member.
+    """A :class:`CosineLinear` layer for each member.
 
     **Shape**
 
@@ -109,7 +111,8 @@ class MemberCosineLinear(CosineLinear):
 def aligned(matrix: Tensor) -> Tensor:
     """Add columns of zeros, up to a multiple of four.
 
-    On a CPU, the order of a product's sums depends on whether a row begins at a
-    multiple of 16 bytes: a row's bits would depend on the rows around it.
+    On a CPU, the order of the sums in a matrix product depends on whether a row begins
+    at a multiple of 16 bytes. Without padding, the result for a row would depend on its
+    position in the batch in the last bits.
     """
     return F.pad(matrix, (0, -matrix.shape[-1] % _ALIGNED))

@@ -24,16 +24,17 @@ from imbalnet.networks.layers.categories import (
 from imbalnet.networks.layers.embeddings import RobustScale
 from imbalnet.networks.layers.standardize import FillMissing, Standardize
 
-# Columns that levels may widen a network to: 1,000 levels of each of four columns.
+# Most one-hot columns of a table, enough for 1,000 levels of each of four columns.
 _MOST_ONE_HOT = 4096
 
 
 class MixedInput(nn.Module):
     """Apply one layer to columns of numbers, and :class:`OneHot` to categories.
 
-    With `widens`, :meth:`initialize_from` gives every level with at least 5 rows its
-    own column, of up to 4,096, and gaps an indicator, 0 or 1. Columns that lack the
-    same rows share the indicator, which needs five rows with it and five without.
+    With `widens`, :meth:`initialize_from` adds a column for every level with at least 5
+    rows, up to 4,096 in total, and indicators of gaps, 0 or 1. Columns that are missing
+    in the same rows share an indicator. At least five rows must have it, and five must
+    not.
 
     **Shape**
 
@@ -87,7 +88,7 @@ class MixedInput(nn.Module):
         return torch.cat(parts, dim=-1)
 
     def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
-        """Take statistics and frequent levels from the training rows."""
+        """Compute statistics and frequent levels of the training rows."""
         check_table(X, sample_weight, self.in_features)
         codes = self.codes_in(X)
         self.one_hot.initialize_from(codes, sample_weight)
@@ -98,7 +99,7 @@ class MixedInput(nn.Module):
             self._warn_of_merged(codes)
 
     def _warn_of_merged(self, codes: NDArray) -> None:
-        """Warn where frequent levels of a column share one input."""
+        """Warn if frequent levels of a column share one input."""
         widths = np.diff(self.one_hot.bounds)
         for j, column, width in zip(self.of_categories, codes.T, widths, strict=True):
             n_levels = n_frequent(column)
@@ -117,12 +118,12 @@ class MixedInput(nn.Module):
             self.numbers.update_from(self.numbers_in(X), y, sample_weight)
 
     def codes_apart(self) -> dict[int, NDArray[np.bool_]]:
-        """Return which codes of a column are told from those of unknown values."""
+        """Return which codes of each column are not encoded as unknown values."""
         columns = self.of_categories.tolist()
         return dict(zip(columns, self.one_hot.codes_apart(), strict=True))
 
     def keep_codes(self, kept: Mapping[int, NDArray[np.intp]]) -> None:
-        """Let go of all codes but some of each column, which get their ranks."""
+        """Drop all but the `kept` codes of each column, and number these from 0."""
         self.one_hot.keep_codes([kept[j] for j in self.of_categories.tolist()])
 
     def numbers_in(self, X: Any) -> Any:
@@ -135,13 +136,13 @@ class MixedInput(nn.Module):
 
     @property
     def is_constant(self) -> Tensor:
-        """Whether an output was constant, of shape ``(out_features,)``."""
+        """Whether each output was constant, of shape ``(out_features,)``."""
         varies = torch.zeros_like(self.of_gaps, dtype=torch.bool)
         return torch.cat([self.numbers.is_constant, self.one_hot.is_constant, varies])
 
     def shift_and_scale(self) -> tuple[Tensor, Tensor]:
         """Return shift and scale: numbers are ``(x - shift) / scale``."""
-        assert not isinstance(self.numbers, RobustScale)  # which is not linear
+        assert not isinstance(self.numbers, RobustScale)  # it is not linear
         shift, scale = self.numbers.shift_and_scale()
         n_encoded = self.out_features - len(shift)
         zeros, ones = shift.new_zeros(n_encoded), scale.new_ones(n_encoded)
@@ -173,7 +174,7 @@ def input_layer(
 
 
 def with_gaps(layer: InputLayer, X: Any) -> InputLayer:
-    """Return the layer with indicators of gaps, if a table of numbers has such."""
+    """Add indicators of gaps to a layer of numbers, if the gaps are frequent enough."""
     n_columns = X.shape[1]
     if isinstance(layer, MixedInput) or sparse.issparse(X):
         return layer
@@ -183,8 +184,8 @@ def with_gaps(layer: InputLayer, X: Any) -> InputLayer:
 
 
 def columns_with_gaps(X: Any, columns: NDArray[np.intp]) -> NDArray[np.int64]:
-    """Return columns whose gaps are frequent, one of those that lack the same rows."""
-    if sparse.issparse(X):  # which has no gaps
+    """Return columns with frequent gaps, one for each set of rows that have the gap."""
+    if sparse.issparse(X):  # sparse tables have no gaps
         return np.empty(0, dtype=np.int64)
     found: dict[bytes, int] = {}
     for j in columns:

@@ -19,35 +19,41 @@ from imbalnet.networks._checks import (
     check_width,
     is_bound,
 )
-from imbalnet.networks.layers.embeddings import present_values, quantiles
+from imbalnet.networks.layers.embeddings import (
+    FAR,
+    QUARTILES,
+    present_values,
+    quantiles,
+)
 
 _CHUNK_ELEMENTS = 2**18
 _DEFAULT_CLIP = 3.0
-_FAR = 1e15
 _EPS = np.finfo(np.float64).eps
 
-# A column is scaled by its quartiles if some value is so many standard deviations away,
-# and the deviation so many times what the quartiles tell. A normal distribution has 1,
-# a log-normal one of sigma 1 has 2.
+# A column is scaled by its quartiles if some value is more than 4 standard deviations
+# from the mean, and the deviation is more than 8 times the estimate from the quartiles,
+# IQR / 1.349. That ratio is 1 for a normal distribution and 2 for a log-normal
+# distribution with sigma 1.
 _DISTANT, _HEAVY = 4.0, 8.0
-_QUARTILES = np.array([0.25, 0.5, 0.75])
 _NORMAL_RANGE = 1.349  # interquartile range of a standard normal distribution
-# Then the bulk of further rows may lie elsewhere without being the bulk of all.
+# If the earlier rows have a larger share of the weight, further rows may be outliers
+# even if most of them are far away.
 _MOST_OF_THE_ROWS = 0.95
 
 
 class Standardize(nn.Module):
-    """Bring every column to mean 0 and standard deviation 1, and bend far outliers in.
+    """Scale columns to mean 0 and standard deviation 1, and compress outliers.
 
     With ``clip=c`` a standardised value z becomes ``z / sqrt(1 + (z / c)**2)``: the
     identity near 0, bounded by ±c, and monotone, so that outliers keep their order.
     Infinite values become ±c. NaN becomes 0, the mean, and so do constant columns.
-    Before :meth:`initialize_from` the layer only bends.
+    Before :meth:`initialize_from` the mean is 0 and the deviation 1.
 
-    A few outliers may make the deviation so large that all other values are the same.
-    With `clip`, columns whose deviation is more than 8 times what their quartiles tell
-    are therefore brought to median 0 and the deviation of a normal distribution with
-    these quartiles, and z beyond ±c becomes ``±(c + log(abs(z) / c))``.
+    A few outliers may make the deviation so large that all other values are nearly
+    equal. With `clip`, such columns are therefore scaled by median and quartiles: if
+    the deviation is more than 8 times ``IQR / 1.349``, which is the deviation of a
+    normal distribution with these quartiles, the latter is the scale. There, z beyond
+    ±c becomes ``±(c + log(abs(z) / c))``.
 
     **Shape**
 
@@ -58,7 +64,7 @@ class Standardize(nn.Module):
     in_features : int
         Number of columns.
     clip : float, True or None, default=None
-        Bound in standard deviations; True is 3.0, None sets no bound.
+        Bound in standard deviations; True is 3.0, None means no bound.
 
     Examples
     --------
@@ -100,12 +106,12 @@ class Standardize(nn.Module):
         z = (x - self.mean).div_(self.scale)
         if self.clip is None:
             return z.nan_to_num_(0.0, math.inf, -math.inf)
-        # so that the square has a float32
-        z.nan_to_num_(0.0, _FAR, -_FAR).clamp_(-_FAR, _FAR)
-        bend = torch.addcmul(self.one, z, z, value=self.clip**-2).rsqrt_()
+        # so that the square does not overflow in float32
+        z.nan_to_num_(0.0, FAR, -FAR).clamp_(-FAR, FAR)
+        factor = torch.addcmul(self.one, z, z, value=self.clip**-2).rsqrt_()
         if self.may_be_heavy:
-            return torch.where(self.is_heavy, _log_bend(z, self.clip), z * bend)
-        return z * bend if z.requires_grad else z.mul_(bend)
+            return torch.where(self.is_heavy, _log_compressed(z, self.clip), z * factor)
+        return z * factor if z.requires_grad else z.mul_(factor)
 
     @torch.no_grad()
     def initialize_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
@@ -116,7 +122,7 @@ class Standardize(nn.Module):
         X : {ndarray, CSR matrix} of shape (n_rows, in_features)
             Training rows; NaN are missing values.
         y : ignored
-            As :meth:`Network.initialize_from` has it.
+            Not used, present for consistency with :meth:`Network.initialize_from`.
         sample_weight : ndarray of shape (n_rows,)
             Weights of the rows; a weight of 2 counts as two rows.
         """
@@ -136,15 +142,16 @@ class Standardize(nn.Module):
     def update_from(self, X: Any, y: Any, sample_weight: NDArray) -> None:
         """Merge further rows into mean and deviation.
 
-        A column that is scaled by its quartiles stays as it is. With `clip`, so does
-        one of whose further rows a few are so far away that they would hide the others.
+        Columns that are scaled by their quartiles do not change. With `clip`, neither
+        do columns in which a few of the further rows are so far away that the other
+        values would become nearly equal.
 
         Parameters
         ----------
         X : {ndarray, CSR matrix} of shape (n_rows, in_features)
             Further rows.
         y : ignored
-            As :meth:`Network.update_from` has it.
+            Not used, present for consistency with :meth:`Network.update_from`.
         sample_weight : ndarray of shape (n_rows,)
             Weights of the rows.
         """
@@ -159,7 +166,7 @@ class Standardize(nn.Module):
         variance[variance <= (len(sample_weight) * _EPS * np.abs(mean)) ** 2] = 0.0
         deviation = np.sqrt(variance)
         if self.clip is not None:
-            self._keep_from_outliers(
+            self._freeze_outlier_columns(
                 X, before[0] / np.maximum(total, 1e-300), deviation
             )
         kept = self.is_heavy.cpu().numpy()
@@ -172,11 +179,13 @@ class Standardize(nn.Module):
         scale = torch.where(self.deviation > 0, self.deviation, 1.0)
         self.scale.copy_(torch.where(self.is_heavy, self.scale, scale))
 
-    def _keep_from_outliers(self, X: Any, share: NDArray, deviation: NDArray) -> None:
-        """Mark columns whose `deviation` a few further rows have raised out of measure.
+    def _freeze_outlier_columns(
+        self, X: Any, share: NDArray, deviation: NDArray
+    ) -> None:
+        """Mark columns whose new `deviation` is large because of a few further rows.
 
-        `share` is that of the rows before. Where the bulk of many further rows has
-        moved, they are not outliers.
+        `share` is the share of the weight of earlier rows. Where most of many further
+        rows are far away, they are a shift of the distribution and not outliers.
         """
         mean, old = _as_numpy(self.mean), _as_numpy(self.deviation)
         is_raised = (share > 0) & (old > 0) & (deviation > _HEAVY * old)
@@ -192,7 +201,7 @@ class Standardize(nn.Module):
 
     @property
     def is_constant(self) -> Tensor:
-        """Whether a column was constant, of shape ``(in_features,)``."""
+        """Whether each column was constant, of shape ``(in_features,)``."""
         return self.deviation == 0
 
     @property
@@ -253,19 +262,19 @@ def heavy_columns(
     deviation: NDArray,
     factor: float = _HEAVY,
 ) -> Iterator[tuple[int, float, float]]:
-    """Yield the columns whose deviation comes from a few values far away.
+    """Find the columns whose standard deviation is large because of a few values.
 
-    These are their positions, their medians, and the deviations that their quartiles
-    tell: less than a `factor` of the deviation. If the quartiles are equal, the median
-    distance of the other values stands in for them.
+    Yield the position, the median, and the deviation estimated from the quartiles; the
+    standard deviation is more than `factor` times as large. If the quartiles are equal,
+    the estimate is the median distance of the values that differ from the median.
     """
     low, high = _range_of(X)
     with np.errstate(invalid="ignore"):
         is_distant = np.maximum(high - mean, mean - low) > _DISTANT * deviation
     X = X.tocsc() if sparse.issparse(X) else X
     for j in np.flatnonzero(is_distant & (deviation > 0)).tolist():
-        values, is_there = next(present_values(X[:, [j]]))
-        lower, middle, upper = quantiles(values, weight[is_there], _QUARTILES)
+        values, is_present = next(present_values(X[:, [j]]))
+        lower, middle, upper = quantiles(values, weight[is_present], QUARTILES)
         spread = (upper - lower) / _NORMAL_RANGE
         if spread == 0:
             spread = np.median(np.abs(values[values != middle] - middle))
@@ -275,7 +284,7 @@ def heavy_columns(
 
 def _range_of(X: Any) -> tuple[NDArray, NDArray]:
     """Return the least and the greatest finite value of each column."""
-    if sparse.issparse(X):  # which has no gaps
+    if sparse.issparse(X):  # sparse tables have no gaps
         return X.min(axis=0).toarray().ravel(), X.max(axis=0).toarray().ravel()
     low, high = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
     for rows, _ in dense_chunks(X, np.empty(X.shape[0])):
@@ -285,10 +294,11 @@ def _range_of(X: Any) -> tuple[NDArray, NDArray]:
     return low, high
 
 
-def _log_bend(z: Tensor, clip: float) -> Tensor:
-    """Let values beyond ±clip grow like their logarithm."""
+def _log_compressed(z: Tensor, clip: float) -> Tensor:
+    """Compress values beyond ±clip to ``±(clip + log(abs(z) / clip))``."""
     beyond = z.abs().div_(clip).clamp_(min=1.0).log_()
-    return z.clamp(-clip, clip).addcmul_(beyond, z.sign())  # not copysign, as above
+    # not copysign, which ONNX lacks
+    return z.clamp(-clip, clip).addcmul_(beyond, z.sign())
 
 
 # Sum of the weights, mean and variance of each column. scikit-learn's StandardScaler
@@ -321,11 +331,11 @@ def _merge(a: _Moments, b: _Moments) -> _Moments:
 
 
 def dense_chunks(X: Any, weight: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
-    """Yield float64 chunks of rows, so that X is not copied as a whole."""
+    """Yield chunks of rows in float64, so that X is not copied as a whole."""
     step = max(1, _CHUNK_ELEMENTS // max(1, X.shape[1]))
     for part in gen_batches(X.shape[0], step):
         rows = X[part].toarray() if sparse.issparse(X) else X[part]
-        # a copy: with strides of 0 the product would round differently
+        # a copy, because products of arrays with strides of 0 round differently
         yield rows.astype(np.float64), np.array(weight[part])
 
 

@@ -1,7 +1,7 @@
-"""The fixed first layer of :class:`TabularMLP`: what each column is encoded as.
+"""The first layer of :class:`TabularMLP`, which encodes the columns of a table.
 
-What a column holds is found in the training rows, whatever its dtype: numbers, two
-values, categories, and whether its gaps are frequent enough to tell something.
+The training rows decide, whatever the dtype of a column, whether it is encoded as a
+number or as an indicator of its two values, and whether its gaps get an indicator.
 """
 
 from __future__ import annotations
@@ -29,29 +29,30 @@ from imbalnet.networks.layers.embeddings import (
     present_values,
 )
 
-# n_bins="auto" gives all columns together at most so many bins.
+# Most bins of all columns together with n_bins="auto", and the rows for each bin.
 _AUTO_BINS = 4096
 _ROWS_OF_A_BIN = 100
-# An indicator is 0 or this, which a number seldom exceeds: with 1, networks learn
-# from categories too late.
+# The value of an indicator of rows that have it. Scaled numbers seldom exceed it; with
+# 1, networks learn from categories too slowly.
 _INDICATOR = 3.0
 
 
 class TableEncoding(nn.Module):
-    """Encode numbers by bins, and all else by indicators and level numbers.
+    """Encode numbers by bins, and everything else by indicators and level numbers.
 
-    A row becomes, one after the other,
+    The output for a row is the concatenation of
 
-    - for each column of numbers, the scaled value and its place in each bin
+    - for each column of numbers, the scaled value and its position in each bin
       (:class:`RobustScale`, :class:`PiecewiseLinearEncoding`);
     - indicators, which are 0 or 3: of frequent levels (:class:`OneHot`), of one value
-      of columns of two values, and of gaps. Columns of numbers that lack the same rows
-      share the indicator of their gaps. An indicator needs five rows with it, and five
-      without. What most rows have is 0, also if it is the level or the gap itself;
-    - for each column with more frequent levels than :class:`OneHot` takes, the place
+      of columns of two values, and of gaps. Columns of numbers that are missing in the
+      same rows share the indicator of their gaps. At least five rows must have an
+      indicator, and five must not. An indicator that most rows have is inverted, so
+      that most rows are 0;
+    - for each column with more frequent levels than :class:`OneHot` encodes, the number
       of the level among all frequent ones (:class:`LevelPlaces`).
 
-    Before :meth:`initialize_from` all columns that are no categories are numbers.
+    Before :meth:`initialize_from` all columns that are not categories are numbers.
 
     **Shape**
 
@@ -66,9 +67,9 @@ class TableEncoding(nn.Module):
         Bound of :class:`RobustScale`.
     n_bins : int or "auto"
         Largest number of bins of a column; with 0 a number is only scaled.
-    gaps, flags, embeds : bool
-        Whether gaps, columns of two values, and columns of many levels are encoded
-        apart from numbers, or from frequent levels.
+    gaps, embeds : bool
+        Whether gaps have indicators, and whether columns of many levels have level
+        numbers.
     """
 
     of_numbers: Tensor
@@ -87,13 +88,12 @@ class TableEncoding(nn.Module):
         n_bins: int | str,
         *,
         gaps: bool = True,
-        flags: bool = True,
         embeds: bool = True,
     ) -> None:
         super().__init__()
         self.sizes = np.asarray(n_categories)
         self.clip, self.n_bins = clip, n_bins
-        self.gaps, self.flags, self.embeds = gaps, flags, embeds
+        self.gaps, self.embeds = gaps, embeds
         self.one_hot = OneHot(self.sizes[self.sizes > 0].tolist())
         self.numbers = RobustScale(0, clip)
         self.encoding = PiecewiseLinearEncoding(0, 1)
@@ -110,7 +110,7 @@ class TableEncoding(nn.Module):
         gaps: Any = (),
         embedded: Any = (),
     ) -> None:
-        """Set what each column is encoded as; `flags` are columns and two values."""
+        """Set the encoding of each column; `flags` has columns and their two values."""
         n_bins = self.n_bins
         if n_bins == "auto":
             n_bins = _auto_bins(len(numbers), n_rows)
@@ -135,13 +135,13 @@ class TableEncoding(nn.Module):
 
     @property
     def kinds(self) -> tuple[Any, ...]:
-        """What each column is encoded as, to be compared."""
+        """The encoding of each column as a tuple, to detect changes."""
         of_columns = self.of_numbers, self.of_flags, self.of_gaps, self.of_embedded
         return *(tuple(of.tolist()) for of in of_columns), self.levels.n_places
 
     @property
     def is_constant(self) -> Tensor:
-        """Whether a column of numbers, an indicator or an embedded column never varies.
+        """Whether each column of numbers, indicator and embedded column is constant.
 
         The shape is (n_numbers + n_indicators + n_embedded,).
         """
@@ -181,10 +181,9 @@ class TableEncoding(nn.Module):
         return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
     def _indicators(self, codes: Tensor, flags: Tensor, gaps: Tensor) -> Tensor:
-        """Return the indicators of selected columns, from 0 to 1.
+        """Return the indicators of selected columns, from 0 to 1, before inversion.
 
-        A flag may lie between its two values. Those that most rows have are not yet
-        turned round.
+        A column of two values may have new values between them.
         """
         return torch.cat([self.one_hot(codes), self._others(flags, gaps)], dim=-1)
 
@@ -207,9 +206,9 @@ class TableEncoding(nn.Module):
         self,
         X: Any,
         sample_weight: NDArray,
-        bins_of: Callable[[int, int], int | str] | None = None,
+        n_bins_for: Callable[[int, int], int | str] | None = None,
     ) -> None:
-        """Take kinds of columns, scales, bins and levels from the training rows.
+        """Choose the encoding of each column, and compute scales, bins and levels.
 
         Parameters
         ----------
@@ -217,16 +216,17 @@ class TableEncoding(nn.Module):
             Training rows.
         sample_weight : ndarray of shape (n_rows,)
             Their weights.
-        bins_of : callable or None, default=None
-            Returns `n_bins` for the numbers of columns of numbers, and of two values.
+        n_bins_for : callable or None, default=None
+            Called with the number of columns of numbers and that of columns of two
+            values; returns `n_bins`.
         """
         categories = np.flatnonzero(self.sizes > 0)
         codes = dense(X[:, categories])
         self.one_hot.initialize_from(codes, sample_weight)
         kinds = self._kinds(X, codes)
-        if bins_of is not None:
+        if n_bins_for is not None:
             numbers, _, flags, *_ = kinds
-            self.n_bins = bins_of(len(numbers), len(flags))
+            self.n_bins = n_bins_for(len(numbers), len(flags))
         self._lay_out(*kinds)
         self.levels.initialize_from(dense(X[:, self.of_embedded.cpu().numpy()]))
         self._set("is_common", self._common(X, sample_weight).astype(np.float64))
@@ -240,15 +240,15 @@ class TableEncoding(nn.Module):
         gaps: dict[bytes, Any] = {}
         of_numbers = np.flatnonzero(self.sizes == 0)
         n_rows = X.shape[0]
-        for j, (values, is_there) in zip(
+        for j, (values, is_present) in zip(
             of_numbers, present_values(X[:, of_numbers]), strict=True
         ):
             if self.gaps and is_frequent(n_rows - len(values), n_rows):
-                gaps.setdefault(is_there.tobytes(), j)
+                gaps.setdefault(is_present.tobytes(), j)
             low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
             n_high = np.count_nonzero(values == high)
             n_low = np.count_nonzero(values == low)
-            if not self.flags or n_high + n_low != len(values) or low == high:
+            if n_high + n_low != len(values) or low == high:
                 numbers.append(j)
             elif is_frequent(int(min(n_low, n_high)), n_rows):
                 flags.append((j, low, high) if n_high <= n_low else (j, high, low))
@@ -266,8 +266,8 @@ class TableEncoding(nn.Module):
             return []
         table = self.encoding.start.new_full((n_bins + 1, n_columns), torch.nan)
         sizes = []
-        for j, (values, is_there) in enumerate(present_values(numbers)):
-            edges = bin_edges(values, weight[is_there], n_bins)
+        for j, (values, is_present) in enumerate(present_values(numbers)):
+            edges = bin_edges(values, weight[is_present], n_bins)
             table[: len(edges), j] = torch.from_numpy(edges)
             sizes.append(len(edges))
         scaled = self.numbers(table).unbind(1)
@@ -277,27 +277,27 @@ class TableEncoding(nn.Module):
     def update_from(
         self, X: Any, sample_weight: NDArray
     ) -> tuple[list[int], list[int]]:
-        """Take in columns of numbers that held one value, or none, until now.
+        """Set scale and bins of columns of numbers that were constant or empty so far.
 
-        Five rows with other values tell scale and bins. Return the places of these
-        columns among the numbers, and the positions of those with fewer such rows.
+        That takes five rows with other values. Return the places of these columns among
+        the numbers, and the positions of columns with fewer such rows.
         """
         places = np.flatnonzero(self.numbers.is_constant.cpu().numpy())
         columns = self.of_numbers.cpu().numpy()[places]
-        woken, asleep = [], []
+        started, waiting = [], []
         of_columns = zip(places.tolist(), present_values(X[:, columns]), strict=True)
-        for j, (values, is_there) in of_columns:
+        for j, (values, is_present) in of_columns:
             n_others = np.count_nonzero(values != float(self.numbers.center[j]))
             if n_others >= FEWEST_ROWS:
-                self._wake(j, values, sample_weight[is_there])
-                woken.append(j)
+                self._initialize_number(j, values, sample_weight[is_present])
+                started.append(j)
             elif n_others:
-                asleep.append(int(self.of_numbers[j]))
-        return woken, asleep
+                waiting.append(int(self.of_numbers[j]))
+        return started, waiting
 
-    def _wake(self, j: int, values: NDArray, weight: NDArray) -> None:
-        """Take scale and bins of one column of numbers from its values."""
-        if np.ptp(values) == 0:  # the earlier value tells the scale
+    def _initialize_number(self, j: int, values: NDArray, weight: NDArray) -> None:
+        """Compute scale and bins of one column of numbers from its values."""
+        if np.ptp(values) == 0:  # the distance to the earlier value is the scale
             values = np.append(values, float(self.numbers.center[j]))
             weight = np.append(weight, weight[0])
         self.numbers.initialize_column(j, values, weight)
@@ -308,7 +308,7 @@ class TableEncoding(nn.Module):
         self.encoding.set_column(j, self.numbers(table)[:, j])
 
     def codes_apart(self) -> dict[int, NDArray[np.bool_]]:
-        """Return which codes of a column are told from those of unknown values."""
+        """Return which codes of each column are not encoded as unknown values."""
         columns, embedded = self.of_categories.tolist(), self.of_embedded.tolist()
         apart = dict(zip(columns, self.one_hot.codes_apart(), strict=True))
         for j, has_embedding in zip(embedded, self.levels.codes_apart(), strict=True):
@@ -316,13 +316,13 @@ class TableEncoding(nn.Module):
         return apart
 
     def keep_codes(self, kept: Mapping[int, NDArray[np.intp]]) -> None:
-        """Let go of all codes but some of each column, which get their ranks."""
+        """Drop all but the `kept` codes of each column, and number these from 0."""
         self.one_hot.keep_codes([kept[j] for j in self.of_categories.tolist()])
         self.levels.keep_codes([kept[j] for j in self.of_embedded.tolist()])
         self.sizes = np.array([len(kept.get(j, ())) for j in range(len(self.sizes))])
 
     def indicators_of(self, X: Any) -> NDArray[np.bool_]:
-        """Return whether each row has each indicator."""
+        """Return a mask of shape (n_rows, n_indicators): which row has which one."""
         columns = self.of_categories, self.of_flags, self.of_gaps
         some = [self._selected(X, of).to(self.numbers.center) for of in columns]
         return self._indicators(*some).gt(0.5).cpu().numpy()
@@ -333,7 +333,7 @@ class TableEncoding(nn.Module):
 
     @staticmethod
     def _selected(X: Any, columns: Tensor) -> Tensor:
-        """Return some columns, dense: a sparse table may have too many for that."""
+        """Return some columns as a dense tensor; all of them may not fit in memory."""
         return torch.as_tensor(dense(X[:, columns.cpu().numpy()])).to(columns.device)
 
 
