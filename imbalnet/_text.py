@@ -1,4 +1,4 @@
-"""Tables as text and as HTML, for the reports that people print."""
+"""Tables and lists as text and as HTML, for printed reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Cells = Sequence[Sequence[str]]
 
 
 def text_table(rows: Cells, *, numbers: bool = False) -> str:
-    """Return aligned lines; with `numbers`, all columns but the first to the right."""
+    """Return aligned lines; `numbers` aligns all columns but the first to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(row: Sequence[str]) -> str:
@@ -32,6 +32,6 @@ def html_table(rows: Cells) -> str:
 
 
 def html_list(items: Iterable[str]) -> str:
-    """Return a bullet list; nothing for no items."""
+    """Return a bullet list, or an empty string without items."""
     points = "".join(f"<li>{escape(item)}</li>" for item in items)
     return f"<ul>{points}</ul>" if points else ""

@@ -1,4 +1,4 @@
-"""Tables larger than memory: how to name one, and how to score one into a file.
+"""Tables larger than memory: :class:`LargeTable`, and scores written to a file.
 
 The estimator takes a :class:`LargeTable` as X. See the guide, :ref:`large-tables`.
 """
@@ -31,14 +31,14 @@ def score_parquet(
     Parameters
     ----------
     model : classifier instance
-        A fitted classifier with ``predict_proba`` that takes tables of pyarrow (for a
-        lazy frame those of polars, for an array arrays), as imbalnet's does.
+        A fitted classifier whose ``predict_proba`` takes pyarrow tables, as imbalnet's
+        does (polars data frames if `source` is a lazy frame, arrays if it is an array).
     source : LargeTable, path, pyarrow.dataset.Dataset, polars.LazyFrame or array
-        The table, see :class:`LargeTable`. Columns that the model was not fitted on are
-        left out, if it knows the names of its columns.
+        The table, see :class:`LargeTable`. If the model has ``feature_names_in_``, only
+        these columns are passed to it.
     destination : path
-        The file to write. It appears when it is complete, and replaces one of the same
-        name.
+        The file to write. It appears when it is complete, and replaces an
+        existing one.
     keep : sequence of str, default=()
         Columns of the source to copy, such as keys and labels.
 
@@ -51,8 +51,8 @@ def score_parquet(
 
     Notes
     -----
-    The columns are those of `keep`, then ``proba_<label>`` for each class, in float64,
-    in the order of the rows.
+    The file has the columns of `keep`, then ``proba_<label>`` for each class, in
+    float64. Its rows are in the order of the source.
 
     Examples
     --------
