@@ -45,7 +45,8 @@ def score_parquet(
     Raises
     ------
     ValueError
-        If the source lacks columns that the model was fitted on, or those to `keep`.
+        If the source lacks columns that the model was fitted on, or those to `keep`, or
+        if one to keep has the name of a new column.
     ImportError
         If pyarrow is missing.
 
@@ -70,6 +71,13 @@ def score_parquet(
     table, keep = opened(source, "source"), list(keep)
     if not isinstance(table, LargeTable):
         table = LargeTable(source)
+    titles = [f"proba_{label}" for label in model.classes_.tolist()]
+    taken = sorted(set(keep) & set(titles))
+    if taken:
+        raise ValueError(
+            f"keep has {taken}, which are the names of the new columns; rename them in "
+            "the source, or leave them out."
+        )
     names = getattr(model, "feature_names_in_", None)
     if names is None or table.names is None:
         names = table.names
@@ -78,8 +86,7 @@ def score_parquet(
         names = list(names)
         table.check_has(names)
         table = table.select(list(dict.fromkeys([*names, *keep])))
-    labels = model.classes_.tolist()
-    with ScoreFile(destination, [f"proba_{label}" for label in labels]) as file:
+    with ScoreFile(destination, titles) as file:
         for block in table.blocks():
             rows = block if names is None else block.select(names)
             kept = block.select(keep) if keep else None

@@ -74,8 +74,8 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         it is computed from the rows that the classifier is fitted to (after the
         resampling steps of a pipeline), times their weights, times ``class_weight`` or
         ``scale_pos_weight``. ``fit`` raises an error if these do not determine it, such
-        as in a search or an ensemble that resamples. "uniform" is right after balancing,
-        and "train" for a calibrated classifier.
+        as in a search or an ensemble that resamples. "uniform" is right after
+        balancing, and "train" for a calibrated classifier.
 
     Attributes
     ----------
