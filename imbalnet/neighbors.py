@@ -157,9 +157,7 @@ class Neighbors:
         self.codes = codes[self.kept].astype(most)
         self.weight = (weight / weight.mean()).astype(np.float32)
         few = sample_rows(len(self.kept), _FEW, rng)
-        self.distance = (
-            self._usual_distance(few, folds) or 1.0
-        )  # 0: equal rows
+        self.distance = self._usual_distance(few, folds) or 1.0  # 0: equal rows
 
     @property
     def points(self) -> NDArray[np.float32]:
