@@ -143,7 +143,7 @@ class Formula:
         evidence : {ndarray, Tensor} of shape (n_rows, n_classes) or None, default=None
             Added to the log probabilities: the neighbours' evidence times its weight.
         members : ndarray of int, shape (n_rows,), or None, default=None
-            The member that each row's log posterior is of, if there is one for each row
+            The member of each row, if `log_posterior` has one member for each row
             (``members`` is 1 in the shape above). None means all members, in order.
         """
         device, added = log_posterior.device, self.to_target

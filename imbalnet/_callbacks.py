@@ -113,7 +113,7 @@ class CallbacksMixin:
         """Clone the other parameters; callbacks stay the same objects.
 
         scikit-learn would take each callback for an estimator and build it anew from
-        its parameters. A fit copies callbacks before it uses them.
+        its attributes. A fit copies callbacks before it uses them.
         """
         bare = copy.copy(self)
         bare.callbacks = None

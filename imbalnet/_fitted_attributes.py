@@ -57,7 +57,7 @@ class FittedAttributesMixin:
         """One record for each epoch."""
         self._check_is_fitted()
         if "history" in self._fitted.discarded:
-            raise AttributeError("history_ is gone since discard(): fit again.")
+            raise AttributeError("history_ was deleted by discard(): fit again.")
         return self.net_.history
 
     @property
@@ -120,7 +120,7 @@ class FittedAttributesMixin:
         self._check_is_fitted()
         if self.threshold is None:
             raise AttributeError(
-                "threshold_ is there with threshold= only, such as after "
+                "threshold_ exists only if threshold is set, such as by "
                 "set_params(threshold='f1')."
             )
         return self._chosen_threshold()
@@ -145,7 +145,7 @@ class FittedAttributesMixin:
         self._check_is_fitted()
         if "out_of_fold" in self._fitted.discarded:
             raise AttributeError(
-                f"{name} needs the out-of-fold rows, which discard() has let go of: "
+                f"{name} needs the out-of-fold rows, which discard() has deleted: "
                 "fit again."
             )
         out_of_fold = self._fitted.out_of_fold
@@ -153,7 +153,7 @@ class FittedAttributesMixin:
             raise AttributeError(
                 f"{name} needs members that hold out folds: fit with n_members of at "
                 "least 2, without X_val and not with early_stopping=False; partial_fit "
-                "ends it."
+                "deletes the folds."
             )
         return out_of_fold
 

@@ -48,9 +48,9 @@ class NestedParametersMixin:
     def _set_further(self, params: Mapping[str, Any]) -> None:
         """Set the keyword arguments of ``__init__`` that its signature does not list.
 
-        Names without a prefix are rejected here, those with one by ``fit``. ``fit``
-        also rejects "nested", the name of ``**nested`` in the signature: scikit-learn's
-        checks pass the constructor every name in its signature.
+        Unknown names without a prefix are rejected here, and those with one by ``fit``.
+        ``fit`` also rejects "nested", the name of ``**nested``: scikit-learn's checks
+        pass every name of the signature to the constructor.
         """
         self._reject_unknown(name for name in params if name != "nested")
         self.__dict__.update(params)

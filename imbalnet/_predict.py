@@ -56,7 +56,7 @@ class Predictor:
         return logits_of(self.module, x, self.dtype if self.is_mixed else None)
 
     def steady_logits(self, x: Tensor) -> Tensor:
-        """Return logits of which each row's do not depend on the other rows.
+        """Return logits; those of a row do not depend on the other rows.
 
         Matrix products use another kernel, with another order of summation, for rows
         beyond full blocks; the batch is filled up to full ones. Without a standardising

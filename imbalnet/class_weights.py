@@ -299,7 +299,7 @@ class WeightReport:
         return pd.DataFrame(columns, index=pd.Index(self.classes, name="class"))
 
     def __str__(self) -> str:
-        return f"{text_table(self._cells(), numbers=True)}\n{self._summary}"
+        return f"{text_table(self._cells(), numbers=slice(1, None))}\n{self._summary}"
 
     def _repr_html_(self) -> str:
         return f"{html_table(self._cells())}<p>{escape(self._summary)}</p>"

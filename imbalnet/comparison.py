@@ -194,7 +194,7 @@ class Comparison:
         ).plot(ax)
 
     def __str__(self) -> str:
-        table = text_table(self._cells(), numbers=True)
+        table = text_table(self._cells(), numbers=slice(1, None))
         return "\n\n".join([self._headline, table, self._notes])
 
     def _repr_html_(self) -> str:

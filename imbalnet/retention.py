@@ -19,6 +19,7 @@ from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.rare import without_rare_levels
 from imbalnet._state import pack
 from imbalnet._tables import Columns, recoded
+from imbalnet._text import text_table
 
 __all__ = ["RetainedData", "RetainedItem"]
 
@@ -132,16 +133,7 @@ class RetainedData(Sequence[RetainedItem]):
             optional = " (optional)" if item.can_be_discarded else ""
             numbers = f"{item.n_rows:,}", f"{item.n_bytes:,}"
             rows.append((item.name, *numbers, item.reason + optional, item.what))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(_line(row, widths) for row in rows)
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [
-        cell.rjust(width) if i in (1, 2) else cell.ljust(width)
-        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
+        return text_table(rows, numbers=slice(1, 3))
 
 
 class RetentionMixin:

@@ -14,7 +14,7 @@ from imbalnet._warn import warn
 # Unseen values are allowed. Fewer values do not lead to a warning.
 _FEWEST_VALUES, _FEWEST_IF_ALL = 20, 3
 _MOST_LEVELS = 5
-# Largest probability of a warning if all values are rare ones that ``fit`` saw.
+# No warning if all values are rare levels of ``fit`` with more than this probability.
 _BY_CHANCE = 1e-3
 
 
