@@ -93,13 +93,22 @@ def _as_array(y: Any, name: str) -> NDArray:
 
 def _keeping_kinds(y: Any) -> NDArray:
     """Return an array that keeps numbers and strings of a list apart."""
-    array = np.asarray(y)
+    array = np.asarray(_decoded(y))
     if isinstance(y, list | tuple) and array.dtype.kind in "US":
         return np.asarray(y, dtype=object) if len(set(map(type, y))) > 1 else array
     if array.dtype.kind != "T":  # NumPy's StringDType, which may have gaps
         return array
     strings = array.astype(object)
     return strings if _is_missing(strings.ravel()).any() else strings.astype(str)
+
+
+def _decoded(y: Any) -> Any:
+    """Return an Arrow column of dictionary type as its values.
+
+    NumPy would get the last value of the dictionary for missing ones.
+    """
+    dtype: Any = getattr(y, "type", None)
+    return y.cast(dtype.value_type) if hasattr(dtype, "index_type") else y
 
 
 def _shown(value: Any, most: int = 60) -> str:

@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
-from imbalnet._tables.labels import as_codes, as_labels, as_weights, sorted_classes
+from imbalnet._tables.labels import (
+    as_codes,
+    as_labels,
+    as_weights,
+    numbered,
+    sorted_classes,
+)
 
 
 @pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, np.ndarray.tolist])
@@ -19,6 +26,19 @@ def test_one_hot_labels_are_named_with_the_cure(kind):
 def test_labels_with_gaps_are_named():
     with pytest.raises(ValueError, match="y contains NaN"):
         as_labels(np.array([0.0, np.nan, 1.0]))
+
+
+@pytest.mark.parametrize("words", [["no", None, "yes"], [5, None, 7]])
+def test_gaps_in_arrow_dictionaries_are_no_label(words):
+    """NumPy reads the last word in their place."""
+    column = pa.table({"y": pa.array(words).dictionary_encode()}).column("y")
+    with pytest.raises(
+        ValueError, match=r"y has 1 missing .* in row 1: leave out"
+    ):
+        as_labels(column)
+    with pytest.raises(ValueError, match="groups has 1 missing"):
+        numbered(column, 3)
+    assert as_labels(column[::2]).tolist() == [words[0], words[2]]
 
 
 @pytest.mark.parametrize(

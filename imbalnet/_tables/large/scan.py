@@ -72,10 +72,9 @@ def read_labels(X: LargeTable, name: str) -> LabelColumn:
     return LabelColumn(as_labels(list(position), f"y={name!r}"), np.concatenate(parts))
 
 
-def _column(block: Any) -> NDArray:
-    """Return the only column of a frame as NumPy's numbers or words."""
-    column = block.column(0) if hasattr(block, "column") else block.to_series()
-    return column.to_numpy()
+def _column(block: Any) -> Any:
+    """Return the only column of a frame."""
+    return block.column(0) if hasattr(block, "column") else block.to_series()
 
 
 def _with_starts(X: LargeTable) -> Iterator[tuple[int, Any]]:

@@ -217,7 +217,7 @@ def _as_bytes(amount: Any) -> float:
         found = int(amount)
     if found is None or found < _LEAST_BYTES:
         raise ValueError(
-            f"max_memory={amount!r} must be a number of bytes, or a text such as "
+            f"max_memory={amount!r} must be a whole number of bytes, or a text such as "
             "'500MB' or '2GB'; at least 1 MB."
         )
     return found
