@@ -29,7 +29,9 @@ def as_labels(y: Any, name: str = "y") -> NDArray:
     try:
         check_classification_targets(labels)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        is_object = labels.dtype == object
+        cure = " Convert objects by astype(int) or astype(str)." if is_object else ""
+        raise ValueError(f"{name}: {error}{cure}") from error
     return labels
 
 
