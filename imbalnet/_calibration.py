@@ -230,10 +230,10 @@ class OutOfFold:
         positive class is the frequent one.
         """
         assert self.codes is not None
-        counts = np.bincount(self.codes, minlength=2)
+        rows = self.member_of_rows >= 0
+        counts = np.bincount(self.codes[rows], minlength=2)
         for note in notes_on_positive(classes.tolist(), counts.tolist()):
             warn(note)
-        rows = self.member_of_rows >= 0
         scores = honest = np.exp(self.log_proba(calibration, target_prior)[rows, 1])
         if target_prior is None:
             of_data = self.log_proba(calibration, calibration.class_prior)

@@ -429,7 +429,8 @@ class BalancedNeuralClassifier(
         `n_members` above 1.
 
     oof_labels_ : ndarray of shape (n_rows,)
-        True labels of the rows of ``oof_proba_``.
+        True labels of the rows of ``oof_proba_``. Rows of weight 0 whose label no other
+        row has get ``classes_[0]``.
 
     oof_weight_ : ndarray of shape (n_rows,)
         Weight of each row of ``oof_proba_``, up to a constant factor: its sample

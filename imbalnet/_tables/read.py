@@ -30,7 +30,7 @@ def read_rows(
     """Read training rows.
 
     Rows of weight 0 are left out of the index, and determine neither classes nor levels
-    of categories.
+    of categories. If their label is no class, their code is 0.
 
     X was returned by `as_table`; `classes` are the sorted labels (None: those of y).
     Return the rows and the sorted labels.
@@ -44,10 +44,12 @@ def read_rows(
     used = labels if index is None else labels[index]
     classes = sorted_classes(used) if classes is None else classes
     check_two_classes(classes, reading.owner)
-    codes = of_used = as_codes(used, classes)
+    codes = as_codes(used, classes)
     if index is not None:
-        codes = np.zeros(len(labels), dtype=of_used.dtype)
-        codes[index] = of_used
+        is_known = np.isin(labels, classes)
+        of_known = as_codes(labels[is_known], classes)
+        codes = np.zeros(len(labels), dtype=of_known.dtype)
+        codes[is_known] = of_known
     unseen.warn(reading.title)
     reader = reader_of(X)
     # a frame of sparse columns became a sparse matrix, and resamplers take that
