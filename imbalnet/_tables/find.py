@@ -33,7 +33,7 @@ class ColumnFinder:
     used : ndarray of int or None
         The rows that determine levels and shifts (None: all).
     is_whole : bool
-        Whether no further rows will follow, as in ``partial_fit``.
+        Whether these are all rows; with ``partial_fit``, further ones may follow.
     are_meant : bool
         Whether the user has named the columns of categories, so that no notes on words
         are needed.

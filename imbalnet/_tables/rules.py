@@ -37,7 +37,7 @@ class ColumnRules:
     module : str
         The network's name, for error messages.
     is_whole : bool
-        Whether no further rows will follow, as they do in ``partial_fit``.
+        Whether these are all rows; with ``partial_fit``, further ones may follow.
     """
 
     categorical_features: Any = "from_dtype"

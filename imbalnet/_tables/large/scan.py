@@ -20,7 +20,7 @@ from imbalnet._tables.levels import Levels, count_rows, is_missing
 from imbalnet._tables.readers import ArrayReader, Reader, reader_of
 from imbalnet._tables.rules import ColumnRules
 
-# Rows that determine shifts, and notes, of the columns.
+# Rows that determine the shifts of columns.
 _SAMPLE_ROWS = 2**16
 # Most levels of a column; all are kept in memory.
 _MOST_LEVELS = 2**20
@@ -61,15 +61,15 @@ def read_labels(X: LargeTable, name: str) -> LabelColumn:
     """Read the column of labels."""
     X.check_has([name], "column of labels")
     parts: list[NDArray] = []
-    position: dict[Any, int] = {}
+    code_of: dict[Any, int] = {}
     for start, block in _with_starts(X.select([name])):
         title = f"y={name!r}" + (f" (row 0 is row {start} of the table)" * (start > 0))
         labels = as_labels(_column(block), title)
         values, positions = np.unique(labels, return_inverse=True)
-        own = [position.setdefault(v, len(position)) for v in values.tolist()]
-        small = np.min_scalar_type(len(position))
+        own = [code_of.setdefault(value, len(code_of)) for value in values.tolist()]
+        small = np.min_scalar_type(len(code_of))
         parts.append(np.array(own, dtype=small)[positions])
-    return LabelColumn(as_labels(list(position), f"y={name!r}"), np.concatenate(parts))
+    return LabelColumn(as_labels(list(code_of), f"y={name!r}"), np.concatenate(parts))
 
 
 def _column(block: Any) -> Any:
