@@ -131,7 +131,7 @@ def resume(
 
     ``fit`` builds loss, optimiser and callbacks anew, as scikit-learn's networks do.
     ``partial_fit`` keeps optimiser and callbacks, and updates the statistics of the
-    network by `rows`. After L-BFGS, it continues with its own optimiser.
+    network by `rows`. After L-BFGS, it continues with the optimiser of ``partial_fit``.
     """
     net.criterion = options.loss
     net.initialize_criterion()
