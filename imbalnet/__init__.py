@@ -18,7 +18,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-# Imported when they are asked for, if they were not before: plots needs matplotlib.
+# Imported at their first use: plots, for example, needs matplotlib.
 _MODULES = (
     "class_weights",
     "comparison",
@@ -44,7 +44,7 @@ def __dir__() -> list[str]:
     return sorted([*__all__, *_MODULES])
 
 
-if not TYPE_CHECKING:  # which would take any name for a module's
+if not TYPE_CHECKING:  # type checkers would accept any attribute
 
     def __getattr__(name: str) -> Any:
         if name in _MODULES:

@@ -11,10 +11,11 @@ _CACHED_VALUES = 2**17
 def row_blocks(
     n_rows: int, row_size: int, most_values: int | None = None
 ) -> Iterator[slice]:
-    """Cut rows of so many values into blocks of at most `most_values`, or of one row.
+    """Yield slices of `n_rows` rows, each of at most `most_values` values.
 
-    None is what the processor's cache holds. (Scikit-learn's ``gen_batches`` checks its
-    arguments for longer than a network needs for one row.)
+    A row has `row_size` values; a block has at least one row. By default, a block fits
+    the processor's cache. (Checking the arguments of scikit-learn's ``gen_batches``
+    takes longer than predicting one row.)
     """
     most_values = _CACHED_VALUES if most_values is None else most_values
     step = max(1, most_values // max(1, row_size))

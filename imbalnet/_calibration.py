@@ -1,7 +1,7 @@
 """The one formula from a network's log posteriors to probabilities.
 
-``predict_proba``, ``oof_proba_`` and whatever else needs probabilities call
-:meth:`Formula.apply`. `imbalnet._fit.calibrate` fits its values in the same order.
+``predict_proba``, ``oof_proba_`` and everything else that needs probabilities calls
+:meth:`Formula.apply`. `imbalnet._fit.calibrate` fits its constants in the same order.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from imbalnet.posterior.prior import log_ratio
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns the members' log posteriors into probabilities.
+    """The fitted constants that turn members' log posteriors into probabilities.
 
     Attributes
     ----------
     class_prior : ndarray of shape (n_classes,)
-        Class distribution of the rows that ``fit`` was given, as they came.
+        Class distribution of the rows passed to ``fit``, before any weighting.
     member_priors : ndarray of shape (members, n_classes)
         Class distribution that each member was trained under.
     member_offsets : ndarray of shape (members, n_classes)
-        Levels of the members, fitted to the rows that they hold out.
+        Added to the members' log posteriors, fitted to the rows that each holds out.
     temperature : float
         Divides the log posteriors.
     offset : ndarray of shape (n_classes,)
@@ -56,12 +56,12 @@ class Calibration:
 
     @classmethod
     def unfitted(cls, class_prior: NDArray, member_priors: NDArray) -> Calibration:
-        """Return the calibration that changes priors only."""
+        """Return a calibration that corrects for priors, and for nothing else."""
         offsets = np.zeros(member_priors.shape)
         return cls(class_prior, member_priors, offsets, 1.0, np.zeros(len(class_prior)))
 
     def under(self, class_prior: NDArray, member_priors: NDArray) -> Calibration:
-        """Return the same values for other priors."""
+        """Return the same calibration with other priors."""
         return replace(self, class_prior=class_prior, member_priors=member_priors)
 
     @property
@@ -70,13 +70,16 @@ class Calibration:
         return self.member_priors.mean(axis=0)
 
     def computing(self) -> AbstractContextManager[None]:
-        """Return the context of `finish`: neighbours are found by NumPy's products."""
+        """Return the context to call `finish` in.
+
+        Neighbours are found by NumPy's matrix products, which get one thread.
+        """
         return nullcontext() if self.neighbors is None else one_blas_thread()
 
     def finish(
         self, formula: Formula, X: Any, log_posterior: Tensor, rows: slice
     ) -> Tensor:
-        """Return log probabilities of some rows of a matrix, from log posteriors."""
+        """Return log probabilities of `rows` of the matrix `X`, from log posteriors."""
         if self.neighbors is None:
             return formula.apply(log_posterior)
         evidence = self.neighbor_weight * self.neighbors.evidence(X[rows])
@@ -103,7 +106,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Formula:
-    """The user guide's formula for one target prior: its constants, and their use.
+    """The user guide's formula for one target prior.
 
     Members are averaged under the data's class distribution whatever the target, so
     that their mean ranks rows alike under every target.
@@ -111,8 +114,8 @@ class Formula:
     Attributes
     ----------
     level : {ndarray, Tensor} of shape (members, n_classes)
-        Added to each member's log posteriors behind the temperature: offset, shift to
-        the data's prior, and member level.
+        Added to each member's log posteriors after division by the temperature: offset,
+        shift to the data's prior, and member offset.
     temperature : float
     to_target : {ndarray, Tensor} of shape (n_classes,)
         Added to the log of the members' mean.
@@ -134,27 +137,27 @@ class Formula:
         Parameters
         ----------
         log_posterior : Tensor of float64, shape (n_rows, members, n_classes)
-            What the loss' inverse link makes of the logits
+            The loss' inverse link of the logits
             (:meth:`~imbalnet.losses.Loss.posterior_scores`), up to a constant for each
             row and member.
         evidence : {ndarray, Tensor} of shape (n_rows, n_classes) or None, default=None
-            What neighbours add to the log probabilities, times their weight.
+            Added to the log probabilities: the neighbours' evidence times its weight.
         members : ndarray of int, shape (n_rows,), or None, default=None
-            The member of each row, where a row has only the log posterior of one
+            The member of each row, if `log_posterior` has one member for each row
             (``members`` is 1 in the shape above). None means all members, in order.
         """
-        place, added = log_posterior.device, self.to_target
+        device, added = log_posterior.device, self.to_target
         level = self.level if members is None else self.level[members, None]
         if self.temperature != 1.0:
             log_posterior = log_posterior / self.temperature
         if log_posterior.shape[1] == 1:  # the mean over one is the member itself
             log_mean, added = log_posterior[:, 0], level[..., 0, :] + added
         else:
-            of_members = log_posterior + torch.as_tensor(level, device=place)
+            of_members = log_posterior + torch.as_tensor(level, device=device)
             log_mean = of_members.log_softmax(-1).logsumexp(1)
-        shift = torch.as_tensor(added, device=place)
+        shift = torch.as_tensor(added, device=device)
         if evidence is not None:
-            shift = shift + torch.as_tensor(evidence, device=place)
+            shift = shift + torch.as_tensor(evidence, device=device)
         return (log_mean + shift).log_softmax(-1)
 
 
@@ -165,22 +168,22 @@ class OutOfFold:
     Attributes
     ----------
     log_posterior : ndarray of shape (n_used_rows, n_classes)
-        Of each row by its own member, under that member's prior.
+        Of each row, by the member that held it out, under that member's prior.
     folds : ndarray of shape (n_used_rows,)
-        The member of each row.
+        The member that held out each row.
     index : ndarray of shape (n_used_rows,) or None
-        Positions of these rows among all that were given, ascending; None is all.
+        Positions of these rows among all rows, ascending; None means all rows.
     others : ndarray of shape (n_other_rows, members, n_classes)
-        Of the rows of weight 0, on which no member trained, by all members.
+        Of the rows of weight 0, which no member trained on, by all members.
     evidence : ndarray of shape (n_rows, n_classes) or None, default=None
         Evidence of the neighbours, for all rows.
     unheld : ndarray of shape (n_unheld_rows,) or None, default=None
         Positions of the rows that every member trained on. They have no out-of-fold
         prediction.
     codes : ndarray of shape (n_rows,) or None, default=None
-        Class codes of all rows, by which thresholds are chosen.
+        Class codes of all rows, needed to choose thresholds.
     weight : ndarray of shape (n_rows,) or None, default=None
-        Their sample weights, of any scale; None is equal weights.
+        Sample weights of all rows, of any scale; None means equal weights.
     """
 
     log_posterior: NDArray[np.floating]
@@ -198,8 +201,8 @@ class OutOfFold:
     ) -> NDArray[np.float64]:
         """Return log probabilities of all rows, in the order in which they came.
 
-        Rows of weight 0 have the mean over the members, those that every member trained
-        on NaN.
+        Rows of weight 0 get the mean over the members; rows that every member trained
+        on get NaN.
         """
         parts = [
             (self._is_held, self.log_posterior[:, None], self.folds),
@@ -221,16 +224,16 @@ class OutOfFold:
         criterion: Any,
         classes: NDArray,
     ) -> float:
-        """Choose a threshold by the rows that a member held out.
+        """Choose a threshold on the rows that a member held out.
 
-        Rows of a class count as often as the target prior says. Warn if the positive
-        class is the frequent one.
+        The rows are weighted so that the classes have the target prior. Warn if the
+        positive class is the frequent one.
         """
         assert self.codes is not None
-        counts = np.bincount(self.codes, minlength=2)
+        rows = self.member_of_rows >= 0
+        counts = np.bincount(self.codes[rows], minlength=2)
         for note in notes_on_positive(classes.tolist(), counts.tolist()):
             warn(note)
-        rows = self.member_of_rows >= 0
         scores = honest = np.exp(self.log_proba(calibration, target_prior)[rows, 1])
         if target_prior is None:
             of_data = self.log_proba(calibration, calibration.class_prior)
@@ -248,9 +251,9 @@ class OutOfFold:
     def weight_under(
         self, calibration: Calibration, target_prior: NDArray | None
     ) -> NDArray[np.float64]:
-        """Return how much each row counts, so that classes have the target prior.
+        """Return weights of the rows under which the classes have the target prior.
 
-        Rows that no member held out have the weight 0.
+        Rows that no member held out have weight 0.
         """
         assert self.codes is not None
         weight = (self.member_of_rows >= 0).astype(np.float64)

@@ -1,8 +1,9 @@
-"""Callbacks that hold what cannot be copied: a lock, an open file, a connection.
+"""Checks and copies of skorch callbacks, also of those that cannot be copied.
 
-A fit copies the callbacks of its user, so that training changes none of them. Loggers
-such as ``TensorBoard(SummaryWriter())`` cannot be copied. They are used as they are,
-and deep copies and pickles of a classifier are without them.
+A fit copies the user's callbacks, so that training does not change them. Callbacks that
+hold a lock, an open file or a connection, such as ``TensorBoard(SummaryWriter())``,
+cannot be copied. They are used themselves, and deep copies and pickles of a classifier
+leave them out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from imbalnet._warn import warn
 
-# What skorch calls of every callback.
+# Methods that skorch calls on every callback.
 _METHODS = "initialize", "set_params", "on_train_begin", "on_epoch_end"
 
 
@@ -23,7 +24,7 @@ def callback_of(item: Any) -> Any:
 
 
 def check_callbacks(items: Sequence[Any], taken: Collection[str] = ()) -> None:
-    """Raise for what skorch cannot use as a callback, and for names given twice.
+    """Raise if an item is no skorch callback, or if a name is used twice.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def check_callbacks(items: Sequence[Any], taken: Collection[str] = ()) -> None:
         The parameter ``callbacks``: callbacks, their classes, or pairs (name,
         callback).
     taken : collection of str, default=()
-        Names that training uses itself.
+        Names of the callbacks that training adds.
     """
     names = list(taken)
     for i, item in enumerate(items):
@@ -69,7 +70,7 @@ def _is_copyable(callback: Any) -> bool:
 
 
 def copy_callbacks(items: Iterable[Any]) -> list[Any]:
-    """Return copies; what cannot be copied stays as it is.
+    """Return copies of the items; callbacks that cannot be copied stay the same.
 
     Examples
     --------
@@ -83,7 +84,7 @@ def copy_callbacks(items: Iterable[Any]) -> list[Any]:
     items = list(items)  # copied together, because callbacks may share an object
     try:
         return copy.deepcopy(items)
-    except Exception:  # each class that cannot be copied has its own
+    except Exception:  # of any type: each class raises its own
         return copy.deepcopy(items, {id(cb): cb for cb in uncopyable(items)})
 
 
@@ -111,8 +112,8 @@ class CallbacksMixin:
     def __sklearn_clone__(self) -> Any:
         """Clone the other parameters; callbacks stay the same objects.
 
-        scikit-learn would take each for an estimator and build it anew from its
-        attributes. A fit copies them before it uses them.
+        scikit-learn would take each callback for an estimator and build it anew from
+        its attributes. A fit copies callbacks before it uses them.
         """
         bare = copy.copy(self)
         bare.callbacks = None
@@ -122,9 +123,9 @@ class CallbacksMixin:
 
     def __copy__(self) -> Any:
         """Return a shallow copy, with the same callbacks."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(vars(self))
-        return twin
+        result = object.__new__(type(self))
+        result.__dict__.update(vars(self))
+        return result
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without callbacks that cannot be pickled."""

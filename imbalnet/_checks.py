@@ -20,7 +20,7 @@ def checked_number(
 ) -> float:
     """Return a parameter as a float, or raise a ValueError.
 
-    It must be finite, at least `low` (with `open_low`: more) and below `high`.
+    It must be finite, at least `low` (above `low` with `open_low`), and below `high`.
     """
     is_inside = _is_real(value) and math.isfinite(value) and low <= value < high
     if is_inside and not (open_low and value == low):
@@ -42,7 +42,7 @@ def checked_share(name: str, value: Any) -> float:
 
 
 def is_integer(value: Any) -> bool:
-    """Return whether a value is a whole number, which True and False are not."""
+    """Return whether a value is an integer, but not True or False."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
@@ -60,16 +60,16 @@ def check_flag(name: str, value: Any) -> None:
 
 
 def check_known(name: str, value: Any, known: Collection[str]) -> None:
-    """Raise if a parameter is none of the known names; list these."""
+    """Raise if a parameter is none of the known names, and list them."""
     if not isinstance(value, str) or value not in known:
         meant = did_you_mean(value, known)
         raise ValueError(f"{name}={value!r} must be one of {sorted(known)}.{meant}")
 
 
 def closest(name: Any, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the known name that is written like another one, if there is one.
+    """Return the known name that is most similar to `name`, or None.
 
-    Capitals, spaces and signs make no difference; `cutoff` is the least similarity.
+    Case, spaces and punctuation are ignored; `cutoff` is the least similarity.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def letters_of(name: str) -> str:
 
 
 def did_you_mean(value: Any, known: Iterable[str]) -> str:
-    """Return a question to end an error with; nothing if no known name is close."""
+    """Return a question to append to an error; empty if no known name is close."""
     found = closest(value, known)
     return "" if found is None else f" Did you mean {found!r}?"
 
@@ -100,7 +100,7 @@ def _is_real(value: Any) -> bool:
 
 
 def check_axes(ax: Any, name: str = "ax") -> None:
-    """Raise unless something is an Axes of matplotlib, which is not imported here."""
+    """Raise unless `ax` is a matplotlib Axes, without importing matplotlib."""
     if all(hasattr(ax, part) for part in ("figure", "errorbar", "get_xlim")):
         return
     cure = "one of them" if np.ndim(ax) else "such as matplotlib.pyplot.subplots()[1]"
@@ -108,13 +108,13 @@ def check_axes(ax: Any, name: str = "ax") -> None:
 
 
 def and_more(texts: Sequence[str], most: int) -> str:
-    """List the first texts, and how many more there are."""
+    """Join the first `most` texts, and say how many more there are."""
     more = len(texts) - most
     return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def values_by_label(name: str, value: Any) -> dict[Any, Any] | None:
-    """Convert a dict or a pandas Series to a dict of labels; return None for others.
+    """Return a dict or a pandas Series as a dict keyed by label; None for other types.
 
     Raise a ValueError if a Series has a label twice.
     """
@@ -131,15 +131,15 @@ def values_by_label(name: str, value: Any) -> dict[Any, Any] | None:
 
 
 def as_floats(name: str, values: Any) -> NDArray[np.float64]:
-    """Convert an array-like of numbers to floats, or raise; digits are no numbers.
+    """Convert an array-like of numbers to floats, or raise; strings are refused.
 
-    An array of float64 is not copied.
+    A float64 array is not copied.
     """
     if sparse.issparse(values):
         raise ValueError(f"{name} is sparse; give an array, {name}.toarray().")
     try:
         array = np.asarray(values)
-    except (TypeError, ValueError, RuntimeError) as error:  # of several lengths
+    except (TypeError, ValueError, RuntimeError) as error:  # rows of several lengths
         raise ValueError(
             f"{name} must hold numbers, in rows of equal length: {error}"
         ) from error
@@ -155,7 +155,7 @@ def as_floats(name: str, values: Any) -> NDArray[np.float64]:
 
 
 def checked_floats(name: str, values: Any) -> NDArray[np.float64]:
-    """Convert as :func:`as_floats`, but True and False are no numbers either."""
+    """Convert as :func:`as_floats` does, but refuse True and False, too."""
     floats = as_floats(name, values)
     if floats is values:
         return floats
@@ -180,7 +180,7 @@ def checked_amounts(name: str, values: Any) -> NDArray[np.float64]:
 
 
 def checked_counts(name: str, counts: Any) -> NDArray[np.float64]:
-    """Return the rows of each class, or the sums of their weights, as floats."""
+    """Return class counts (or sums of weights) as floats, or raise."""
     values = checked_amounts(name, counts)
     if values.ndim != 1 or not values.any():
         raise ValueError(
@@ -210,7 +210,7 @@ def checked_classes(name: str, classes: Any) -> NDArray:
 
 
 def is_no_number(value: Any) -> bool:
-    """Return whether a value is no real number, such as True, "5", None or 1j."""
+    """Return whether a value is not a real number, such as True, "5", None or 1j."""
     return _is_flag(value) or not isinstance(value, Real | Decimal)
 
 
@@ -219,18 +219,18 @@ def _is_flag(value: Any) -> bool:
 
 
 def _floats_of_objects(name: str, array: NDArray) -> NDArray[np.float64]:
-    """Convert objects that are numbers to floats; missing ones to NaN."""
+    """Convert an array of Python numbers to floats, and missing values to NaN."""
     floats = np.empty(array.shape)
-    for place, value in np.ndenumerate(array):
+    for index, value in np.ndenumerate(array):
         is_gap = array.ndim and (value is None or type(value).__name__ == "NAType")
         if not is_gap and not isinstance(value, Real | Decimal):
             raise ValueError(f"{name} must hold numbers, but holds {value!r}.")
-        floats[place] = np.nan if is_gap else float(value)
+        floats[index] = np.nan if is_gap else float(value)
     return floats
 
 
 def checked_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
-    """Return the weights of rows as floats, or raise; None is ones."""
+    """Return sample weights as floats, or raise; None means weights of 1."""
     if sample_weight is None:
         return np.ones(n_rows)
     weights = as_floats("sample_weight", sample_weight)

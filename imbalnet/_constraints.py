@@ -1,4 +1,4 @@
-"""Constraints of parameters, beside those of scikit-learn."""
+"""Constraints of parameters, in addition to scikit-learn's."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from imbalnet._checks import did_you_mean
 
 
 class Number(Interval):
-    """An interval of numbers, which ``True`` and ``False`` do not count as.
+    """An interval of finite numbers, to which ``True`` and ``False`` do not belong.
 
-    For scikit-learn they are integers, so that ``max_epochs=True`` is one epoch.
-    Infinity is no number either.
+    scikit-learn's ``Interval`` accepts them as integers, so that ``max_epochs=True``
+    would be one epoch, and accepts infinity.
     """
 
     def is_satisfied_by(self, value: Any) -> bool:
-        """Return whether a value is a finite number of the interval."""
+        """Return whether a value is a finite number in the interval."""
         if isinstance(value, bool | np.bool_) or not super().is_satisfied_by(value):
             return False
         return isinstance(value, Integral) or math.isfinite(value)
 
 
 class Names(StrOptions):
-    """The strings of a ``Literal``, which errors list in order.
+    """The strings of a ``Literal``, sorted in error messages.
 
     Parameters
     ----------
     literal : Literal
-        Whose strings a parameter may be.
+        Type of the allowed strings.
     """
 
     def __init__(self, literal: Any) -> None:
@@ -49,10 +49,10 @@ class Names(StrOptions):
 
 
 class MeantNamesMixin:
-    """Say which name was meant where a parameter has one that is unknown."""
+    """Suggest a name in errors about a parameter that is an unknown string."""
 
     _parameter_constraints: dict[str, list[Any]]
-    # Functions that know further names of a parameter, and return what to do.
+    # By parameter, a function that returns a cure for other strings, or "".
     _further_names: Mapping[str, Callable[[str], str]] = {}
 
     def _validate_params(self) -> None:
@@ -63,7 +63,7 @@ class MeantNamesMixin:
             raise InvalidParameterError(f"{error}{self._cure(str(error))}") from None
 
     def _cure(self, message: str) -> str:
-        """Return what to add to scikit-learn's message, which names the parameter."""
+        """Return a suggestion to append to scikit-learn's message."""
         found = re.match(r"The '(\w+)' parameter", message)
         name = found[1] if found else ""
         value = getattr(self, name, None)

@@ -1,6 +1,6 @@
-"""Attributes of a fitted classifier that are computed when they are asked for.
+"""Attributes of a fitted classifier that are computed at access.
 
-The others are set by ``fit``. `BalancedNeuralClassifier` documents them all.
+The others are set by ``fit``. `BalancedNeuralClassifier` documents all of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from imbalnet.report import ImbalanceReport, ScoredRows
 
 
 class FittedAttributesMixin:
-    """Let a classifier have attributes that follow from what ``fit`` has left."""
+    """Attributes that are computed from what ``fit`` stored."""
 
     calibration_: Calibration
     classes_: NDArray
@@ -57,7 +57,7 @@ class FittedAttributesMixin:
         """One record for each epoch."""
         self._check_is_fitted()
         if "history" in self._fitted.discarded:
-            raise AttributeError("history_ is gone since discard(): fit again.")
+            raise AttributeError("history_ was deleted by discard(): fit again.")
         return self.net_.history
 
     @property
@@ -87,7 +87,7 @@ class FittedAttributesMixin:
     @property
     @in_usual_state
     def oof_weight_(self) -> NDArray[np.float64]:
-        """How much each row of ``oof_proba_`` counts under `target_prior`."""
+        """Weights of the rows of ``oof_proba_`` under `target_prior`."""
         return self._out_of_fold("oof_weight_").weight_under(
             self.calibration_, self._resolved(self.target_prior)
         )
@@ -95,7 +95,7 @@ class FittedAttributesMixin:
     @property
     @in_usual_state
     def report_(self) -> ImbalanceReport:
-        """What the out-of-fold rows say of the model, see :mod:`imbalnet.report`."""
+        """Report on the out-of-fold predictions, see :mod:`imbalnet.report`."""
         out_of_fold, weight = self._out_of_fold("report_"), self.oof_weight_
         held = weight > 0
 
@@ -116,17 +116,17 @@ class FittedAttributesMixin:
     @property
     @in_usual_state
     def threshold_(self) -> float:
-        """The probability from which on the second class is called."""
+        """Probability from which on ``predict`` returns the second class."""
         self._check_is_fitted()
         if self.threshold is None:
             raise AttributeError(
-                "threshold_ is there with threshold= only, such as after "
+                "threshold_ exists only if threshold is set, such as by "
                 "set_params(threshold='f1')."
             )
         return self._chosen_threshold()
 
     def _chosen_threshold(self) -> float:
-        """Return the threshold, chosen at its first use under a target prior."""
+        """Return the threshold; it is chosen once for each target prior."""
         threshold = self.threshold
         check_threshold(threshold, len(self.classes_))
         if isinstance(threshold, Real):
@@ -145,7 +145,7 @@ class FittedAttributesMixin:
         self._check_is_fitted()
         if "out_of_fold" in self._fitted.discarded:
             raise AttributeError(
-                f"{name} needs the out-of-fold rows, which discard() has let go of: "
+                f"{name} needs the out-of-fold rows, which discard() has deleted: "
                 "fit again."
             )
         out_of_fold = self._fitted.out_of_fold
@@ -153,7 +153,7 @@ class FittedAttributesMixin:
             raise AttributeError(
                 f"{name} needs members that hold out folds: fit with n_members of at "
                 "least 2, without X_val and not with early_stopping=False; partial_fit "
-                "ends it."
+                "deletes the folds."
             )
         return out_of_fold
 
@@ -164,7 +164,7 @@ class FittedAttributesMixin:
 
     @property
     def coef_names_(self) -> NDArray[np.object_]:
-        """What the columns of ``coef_`` stand for, with ``module="linear"``."""
+        """Names of the columns of ``coef_``, with ``module="linear"``."""
         layer = self._linear_module().input
         names = self._column_names or [f"x{i}" for i in range(self.n_features_in_)]
         return np.array(_names_of_inputs(layer, names, self._columns), dtype=object)
@@ -183,7 +183,7 @@ class FittedAttributesMixin:
         module = self._linear_module()
         coef, intercept = self._columns.raw_coefficients(*module.coefficients())
         scale = self.net_.criterion_.logit_scale(len(self.classes_)).cpu().numpy()
-        scale = scale[-len(intercept) :]  # of two classes the second has the logit
+        scale = scale[-len(intercept) :]  # one logit, the second's, of two classes
         return coef * scale[:, None], intercept * scale
 
     def _linear_module(self) -> LinearModel:
@@ -204,7 +204,7 @@ class FittedAttributesMixin:
 
 
 def _names_of_inputs(layer: Any, names: Sequence[Any], columns: Columns) -> list[str]:
-    """Name what a linear model multiplies by columns, levels and gaps."""
+    """Return names for the inputs of a linear model: columns, levels and gaps."""
     if not isinstance(layer, MixedInput):
         return [str(name) for name in names]
     named = [str(names[j]) for j in layer.of_numbers.tolist()]
@@ -217,7 +217,7 @@ def _names_of_inputs(layer: Any, names: Sequence[Any], columns: Columns) -> list
 
 
 def _name_of_codes(codes: list[int], known: Levels) -> str:
-    """Name the codes of a category that share an input."""
+    """Return a name for the codes of one column that share an input."""
     n_levels = len(known.values)
     if n_levels + 1 in codes:
         return "other"

@@ -1,9 +1,9 @@
 """The class distribution that a classifier of any kind was fitted to.
 
-Class weights, weights of rows and resampling steps of a pipeline change it. For
-:class:`imbalnet.prior_shift.PriorShiftClassifier`, this room notes the labels and
-weights that reach the classifier itself, and multiplies them by its class weights. What
-it cannot know, it refuses.
+Class weights, sample weights and the resampling steps of a pipeline change it. For
+:class:`imbalnet.prior_shift.PriorShiftClassifier`, this module records the labels and
+weights that the classifier itself is fitted with, and multiplies by its class weights.
+Classifiers whose distribution cannot be computed this way are refused.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from imbalnet._tables.labels import as_codes, as_labels, as_weights
 from imbalnet.class_weights import class_weights
 from imbalnet.posterior import effective_prior
 
-# Parameters that change the class distribution in ways of their own, and the values at
-# which they do not.
+# Parameters that change the class distribution in a way that is not modelled here, and
+# their values that do not change it.
 _NEUTRAL = {
     "auto_class_weights": (None, "None"),
     "class_prior": (None,),
@@ -46,7 +46,7 @@ _CURE = (
 
 
 class FitRecorder(BaseEstimator):
-    """Stands for a classifier during fit, and keeps the labels and weights it gets."""
+    """Wrap a classifier, and record the labels and weights that it is fitted with."""
 
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
@@ -73,7 +73,7 @@ def last_step(model: Any) -> Any:
 
 
 def replace_last_step(model: Any, last: Any) -> Any:
-    """Put another last step into a pipeline, or into that at its end; return it."""
+    """Return `model` with `last` as its classifier; pipelines are changed in place."""
     if not isinstance(model, Pipeline):
         return last
     name, inner = model.steps[-1]
@@ -82,7 +82,7 @@ def replace_last_step(model: Any, last: Any) -> Any:
 
 
 def check_is_known(model: Any) -> None:
-    """Raise unless the class distribution that a model learns can be known."""
+    """Raise unless the class distribution that a model learns can be computed."""
     last = last_step(model)
     params = last.get_params()
     title = f"effective_prior='auto' with {type(last).__name__}"
@@ -108,7 +108,7 @@ def check_is_known(model: Any) -> None:
 
 
 def learned_prior(recorder: FitRecorder, classes: NDArray) -> NDArray[np.float64]:
-    """Compute the class distribution that a recorded fit was made on."""
+    """Compute the class distribution that the recorded classifier has learned."""
     model = recorder.estimator
     codes = as_codes(as_labels(recorder.labels_), classes)
     weight = as_weights(recorder.weight_, codes[:, None])
@@ -139,7 +139,7 @@ def _is_balanced(class_weight: Any) -> bool:
 def _class_factors(
     params: dict[str, Any], counts: NDArray, classes: NDArray
 ) -> NDArray[np.float64]:
-    """Return the weight of each class by the classifier's parameters."""
+    """Return the class weights that the classifier's parameters imply."""
     factors = class_weights(counts, params.get("class_weight"), classes=classes)
     of_positive = params.get("scale_pos_weight")
     if of_positive is not None and len(classes) == 2:

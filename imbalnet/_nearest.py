@@ -1,7 +1,7 @@
-"""Exact search of nearest rows, whose result for a row depends on no other row.
+"""Exact nearest-neighbour search; a row's result does not depend on other rows.
 
 :mod:`imbalnet.neighbors` uses it. scikit-learn's search breaks ties by the last bits of
-a matrix product, which depend on the rows that are asked for together.
+a matrix product, which depend on the other rows of the query.
 """
 
 from __future__ import annotations
@@ -13,24 +13,23 @@ from numpy.typing import NDArray
 
 from imbalnet._blocks import row_blocks
 
-# Values of a block's matrix product, and coordinates that are subtracted at once.
+# Most values of a block's matrix product, and of its differences of coordinates.
 _BLOCK_VALUES = 2**18
-# Points whose least distance stands for them in the search of a bound.
+# The bound is searched for among the least distances of groups of so many points.
 _GROUP = 16
-_ROUNDING = 2.0**-24
+_ROUNDING = 2.0**-24  # unit roundoff of float32
 
 
 class NearestRows:
     """Find the rows of a table that are nearest to others, by Euclidean distance.
 
-    Of rows at the same distance, those with smaller numbers come first. A matrix
-    product in float32 finds the few candidates. Their exact distances, in float64,
-    decide.
+    Ties are broken by the smaller index. A matrix product in float32 finds a few
+    candidates; their distances in float64 decide.
 
     Parameters
     ----------
     points : ndarray of float32, shape (n_points, n_coordinates)
-        The table. Its values are finite, and their squares too.
+        The table. Its values and their squares must be finite.
     """
 
     def __init__(self, points: NDArray[np.float32]) -> None:
@@ -40,7 +39,7 @@ class NearestRows:
         width = -(-len(points) // _GROUP) * _GROUP
         self._table = np.zeros((points.shape[1] + 1, width), dtype=np.float32)
         self._table[:-1, : len(points)] = -2 * points.T
-        self._table[-1] = np.inf  # so that nothing is near to what fills up
+        self._table[-1] = np.inf  # padding is infinitely far away
         self._table[-1, : len(points)] = square
 
     def __getstate__(self) -> dict[str, Any]:
@@ -63,7 +62,7 @@ class NearestRows:
         Returns
         -------
         found : ndarray of int, shape (n_rows, n_neighbors)
-            Numbers of the points.
+            Indices of the points.
         square : ndarray of shape (n_rows, n_neighbors)
             Their squared distances.
         """
@@ -81,7 +80,7 @@ class NearestRows:
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         row, point = self._candidates(rows, n_neighbors)
         square = self._squares(rows, row, point)
-        order = np.lexsort((square, row))  # stable: equal ones stay by their number
+        order = np.lexsort((square, row))  # stable: ties stay in order of the index
         starts = np.searchsorted(row, np.arange(len(rows)))
         chosen = order[starts[:, None] + np.arange(n_neighbors)]
         return point[chosen], square[chosen]
@@ -101,9 +100,9 @@ class NearestRows:
         return row, point
 
     def _bound(self, products: NDArray, n_neighbors: int) -> NDArray[np.float32]:
-        """Return what at least so many products of each row do not exceed.
+        """Return a bound on the `n_neighbors` smallest products of each row.
 
-        That is the k-th smallest of the least ones of disjoint groups.
+        It is the `n_neighbors`-th smallest of the minima of disjoint groups.
         """
         n_groups = products.shape[1] // _GROUP
         if n_groups >= n_neighbors:

@@ -1,6 +1,6 @@
 """Nested parameters ``prefix__name``, such as ``loss__gamma``.
 
-The estimator accepts them with the mixin. Training passes each component its own, and
+The mixin lets the estimator accept them. Training passes each component its own, and
 rejects those that the component does not accept.
 """
 
@@ -32,25 +32,25 @@ def nested(params: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 class NestedParametersMixin:
     """Accept parameters ``prefix__name`` that the signature does not list.
 
-    They are plain attributes (``vars(self)["loss__gamma"]``), so that ``clone``,
-    pickling and the representation work as they are. Which names exist depends on other
-    parameters (``loss__gamma`` on ``loss``), so that ``fit`` validates them, like every
-    parameter in scikit-learn. A component with a ``set_params`` of its own receives
-    them there.
+    They are plain attributes (``vars(self)["loss__gamma"]``), so ``clone``, pickling
+    and the representation need no further code. Which names exist depends on other
+    parameters (``loss__gamma`` on ``loss``), so ``fit`` validates them, like every
+    parameter in scikit-learn. Components with a method ``set_params`` get them
+    from the estimator's ``set_params``.
     """
 
     _nested_prefixes: tuple[str, ...] = ()
-    # For errors that name what was meant: nested names that are known beforehand, and
-    # what other libraries call our parameters.
+    # For suggestions in errors: nested names of our components, and the names that
+    # other libraries use for our parameters.
     _nested_names: Collection[str] = ()
     _other_names: Mapping[str, str] = {}
 
     def _set_further(self, params: Mapping[str, Any]) -> None:
-        """Set what ``__init__`` was given beside the parameters that it names.
+        """Set the keyword arguments of ``__init__`` that its signature does not list.
 
-        Names without a prefix are rejected here, those with one by ``fit``. So is
-        "nested": it is in the signature, all of whose names scikit-learn's checks want
-        a constructor to take.
+        Unknown names without a prefix are rejected here, and those with one by ``fit``.
+        ``fit`` also rejects "nested", the name of ``**nested``: scikit-learn's checks
+        pass every name of the signature to the constructor.
         """
         self._reject_unknown(name for name in params if name != "nested")
         self.__dict__.update(params)
@@ -70,7 +70,7 @@ class NestedParametersMixin:
         return bool(inner) and prefix in self._nested_prefixes
 
     def _reject_unknown_parameters(self) -> None:
-        """Raise for a parameter that ``__init__`` does not name and no prefix has."""
+        """Raise for a parameter that is neither in the signature nor nested."""
         self._reject_unknown(self._extra())
 
     def _reject_unknown(self, params: Iterable[str]) -> None:
@@ -86,7 +86,7 @@ class NestedParametersMixin:
             )
 
     def _meant_by(self, name: str, named: Collection[str]) -> str | None:
-        """Return what an unknown name stands for, if that can be guessed."""
+        """Return the known name that an unknown one may mean, or None."""
         plain = name.strip("_").lower()
         if plain in self._other_names:
             return self._other_names[plain]
@@ -159,9 +159,10 @@ def name_of(component: Any) -> str:
 def accepted_names(
     function: Callable[..., Any], without: Collection[str] = ()
 ) -> set[str] | None:
-    """Return the parameters that a callable accepts; None is all, by ``**kwargs``.
+    """Return the names of the parameters that a callable accepts, None for any name.
 
-    Nothing is known of some callables that are not written in Python: None, too.
+    None is for ``**kwargs``, and for callables without a signature, such as some that
+    are written in C.
     """
     try:
         parameters = inspect.signature(function).parameters.values()
@@ -183,8 +184,8 @@ def reject_unknown(
 ) -> None:
     """Raise for nested parameters that a component does not accept; list the others.
 
-    `others` are the components that the parameter `prefix` has names for, `without`
-    what they accept, but not from users.
+    `others` are the components that the parameter `prefix` can name, for suggestions;
+    `without` are parameters of theirs that users cannot set.
     """
     unknown = sorted(set(given) - set(known or ()))
     if known is None or not unknown:
@@ -208,7 +209,7 @@ def _hints(
     known: Collection[str],
     of_others: Mapping[str, Collection[str]],
 ) -> str:
-    """Return which parameters were meant, and which components have them."""
+    """Return suggestions: similar parameters, and the components that accept them."""
     every = set(known).union(*of_others.values())
     meant = {
         name if name in every else closest(name, known) or closest(name, every)
@@ -227,6 +228,6 @@ def _hints(
 
 
 def _question(names: Iterable[str]) -> str:
-    """Return a question to end an error with; nothing without names."""
+    """Return a question to append to an error; empty without names."""
     text = " and ".join(dict.fromkeys(names))
     return f" Did you mean {text}?" if text else ""

@@ -1,4 +1,4 @@
-"""The optimisers that a name stands for, without what would import torch's compiler."""
+"""The optimisers that have names, without the import of torch's compiler."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LBFGS: Any = type("LBFGS", (optim.LBFGS,), _without_compiler(optim.LBFGS))
 # Optimisers whose step needs no closure.
 PLAIN = AdamW, Adam, SGD, optim.AdamW, optim.Adam, optim.SGD
 
-# L-BFGS stops at the precision of float64; in float32 its line search ends earlier.
+# The tolerances of L-BFGS are for float64; in float32 its line search ends earlier.
 OPTIMIZERS: dict[str, OptimizerFactory] = {
     "adamw": partial(AdamW, fused=True),
     "adam": partial(Adam, fused=True),

@@ -20,7 +20,7 @@ _SKLEARN = {
     "n_jobs": "n_threads",
 }
 
-# From skorch's NeuralNetClassifier; prefixes of nested names too.
+# From skorch's NeuralNetClassifier; also used for the prefixes of nested names.
 _SKORCH = {
     "criterion": "loss",
     "lr": "learning_rate",
@@ -65,7 +65,7 @@ _BOOSTING = {
     "verbosity": "verbose",
 }
 
-# From loops of torch and keras.
+# From training loops in torch and Keras.
 _TORCH = {
     "epochs": "max_epochs",
     "n_epochs": "max_epochs",

@@ -1,4 +1,4 @@
-"""Packages that only some of imbalnet needs: errors that name the extra to install."""
+"""Import of optional packages, with errors that name the extra to install."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def require(*names: str, use: str, cure: str) -> Any:
-    """Import packages and return the first, or say what pip has to install.
+    """Import packages and return the first, or raise an error that names the cure.
 
-    `use` is what needs them, and `cure` what follows ``pip install``.
+    `use` is the feature that needs them, `cure` the argument of ``pip install``.
     """
     try:
         first, *_ = [import_module(name) for name in names]

@@ -1,6 +1,6 @@
-"""Types of the parameters that editors complete: strings of a few, and nested names.
+"""Types of the parameters, which let editors complete strings and nested names.
 
-Tests compare them with the registries, so that a new loss cannot be left out here.
+Tests compare them with the registries, so that a new loss cannot be forgotten here.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Resampler(Protocol):
 
     @property
     def fit_resample(self) -> Any:
-        """Its method."""
+        """The method that resamples X and y."""
 
 
 class KnownNested(TypedDict, total=False):
-    """Nested parameters of the components that have names."""
+    """Nested parameters of the components that can be selected by name."""
 
     module__activation: ActivationName
     module__clip: float | bool | None
@@ -105,11 +105,11 @@ NESTED_NAMES = tuple(KnownNested.__annotations__)
 if TYPE_CHECKING:
     from typing_extensions import TypedDict as OpenDict
 
-    # mypy does not know extra_items yet (PEP 728): names of components of your own
+    # extra_items (PEP 728, unknown to mypy): parameters of the user's components
     class NestedParameters(  # type: ignore[call-arg]
         OpenDict, KnownNested, total=False, extra_items=Any
     ):
-        """Those, and any of components of the user."""
+        """The known nested parameters, and any others."""
 
 else:
     NestedParameters = KnownNested

@@ -1,7 +1,7 @@
-"""Linear models and boosting that take raw tables, to compare with.
+"""Linear models and gradient boosting for raw tables, to compare the network with.
 
-They import a large part of scikit-learn, so that `comparison.py` imports this file when
-it is needed.
+They import a large part of scikit-learn, so `comparison.py` imports this module only
+when it is needed.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from imbalnet._tables import ColumnRules, Columns, Reading, as_table
 from imbalnet._tables.features import read_matrix
 from imbalnet.tables import ColumnReport
 
-# Levels of a category that become columns of the linear model, and bins of boosting.
+# Of the linear model: one-hot columns for a category, and rows that a level needs to
+# get one. Of boosting: levels of a category, which has 255 bins.
 _MOST_COLUMNS, _FEWEST_ROWS, _MOST_BINS = 30, 10, 200
 
 
 def peers(columns: Sequence[ColumnReport], categorical_features: Any) -> dict[str, Any]:
-    """Build linear models and boosting behind what they need for raw columns."""
+    """Return pipelines that prepare raw columns for linear models and boosting."""
     categories = [i for i, column in enumerate(columns) if column.kind == "category"]
     numbers = [i for i in range(len(columns)) if i not in categories]
     one_hot = OneHotEncoder(
@@ -69,7 +70,7 @@ def _boosting(class_weight: str | None, categories: list[int]) -> Any:
 
 
 class _TableReader(TransformerMixin, BaseEstimator):
-    """Reads raw tables as the network does: numbers with gaps, codes of categories."""
+    """Convert raw tables as the network does: numbers with gaps, codes of levels."""
 
     columns_: Columns
 
@@ -84,7 +85,7 @@ class _TableReader(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
-        """Return a matrix; infinite values are missing."""
+        """Return the matrix; infinite values become missing."""
         matrix = np.asarray(self._matrix(X, self.columns_)[0])
         return np.where(np.isinf(matrix), np.nan, matrix)
 

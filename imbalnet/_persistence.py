@@ -1,6 +1,6 @@
-"""What pickle, joblib and skops store of the estimator, with versions.
+"""The state that pickle, joblib and skops store of the estimator, with versions.
 
-The state is that of :func:`imbalnet._state.pack`. Copies in memory do without it.
+:func:`imbalnet._state.pack` makes it. Copies in memory do not need it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from imbalnet._state import pack, unpack
 from imbalnet._warn import warn
 
-# The format of the state; to be raised when earlier versions cannot read it.
+# Number of the state's format; increase it when earlier versions cannot read the state.
 FORMAT = 1
 
 
@@ -24,7 +24,7 @@ class PersistenceMixin:
     """Store an estimator as NumPy arrays and plain types."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the attributes in plain form, and the versions."""
+        """Return the packed attributes, and the versions."""
         state: Any = super().__getstate__()
         return {"format": FORMAT, "versions": _versions(), **pack(dict(state))}
 
@@ -34,15 +34,15 @@ class PersistenceMixin:
         self.__dict__.update(unpack(state))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """Copy the attributes as they are."""
-        twin = memo[id(self)] = object.__new__(type(self))
+        """Copy the attributes without packing them."""
+        result = memo[id(self)] = object.__new__(type(self))
         state: Any = super().__getstate__()
-        twin.__dict__.update(copy.deepcopy(state, memo))
-        return twin
+        result.__dict__.update(copy.deepcopy(state, memo))
+        return result
 
 
 class _OtherVersion(InconsistentVersionWarning):
-    """Tells in scikit-learn's category which versions differ, and what to do."""
+    """scikit-learn's warning, with a message of our own."""
 
     def __init__(self, name: str, stored: Mapping[str, str]) -> None:
         now = _versions()
@@ -66,13 +66,13 @@ class _OtherVersion(InconsistentVersionWarning):
 
 
 def _versions() -> dict[str, str]:
-    """Return the versions that results may depend on."""
-    of_torch = torch.__version__.partition("+")[0]  # without the kind of its build
+    """Return the versions of the packages that predictions may depend on."""
+    of_torch = torch.__version__.partition("+")[0]  # without the build, such as +cpu
     return {"imbalnet": sys.modules["imbalnet"].__version__, "torch": of_torch}
 
 
 def _check_versions(name: str, state: Mapping[str, Any]) -> None:
-    """Raise for a state that cannot be read, warn of one of another version."""
+    """Raise if the state cannot be read; warn if other versions have stored it."""
     found, stored = state.get("format"), state.get("versions", {})
     if found is None or found > FORMAT:
         whose = f"imbalnet {stored['imbalnet']}" if stored else "another version"

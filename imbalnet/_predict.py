@@ -1,6 +1,6 @@
-"""From rows to logits and log posteriors, in blocks that fit the processor's cache.
+"""Prediction: from rows to logits and log posteriors, in blocks that fit the cache.
 
-The net predicts with it during training (validation rows) and afterwards.
+The net uses it for validation rows during training, and after training.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from imbalnet.losses import Loss
 from imbalnet.networks import as_logits
 from imbalnet.networks.base import may_write
 
-# In multiples of this many rows, a matrix product treats each of them the same. Batched
-# ones need so many multiplications, below which torch has another kernel.
+# If the number of rows is a multiple of this, a matrix product computes each row with
+# the same kernel. Batched products also need this many multiplications: below, torch
+# uses another kernel.
 _SAME_KERNEL_ROWS, _SAME_KERNEL_PRODUCTS = 16, 400
-# Blocks have a multiple of this many rows.
+# The rows of a block are a multiple of this.
 _BLOCK_OF_ROWS = 64
 
-# Values that a layer gives in prediction: 1 MiB in float32, and 1 GiB.
+# Most values of a layer's output in prediction: 1 MiB and 1 GiB in float32.
 _CPU_PREDICT_VALUES = 2**18
 _GPU_PREDICT_VALUES = 2**28
 _GPU_PREDICT_ROWS = 2**16
@@ -55,11 +56,12 @@ class Predictor:
         return logits_of(self.module, x, self.dtype if self.is_mixed else None)
 
     def steady_logits(self, x: Tensor) -> Tensor:
-        """Return the same logits for a row whatever rows come with it.
+        """Return logits; those of a row do not depend on the other rows.
 
-        Matrix products take other kernels for rows beyond full blocks, which sum in
-        another order. Without a standardising layer, whose output is aligned, the last
-        bit may still depend on where in memory a row is.
+        Matrix products use another kernel, with another order of summation, for rows
+        beyond full blocks; the batch is filled up to full ones. Without a standardising
+        layer, whose output is aligned, the last bit may still depend on where in memory
+        a row is.
         """
         missing = -len(x) % self._same_kernel_rows
         if not missing:
@@ -71,12 +73,12 @@ class Predictor:
         return same_kernel_rows(self.module)
 
     def features(self, X: Any, rows: slice) -> Tensor:
-        """Bring rows of a matrix to the device, dense."""
+        """Return rows of a matrix as a dense tensor on the device."""
         dense = X[rows].toarray() if sparse.issparse(X) else X[rows]
         return as_tensor(dense, dtype=self.dtype, device=self.device)
 
     def log_posterior(self, logits: Tensor) -> Tensor:
-        """Return the log posteriors that logits stand for, under the trained prior."""
+        """Return the log posteriors of logits, under the effective prior."""
         return loss_at(self.loss, logits).log_posterior(logits)
 
     def predict(
@@ -87,15 +89,15 @@ class Predictor:
         finish: Callable[[Tensor, slice], Tensor] | None = None,
         n_threads: int | None = 1,
     ) -> NDArray[np.float64]:
-        """Return log posteriors in float64, or what `finish` makes of them.
+        """Return log posteriors in float64, or the results of `finish`.
 
-        `features` returns those of a slice of the rows, on the device. `finish` is
-        called with the log posteriors of some rows, of shape (rows, members, n_classes)
-        and up to a constant for each row and member, and with their slice. Threads
-        share the rows on a CPU; the bits do not depend on their number.
+        `features` returns the features of a slice of rows, on the device. `finish` is
+        called with log posteriors of shape (rows, members, n_classes), up to a constant
+        for each row and member, and with the slice of their rows. On a CPU, threads
+        share the rows; the bits do not depend on their number.
         """
         first, *others = row_blocks(n_rows, 1, self.block_rows)
-        parameters = self.module.parameters() if others else ()  # else nothing to share
+        parameters = self.module.parameters() if others else ()  # one block: no threads
         n_products = n_rows * sum(p.numel() for p in parameters)
         n_threads = prediction_threads(n_threads, n_products)
         with torch_threads(1):
@@ -136,7 +138,7 @@ class Predictor:
 def as_tensor(
     values: Any, device: torch.device | str, dtype: torch.dtype | None = None
 ) -> Tensor:
-    """Return a tensor that shares memory with `values` where dtype and device fit."""
+    """Return `values` as a tensor, without a copy if dtype and device allow."""
     with warnings.catch_warnings():
         # a read-only array (joblib's memory map): nothing here writes to it
         warnings.filterwarnings("ignore", "The given NumPy array is not writ")
@@ -153,10 +155,10 @@ def logits_of(
 def output_of(
     forward: Callable[[Tensor], Tensor], x: Tensor, dtype: torch.dtype | None
 ) -> Tensor:
-    """Return a network's output as it comes.
+    """Return the output of a network, in the shape that the network returns.
 
-    With a `dtype`, the network computes in bfloat16 what torch's autocast allows, and
-    the output is of that dtype. `forward` is a module, or a method of one.
+    `forward` is a module, or a method of one. With a `dtype`, torch's autocast computes
+    in bfloat16, and the output is converted to `dtype`.
     """
     is_module = isinstance(forward, nn.Module)
     if may_write(forward if is_module else getattr(forward, "__self__", forward)):
@@ -168,7 +170,7 @@ def output_of(
 
 
 def loss_at(loss: Loss, logits: Tensor) -> Loss:
-    """Return the loss on the device of the logits: Apple's GPUs have no float64."""
+    """Return the loss on the logits' device: they leave Apple's GPUs for float64."""
     tensors = [*loss.parameters(), *loss.buffers()]
     if all(tensor.device.type == logits.device.type for tensor in tensors):
         return loss
@@ -176,7 +178,7 @@ def loss_at(loss: Loss, logits: Tensor) -> Loss:
 
 
 def same_kernel_rows(module: nn.Module) -> int:
-    """Return the multiple of rows in which matrix products treat each row the same."""
+    """Return the multiple of rows for :meth:`Predictor.steady_logits`."""
     fewest = _SAME_KERNEL_PRODUCTS / _SAME_KERNEL_ROWS
     shapes = [p.shape[-2:] for p in module.parameters() if p.ndim > 2]
     smallest = min([prod(shape) for shape in shapes if shape[0] > 1], default=fewest)
@@ -186,8 +188,8 @@ def same_kernel_rows(module: nn.Module) -> int:
 def rows_at_once(module: nn.Module, device: torch.device) -> int:
     """Return how many rows go through a network at once in prediction.
 
-    On a CPU the output of a layer then stays in the processor's cache; on a GPU it has
-    1 GiB in float32.
+    On a CPU, the output of a layer then stays in the processor's cache; on a GPU, it
+    takes at most 1 GiB in float32.
     """
     widths = [
         prod(p.shape[:-2]) * max(p.shape[-2:])
@@ -202,10 +204,10 @@ def rows_at_once(module: nn.Module, device: torch.device) -> int:
 
 
 class Concatenation:
-    """Concatenates what comes batch by batch, into memory taken once.
+    """Concatenate the results of batches, in memory that is allocated once.
 
-    Small pieces that stay, between the large ones of each batch that go, keep the
-    allocator from using those again.
+    A list of small results would fragment the memory: they lie between the large
+    temporaries of each batch, which the allocator could then not reuse.
     """
 
     def __init__(self, n_rows: int) -> None:
@@ -213,7 +215,7 @@ class Concatenation:
         self.wholes: list[Tensor] = []
 
     def add(self, *columns: Tensor) -> None:
-        """Add some rows of each column."""
+        """Append rows to each column."""
         if not self.wholes:
             self.wholes = [
                 part.new_empty((self.n_rows, *part.shape[1:])) for part in columns
@@ -224,5 +226,5 @@ class Concatenation:
 
     @property
     def columns(self) -> list[Tensor]:
-        """The columns, with the rows that were added."""
+        """The columns, up to the last row that was added."""
         return [whole[: self.stop] for whole in self.wholes]

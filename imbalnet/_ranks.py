@@ -1,8 +1,8 @@
-"""The processes of a run under ``torchrun``, its ranks, and how they keep in step.
+"""Communication between the processes of a run under ``torchrun``, its ranks.
 
-:mod:`imbalnet.classifier` runs ``fit`` and ``partial_fit`` with :func:`on_every_rank`.
-The rooms below ask :func:`ranks_now` whether there are other ranks; all that these tell
-each other goes through :meth:`Ranks.exchange`. With one process nothing happens here.
+:mod:`imbalnet.classifier` decorates ``fit`` and ``partial_fit`` with
+:func:`on_every_rank`. The modules below it get the ranks from :func:`ranks_now`, and
+communicate with :meth:`Ranks.exchange`. A single process has no ranks.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Ranks:
     Attributes
     ----------
     rank : int
-        The number of this one, from 0.
+        Index of this process, from 0.
     size : int
-        How many there are.
+        Number of processes.
     local_rank : int
-        The number of this one among those of its machine.
+        Index of this process among those of its machine.
     """
 
     def __init__(self) -> None:
@@ -50,23 +50,23 @@ class Ranks:
         return self.rank == 0
 
     def exchange(self, step: str, value: Any = None) -> list[Any]:
-        """Return what all ranks give at a step, in their order.
+        """Return the values that all ranks pass at a step, by rank.
 
-        Raise a RuntimeError if one of them has failed, or is at another step. Apart
-        from sums of gradients it is the only kind of message, so that a rank that fails
-        need not know which one the others wait for.
+        Raise a RuntimeError if a rank has failed, or is at another step. Apart from
+        sums of gradients, this is the only kind of message: a rank that fails need not
+        know which message the others wait for.
         """
         return self._exchange(step, value, error=None)
 
-    def tell_of_failure(self, error: BaseException) -> None:
-        """Let the others, who wait in `exchange`, know why this rank ends."""
+    def report_failure(self, error: BaseException) -> None:
+        """Send the error to the other ranks, which wait in `exchange`."""
         if not self.is_over:
-            with suppress(RuntimeError):  # of torch or this class: all ends anyway
+            with suppress(RuntimeError):  # by torch or this class: the fit fails anyway
                 self._exchange(_END, None, f"{type(error).__name__}: {error}")
 
     def _exchange(self, step: str, value: Any, error: str | None) -> list[Any]:
         found: list[Any] = [None] * self.size
-        self.is_over = True  # if it fails, nobody listens any more
+        self.is_over = True  # the last message, if it fails
         with self._device():
             dist.all_gather_object(found, (step, error, value))
         for rank, (_, failure, _) in enumerate(found):
@@ -86,7 +86,7 @@ class Ranks:
         return [value for _, _, value in found]
 
     def add_up(self, values: Tensor) -> None:
-        """Replace values by the sum over all ranks, which must be at the same batch."""
+        """Sum values over all ranks, in place; all must be at the same batch."""
         with self._device():
             dist.all_reduce(values)
 
@@ -97,9 +97,9 @@ class Ranks:
         return nullcontext()
 
 
-# The ranks of the fit that runs in this context.
+# The ranks of the running fit.
 _NOW: ContextVar[Ranks | None] = ContextVar("ranks", default=None)
-# The process group of the parent, which a forked process has but cannot use.
+# The parent's process group, which a forked process inherits but cannot use.
 _PARENT = SimpleNamespace(group=None)
 
 
@@ -116,15 +116,15 @@ def _is_initialized() -> bool:
 
 
 def ranks_now() -> Ranks | None:
-    """Return the ranks of the fit that runs, or None if one process fits alone."""
+    """Return the ranks of the running fit, or None if there is one process."""
     return _NOW.get()
 
 
 def _found() -> Ranks | None:
-    """Return the ranks of this process; None if it is alone.
+    """Return the ranks of this process, or None if it fits alone.
 
-    Threads and forked processes, as of joblib, are alone: they would mix up their
-    messages.
+    Threads and forked processes, such as joblib's, fit alone: their messages would be
+    mixed up.
     """
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or not _is_initialized() or dist.get_world_size() == 1:
@@ -133,7 +133,7 @@ def _found() -> Ranks | None:
 
 
 def on_every_rank(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let a function that all ranks call fail on all of them if it fails on one."""
+    """Decorate a function that all ranks call: if one fails, raise on all of them."""
 
     @wraps(function)
     def inside(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -144,7 +144,7 @@ def on_every_rank(function: Callable[_P, _R]) -> Callable[_P, _R]:
         try:
             return function(*args, **kwargs)
         except BaseException as error:
-            ranks.tell_of_failure(error)
+            ranks.report_failure(error)
             raise
         finally:
             _NOW.reset(token)
@@ -153,7 +153,7 @@ def on_every_rank(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def await_others() -> None:
-    """Wait until no rank can fail any more."""
+    """Wait until all ranks have come to the end of the fit."""
     ranks = ranks_now()
     if ranks is not None:
         ranks.exchange(_END)

@@ -1,12 +1,12 @@
-"""Objects as NumPy arrays, a text of JSON and plain types, and back.
+"""Conversion of objects to JSON, NumPy arrays and plain types, and back.
 
-The state of an estimator is stored in this form. Files then need neither torch's nor
-skorch's pickles, and ``skops`` has nothing but the estimator's class to trust.
+The state of an estimator is stored in this form. Files then contain neither torch's nor
+skorch's pickles, and the estimator's class is the only one that ``skops`` must trust.
 
-Networks, losses and values of this package are taken apart into class and attributes,
-and built again without a call of ``__init__``. Classes are looked up in a few packages
-only (`_ROOTS`). What is not known here, such as objects and classes of the user, is
-stored as it is, beside the text.
+Networks, losses and values of this package are stored as class and attributes, and
+rebuilt without a call of ``__init__``. Classes are looked up in a few packages only
+(`_ROOTS`). Other objects, such as instances and classes of the user, are stored as they
+are, in a list beside the JSON text.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from imbalnet._runtime import available_device
 
-# Packages whose classes are stored by their names.
+# Packages whose classes are stored by name.
 _ROOTS = "imbalnet", "torch.nn", "torch.optim", "tabm", "rtdl_num_embeddings"
 _OF_SKORCH = {
     "skorch.callbacks.logging.EpochTimer",
@@ -37,12 +37,12 @@ _OF_SKORCH = {
     "skorch.setter.optimizer_setter",
 }
 _ATOMS = type(None), bool, int, float, str
-# torch's types that NumPy lacks, and the integers with the same bits.
+# Types of torch that NumPy lacks, and integers of the same size to store them as.
 _AS_INTEGERS = {torch.bfloat16: torch.int16}
 
 
 def pack(value: Any) -> dict[str, Any]:
-    """Return a value as a text of JSON, arrays, and objects that are not known here.
+    """Convert a value to JSON text, arrays, and objects of other classes.
 
     Examples
     --------
@@ -62,22 +62,22 @@ def pack(value: Any) -> dict[str, Any]:
 
 
 def unpack(packed: Mapping[str, Any]) -> Any:
-    """Return the value that `pack` was given."""
+    """Return the value that `pack` has converted."""
     unpacker = _Unpacker(packed["arrays"], packed["objects"])
     return unpacker.unpack(json.loads(packed["content"]))
 
 
 class _Packer:
-    """Takes one value apart; what occurs in it twice is stored once."""
+    """Convert a value; objects, arrays and tensors that occur twice are stored once."""
 
     def __init__(self) -> None:
         self.arrays: list[NDArray] = []
         self.objects: list[Any] = []
         self.places: dict[int, dict[str, int]] = {}
-        self.alive: list[Any] = []  # so that no id is used twice
+        self.alive: list[Any] = []  # keeps ids unique
 
     def pack(self, value: Any) -> Any:
-        """Return what JSON stores of a value: atoms, lists, or {kind: content}."""
+        """Return the JSON form of a value: an atom, a list, or {kind: content}."""
         if type(value) in _ATOMS:
             return value
         if id(value) in self.places:
@@ -97,7 +97,7 @@ class _Packer:
         return self._beside(value) if state is None else self._pack_object(value, state)
 
     def _pack_object(self, value: Any, state: Mapping[str, Any]) -> dict[str, Any]:
-        """Pack class and attributes, and the items of a list."""
+        """Pack the class and attributes, and the items of a subclass of list."""
         content: list[Any] = [self.number(value), self.pack(type(value))]
         content.append(self.pack(dict(state)))
         if isinstance(value, list):
@@ -105,7 +105,7 @@ class _Packer:
         return {"object": content}
 
     def number(self, value: Any) -> int:
-        """Give a value its number, by which it is found if it occurs again."""
+        """Assign a number to a value; it is stored where the value occurs again."""
         self.alive.append(value)
         number = len(self.alive)
         self.places[id(value)] = {"again": number}
@@ -117,7 +117,7 @@ class _Packer:
         return {"array": len(self.arrays) - 1}
 
     def _beside(self, value: Any) -> dict[str, int]:
-        """Store an object that is not known here as it is."""
+        """Store an object of another class as it is."""
         self.alive.append(value)
         self.objects.append(value)
         self.places[id(value)] = {"other": len(self.objects) - 1}
@@ -141,7 +141,7 @@ def _pack_array(packer: _Packer, value: NDArray) -> dict[str, Any]:
 
 
 def _pack_scalar(packer: _Packer, value: np.generic) -> dict[str, Any]:
-    """Pack a number or a word with its type; JSON holds all bits of these."""
+    """Pack a NumPy scalar with its dtype; JSON stores numbers and strings exactly."""
     item = value.item()
     if type(item) in _ATOMS and value.dtype.kind in "biufU":
         return {"scalar": [value.dtype.str, item]}
@@ -149,7 +149,7 @@ def _pack_scalar(packer: _Packer, value: np.generic) -> dict[str, Any]:
 
 
 def _pack_tensor(packer: _Packer, value: Tensor) -> dict[str, Any]:
-    """Pack a tensor in the order of its memory, which results may depend on."""
+    """Pack a tensor, and its order in memory, which results may depend on."""
     is_parameter = isinstance(value, nn.Parameter)
     is_strided = value.layout is torch.strided and not value.is_quantized
     dtype = _AS_INTEGERS.get(value.dtype, value.dtype)
@@ -191,7 +191,7 @@ _PACKERS: dict[type, Callable[[_Packer, Any], Any]] = {
 
 
 def _state_of(value: Any) -> Mapping[str, Any] | None:
-    """Return the attributes to store, or None for an object to be stored as it is."""
+    """Return the attributes to store, or None to store the object as it is."""
     kind: Any = type(value)
     if hasattr(kind, "state_to_store"):
         return value.state_to_store()
@@ -206,13 +206,13 @@ def _state_of(value: Any) -> Mapping[str, Any] | None:
         }
     if _defines(kind, "__getstate__"):
         return value.__getstate__()
-    if is_dataclass(value):  # without what it has computed
+    if is_dataclass(value):  # without cached properties
         return {field.name: getattr(value, field.name) for field in fields(value)}
     return vars(value)
 
 
 def _is_plain_module(value: Any) -> bool:
-    """Whether a module of the user is pickled as torch's are, by its attributes."""
+    """Whether the user's module is pickled by its attributes, as torch's are."""
     names = "__reduce_ex__", "__reduce__", "__getstate__"
     return isinstance(value, nn.Module) and not any(
         _defines(type(value), name) for name in names
@@ -220,7 +220,7 @@ def _is_plain_module(value: Any) -> bool:
 
 
 def _defines(kind: type, name: str) -> bool:
-    """Whether a class has a method that is neither torch's nor Python's."""
+    """Whether a class overrides the method of ``nn.Module`` or ``object``."""
     bases = (base for base in kind.__mro__ if base not in (nn.Module, object))
     return any(name in vars(base) for base in bases)
 
@@ -239,14 +239,14 @@ def _is_same(value: Any, usual: Any) -> bool:
 
 
 def _known_name(kind: Any) -> str | None:
-    """Return the name that a class is stored by, None if its package is not known."""
+    """Return the name to store a class by, or None if its package is unknown."""
     name = f"{kind.__module__}.{kind.__qualname__}"
     return name if _known(name) is kind else None
 
 
 @cache
 def _known(name: str) -> Any:
-    """Look a class up in the packages that are known; None if there is no such."""
+    """Return the class of that name in a known package, or None."""
     module, _, attribute = name.rpartition(".")
     is_known = any(module == root or module.startswith(f"{root}.") for root in _ROOTS)
     if not is_known and name not in _OF_SKORCH:
@@ -260,14 +260,14 @@ def _known(name: str) -> Any:
 
 
 class _Unpacker:
-    """Puts one value together again."""
+    """Rebuild one value."""
 
     def __init__(self, arrays: list[NDArray], objects: list[Any]) -> None:
         self.arrays, self.objects = arrays, objects
         self.numbered: dict[int, Any] = {}
 
     def unpack(self, content: Any) -> Any:
-        """Return the value that JSON has stored."""
+        """Return the value of a JSON form."""
         if isinstance(content, list):
             return [self.unpack(item) for item in content]
         if not isinstance(content, dict):
@@ -294,10 +294,10 @@ class _Unpacker:
         return value
 
     def unpack_tensor(self, content: list[Any]) -> Tensor:
-        """Build a tensor, on the device where it was, or the one that there is."""
+        """Build a tensor, on its former device if that is available."""
         number, array, dtype, order, *rest = content
         device, is_parameter, requires_grad = rest or ("cpu", False, False)
-        value = torch.tensor(self.unpack(array))  # in memory of its own
+        value = torch.tensor(self.unpack(array))  # a copy of the array
         if dtype is not None:
             value = value.view(_dtype_of(dtype))
         if order is not None:
@@ -312,7 +312,7 @@ class _Unpacker:
         return value
 
     def pairs(self, content: list[Any]) -> Any:
-        """Yield keys and values."""
+        """Return an iterator over pairs of key and value."""
         return ((self.unpack(key), self.unpack(item)) for key, item in content)
 
 
@@ -340,7 +340,7 @@ def _dtype_of(name: str) -> torch.dtype:
 
 def _unpack_named_tuple(unpacker: _Unpacker, content: list[Any]) -> Any:
     kind, *values = map(unpacker.unpack, content)
-    return tuple.__new__(kind, values)  # which takes no other class
+    return tuple.__new__(kind, values)  # a TypeError for any other class
 
 
 def _unpack_partial(unpacker: _Unpacker, content: list[Any]) -> partial:

@@ -1,7 +1,7 @@
-"""scikit-learn's callbacks, such as ``ProgressBar`` and ``ScoringMonitor``.
+"""Calls of scikit-learn's callbacks, such as ``ProgressBar`` and ``ScoringMonitor``.
 
-scikit-learn 1.9 lets users set them with ``set_callbacks``. They are told of a fit and
-of its epochs, which are its subtasks. Before 1.9 there is nothing to set.
+From scikit-learn 1.9 on, users can set them with ``set_callbacks``. They are called at
+the beginning and end of a fit and of its subtasks, the epochs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ try:
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stand for scikit-learn's class where there is none."""
+        """An empty class in place of scikit-learn's, before 1.9."""
 
 
 class FitTasks:
@@ -23,9 +23,9 @@ class FitTasks:
     Parameters
     ----------
     owner : estimator instance
-        What is fitted.
+        The estimator that is fitted.
     attributes_of : callable
-        Returns the attributes that `owner` has when training has left its argument.
+        Returns the fitted attributes of `owner`, from the result of training.
     data : dict
         X, y and metadata of the fit.
     """
@@ -46,26 +46,26 @@ class FitTasks:
         y: Any,
         sample_weight: Any,
     ) -> FitTasks | None:
-        """Return the tasks of a fit; None where scikit-learn knows no callbacks."""
+        """Return the tasks of a fit; None if scikit-learn has no callbacks."""
         if not hasattr(owner, "_init_callback_context"):
             return None
         weights = None if sample_weight is None else {"sample_weight": sample_weight}
         return cls(owner, attributes_of, {"X": X, "y": y, "metadata": weights})
 
     def begin_training(self, max_epochs: int) -> None:
-        """Tell that the fit begins, and how many epochs it has at most."""
+        """Call the callbacks at the beginning of a fit of at most `max_epochs`."""
         self.fit.max_subtasks = max_epochs
         self.fit.call_on_fit_task_begin(estimator=self.owner, **self.data)
 
     def begin_epoch(self) -> None:
-        """Tell that an epoch begins."""
+        """Call the callbacks at the beginning of an epoch."""
         self.epoch = self.fit.subcontext(task_name="epoch")
         self.epoch.call_on_fit_task_begin(estimator=self.owner, **self.data)
 
     def end_epoch(self, fitted_now: Callable[[], Any]) -> bool:
-        """Tell that the epoch ended; return whether a callback wants training to stop.
+        """Call the callbacks at the end of an epoch; return whether one asks to stop.
 
-        Those that ask for a fitted estimator get one with the weights of this epoch.
+        Those that need a fitted estimator get one with the weights of this epoch.
         """
         return self.epoch.call_on_fit_task_end(
             estimator=self.owner,
@@ -74,7 +74,7 @@ class FitTasks:
         )
 
     def end_training(self) -> None:
-        """Tell that the fit ended."""
+        """Call the callbacks at the end of the fit."""
         self.fit.call_on_fit_task_end(
             estimator=self.owner, reconstruction_attributes={}, **self.data
         )

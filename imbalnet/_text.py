@@ -1,4 +1,4 @@
-"""Tables as text and as HTML, for the reports that people print."""
+"""Tables and lists as text and as HTML, for printed reports."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from html import escape
 Cells = Sequence[Sequence[str]]
 
 
-def text_table(rows: Cells, *, numbers: bool = False) -> str:
-    """Return aligned lines; with `numbers`, all columns but the first to the right."""
+def text_table(rows: Cells, *, numbers: slice | None = None) -> str:
+    """Return aligned lines; the columns of the slice `numbers` align to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    right = range(len(widths))[numbers] if numbers else ()
 
     def line(row: Sequence[str]) -> str:
-        first, *others = row
-        align = str.rjust if numbers else str.ljust
-        cells = [first.ljust(widths[0]), *map(align, others, widths[1:])]
+        cells = (
+            cell.rjust(width) if j in right else cell.ljust(width)
+            for j, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         return "  ".join(cells).rstrip()
 
     return "\n".join(map(line, rows))
@@ -32,6 +34,6 @@ def html_table(rows: Cells) -> str:
 
 
 def html_list(items: Iterable[str]) -> str:
-    """Return a bullet list; nothing for no items."""
+    """Return a bullet list, or an empty string without items."""
     points = "".join(f"<li>{escape(item)}</li>" for item in items)
     return f"<ul>{points}</ul>" if points else ""

@@ -1,4 +1,4 @@
-"""Warnings that point at the line of the user who called, however deep they arise."""
+"""Warnings that point at the user's line, from any depth of calls."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import warnings
 from functools import cache
 from importlib.util import find_spec
 
-# Packages that stand between a user and the place where a warning arises.
+# Packages whose frames are skipped in the search for the user's line.
 _BETWEEN = "contextlib", "imbalnet", "imblearn", "joblib", "skops", "skorch", "sklearn"
 
 
 def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
-    """Warn at the nearest caller outside of this package and of those that call it."""
+    """Warn at the nearest caller outside of this package and of `_BETWEEN`."""
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_code.co_filename.startswith(_paths()):
         frame, level = frame.f_back, level + 1
@@ -21,6 +21,6 @@ def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
 
 @cache
 def _paths() -> tuple[str, ...]:
-    specs = [find_spec(package) for package in _BETWEEN]  # which imports nothing
+    specs = [find_spec(package) for package in _BETWEEN]  # imports nothing
     origins = [spec.origin for spec in specs if spec and spec.origin]
     return tuple(origin.removesuffix("__init__.py") for origin in origins)

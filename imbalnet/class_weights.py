@@ -1,6 +1,6 @@
-"""Class weights in the loss: from class counts, and their effect.
+"""Class weights in the loss: how they are computed, and their effect.
 
-:mod:`imbalnet._fit` weighs the classes with :func:`class_weights`; users preview the
+:mod:`imbalnet._fit` computes them with :func:`class_weights`; users preview their
 effect with :func:`explain_weights`.
 """
 
@@ -58,14 +58,14 @@ def class_weights(
     ----------
     counts : array-like of shape (n_classes,)
         Number of rows of each class, or the sum of their sample weights. A class
-        without rows has the weight 1.
+        without rows gets the weight 1.
     class_weight : {"balanced", "effective"}, dict, array-like of shape (n_classes,), \
             callable or None, default="balanced"
         - ``"balanced"``: ``n / (n_classes * count)``, as in scikit-learn.
         - ``"effective"``: inverse effective number of rows, ``(1 - beta) /
           (1 - beta**count)`` [1]_, scaled so that the weights average 1.
-        - dict, or pandas Series by its index: label to weight; labels that are left
-          out have the weight 1.
+        - dict, or pandas Series indexed by label: label to weight; labels that are
+          left out get the weight 1.
         - array-like: weights in the order of `classes`.
         - callable: ``counts -> weights``.
         - None: ones.
@@ -169,7 +169,7 @@ def _named(name: str, counts: NDArray, beta: float) -> NDArray:
             inverse = 1.0 / n
         else:
             # 1 - beta**n without cancellation, also for beta near 1 and large n
-            with np.errstate(divide="ignore"):  # beta = 0: log is -inf, as it should
+            with np.errstate(divide="ignore"):  # beta = 0: log is -inf, as needed
                 inverse = (1.0 - beta) / -np.expm1(n * np.log(beta))
         weights[present] = inverse / inverse.mean()
     return weights
@@ -236,13 +236,13 @@ def _checked_ratio(max_ratio: float | None) -> float | None:
 # Largest useful ratio of weights, a rule of thumb: see the notes of `explain_weights`.
 MAX_USEFUL_RATIO = 10.0
 
-# A report of many classes shows this many of the largest and of the smallest weights.
+# A report of many classes shows so many of the largest and of the smallest weights.
 SHOWN_CLASSES = 4
 
 
 @dataclass(frozen=True, eq=False)
 class WeightReport:
-    """The effect of class weights, as a table where it is printed and in notebooks.
+    """The effect of class weights; it is shown as a table.
 
     Attributes
     ----------
@@ -290,7 +290,7 @@ class WeightReport:
         Returns
         -------
         pandas.DataFrame
-            Indexed by the labels; the columns are called as the attributes.
+            Indexed by the labels; the columns are named like the attributes.
         """
         pd = require("pandas", use="to_frame()", cure="imbalnet[tables]")
 
@@ -299,7 +299,7 @@ class WeightReport:
         return pd.DataFrame(columns, index=pd.Index(self.classes, name="class"))
 
     def __str__(self) -> str:
-        return f"{text_table(self._cells(), numbers=True)}\n{self._summary}"
+        return f"{text_table(self._cells(), numbers=slice(1, None))}\n{self._summary}"
 
     def _repr_html_(self) -> str:
         return f"{html_table(self._cells())}<p>{escape(self._summary)}</p>"
@@ -316,7 +316,7 @@ class WeightReport:
         return [["class", "rows", "weight", "share of rows", "share of loss"], *lines]
 
     def _shown(self) -> tuple[NDArray[np.intp], int]:
-        """Return the printed positions in order, and how many the middle leaves out."""
+        """Return positions of the printed classes, and the number of hidden ones."""
         n_hidden = len(self.classes) - 2 * SHOWN_CLASSES
         if n_hidden <= 1:
             return np.arange(len(self.classes)), 0
@@ -343,7 +343,7 @@ def explain_weights(
     sample_weight: ArrayLike | None = None,
     classes: ArrayLike | None = None,
 ) -> WeightReport:
-    """Report the effect of class weights on given labels, before training with them.
+    """Report the effect of class weights on given labels, before training.
 
     Parameters
     ----------
@@ -360,7 +360,7 @@ def explain_weights(
         Limit of the largest weight over the smallest; ``class_weight__max_ratio`` of
         the classifier.
     sample_weight : array-like of shape (n_rows,), default=None
-        Weights of the rows, whose sums are the counts. None means 1.
+        Weights of the rows; the counts are their sums. None means 1.
     classes : array-like of shape (n_classes,), default=None
         Labels in the order of the report; by default the sorted labels of `y`.
 

@@ -1,7 +1,7 @@
-"""The estimator: parameters, ``fit``, ``predict`` and what a fit leaves.
+"""The estimator: parameters, ``fit``, ``predict`` and fitted attributes.
 
-It alone knows scikit-learn's conventions. It reads the table, resolves the parameters
-into values, and hands these to :func:`imbalnet._fit.train.train`.
+It reads the table, resolves the parameters into values, and passes these to
+:func:`imbalnet._fit.train.train`. The modules that it uses never import it.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ _PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "preset": [Names(PresetName), None],
     "loss": [Names(LossName), callable],
     "class_weight": [Names(WeightRule), dict, "array-like", callable, None],
-    # instances and pipelines without a sampler meet a clearer error in fit
+    # fit refuses instances and pipelines without a sampler, with a clearer error
     "sampler": [
         Names(SamplerName),
         HasMethods("fit_resample"),
@@ -430,7 +430,8 @@ class BalancedNeuralClassifier(
         `n_members` above 1.
 
     oof_labels_ : ndarray of shape (n_rows,)
-        True labels of the rows of ``oof_proba_``.
+        True labels of the rows of ``oof_proba_``. Rows of weight 0 whose label no other
+        row has get ``classes_[0]``.
 
     oof_weight_ : ndarray of shape (n_rows,)
         Weight of each row of ``oof_proba_``, up to a constant factor: its sample
@@ -529,7 +530,7 @@ class BalancedNeuralClassifier(
 
     _fitted: Fitted
     _columns: Columns
-    _column_names: list[Any] | None  # of a frame
+    _column_names: list[Any] | None  # of a data frame
 
     def __init__(
         self,
@@ -692,7 +693,7 @@ class BalancedNeuralClassifier(
             rows = replace(rows, groups=as_groups(groups, rows.X))
             given = self._read_validation(X_val, y_val, rows)
             self._train(rows, given, before, tasks=tasks)
-        if self.net_.was_interrupted:  # a search or loop around is to stop as well
+        if self.net_.was_interrupted:  # also stops a search or loop
             raise KeyboardInterrupt(
                 f"training ended in epoch {self.n_iter_}; the estimator keeps the best "
                 "weights so far (without validation rows, the last ones)"
@@ -783,7 +784,7 @@ class BalancedNeuralClassifier(
         *,
         is_partial: bool,
     ) -> Rows:
-        """Read training rows; those of a first call say what the columns hold."""
+        """Read training rows; those of the first call determine the columns' kinds."""
         large = isinstance(X, LargeTable)
         if large:
             X, y = without_labels(X, y)
@@ -795,11 +796,11 @@ class BalancedNeuralClassifier(
         return rows
 
     def _reading_of_rows(
-        self, before: Fitted | None, *, is_partial: bool, in_parts: bool = False
+        self, before: Fitted | None, *, is_partial: bool, in_parts: bool
     ) -> Reading:
         """Return how training rows are read.
 
-        While ``partial_fit`` gathers rows, each call says anew what the columns hold.
+        While ``partial_fit`` gathers rows, each call determines the columns anew.
         """
         gathered = before.gathered if before and is_partial else None
         if before and gathered is None:
@@ -822,7 +823,7 @@ class BalancedNeuralClassifier(
         return Reading(columns, dtype, type(self).__name__, title)
 
     def _table(self, X: Any, reading: Reading, *, reset: bool) -> Any:
-        """Return X with two dimensions; set or compare column names and width."""
+        """Return X as a table; set, or compare, column names and width."""
         X = opened(X, reading.title)
         if isinstance(X, LargeTable):
             X = X if reset else X.with_columns_of(self._column_names)
@@ -842,7 +843,7 @@ class BalancedNeuralClassifier(
         return X
 
     def _is_as_in_fit(self, X: Any, names: list[Any] | None) -> bool:
-        """Whether scikit-learn, which asks for the tags first, has nothing to say."""
+        """Whether names and width are those of fit; scikit-learn's check is slow."""
         return names == self._column_names and X.shape[1] == self.n_features_in_
 
     def _train(
@@ -853,7 +854,7 @@ class BalancedNeuralClassifier(
         part: Part | None = None,
         tasks: FitTasks | None = None,
     ) -> None:
-        """Resolve the parameters, train, and keep what that leaves."""
+        """Resolve the parameters, train, and keep the result."""
         self._reject_unknown_parameters()
         options = resolve_options(
             self.get_params(deep=False),
@@ -869,7 +870,7 @@ class BalancedNeuralClassifier(
             fitted = replace(fitted, gathered=part.gathered)
         self._keep(fitted)
         if self.threshold is not None:
-            self._chosen_threshold()  # so that fit says what is wrong with it
+            self._chosen_threshold()  # so that a wrong one is an error of fit
         if tasks is not None:
             tasks.end_training()
         if fitted.gathered is None:
@@ -894,15 +895,15 @@ class BalancedNeuralClassifier(
         self.resolved_ = dict(fitted.resolved)
 
     def _attributes_of(self, fitted: Fitted) -> dict[str, Any]:
-        """Return the attributes of an estimator that training has left so far.
+        """Return the attributes of the estimator, as fitted during training.
 
-        It has no out-of-fold rows yet that could choose a threshold.
+        Without out-of-fold rows, only a number can be its threshold.
         """
-        twin = copy.copy(self)
-        twin._keep(fitted)
+        fitted_now = copy.copy(self)
+        fitted_now._keep(fitted)
         if not isinstance(self.threshold, Real):
-            twin.threshold = None
-        return dict(vars(twin))
+            fitted_now.threshold = None
+        return dict(vars(fitted_now))
 
     # -- prediction --------------------------------------------------------------
 
@@ -958,7 +959,7 @@ class BalancedNeuralClassifier(
     def _decide(
         self, log_proba_under: Callable[[Any], NDArray], cost_matrix: Any = None
     ) -> NDArray[np.intp]:
-        """Return codes of classes, by log probabilities under a target prior."""
+        """Return class codes, by log probabilities under a target prior."""
         if self.threshold is not None and cost_matrix is None:
             of_positive = np.exp(log_proba_under(self.target_prior)[:, 1])
             return (of_positive >= self.threshold_).astype(np.intp)
@@ -1048,10 +1049,10 @@ class BalancedNeuralClassifier(
     def _resolved(self, target_prior: Any) -> NDArray[np.float64] | None:
         return target_distribution(target_prior, self.classes_, self.class_prior_)
 
-    # -- scikit-learn's questions --------------------------------------------------
+    # -- conventions of scikit-learn -----------------------------------------------
 
     def _check_is_fitted(self) -> None:
-        if not self._is_fitted:  # scikit-learn's check asks for the tags, which is slow
+        if not self._is_fitted:  # scikit-learn's check is slow
             check_is_fitted(self)
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -1059,10 +1060,10 @@ class BalancedNeuralClassifier(
         return self._is_fitted
 
     def __sklearn_tags__(self) -> Tags:
-        """Return which tables the network takes."""
+        """Return the tags: which tables the network takes."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        with suppress(KeyError, TypeError, ValueError):  # fit says what is wrong
+        with suppress(KeyError, TypeError, ValueError):  # fit raises them
             rules = column_rules(self.get_params(deep=False))
             tags.input_tags.allow_nan = rules.missing
             tags.input_tags.categorical = rules.categories

@@ -1,7 +1,7 @@
-"""Networks, levers, linear models and boosting on one table, in one call.
+"""Comparison of the network with levers, linear models and boosting on one table.
 
-:func:`compare` trains every model on the same splits and tells by how much each differs
-from the estimator's default. It is the only room above the estimator.
+:func:`compare` trains every model on the same splits, and estimates by how much each
+differs from the default. No other module imports the estimator.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def __dir__() -> list[str]:
 
 DEFAULT = "imbalnet"
 TUNED = 'imbalnet, threshold="f1"'
-# Figures of a model, with their titles; of log-loss and seconds less is better.
 ModelSet = Literal["quick", "all"]
 FigureName = Literal[
     "average_precision", "f1", "mcc", "balanced_accuracy", "log_loss", "fit_seconds"
 ]
 
+# Titles of the figures; for log-loss and seconds, less is better.
 FIGURES: dict[FigureName, str] = {
     "average_precision": "AP",
     "f1": "F1",
@@ -70,30 +70,31 @@ _TEST_SHARE = 0.25
 _MOST_SEEDS = 2**31 - 1
 
 Scores = dict[str, dict[str, NDArray[np.float64]]]  # model -> figure -> splits
+Candidates = dict[str, tuple[Any, NDArray]]  # name -> model, labels to fit it to
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What :func:`compare` found.
+    """The result of :func:`compare`.
 
-    Printed, and in a notebook, it is a table of the models' mean figures, with the
-    difference in average precision to the default and its interval.
+    It is shown as a table of the models' mean figures, with the difference in average
+    precision to the default and its confidence interval.
 
     Attributes
     ----------
     scores : dict of str to dict of str to ndarray of shape (n_splits,)
-        For each model its "average_precision", "f1", "mcc", "balanced_accuracy",
+        For each model, its "average_precision", "f1", "mcc", "balanced_accuracy",
         "log_loss" and "fit_seconds" on each split.
     class_prior : dict
-        Share of the rows of each label; the last label is the positive one of two.
+        Share of the rows of each label. Of two labels, the last is the positive class.
     n_rows : int
-        Rows of the table.
+        Number of rows of the table.
     test_share : float
-        Share of the rows that a split tests on.
+        Share of the rows that are test rows in a split.
 
     Examples
     --------
-    :func:`compare` returns one. This one has scores of two models on three splits:
+    Scores of two models on three splits:
 
     >>> import numpy as np
     >>> from imbalnet.comparison import Comparison
@@ -193,7 +194,7 @@ class Comparison:
         ).plot(ax)
 
     def __str__(self) -> str:
-        table = text_table(self._cells(), numbers=True)
+        table = text_table(self._cells(), numbers=slice(1, None))
         return "\n\n".join([self._headline, table, self._notes])
 
     def _repr_html_(self) -> str:
@@ -286,7 +287,8 @@ def compare(
     network : BalancedNeuralClassifier, default=None
         The network that takes the place of the default, such as
         ``BalancedNeuralClassifier(preset="quick")``. The levers are applied to it. Its
-        `categorical_features` hold for all models.
+        `categorical_features` hold for all models; its `class_weight` and `cost_matrix`
+        may name labels of `y`.
     cv : int, splitter, iterable of (train, test) or None, default=None
         The splits. None makes random stratified splits, each with a quarter of the rows
         as test rows: 5 splits, 3 from 5,000 rows on, and 2 from 20,000 rows on.
@@ -332,7 +334,7 @@ def compare(
     _check_parameters(models, network, n_jobs)
     columns = check_table(X, labels, network.categorical_features).columns
     seed = checked_generator(random_state).randint(_MOST_SEEDS)
-    candidates = _models(models, network, X, codes, columns)
+    candidates = _models(models, network, X, labels, columns)
     splits = _splits(cv, codes, seed)
     _check_splits(splits, codes, len(classes))
     of_splits = Parallel(n_jobs=n_jobs)(
@@ -375,11 +377,11 @@ def _check_parameters(models: Any, network: Any, n_jobs: Any) -> None:
 
 def _splits(cv: Any, codes: NDArray[np.intp], seed: int) -> list[Any]:
     """Return training and test rows of all splits, as positions."""
-    places = np.arange(len(codes))
+    all_rows = np.arange(len(codes))
     try:
         splitter = _splitter(cv, codes, seed)
         return [
-            (positions(train, places), positions(test, places))
+            (positions(train, all_rows), positions(test, all_rows))
             for train, test in splitter.split(np.zeros(len(codes)), codes)
         ]
     except (TypeError, ValueError) as error:
@@ -421,59 +423,67 @@ def _models(
     models: str | Mapping[str, Any],
     network: BalancedNeuralClassifier,
     X: Any,
-    codes: NDArray,
+    labels: NDArray,
     columns: Sequence[ColumnReport],
-) -> dict[str, Any]:
-    """Build all models; those of the user come last."""
+) -> Candidates:
+    """Build all models; those of the user come last.
+
+    Networks are fitted to the labels, since `class_weight`, `cost_matrix` and samplers
+    may name these. All others are fitted to codes, which every classifier takes.
+    """
     from imbalnet._peers import peers  # takes a fifth of a second to import
 
     own = dict(models) if isinstance(models, Mapping) else {}
-    # all decide as predict_proba says, so that TUNED differs by its threshold only
+    # without a threshold, so that TUNED differs by its threshold only
     plain = clone(network).set_params(target_prior="train", threshold=None)
     is_all = models == "all"
-    grid = strategy_grid(codes, X, size="full" if is_all else "short")
+    grid = strategy_grid(labels, X, size="full" if is_all else "short")
     levers = {
         f"{DEFAULT}: {strategy_name(params)}": clone(plain).set_params(**params)
         for params in list(ParameterGrid(grid))[1:]
     }
     others = peers(columns, network.categorical_features)
-    built_in = {DEFAULT: plain, **levers, **others}
-    taken = sorted(set(own) & {*built_in, TUNED})
+    networks = {DEFAULT: plain, **levers}
+    taken = sorted(set(own) & {*networks, *others, TUNED})
     if taken:
         raise ValueError(f"models has names that are taken: {taken}.")
-    return {**built_in, **own}
+    codes = np.unique(labels, return_inverse=True)[1]
+    return {
+        **{name: (model, labels) for name, model in networks.items()},
+        **{name: (model, codes) for name, model in {**others, **own}.items()},
+    }
 
 
 # -- one split -------------------------------------------------------------------------
 
 
 def _run_split(
-    models: dict[str, Any], X: Any, codes: NDArray, split: Any, seed: int
+    models: Candidates, X: Any, codes: NDArray, split: Any, seed: int
 ) -> Scores:
-    """Fit and score all models on one split, the last one first, since it may fail."""
+    """Fit and score all models on one split; the user's first, since they may fail."""
     train, test = split
     X_train, X_test = _safe_indexing(X, train), _safe_indexing(X, test)
     prior = np.bincount(codes[train]) / len(train)
     scores: Scores = {}
-    for name, prototype in reversed(models.items()):
+    for name, (prototype, y) in reversed(models.items()):
         model, start = _seeded(clone(prototype), seed), time.perf_counter()
         try:
-            model.fit(X_train, codes[train])
+            model.fit(X_train, y[train])
         except Exception as error:
             raise ValueError(f"{name!r} could not be fitted: {error}") from error
-        if not hasattr(model, "predict_proba"):  # some have it after fit only
+        if not hasattr(model, "predict_proba"):  # some have it only after fit
             raise ValueError(
                 f"models[{name!r}]={model!r} has no predict_proba; wrap it in "
                 "sklearn.calibration.CalibratedClassifierCV."
             )
         seconds = {"fit_seconds": np.array(time.perf_counter() - start)}
         try:
-            scored = _scored(model, X_test, codes[test], prior)
+            scored = _scored(model, X_test, codes[test], prior, np.unique(y))
         except Exception as error:
             raise ValueError(f"{name!r} could not be scored: {error}") from error
         if name == DEFAULT and len(prior) == 2:
             model.set_params(threshold="f1")  # read at prediction time
-            decided = _scored(model, X_test, codes[test], prior)
+            decided = _scored(model, X_test, codes[test], prior, np.unique(y))
             scores[TUNED] = {**decided, **seconds}
         scores[name] = {**scored, **seconds}
     return dict(reversed(scores.items()))
@@ -490,9 +500,15 @@ def _seeded(model: Any, seed: int) -> Any:
 
 
 def _scored(
-    model: Any, X: Any, codes: NDArray, prior: NDArray[np.float64]
+    model: Any,
+    X: Any,
+    codes: NDArray,
+    prior: NDArray[np.float64],
+    classes: NDArray,
 ) -> dict[str, NDArray]:
-    probabilities, predicted = model.predict_proba(X), model.predict(X)
+    """Compute the figures of a model that was fitted to labels from `classes`."""
+    probabilities = model.predict_proba(X)
+    predicted = np.searchsorted(classes, model.predict(X))
     average = "binary" if len(prior) == 2 else "macro"
     honest = shift_probabilities(probabilities, _learned_prior(model, prior), prior)
     figures = {

@@ -1,4 +1,4 @@
-"""Tables larger than memory: how to name one, and how to score one into a file.
+"""Tables larger than memory: :class:`LargeTable`, and scores written to a file.
 
 The estimator takes a :class:`LargeTable` as X. See the guide, :ref:`large-tables`.
 """
@@ -31,28 +31,29 @@ def score_parquet(
     Parameters
     ----------
     model : classifier instance
-        A fitted classifier with ``predict_proba`` that takes tables of pyarrow (for a
-        lazy frame those of polars, for an array arrays), as imbalnet's does.
+        A fitted classifier whose ``predict_proba`` takes pyarrow tables, as imbalnet's
+        does (polars data frames if `source` is a lazy frame, arrays if it is an array).
     source : LargeTable, path, pyarrow.dataset.Dataset, polars.LazyFrame or array
-        The table, see :class:`LargeTable`. Columns that the model was not fitted on are
-        left out, if it knows the names of its columns.
+        The table, see :class:`LargeTable`. If the model has ``feature_names_in_``, only
+        these columns are passed to it.
     destination : path
-        The file to write. It appears when it is complete, and replaces one of the same
-        name.
+        The file to write. It appears when it is complete, and replaces an
+        existing one.
     keep : sequence of str, default=()
         Columns of the source to copy, such as keys and labels.
 
     Raises
     ------
     ValueError
-        If the source lacks columns that the model was fitted on, or those to `keep`.
+        If the source lacks columns that the model was fitted on, or those to `keep`, or
+        if one to keep has the name of a new column.
     ImportError
         If pyarrow is missing.
 
     Notes
     -----
-    The columns are those of `keep`, then ``proba_<label>`` for each class, in float64,
-    in the order of the rows.
+    The file has the columns of `keep`, then ``proba_<label>`` for each class, in
+    float64. Its rows are in the order of the source.
 
     Examples
     --------
@@ -70,6 +71,13 @@ def score_parquet(
     table, keep = opened(source, "source"), list(keep)
     if not isinstance(table, LargeTable):
         table = LargeTable(source)
+    titles = [f"proba_{label}" for label in model.classes_.tolist()]
+    taken = sorted(set(keep) & set(titles))
+    if taken:
+        raise ValueError(
+            f"keep has {taken}, which are the names of the new columns; rename them in "
+            "the source, or leave them out."
+        )
     names = getattr(model, "feature_names_in_", None)
     if names is None or table.names is None:
         names = table.names
@@ -78,8 +86,7 @@ def score_parquet(
         names = list(names)
         table.check_has(names)
         table = table.select(list(dict.fromkeys([*names, *keep])))
-    labels = model.classes_.tolist()
-    with ScoreFile(destination, [f"proba_{label}" for label in labels]) as file:
+    with ScoreFile(destination, titles) as file:
         for block in table.blocks():
             rows = block if names is None else block.select(names)
             kept = block.select(keep) if keep else None

@@ -1,8 +1,8 @@
 """Evidence from the nearest training rows, which complements a smooth network.
 
-:class:`Neighbors` answers how much more frequent the classes are among the neighbours
-of a row than in all training rows; :func:`fit_weight` answers how much of that to add
-to the log posteriors of a network. :mod:`imbalnet._fit.calibrate` uses both.
+:class:`Neighbors` computes how much more frequent the classes are among the neighbours
+of a row than in all training rows. :func:`fit_weight` fits the factor by which this is
+added to the log posteriors of a network. :mod:`imbalnet._fit.calibrate` uses both.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def __dir__() -> list[str]:
 
 # Largest number of training rows that are kept; more are sampled.
 _MOST_KEPT = 2**14
-# Number of rows from which the usual distance is estimated.
+# Number of rows by which the usual distance is estimated.
 _FEW = 2**10
 # Columns with a smaller standard deviation are not scaled up.
 _LEAST_DEVIATION = 0.5
-# Distances are at least this part of the usual distance.
+# Smaller distances, in units of the usual distance, count as this one.
 NEAREST = 1e-2
 _LARGEST_WEIGHT = 6.0
-# Number of coordinates, or of shares of classes, in a block: 32 MiB.
+# Coordinates, or shares of classes, in a block: 32 MiB.
 _BLOCK_VALUES = 2**22
 
 
@@ -67,7 +67,7 @@ class Neighbors:
     it is below 0.5), and categories get a column for each frequent level. A neighbour
     at the distance d has a vote of weight ``w * (u / d)**2``, where w is its sample
     weight and u the median over the rows of the distance of the farthest neighbour.
-    The class prior votes too, like as many neighbours at the distance u.
+    The class prior votes like `n_neighbors` further neighbours at the distance u.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Neighbors:
         Number of neighbours that vote.
     n_categories : sequence of int of length n_features or None, default=None
         Number of categories of each column, whose values are codes from 0; 0 for a
-        column of numbers. None means numbers alone.
+        column of numbers. None means that all columns are numbers.
     rng : {int, numpy.random.Generator} or None, default=None
         Generator of the sample, or its seed. None draws a new sample in each call.
     folds : ndarray of int of shape (n_rows,) or None, default=None
@@ -107,7 +107,7 @@ class Neighbors:
     Raises
     ------
     ValueError
-        If the arguments do not fit together, or hold what they cannot.
+        If the shapes of the arguments do not agree, or values are out of range.
 
     Examples
     --------
@@ -157,7 +157,7 @@ class Neighbors:
         self.codes = codes[self.kept].astype(most)
         self.weight = (weight / weight.mean()).astype(np.float32)
         few = sample_rows(len(self.kept), _FEW, rng)
-        self.distance = self._usual_distance(few, folds) or 1.0  # most rows may repeat
+        self.distance = self._usual_distance(few, folds) or 1.0  # 0: equal rows
 
     @property
     def points(self) -> NDArray[np.float32]:
@@ -232,7 +232,7 @@ class Neighbors:
     def _usual_distance(
         self, few: NDArray[np.intp], folds: NDArray[np.integer] | None
     ) -> float:
-        """Return the median distance of the farthest neighbour of a few kept rows."""
+        """Return the median of the farthest neighbours' distances, over `few` rows."""
         if folds is None:
             # each row is its own nearest neighbour
             square = self.search.find(self.points[few], self.n_neighbors + 1)[1]
@@ -251,9 +251,10 @@ class Neighbors:
         own: NDArray[np.intp] | None = None,
         voters: NDArray[np.intp] | None = None,
     ) -> NDArray[np.float64]:
-        """Compute the evidence of rows, without the rows at `own` or of `voters` only.
+        """Compute the evidence of rows, without their own vote or from some voters.
 
-        `own` are positions among the training rows, `voters` among those that are kept.
+        `own` are the rows' positions among the training rows; `voters` are positions
+        among the kept rows. None means that no row is left out.
         """
         width = max(self.points.shape[1], len(self.class_prior))
         evidence = np.empty((X.shape[0], len(self.class_prior)))
@@ -275,7 +276,7 @@ class Neighbors:
         """Find the neighbours of training rows other than the rows themselves."""
         found, square = self.search.find(points, self.n_neighbors + 1)
         is_own = self.kept[found] == own[:, None]
-        is_own[~is_own.any(axis=1), -1] = True  # or leave out the farthest
+        is_own[~is_own.any(axis=1), -1] = True  # not kept: drop the farthest
         shape = len(points), self.n_neighbors
         return found[~is_own].reshape(shape), square[~is_own].reshape(shape)
 
@@ -285,9 +286,9 @@ class Neighbors:
         """Return the evidence of neighbours at squared distances, (n_rows, n_found)."""
         kernel = 1 / np.maximum(square / self.distance**2, NEAREST**2)
         shape = len(found), len(self.class_prior)
-        place = self.codes[found] + shape[1] * np.arange(len(found))[:, None]
+        index = self.codes[found] + shape[1] * np.arange(len(found))[:, None]
         votes = self.n_neighbors * self.class_prior + np.bincount(
-            place.ravel(), (kernel * self.weight[found]).ravel(), np.prod(shape)
+            index.ravel(), (kernel * self.weight[found]).ravel(), np.prod(shape)
         ).reshape(shape)
         share = votes / votes.sum(axis=1, keepdims=True)
         is_known = self.class_prior > 0
@@ -298,7 +299,7 @@ class Neighbors:
 
 
 class _Coordinates:
-    """Scales rows, so that Euclidean distances between them make sense."""
+    """Scale rows for Euclidean distances."""
 
     def __init__(
         self, X: NDArray, sample_weight: NDArray, n_categories: Sequence[int]
@@ -322,7 +323,7 @@ def fit_weight(
     codes: NDArray[np.integer],
     sample_weight: NDArray,
 ) -> float:
-    """Fit the weight that multiplies the neighbours' evidence before it is added.
+    """Fit the weight of the neighbours' evidence.
 
     Parameters
     ----------
@@ -345,11 +346,11 @@ def fit_weight(
     Raises
     ------
     ValueError
-        If the arguments do not fit together, or hold what they cannot.
+        If the shapes of the arguments do not agree, or values are out of range.
 
     Examples
     --------
-    A network that knows the prior alone learns from its neighbours:
+    For a network that predicts the prior for every row, the neighbours are of use:
 
     >>> import numpy as np
     >>> from imbalnet.neighbors import Neighbors, fit_weight
@@ -360,7 +361,7 @@ def fit_weight(
     >>> constant = np.tile(np.log(prior), (500, 1))
     >>> round(fit_weight(constant, evidence, y, weight), 1)
     1.6
-    >>> fit_weight(constant, np.zeros((500, 2)), y, weight)  # of no use
+    >>> fit_weight(constant, np.zeros((500, 2)), y, weight)  # no evidence
     0.0
     """
     log_posterior = checked_log_posterior(log_posterior, (2,))
@@ -416,13 +417,13 @@ def _generator(rng: Any) -> np.random.Generator:
 def _by_fold(
     own: NDArray[np.integer], folds: NDArray[np.integer]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield the positions of each fold in `own`, and of rows outside it in `folds`."""
+    """Yield, for each fold, its positions in `own`, and those of others in `folds`."""
     for fold in np.unique(own[own >= 0]):
         yield np.flatnonzero(own == fold), np.flatnonzero(folds != fold)
 
 
 def sample_rows(n_rows: int, most: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Draw the sorted positions of at most so many rows."""
+    """Draw at most `most` of the rows; return their sorted positions."""
     if n_rows <= most:
         return np.arange(n_rows)
     return np.sort(rng.choice(n_rows, most, replace=False))

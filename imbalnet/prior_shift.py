@@ -46,12 +46,13 @@ def __dir__() -> list[str]:
 
 
 class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """Moves the probabilities of a classifier to another class distribution.
+    """Convert the probabilities of a classifier to another class distribution.
 
-    After class weights or resampling, a classifier gives probabilities for a class
-    distribution that the data does not have. This meta-estimator fits it, finds that
-    distribution, and moves the probabilities to `target_prior` by
-    :func:`~imbalnet.posterior.shift_probabilities`. Two classes keep their ranking.
+    After class weights or resampling, a classifier predicts probabilities for a class
+    distribution that the data does not have. This meta-estimator fits the classifier,
+    computes that distribution, and converts the probabilities to `target_prior` by
+    :func:`~imbalnet.posterior.shift_probabilities`. With two classes, the ranking of
+    the rows does not change.
 
     Parameters
     ----------
@@ -61,19 +62,20 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     target_prior : {"train", "uniform"}, dict, Series, array-like or None, \
             default="train"
-        Class distribution that probabilities are given for: "train" is that of the
+        Class distribution that probabilities are computed for: "train" is that of the
         labels passed to ``fit``, before any resampling. A dict or pandas Series (label
         to probability), or an array in the order of ``classes_``, is the base rate at
-        the place of use. None leaves the probabilities as they are. Read at prediction
-        time, without a refit.
+        the place of use. None leaves the probabilities as they are. You can
+        change it after ``fit``.
 
     effective_prior : {"auto", "train", "uniform"}, dict, Series or array-like, \
             default="auto"
-        Class distribution that the probabilities of `estimator` hold for. "auto" takes
-        the rows that reach it (behind the resampling steps of a pipeline), times their
-        weights, times ``class_weight`` or ``scale_pos_weight``. It is an error where
-        these do not tell, such as in a search or an ensemble that resamples. "uniform"
-        is what balancing leads to; "train" is right for a calibrated classifier.
+        Class distribution that the probabilities of `estimator` hold for. With "auto",
+        it is computed from the rows that the classifier is fitted to (after the
+        resampling steps of a pipeline), times their weights, times ``class_weight`` or
+        ``scale_pos_weight``. ``fit`` raises an error if these do not determine it, such
+        as in a search or an ensemble that resamples. "uniform" is right after
+        balancing, and "train" for a calibrated classifier.
 
     Attributes
     ----------
@@ -90,25 +92,25 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Class distribution that the probabilities of `estimator_` hold for.
 
     n_features_in_ : int
-        Number of columns, where `estimator_` has it.
+        Number of columns, if `estimator_` has this attribute.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where `estimator_` has them.
+        Names of the columns, if `estimator_` has this attribute.
 
     See Also
     --------
     imbalnet.posterior.shift_probabilities : The same for an array of probabilities.
-    sklearn.calibration.CalibratedClassifierCV : Fits the shape of the probabilities,
-        by further fits.
-    sklearn.model_selection.FixedThresholdClassifier : Decides at a threshold.
+    sklearn.calibration.CalibratedClassifierCV : Calibrates probabilities on held-out
+        rows, which takes further fits.
+    sklearn.model_selection.FixedThresholdClassifier : Predicts by a threshold.
 
     Notes
     -----
     The shift is exact for a classifier that minimises a weighted log-loss and fits the
-    data. It does not cure overfitting, and after SMOTE, whose rows are not rows of the
-    data, it is an approximation.
+    data. It does not cure overfitting. After SMOTE, whose rows are synthetic, it is an
+    approximation.
 
-    `sample_weight` says how often a row counts in the data, so that it is part of
+    `sample_weight` is how often a row counts in the data, and is part of
     ``class_prior_``. Weights that reach a step of a pipeline under another name, such
     as ``logisticregression__sample_weight``, change ``effective_prior_`` only.
 
@@ -152,11 +154,11 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.target_prior = target_prior
         self.effective_prior = effective_prior
 
-    @_fit_context(prefer_skip_nested_validation=False)  # that of `estimator`
+    @_fit_context(prefer_skip_nested_validation=False)  # `estimator` validates its own
     def fit(
         self, X: Any, y: ArrayLike, sample_weight: Any = None, **fit_params: Any
     ) -> PriorShiftClassifier:
-        """Fit the classifier, and find the class distribution that it learns.
+        """Fit the classifier, and compute the class distribution that it learns.
 
         Parameters
         ----------
@@ -178,7 +180,7 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ------
         ValueError
             If a prior is no distribution of the classes, if ``effective_prior="auto"``
-            cannot know it, or if `estimator` takes no `sample_weight`.
+            cannot be computed, or if `estimator` takes no `sample_weight`.
         """
         labels = as_labels(y)
         classes = sorted_classes(labels)
@@ -250,7 +252,7 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self.classes_[codes]
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return how metadata is routed: what ``fit`` is given goes to `estimator`.
+        """Return how metadata is routed: ``fit`` passes it on to `estimator`.
 
         Returns
         -------
@@ -274,7 +276,7 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return target_distribution(self.target_prior, classes, class_prior)
 
     def _given(self, classes: NDArray, class_prior: NDArray) -> NDArray | None:
-        """Return the effective prior as it was given; None if it is to be found."""
+        """Return the effective prior that the user passed, or None for "auto"."""
         if isinstance(self.effective_prior, str) and self.effective_prior == "auto":
             check_is_known(self.estimator)
             return None
@@ -307,7 +309,7 @@ def _fitted(
     fit_params: dict[str, Any],
     learned: NDArray | None,
 ) -> tuple[Any, NDArray[np.float64]]:
-    """Fit a model; return it and the class distribution that it learned."""
+    """Fit a model; return it with `learned`, which is computed if it is None."""
     if learned is not None:
         return model.fit(X, y, **fit_params), learned
     recorder = FitRecorder(last_step(model))
@@ -317,7 +319,7 @@ def _fitted(
 
 
 def _check_classes(model: Any, classes: NDArray) -> None:
-    """Raise if a fitted model knows other classes than there are labels for."""
+    """Raise if the classes of a fitted model are not those of y."""
     known = np.asarray(model.classes_)
     if not np.array_equal(known, classes):
         raise ValueError(

@@ -1,7 +1,7 @@
-"""What of its training data a fitted model keeps, and how to let go of it.
+"""The training data that a fitted model keeps, and how to delete them.
 
-Predictions need some of it, such as the levels of categories. The rest serves further
-training and judgement, and can be discarded.
+Predictions need some of them, such as the levels of categories. The others serve
+further training and evaluation, and can be discarded.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.rare import without_rare_levels
 from imbalnet._state import pack
 from imbalnet._tables import Columns, recoded
+from imbalnet._text import text_table
 
 __all__ = ["RetainedData", "RetainedItem"]
 
@@ -37,17 +38,17 @@ class RetainedItem:
     Attributes
     ----------
     name : str
-        The name by which it is discarded.
+        Name of the item, which ``discard`` takes.
     what : str
-        What is kept, and of which columns.
+        Description of the data.
     n_rows : int
-        Training rows that are kept one by one; 0 for values that summarise them.
+        Number of training rows that are kept individually; 0 for summaries of rows.
     n_bytes : int
-        Memory in bytes, which is also about its share of a file.
+        Size in memory, which is about the size in a file.
     reason : str
-        What needs it.
+        Methods and attributes that need it.
     can_be_discarded : bool
-        Whether predictions do without it.
+        Whether predictions are possible without it.
 
     Examples
     --------
@@ -70,12 +71,12 @@ class RetainedItem:
 
 @dataclass(frozen=True)
 class RetainedData(Sequence[RetainedItem]):
-    """What a fitted model keeps of its training data; print it.
+    """The training data that a fitted model keeps; print it.
 
     Parameters
     ----------
     items : tuple of RetainedItem
-        What there is, those that predictions need first.
+        The items; those that predictions need come first.
 
     Attributes
     ----------
@@ -132,20 +133,11 @@ class RetainedData(Sequence[RetainedItem]):
             optional = " (optional)" if item.can_be_discarded else ""
             numbers = f"{item.n_rows:,}", f"{item.n_bytes:,}"
             rows.append((item.name, *numbers, item.reason + optional, item.what))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(_line(row, widths) for row in rows)
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [
-        cell.rjust(width) if i in (1, 2) else cell.ljust(width)
-        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
+        return text_table(rows, numbers=slice(1, 3))
 
 
 class RetentionMixin:
-    """Let an estimator tell what it keeps of its training data, and discard it."""
+    """Methods that list and discard the training data that an estimator keeps."""
 
     _fitted: Fitted
     _columns: Columns
@@ -154,7 +146,7 @@ class RetentionMixin:
     threshold: Any
 
     def retained_data(self) -> RetainedData:
-        """List what the fitted model keeps of its training data, and what for.
+        """List the training data that the fitted model keeps, and why.
 
         Objects that you pass as parameters, such as callbacks or splits of `cv`, are
         not listed.
@@ -177,20 +169,21 @@ class RetentionMixin:
         return retained_data(self._fitted, self._columns)
 
     def discard(self, *names: DiscardName) -> Any:
-        """Let go of training data that predictions do not need.
+        """Delete training data that predictions do not need.
 
-        Predictions stay the same to the bit, and so does ``threshold_`` for the present
-        `threshold` and `target_prior`.
+        Predictions are bit for bit the same afterwards, and so is ``threshold_`` for
+        the present `threshold` and `target_prior`.
 
         Parameters
         ----------
         *names : str
             "out_of_fold": probabilities, labels, weights and folds of the training
             rows; afterwards there is no ``oof_proba_`` or ``report_``, and no other
-            `threshold` can be chosen. "first_rows": those that ``partial_fit`` keeps
-            until columns are known; it then goes on without them. "optimizer": its
-            moving averages; ``partial_fit`` then starts them anew. "history": losses
-            and scores of the epochs (``history_``). None means all of these.
+            `threshold` can be chosen. "first_rows": the rows that ``partial_fit``
+            keeps for levels and scales of the columns; afterwards, it continues without
+            them. "optimizer": the moving averages of the optimiser; ``partial_fit``
+            then restarts them. "history": losses and scores of the epochs
+            (``history_``). Without names, all of these.
 
         Returns
         -------
@@ -200,7 +193,7 @@ class RetentionMixin:
         Raises
         ------
         ValueError
-            If a name is unknown, or of something that predictions need.
+            If a name is unknown, or is that of data that predictions need.
 
         Examples
         --------
@@ -227,14 +220,14 @@ class RetentionMixin:
 
 
 def retained_data(fitted: Fitted, columns: Columns) -> RetainedData:
-    """Return what a fitted model keeps.
+    """Return the training data that a fitted model keeps.
 
     Parameters
     ----------
     fitted : Fitted
-        What training has left.
+        The result of training.
     columns : Columns
-        What the columns hold.
+        Kinds and levels of the columns.
     """
     found = [
         _of_classes(fitted),
@@ -267,7 +260,7 @@ def _of_columns(columns: Columns) -> RetainedItem | None:
 
 
 def _of_network(fitted: Fitted) -> RetainedItem:
-    """Return the network's weights, and its statistics of columns (buffers)."""
+    """Return the item of the network: weights, and statistics of columns (buffers)."""
     module: nn.Module = fitted.net.module_
     n_bytes = sum(tensor.nbytes for tensor in module.state_dict().values())
     what = f"{fitted.net.n_parameters:,} weights; scales and bin edges of columns"
@@ -320,7 +313,7 @@ def _of_history(fitted: Fitted) -> RetainedItem | None:
 
 
 def _n_bytes(value: Any) -> int:
-    """Return the size that a value has in a file."""
+    """Return the size of a value in a file."""
     packed = pack(value)
     arrays = list(packed["arrays"])
     for table in filter(sparse.issparse, packed["objects"]):
@@ -331,14 +324,14 @@ def _n_bytes(value: Any) -> int:
 def discarded(
     fitted: Fitted, columns: Columns, names: Sequence[str]
 ) -> tuple[Fitted, Columns]:
-    """Return what is left without some items; the net is changed.
+    """Return a fitted model without some items; the net is changed in place.
 
     Parameters
     ----------
     fitted : Fitted
-        What training has left.
+        The result of training.
     columns : Columns
-        What the columns hold.
+        Kinds and levels of the columns.
     names : sequence of str
         Names of items that can be discarded.
     """
@@ -359,7 +352,7 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 def _without_out_of_fold(fitted: Fitted, columns: Columns) -> tuple[Fitted, Columns]:
-    """Leave out the rows; thresholds that they have chosen stay, in files too."""
+    """Delete the rows; thresholds chosen on them stay, in files too."""
     kept = dict(fitted.thresholds)
     return replace(fitted, out_of_fold=None, thresholds=kept), columns
 
@@ -379,7 +372,7 @@ def _without_optimizer(fitted: Fitted, columns: Columns) -> tuple[Fitted, Column
 
 
 def _without_history(fitted: Fitted, columns: Columns) -> tuple[Fitted, Columns]:
-    """Leave out what epochs have recorded; their number seeds further training."""
+    """Delete the records of the epochs; their number seeds further training."""
     history = fitted.net.history
     bare = [{"batches": [], "epoch": i + 1} for i in range(len(history))]
     fitted.net.history = type(history)(bare)

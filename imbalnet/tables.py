@@ -1,7 +1,8 @@
-"""What a table will be taken for, before ``fit``: a report of its columns.
+"""Report on the columns of a table, before ``fit``.
 
-:func:`check_table` reads a table as the estimator does, and tells what each column is
-to it, why, and what its owner may want to change. ``fit`` warns with the same notes.
+:func:`check_table` reads a table as the estimator does, and reports for each column
+whether it counts as a number or a category, why, and what the user may want to change.
+``fit`` warns with the same notes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def __dir__() -> list[str]:
 
 _MOST_EXAMPLES = 3
 _MOST_CHARACTERS = 40
-# Fewer rows agree with the labels by chance.
+# With fewer rows, a column may agree with the labels by chance.
 _FEWEST_ROWS = 20
 _LABEL = (
     "as many values as there are classes, each with its own: the label itself? Drop it "
@@ -47,7 +48,7 @@ _HEADERS = "column", "taken for", "why", "missing", "values"
 
 @dataclass(frozen=True)
 class ColumnReport:
-    """What one column is taken for.
+    """How ``fit`` reads one column.
 
     Attributes
     ----------
@@ -55,18 +56,19 @@ class ColumnReport:
         Name of the column; its position if it has none.
     kind : {"number", "two values", "category", "ordered", "constant", "empty", \
             "unusable"}
-        What it is taken for. "two values" are numbers too. "ordered" are categories
-        whose place in their order is the number. "unusable" is an error in ``fit``.
+        How the column is read. "two values" are numbers, too. "ordered" are categories
+        of an ordered dtype, which become numbers, their position in the order.
+        "unusable" columns raise an error in ``fit``.
     why : str
-        What tells so: the dtype, the values, or the parameter.
+        Reason: the dtype, the values, or the parameter.
     n_values : int or None
         Number of levels of a category; None for numbers.
     n_missing : int
         Number of missing values.
     examples : tuple
-        The most frequent levels; the smallest number, the median and the largest one.
+        The most frequent levels, or the smallest number, the median and the largest.
     notes : tuple of str
-        What its owner may want to change, and how.
+        What you may want to change in it, and how.
 
     Examples
     --------
@@ -98,9 +100,9 @@ class ColumnReport:
 
 @dataclass(frozen=True)
 class TableReport:
-    """What the columns of a table are taken for; see :func:`check_table`.
+    """How ``fit`` reads the columns of a table; see :func:`check_table`.
 
-    Printed, it is a line for each column, followed by the notes.
+    It is shown as a table with a row for each column, followed by the notes.
 
     Attributes
     ----------
@@ -132,7 +134,7 @@ class TableReport:
 
     @property
     def notes(self) -> list[str]:
-        """What may be worth changing in the labels and columns, each with its cure."""
+        """What you may want to change in labels and columns, and how."""
         counts = self.classes or {}
         notes = notes_on_positive([*counts], [*counts.values()])
         notes += [f"{c.name!r}: {note}" for c in self.columns for note in c.notes]
@@ -264,7 +266,7 @@ def check_table(
 def _classes(
     y: ArrayLike | None, n_rows: int
 ) -> tuple[dict[Any, int] | None, NDArray[np.intp] | None]:
-    """Return the rows of each class, and the class of each row."""
+    """Return the number of rows of each class, and the class code of each row."""
     if y is None:
         return None, None
     labels = as_labels(y)
@@ -277,7 +279,7 @@ def _classes(
 def _report(
     finder: ColumnFinder, i: int, name: Any, codes: NDArray[np.intp] | None
 ) -> ColumnReport:
-    """Read a column as ``fit`` does, and tell what came of it."""
+    """Read a column as ``fit`` does, and report on it."""
     reader, n_notes = finder.reader, len(finder.notes)
     is_time = reader.is_time(i)
     try:
@@ -396,7 +398,7 @@ def _is_label(values: NDArray[np.float64], codes: NDArray[np.intp]) -> bool:
 
 
 def _percent(n: int, of: int) -> str:
-    """Return a share, and nothing for none of them."""
+    """Return a share as text; empty for 0."""
     if not n:
         return ""
     return "<0.1%" if n / of < 5e-4 else f"{n / of:.1%}"

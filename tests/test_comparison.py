@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, log_loss
+from sklearn.metrics import average_precision_score, f1_score, log_loss
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -110,6 +110,23 @@ def test_own_network_is_judged_under_the_data_prior(raw):
     losses = [scores[name]["log_loss"] for name in of_prior]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
     np.testing.assert_allclose(losses[2], losses[1], rtol=1e-5)
+
+
+def test_parameters_of_the_network_name_the_labels_of_y(raw):
+    """Labels 1 and 2, of which 1 is a code too."""
+    X, y = raw[0][["income"]], np.where(raw[1] == "yes", 2, 1)
+    costs = {(1, 2): 5.0, (2, 1): 1.0}
+    network = clone(FAST).set_params(class_weight={1: 9.0}, cost_matrix=costs)
+    folds = StratifiedKFold(2)
+    params = {"network": network, "models": {}, "cv": folds, "random_state": 0}
+    scores = compare(X, y, **params).scores["imbalnet"]
+    seed = np.random.RandomState(0).randint(2**31 - 1)
+    for i, (train, test) in enumerate(folds.split(X, y)):
+        model = clone(network).set_params(target_prior="train", random_state=seed + i)
+        predicted = model.fit(X.iloc[train], y[train]).predict(X.iloc[test])
+        assert scores["f1"][i] == f1_score(y[test], predicted, pos_label=2)
+        p = model.predict_proba(X.iloc[test])
+        assert scores["log_loss"][i] == pytest.approx(log_loss(y[test], p))
 
 
 def test_compare_repeats_itself(raw, found):

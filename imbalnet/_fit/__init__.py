@@ -1,1 +1,1 @@
-"""One training run: a module for each step, which take values and give values."""
+"""One training run: a module for each step, whose functions take and return values."""

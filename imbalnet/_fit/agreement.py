@@ -1,6 +1,6 @@
-"""What the processes of a run under ``torchrun`` must agree on before they train.
+"""Checks that the processes of a run under ``torchrun`` train the same.
 
-:mod:`imbalnet._fit.train` asks here; with one process there is nothing to agree on.
+:mod:`imbalnet._fit.train` calls them before training; with one process they do nothing.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _MOST_DIFFERENCES = 3
 def agree_on_fit(
     options: Options, rows: Rows, given: Rows | None, start: Any
 ) -> Options:
-    """Raise a ValueError if ranks fit different things; return options of one seed.
+    """Raise a ValueError if fits of ranks differ; return options with equal seeds.
 
-    `start` are the weights that an earlier fit left to go on from, or None.
+    `start` are the weights of an earlier fit that training continues from, or None.
     """
     ranks = ranks_now()
     if ranks is None:
         return options
-    kind = torch.device(options.machine.device.type)  # each rank has a GPU of its own
+    kind = torch.device(options.machine.device.type)  # indices of GPUs differ
     alike = replace(options, machine=replace(options.machine, device=kind))
     identity = Identity.of(alike, rows, given, start)
     found = ranks.exchange("fit", (dict(identity.entries), tuple(options.seeds)))
@@ -48,14 +48,14 @@ def agree_on_fit(
 
 
 def agree_on_plans(plans: Sequence[TrainingPlan], rows: Rows) -> None:
-    """Raise a ValueError if a sampler has drawn different rows for ranks."""
+    """Raise a ValueError if a sampler has drawn different rows on different ranks."""
     ranks = ranks_now()
     if ranks is not None:
         check_draws(ranks, "plan", digest_of_plans(plans, rows))
 
 
 def check_draws(ranks: Ranks, step: str, drawn: str) -> None:
-    """Raise a ValueError if ranks have drawn different rows, by their digest."""
+    """Raise a ValueError if the digests of the rows drawn by ranks differ."""
     if len(set(ranks.exchange(step, drawn))) > 1:
         raise ValueError(
             "sampler or class_weight draws without the random_state, and so other rows "

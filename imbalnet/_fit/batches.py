@@ -1,4 +1,4 @@
-"""Rows on the device, and batches sliced from them."""
+"""Rows on the device, and batches that are sliced from them."""
 
 from __future__ import annotations
 
@@ -30,20 +30,21 @@ from imbalnet.samplers._epochs import (
 Batch = tuple[Tensor, Tensor, Tensor]
 PreparedBatch = tuple[Tensor, Tensor, Tensor, Tensor]
 Cut = Callable[[Tensor, list[int]], tuple[Tensor, list[int]]]
-# A table, positions in it (None: as they are), each batch's rows there, and its size.
+# A table, positions of rows in it (None: all, in order), and for each batch the number
+# of these rows and its size.
 Window = tuple["Table", Tensor | None, list[int], list[int]]
 
-# Values of a block of batches: 1 MiB in float32, and 64 MiB.
+# Most values of a block of batches: 1 MiB and 64 MiB in float32.
 _CPU_BLOCK_VALUES = 2**18
 _GPU_BLOCK_VALUES = 2**24
 
-# How much of a device's free memory a table may take: the network needs some too.
+# Share of a device's free memory that a table may take; the network needs some, too.
 _SHARE_OF_FREE_MEMORY = 0.8
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where batches are, and whether a dense table is there as a whole."""
+    """Device and dtype of batches, and whether a dense table is there as a whole."""
 
     dtype: torch.dtype
     device: torch.device
@@ -51,7 +52,7 @@ class Place:
 
     @classmethod
     def of(cls, X: Any, dtype: torch.dtype, device: torch.device) -> Place:
-        """Put a table on the device as a whole if it fits there."""
+        """Return the place of a table, which is resident if it fits on the device."""
         free = free_memory(device)
         n_bytes = X.size * dtype.itemsize if _is_dense(X) else 0
         if free is None or n_bytes <= _SHARE_OF_FREE_MEMORY * free:
@@ -65,17 +66,16 @@ class Place:
 
 
 class Table(Dataset):
-    """Rows of a table on their way to the device; a split is an index.
+    """Rows of a table, as batches on the device; a split is an index.
 
-    A dense table is on the device as a whole, where it fits. A sparse one, and one that
-    is not resident, stay in main memory and follow block by block. One that is not in
-    memory comes in `windows`, each of which is a table in memory.
+    A dense table is on the device as a whole if it fits. Sparse and larger ones stay in
+    main memory, and are moved block by block. A table that is not in memory is read in
+    `windows`, each of which is a table in memory.
 
-    With `keeps_sparse` the batches of a sparse table are sparse tensors. Nothing is
-    copied where dtype and device fit. `weight` are the loss weights of the
-    table's rows (None: the sample weights), `order` draws the rows of an epoch (None:
-    as they are), and `features` are those of the table, if they are on the device
-    already.
+    With `keeps_sparse`, the batches of a sparse table are sparse tensors. Nothing is
+    copied if dtype and device agree. `weight` are the loss weights of all rows of the
+    table (None: the sample weights), `order` draws the rows of an epoch (None: all, in
+    order), and `features` are those of the table if they are on the device already.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Table(Dataset):
             self.table = as_tensor(self.table, dtype=self.dtype, device=home)
         self.codes = as_tensor(rows.codes, device=home)
         weight = rows.weight if weight is None else weight
-        if weight is None:  # ones, without memory of their own
+        if weight is None:  # ones that take no memory
             one = torch.ones((), dtype=self.dtype, device=home)
             self.weight = one.expand(len(rows.codes))
         else:
@@ -116,8 +116,8 @@ class Table(Dataset):
     def take(self, positions: Tensor | slice) -> Batch:
         """Gather features, codes and weights of rows on the device.
 
-        `positions` are numbers within these rows; a slice of all of a table's rows is
-        no copy.
+        `positions` count within these rows. A slice of a table without an index is not
+        copied.
         """
         rows = self._table_rows(positions)
         features = self._sparse if self.keeps_sparse else self._features
@@ -128,13 +128,13 @@ class Table(Dataset):
         )
 
     def features(self, positions: Tensor | slice) -> Tensor:
-        """Gather the features alone; see :meth:`take`."""
+        """Gather only the features; see :meth:`take`."""
         return self._features(self._table_rows(positions))
 
     def epoch(self, batch_size: int) -> tuple[Tensor | None, list[int]]:
         """Return the positions of an epoch's rows, and the sizes of its batches.
 
-        None are the rows as they are.
+        The positions None are all rows, in order.
         """
         if self.order is None:
             return None, batch_sizes(len(self), batch_size)
@@ -144,9 +144,9 @@ class Table(Dataset):
         return torch.from_numpy(flat).to(self.codes.device), sizes
 
     def windows(self, batch_size: int, cut: Cut | None = None) -> Iterator[Window]:
-        """Yield an epoch in parts, of the rows that `cut` leaves this process.
+        """Yield an epoch in windows, with the rows that `cut` selects for this process.
 
-        A table in memory is one part.
+        A table in memory is one window.
         """
         positions, sizes = self.epoch(batch_size)
         lengths = sizes
@@ -162,7 +162,7 @@ class Table(Dataset):
             yield self._loaded(rows), None, lengths[some], sizes[some]
 
     def _loaded(self, positions: Tensor | slice) -> Table:
-        """Return some rows, in this order, as a table on the device."""
+        """Return rows at `positions`, in this order, as a table on the device."""
         rows, window = self._table_rows(positions), copy.copy(self)
         window.is_resident, window.index = True, None
         window.table = self._features(rows)
@@ -172,7 +172,7 @@ class Table(Dataset):
 
     @property
     def values_per_row(self) -> int:
-        """Features in a row of a batch."""
+        """Number of features."""
         return self.table.shape[1]
 
     def _table_rows(self, positions: Tensor | slice) -> Tensor | slice:
@@ -190,14 +190,14 @@ class Table(Dataset):
     def _sparse(self, rows: Tensor | slice) -> Tensor:
         """Gather rows of a sparse table as a sparse tensor."""
         part = self.table[rows.numpy() if isinstance(rows, Tensor) else rows].tocoo()
-        place = torch.from_numpy(np.stack([part.row, part.col]).astype(np.int64))
+        index = torch.from_numpy(np.stack([part.row, part.col]).astype(np.int64))
         values = torch.from_numpy(part.data).to(self.dtype)
         shape = torch.Size(part.shape)
-        rows = torch.sparse_coo_tensor(place, values, shape, check_invariants=False)
+        rows = torch.sparse_coo_tensor(index, values, shape, check_invariants=False)
         return rows.to(self.device).coalesce()
 
     def _to_device(self, values: Tensor) -> Tensor:
-        """Bring a block over; from pinned memory, while the device goes on working."""
+        """Move a block to the device; copies from pinned memory are asynchronous."""
         if self.device.type == "cuda" and values.device.type == "cpu":
             return values.pin_memory().to(self.device, non_blocking=True)
         return values.to(self.device)
@@ -221,7 +221,7 @@ class Table(Dataset):
 
 
 def _is_dense(X: Any) -> bool:
-    """Whether a table can be a tensor as a whole."""
+    """Whether a table can be one dense tensor."""
     return not (sparse.issparse(X) or isinstance(X, ShuffledMatrix))
 
 
@@ -230,23 +230,24 @@ def _at(values: Tensor, rows: Tensor | slice) -> Tensor:
 
 
 class TensorBatches:
-    """Cut an epoch into batches without a step for each row.
+    """Cut an epoch into batches, without a Python step for each row.
 
-    Rows are gathered block by block, a block holding as many batches as fit the
-    processor's cache (on a GPU, as keep it busy), and a batch is a slice of its block.
+    Rows are gathered in blocks of several batches, as many as fit the processor's cache
+    (on a GPU, as many as keep it busy). A batch is a slice of its block.
 
-    A single last row joins the batch before it: batch normalisation cannot train on one
-    row.
+    A single last row is added to the batch before it, because batch normalisation
+    cannot train on one row.
 
     Attributes
     ----------
     prepare : callable or None
-        The network's fixed first layers, where they are applied to whole blocks.
+        The network's first layers, if these are not trained, and are applied to whole
+        blocks.
     prepared_width : int
-        Values of a row behind them.
+        Number of values of a row after these layers.
     cut : callable or None
-        Takes positions and sizes of an epoch's batches, and returns those of the part
-        that this process has.
+        Takes positions and batch sizes of an epoch, and returns those of the part of
+        this process.
     """
 
     def __init__(self, dataset: Table, batch_size: int) -> None:
@@ -260,9 +261,9 @@ class TensorBatches:
             yield from _cut(block, lengths)
 
     def prepared(self) -> Iterator[PreparedBatch]:
-        """Yield features, codes and weights, and the weights over the batch size.
+        """Yield features, codes, weights, and weights divided by the batch size.
 
-        The features are prepared, where a network's first layers may see whole blocks.
+        `prepare` is applied to the features.
         """
         for (X, codes, weight), lengths, sizes in self._blocks():
             X = X if self.prepare is None else self.prepare(X)
@@ -270,7 +271,7 @@ class TensorBatches:
             yield from _cut((X, codes, weight, share), lengths)
 
     def _blocks(self) -> Iterator[tuple[Batch, list[int], list[int]]]:
-        """Yield blocks of rows, the number of each batch' rows there, and its size."""
+        """Yield blocks of rows, and each batch's number of rows there and its size."""
         windows = self.dataset.windows(self.batch_size, self.cut)
         for table, positions, lengths, sizes in windows:
             stop = 0
@@ -306,7 +307,7 @@ def _cut(block: tuple[Tensor, ...], sizes: list[int]) -> Iterator[Any]:
 
 
 def _shares(weight: Tensor, lengths: list[int], sizes: list[int]) -> Tensor:
-    """Divide the weights of rows by the size of the batch that they are from."""
+    """Divide the weights of rows by the size of their batch."""
     if min(sizes) == max(sizes):
         return weight / sizes[0]
     repeats, divisors = (

@@ -1,4 +1,4 @@
-"""Step 4: build a net for the plans, or prepare a trained one for more rows."""
+"""Step 4: build a net, or prepare a trained one for further training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from imbalnet._tables import Rows
 from imbalnet.networks import CosineLinear, LinearModel, Members
 from imbalnet.networks.base import may_write
 
-# Rows in the sample that a network takes its statistics from.
+# Rows in the sample from which a network computes its statistics.
 _STATISTICS_ROWS = 2**16
 
 
@@ -38,9 +38,9 @@ def build_net(
 ) -> ImbalanceNet:
     """Build a net that is ready to train.
 
-    The network takes its statistics from `rows`; with folds, those of a member know
-    nothing of the classes in its own fold. Its output starts at the logits `start`, of
-    shape (n_classes,). `one_batch` tells that an epoch is one step.
+    The network computes its statistics from `rows`. With folds, those of a member do
+    not use the labels of its own fold. The initial output are the logits `start`, of
+    shape (n_classes,). `one_batch` is whether an epoch is one step.
     """
     spec, machine, optimizer = options.network, options.machine, options.optimizer
     sizes = {"in_features": rows.X.shape[1], "out_features": len(options.classes)}
@@ -92,7 +92,7 @@ def _prepare_network(
     held_out: HeldOut | None,
     start: Tensor,
 ) -> None:
-    """Let a network take statistics from the rows, check its output, and set it."""
+    """Initialise statistics and output of a network, and check its output."""
     network, spec = net.network_, options.network
     some, folds = _sample(len(rows)), {}
     if held_out is not None and held_out.folds is not None:
@@ -111,7 +111,7 @@ def _prepare_network(
 
 
 def replace_net(earlier: ImbalanceNet, net: ImbalanceNet) -> None:
-    """Let a new net go on with the history, callbacks and phases of an earlier one."""
+    """Give the net that replaces an earlier one its history, callbacks and phase."""
     net.history = copy.copy(earlier.history)
     net.callbacks, net.callbacks_ = earlier.callbacks, earlier.callbacks_
     net.epochs_behind_ = earlier.epochs_behind_
@@ -125,13 +125,13 @@ def resume(
     monitor: str | None,
     shift: Tensor | None = None,
 ) -> None:
-    """Prepare a trained net for more rows, under the options as they are now.
+    """Prepare a trained net for further training, with the present options.
 
     `shift`, of shape (n_classes,), is added to the logits.
 
-    ``fit`` builds loss, optimiser and callbacks anew, as scikit-learn's networks do;
-    ``partial_fit`` keeps optimiser and callbacks, but the statistics of the network
-    take the rows in. A net that L-BFGS solved goes on with the optimiser for parts.
+    ``fit`` builds loss, optimiser and callbacks anew, as scikit-learn's networks do.
+    ``partial_fit`` keeps optimiser and callbacks, and updates the statistics of the
+    network by `rows`. After L-BFGS, it continues with the optimiser of ``partial_fit``.
     """
     net.criterion = options.loss
     net.initialize_criterion()
@@ -154,7 +154,7 @@ def resume(
 
 
 def _columns(net: ImbalanceNet, rows: Rows, some: Any) -> tuple[Any, NDArray, NDArray]:
-    """Return features, codes and weights; copies for modules that may change them."""
+    """Return features, codes and weights; copies if the module may write to them."""
     rows = (rows if isinstance(some, slice) else rows.subset(some)).loaded()
     columns = rows.of(rows.X), rows.of(rows.codes), rows.of(rows.weights)
     module: Any = getattr(net.module_, "_orig_mod", net.module_)
@@ -163,7 +163,7 @@ def _columns(net: ImbalanceNet, rows: Rows, some: Any) -> tuple[Any, NDArray, ND
 
 
 def _sample(n_rows: int) -> NDArray[np.intp] | slice:
-    """Draw a sample of rows where they are many."""
+    """Draw a sample of rows if there are many."""
     if n_rows <= _STATISTICS_ROWS:
         return slice(None)
     return torch.randint(n_rows, (_STATISTICS_ROWS,)).unique().numpy()

@@ -1,7 +1,7 @@
-"""Last step: fit to held-out rows what turns log posteriors into probabilities.
+"""Step 6: fit the calibration to held-out rows.
 
-The values of :class:`~imbalnet._calibration.Calibration` are fitted one by one, in this
-order: prior, member levels, temperature, neighbours, offset.
+The values of :class:`~imbalnet._calibration.Calibration` are fitted one after another:
+member offsets, temperature, neighbours, offset.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from imbalnet.posterior import (
 )
 from imbalnet.posterior.prior import log_ratio
 
-# Out-of-fold rows by which the neighbours' weight is fitted, at most.
+# Most out-of-fold rows to which the neighbours' weight is fitted.
 _MOST_ASKED = 2**13
 
 
@@ -43,15 +43,15 @@ def calibrate_by_folds(
     validation: Validation,
     seed: int,
 ) -> tuple[Calibration, OutOfFold]:
-    """Fit all values to out-of-fold rows, and add the neighbours' evidence to these.
+    """Fit the calibration to out-of-fold rows; return both, with neighbours' evidence.
 
-    `seed` is that of the sample of rows that are kept for neighbours.
+    `seed` is that of the sample of rows that are kept as neighbours.
     """
     rows, folds, result = held_out.judged.rows, out_of_fold.folds, unfitted
     class_prior, priors = unfitted.class_prior, unfitted.member_priors
     codes, weight = rows.of(rows.codes), rows.of(rows.weights)
-    is_known = priors[folds, codes] > 0  # to the member
-    if len(np.unique(codes[is_known])) < 2:  # which say nothing of the others
+    is_known = priors[folds, codes] > 0  # the member trained on the class
+    if len(np.unique(codes[is_known])) < 2:  # one class cannot be calibrated
         return result, out_of_fold
     known = slice(None) if is_known.all() else is_known  # a slice makes no copy
     log_posterior = out_of_fold.log_posterior.astype(np.float64)
@@ -61,7 +61,7 @@ def calibrate_by_folds(
         offsets = fit_member_offsets(
             log_posterior, folds, len(priors), class_prior, weight
         )
-        offsets[(priors == 0).any(axis=1)] = 0.0  # where a class is missing
+        offsets[(priors == 0).any(axis=1)] = 0.0  # a class is missing
         offsets[~held_out.stratified(*priors.shape)] = 0.0
         add_by_fold(log_posterior, offsets, folds)
         temperature = fit_temperature(log_posterior[known], codes[known], weight[known])
@@ -81,7 +81,7 @@ def calibrate_by_folds(
 
 
 def _normalise(log_posterior: NDArray[np.float64]) -> None:
-    """Let the probabilities of each row sum to 1, in place."""
+    """Normalise log posteriors in place: the probabilities of a row sum to 1."""
     values = torch.from_numpy(log_posterior)
     torch.log_softmax(values, -1, out=values)
 
@@ -94,11 +94,11 @@ def _with_neighbors(
     n_neighbors: int,
     seed: int,
 ) -> tuple[Calibration, NDArray[np.float32] | None]:
-    """Keep neighbours if they make the out-of-fold rows clearly more likely.
+    """Use neighbours if they clearly improve the likelihood of the out-of-fold rows.
 
-    Their weight is fitted to a sample of the rows. The evidence is for the whole table,
-    also for rows that no member trained on. Where rows of a fold may belong together,
-    they do not vote for each other.
+    Their weight is fitted to a sample of the rows. The evidence is computed for the
+    whole table, also for rows that no member trained on. Rows of a fold do not vote for
+    each other if they may belong together.
     """
     rng, rows = np.random.default_rng(seed), held_out.rows
     folds = held_out.folds if held_out.are_apart else None
@@ -134,9 +134,10 @@ def _evidence_of_table(
     at: NDArray[np.intp],
     found: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the evidence for training rows, and for others that the table has.
+    """Return the evidence for all rows of the table.
 
-    `found` is that of the training rows `at`.
+    `found` is the evidence of the rows at the positions `at`, which is not computed
+    again.
     """
     within = np.empty((len(rows), found.shape[1]))
     within[at] = found
@@ -157,10 +158,10 @@ def _evidence_of_table(
 def fit_validation_offset(
     calibration: Calibration, net: ImbalanceNet, valid: Rows
 ) -> Calibration:
-    """Fit what is left of a bias to validation rows, under the training prior.
+    """Fit the offset to validation rows, under the training prior.
 
-    Validation rows that the user gives may have other class shares; they are weighted
-    to those of the training rows.
+    The user's validation rows may have other class shares, so rows are weighted to
+    those of the training rows.
     """
     codes, class_prior = valid.of(valid.codes), calibration.class_prior
     shares = effective_prior(valid.counts(len(class_prior)))
@@ -173,7 +174,7 @@ def fit_validation_offset(
 
 
 def _as_float32(log_posterior: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Cast log posteriors; a finite one stays finite, as that of a far outlier."""
+    """Cast log posteriors; finite ones, such as those of outliers, stay finite."""
     limits = np.finfo(np.float32)
     return np.clip(log_posterior, limits.min, limits.max).astype(np.float32)
 
@@ -203,12 +204,12 @@ def predict_out_of_fold(
         others,
         unheld=unheld,
         codes=rows.codes.astype(np.min_scalar_type(n_classes - 1)),
-        weight=None if rows.weight is None else _in_their_own_unit(rows.weight),
+        weight=None if rows.weight is None else _relative_to_largest(rows.weight),
     )
 
 
-def _in_their_own_unit(weight: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Divide weights by the largest one: float32 does not hold every scale."""
+def _relative_to_largest(weight: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Divide weights by the largest one, since their scale may overflow float32."""
     return (weight / weight.max()).astype(np.float32)
 
 
@@ -217,12 +218,12 @@ def _streaming(net: ImbalanceNet) -> Place:
 
 
 def _streamed(rows: Rows, net: ImbalanceNet) -> Table:
-    """Return rows whose features come to the device block by block."""
+    """Return a table whose features are moved to the device block by block."""
     return Table(rows, _streaming(net))
 
 
 def have_held_out(before: OutOfFold | None, held_out: HeldOut) -> bool:
-    """Return whether no member trained on the rows that it now holds out; else warn."""
+    """Return whether members hold out the same rows as `before`; if not, warn."""
     held_out = held_out.judged
     folds = held_out.folds
     if before is not None and folds is not None and np.array_equal(before.folds, folds):

@@ -1,4 +1,4 @@
-"""skorch callbacks: the learning rate's schedule, and the choice of the best epoch."""
+"""skorch callbacks for the learning rate's schedule and the choice of an epoch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from imbalnet._callbacks import copy_callbacks
 from imbalnet._fit.specs import Options
 
-# Average precision over fewer positives than this jumps with single rows, and of still
-# fewer the validation loss does.
+# With fewer positives than the first, average precision depends on single rows; with
+# fewer than the second, the validation loss does.
 MIN_RANKED = 5
 MIN_JUDGED = 3
 
-# Names of the callbacks of training itself.
+# Names of the callbacks that training adds.
 SCHEDULE, BEST_EPOCH = "schedule", "best_epoch"
 
 _MORE_ROWS = {
@@ -38,7 +38,7 @@ _MORE_ROWS = {
 
 
 def make_callbacks(options: Options, monitor: str | None) -> list[Any]:
-    """Return our callbacks, then copies of the user's (where they can be copied)."""
+    """Return the callbacks of training, then copies of the user's."""
     callbacks: list[Any] = []
     if options.optimizer.has_schedule:
         callbacks.append((SCHEDULE, CosineSchedule()))
@@ -52,8 +52,8 @@ def make_callbacks(options: Options, monitor: str | None) -> list[Any]:
 class CosineSchedule(Callback):
     """Lower the learning rate to 0 along half a cosine over ``max_epochs``.
 
-    skorch's LRScheduler would go on where an earlier fit ended, keep the optimiser
-    behind training, so that a pickle holds it twice, and listen to each batch.
+    skorch's LRScheduler would continue where an earlier fit ended, keep the optimiser
+    after training, so that a pickle has it twice, and be called for each batch.
     """
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
@@ -71,7 +71,7 @@ class CosineSchedule(Callback):
         del self.scheduler_
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without what a training that failed has left."""
+        """Return the state without the scheduler, which remains if training failed."""
         return {k: v for k, v in vars(self).items() if k != "scheduler_"}
 
 
@@ -82,11 +82,12 @@ def _half_cosine(n_epochs: int, epoch: int) -> float:
 def choose_monitor(
     monitor: str | None, counts: NDArray[np.integer], classes: NDArray, kind: str
 ) -> tuple[str | None, str]:
-    """Fall back to the loss, or to the last epoch, where few rows can judge an epoch.
+    """Return the monitor that held-out rows are enough for, and a warning or "".
 
-    `counts` are the rows of each class that can, `kind` is that of the validation.
-    Returns what chooses the epoch, and what to warn of, if anything. "combined" falls
-    back to the loss silently, for nobody asked for it by name.
+    With few rows, it falls back to the loss, or to None, which keeps the last epoch.
+    `counts` are the numbers of held-out rows of the classes, `kind` is that of the
+    validation. "combined" falls back to the loss without a warning, because users
+    cannot choose it by name.
     """
     if monitor is None:
         return None, ""
@@ -118,15 +119,15 @@ class BestEpoch(Callback):
     Parameters
     ----------
     monitor : {"average_precision", "loss", "combined"}
-        What makes an epoch better; ties are decided by the validation loss. "combined"
-        is average precision minus the log loss under the best temperature, in units of
-        the classes' entropy (``valid_score``): the second part is smoother where
+        Score of an epoch; ties are decided by the validation loss. "combined" is
+        average precision minus the log loss under the best temperature, in units of
+        the entropy of the classes (``valid_score``). The log loss varies less if
         positives are few.
     patience : int or None
-        Epochs without a better one after which training stops; None never stops.
+        Epochs without improvement after which training stops; None never stops.
     first_stop : int, default=0
-        Epochs before patience begins to count, so that a second phase of training
-        (deferred weights, a ranking loss behind its warm-up) has its chance.
+        Epochs before patience begins to count, so that training does not stop before a
+        second phase (deferred weights, a ranking loss after its warm-up).
     """
 
     def __init__(self, monitor: str, patience: int | None, first_stop: int = 0) -> None:
@@ -135,14 +136,14 @@ class BestEpoch(Callback):
         self.first_stop = first_stop
 
     def initialize(self) -> BestEpoch:
-        """Forget earlier training."""
+        """Reset the best epoch."""
         self.best_epoch_ = 0
         self.best_rank_ = (-np.inf, -np.inf)
         self.best_state_: dict[str, Any] | None = None
         return self
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Start anew: further training may follow other rows."""
+        """Reset the best epoch: further training may have other rows."""
         self.initialize()
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
@@ -154,20 +155,20 @@ class BestEpoch(Callback):
         if self.monitor == "average_precision":
             net.history.record("valid_average_precision_best", rank > self.best_rank_)
         if rank > self.best_rank_:
-            state = _state_of(net)  # an interrupt comes before all three, or behind
+            state = _state_of(net)  # an interrupt leaves all three old or new
             self.best_epoch_, self.best_rank_, self.best_state_ = epoch, rank, state
         elif self.patience is not None and self._waited(net, epoch) >= self.patience:
             net.stop_training = True
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Put the best weights back, also when training was interrupted."""
+        """Restore the best weights, also when training was interrupted."""
         if self.best_state_ is not None:
             net.module_.load_state_dict(self.best_state_["module"])
             net.criterion_.load_state_dict(self.best_state_["criterion"])
         self.best_state_ = None
 
     def _waited(self, net: Any, epoch: int) -> int:
-        """Count the epochs since the best one, of the last phase."""
+        """Return the number of epochs since the best one, in the last phase."""
         started = epoch - net.epochs_behind_  # epochs of earlier fits
         return epoch - max(self.best_epoch_, started + self.first_stop)
 

@@ -1,8 +1,8 @@
-"""Checks of what users give for classes: weights, costs, probabilities, a threshold.
+"""Checks of the parameters with a value for each class: weights, costs, priors.
 
-NumPy takes ``True`` and ``"5"`` for numbers, and a label that does not exist does
-nothing; here they are an error and a warning. What numbers are allowed is left to
-:mod:`imbalnet.class_weights` and :mod:`imbalnet.posterior`.
+NumPy converts ``True`` and ``"5"`` to numbers; here they raise an error. Weights of
+labels that do not occur lead to a warning. :mod:`imbalnet.class_weights` and
+:mod:`imbalnet.posterior` check the range of the numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ _NAMES = "class_weight", "cost_matrix", "target_prior"
 
 
 def check_class_values(params: Mapping[str, Any], classes: NDArray) -> None:
-    """Raise for values that are no numbers, or do not fit the classes."""
+    """Raise for values that are no numbers, and warn of weights for unknown labels.
+
+    An unknown label is no error, because it may be missing by chance in a fold.
+    """
     for name in _NAMES:
         value = params[name]
         if not (value is None or isinstance(value, str) or callable(value)):
@@ -63,8 +66,8 @@ def _warn_of_unknown_labels(class_weight: Any, classes: NDArray) -> None:
 
 
 def _check_takes_counts(function: Any) -> None:
-    """Raise for a function of another number of arguments."""
-    with suppress(ValueError):  # functions of C may not tell
+    """Raise unless a function takes one argument."""
+    with suppress(ValueError):  # functions in C may have no signature
         try:
             inspect.signature(function).bind(None)
         except TypeError as error:
@@ -75,24 +78,24 @@ def _check_takes_counts(function: Any) -> None:
 
 
 def _check_numbers(name: str, value: Any) -> None:
-    """Raise for a value that is no number, and say where it is."""
+    """Raise if there is a value that is no number; name its position."""
     of_label = None if hasattr(value, "columns") else values_by_label(name, value)
     if of_label is not None:
         for key, each in of_label.items():
-            if _is_no_number(each):
+            if _is_text_or_flag(each):
                 raise ValueError(f"{name}[{key!r}]={each!r} must be a finite number.")
         return
     try:
         values = np.asarray(value, dtype=object)
     except ValueError:  # sequences of several lengths, which have no shape
         return
-    wrong = next((each for each in values.flat if _is_no_number(each)), None)
+    wrong = next((each for each in values.flat if _is_text_or_flag(each)), None)
     if wrong is not None:
         raise ValueError(
             f"{name}={value!r} must hold finite numbers, but holds {wrong!r}."
         )
 
 
-def _is_no_number(value: Any) -> bool:
-    """Return whether NumPy would take a value for a number that is none."""
+def _is_text_or_flag(value: Any) -> bool:
+    """Return whether NumPy might convert a value to a number that is none."""
     return isinstance(value, str | bytes | bool | np.bool_)

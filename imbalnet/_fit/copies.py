@@ -1,9 +1,9 @@
-"""Copies that oversampling made in front of ``fit``, told from rows that repeat anyway.
+"""Search for copies of rows that oversampling before ``fit`` has made.
 
-``RandomOverSampler`` in a pipeline draws rows of a class again and again. A copy in
-another fold than its original makes out-of-fold scores those of known rows.
-:mod:`imbalnet._fit.split` deals such copies as a group. Rows that repeat by themselves,
-for columns have few values, stay as they are: new rows will repeat them as well.
+``RandomOverSampler`` in a pipeline draws rows of a class repeatedly. If a copy were in
+another fold than its original, out-of-fold scores would be those of training rows.
+:mod:`imbalnet._fit.split` treats such copies as a group. Rows that are equal because
+columns have few values are no copies: new rows will repeat them as well.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _BLOCK_VALUES = 2**18
 
 
 def find_copies(rows: Rows, n_classes: int) -> NDArray[np.integer] | None:
-    """Return groups of rows that are copies of each other; None if there are none.
+    """Return group numbers, equal for copies of a row; None if there are no copies.
 
     Drawing with replacement repeats most rows of a class, all about equally often, and
-    rows of this class alone: after drawing as many copies as there are rows, 63 % of
-    the distinct rows repeat. Rows that repeat by themselves are a few common ones, in
-    several classes: in 36 real tables, at most 20 % of the distinct rows of a class.
+    no rows of other classes: after drawing as many copies as there are rows, 63 % of
+    the distinct rows repeat. Without oversampling, few common rows repeat, in several
+    classes: in 36 real tables, at most 20 % of the distinct rows of a class.
     """
     repeats = _Repeats.of(rows)
     if repeats is None:
@@ -55,18 +55,18 @@ def find_copies(rows: Rows, n_classes: int) -> NDArray[np.integer] | None:
 
 @dataclass(frozen=True)
 class _Repeats:
-    """Which rows of a class are equal.
+    """Equal rows of a class.
 
     Attributes
     ----------
     number : ndarray of shape (n_rows,)
-        The same for equal rows of a class, from 0 without gaps.
+        Number of each distinct row, from 0; equal rows of a class share it.
     times : ndarray of shape (n_distinct,)
-        Rows of each number.
+        How often each distinct row occurs.
     code : ndarray of shape (n_distinct,)
-        Their class.
+        Class codes of the distinct rows.
     hashes : ndarray of shape (n_distinct,)
-        Hash values of their columns.
+        Hash values of the distinct rows.
     """
 
     number: NDArray[np.intp]
@@ -76,7 +76,7 @@ class _Repeats:
 
     @classmethod
     def of(cls, rows: Rows) -> _Repeats | None:
-        """Compare rows by their hash values, and those that agree by all columns."""
+        """Compare rows by hash values, then those with equal ones by all columns."""
         X, codes = rows.of(rows.X), rows.of(rows.codes)
         hashes = row_hashes(X)
         key = codes.astype(np.uint64)
@@ -96,7 +96,7 @@ class _Repeats:
         return cls(number, np.bincount(number), codes[first], hashes[first])
 
     def drawn(self, n_classes: int) -> NDArray[np.bool_]:
-        """Return for each class whether its rows were drawn with replacement."""
+        """Return whether the rows of each class were drawn with replacement."""
         n_distinct = np.bincount(self.code, minlength=n_classes)
         n_repeated = np.bincount(self.code[self.times > 1], minlength=n_classes)
         share = n_repeated / np.maximum(n_distinct, 1)
@@ -119,7 +119,7 @@ class _Repeats:
         return is_drawn
 
     def _shared(self, code: int) -> float:
-        """Return the share of a class' repeated rows that other classes have too."""
+        """Return the share of a class' repeated rows that other classes have, too."""
         is_own = self.code == code
         repeated = self.hashes[is_own & (self.times > 1)]
         # a lookup table for integers, which NumPy 2.0 tries, overflows with hashes
@@ -132,7 +132,7 @@ def _are_distinct(key: NDArray[np.uint64]) -> bool:
 
 
 def row_hashes(X: Any) -> NDArray[np.uint64]:
-    """Return a number of 64 bits for each row; equal rows have equal numbers.
+    """Return a 64-bit hash value of each row.
 
     It is the sum over columns of the value's bits times a random number, modulo 2**64.
 
@@ -144,7 +144,7 @@ def row_hashes(X: Any) -> NDArray[np.uint64]:
     >>> [bool(hashes[i] == hashes[j]) for i, j in [(0, 1), (0, 2)]]
     [False, True]
     """
-    words = X.dtype.itemsize // 4  # of 32 bits in a value
+    words = X.dtype.itemsize // 4  # 32-bit words of a value
     rng = np.random.default_rng(0)
     size = X.shape[1], words
     multipliers = rng.integers(2**64, size=size, dtype=np.uint64) | np.uint64(1)
@@ -163,7 +163,7 @@ def row_hashes(X: Any) -> NDArray[np.uint64]:
 def _are_equal(
     X: Any, one: NDArray[np.intp], two: NDArray[np.intp]
 ) -> NDArray[np.bool_]:
-    """Return which pairs of rows are equal; gaps are equal to gaps."""
+    """Return which pairs of rows are equal; missing values are equal."""
     result = np.empty(len(one), dtype=bool)
     for pairs in row_blocks(len(one), X.shape[1], _BLOCK_VALUES):
         a, b = X[one[pairs]], X[two[pairs]]

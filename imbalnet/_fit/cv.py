@@ -1,7 +1,7 @@
-"""From the parameter ``cv`` to folds of the members, or to one validation split.
+"""Reading of the parameter ``cv``: folds of the members, or one validation split.
 
-:mod:`imbalnet._fit.options` calls :func:`read_splits`, because the number of folds is
-that of the members.
+:mod:`imbalnet._fit.options` calls :func:`read_splits`, because the number of folds
+determines the number of members.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _IN_TRAIN, _IN_TEST = 1, 2
 
 
 def name_of_cv(cv: Any) -> str:
-    """Return how messages name the parameter; a list of pairs would fill them."""
+    """Return the name of the parameter for messages, without a list of positions."""
     has_repr = hasattr(cv, "split") or isinstance(cv, Integral)
     return f"cv={cv!r}" if has_repr else f"cv (a {type(cv).__name__})"
 
 
 def check_cv_alone(cv: Any, early_stopping: Any, has_validation_rows: bool) -> None:
-    """Raise where something else says which rows are held out."""
+    """Raise if another argument determines which rows are held out."""
     reasons = {
         "X_val brings validation rows": has_validation_rows,
         "early_stopping=False holds out none": early_stopping is False,
@@ -45,12 +45,12 @@ def check_cv_alone(cv: Any, early_stopping: Any, has_validation_rows: bool) -> N
 
 
 def read_splits(cv: Any, rows: Rows, classes: NDArray) -> Splits | None:
-    """Read which rows the user's splitter holds out; None for a number of folds.
+    """Return the splits of the user's splitter; None for a number of folds.
 
-    One split is for all members. Splits of later and later rows (``TimeSeriesSplit``)
-    would leave most members with few rows, so that all have the last of them. Otherwise
-    there is a member for each split, which must train on all rows that it does not hold
-    out. Rows of weight 0 are in no split.
+    A single split is used by all members. With splits of later and later rows
+    (``TimeSeriesSplit``), most members would train on few rows, so all use the last
+    split. Otherwise each split has a member, which must train on all rows that it does
+    not hold out. Rows of weight 0 are in no split.
     """
     if isinstance(cv, Integral):
         return None
@@ -90,17 +90,17 @@ def _pairs(cv: Any, rows: Rows, classes: NDArray) -> list[_Pair]:
 
 
 def _pairs_of_given_rows(cv: Any, rows: Rows) -> list[_Pair]:
-    """Return splits that are made for all rows given to ``fit``, weight 0 included."""
+    """Return splits of all rows passed to ``fit``, including those of weight 0."""
     name, n_rows = name_of_cv(cv), len(rows.codes)
     if rows.groups is not None:
         warn(f"groups has no effect on the folds, because {name} brings its own.")
     if isinstance(cv, PredefinedSplit) and len(cv.test_fold) != n_rows:
         raise ValueError(f"{name} has {len(cv.test_fold)} rows, but X has {n_rows}.")
-    place = np.full(n_rows, -1)
-    place[slice(None) if rows.index is None else rows.index] = np.arange(len(rows))
+    rank = np.full(n_rows, -1)  # position among the used rows
+    rank[slice(None) if rows.index is None else rows.index] = np.arange(len(rows))
     try:
         pairs = [
-            (positions(train, place), positions(test, place))
+            (positions(train, rank), positions(test, rank))
             for train, test in check_cv(cv).split()
         ]
         if pairs:
@@ -115,22 +115,25 @@ def _pairs_of_given_rows(cv: Any, rows: Rows) -> list[_Pair]:
     )
 
 
-def positions(part: Any, place: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the places of rows among the used ones, from positions or a mask."""
+def positions(part: Any, rank: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return positions among the used rows, from positions among all or a mask.
+
+    `rank` has the position of each row among the used ones, -1 for the others.
+    """
     part = np.asarray(part)
-    if part.dtype == bool and part.shape == place.shape:
+    if part.dtype == bool and part.shape == rank.shape:
         part = np.flatnonzero(part)
     if part.ndim != 1 or (len(part) and part.dtype.kind not in "iu"):
         raise TypeError(f"a part has the dtype {part.dtype} and the shape {part.shape}")
-    outside = part[(part < 0) | (part >= len(place))]
+    outside = part[(part < 0) | (part >= len(rank))]
     if len(outside):
         raise ValueError(f"there is no row {outside[0]}")
-    at = place[part.astype(np.intp)]
-    return at[at >= 0]
+    used = rank[part.astype(np.intp)]
+    return used[used >= 0]
 
 
 def _folds(name: str, pairs: Sequence[_Pair], rows: Rows) -> NDArray[np.int16]:
-    """Return the split that holds out each row; -1 for rows that none does."""
+    """Return the split that holds out each row, or -1."""
     folds = np.full(len(rows), -1, dtype=np.int16)
     for j, pair in enumerate(pairs):
         part, test = _check_pair(name, j, pair, rows), pair[1]
@@ -153,7 +156,7 @@ def _folds(name: str, pairs: Sequence[_Pair], rows: Rows) -> NDArray[np.int16]:
 
 
 def _check_pair(name: str, j: int, pair: _Pair, rows: Rows) -> NDArray[np.int8]:
-    """Return the part of each row, 0 for none; raise for rows that are in both."""
+    """Return the part that each row is in, or 0; raise if a row is in both parts."""
     part = np.zeros(len(rows), dtype=np.int8)
     for positions, number in zip(pair, (_IN_TRAIN, _IN_TEST), strict=True):
         part[positions] |= number
@@ -167,5 +170,5 @@ def _check_pair(name: str, j: int, pair: _Pair, rows: Rows) -> NDArray[np.int8]:
 
 
 def _given(rows: Rows, position: Any) -> int:
-    """Return the place of a used row among the rows given to ``fit``."""
+    """Return the position among all rows passed to ``fit`` of a used row."""
     return int(position if rows.index is None else rows.index[position])

@@ -1,4 +1,4 @@
-"""One warning for classes of so few rows that what is chosen by them is chance."""
+"""The warning about classes with so few rows that results are mostly chance."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _CURE_OF_HELD_OUT = "early_stopping=False chooses nothing by held-out rows."
 def warn_of_few_rows(
     counts: NDArray[np.integer], classes: NDArray, kind: str, note: str = ""
 ) -> None:
-    """Warn of classes with few rows, and of what that leads to.
+    """Warn of classes with few rows, and of the consequences.
 
-    `counts` are the rows of each class that ``fit`` was given, `kind` is that of the
-    validation. `note` tells what else there is to say of the rows that judge epochs: a
-    user hears of both at once.
+    `counts` are the numbers of rows of the classes passed to ``fit``, `kind` is that of
+    the validation. `note` is a further warning about held-out rows, or "": both become
+    one warning.
     """
     few = np.flatnonzero((counts > 0) & (counts <= _MOST_FEW))
     texts = [note] if note else []

@@ -1,4 +1,4 @@
-"""What a training run leaves, and the next one may go on from."""
+"""The result of a training run, which the next one may continue from."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from imbalnet._fit.specs import Machine, NetworkSpec
 
 
 class Memory(UserDict):
-    """What was computed before; copies and pickles are without it."""
+    """A cache that copies and pickles leave out."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state of an empty one."""
+        """Return the state of an empty cache."""
         return {"data": {}}
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained net, and what belongs to it."""
+    """A trained net, its calibration, and what further training needs."""
 
     net: ImbalanceNet
-    network: NetworkSpec  # what the network was built from
-    data_counts: NDArray[np.float64]  # of all rows given, over all partial_fits
+    network: NetworkSpec  # from which the network was built
+    data_counts: NDArray[np.float64]  # of all rows, over all calls of partial_fit
     class_counts: tuple[ClassCounts, ...]  # of each member's training rows, likewise
     class_weight: NDArray[np.float64]  # the mean of the members'
     calibration: Calibration
-    out_of_fold: OutOfFold | None  # where members held out folds
+    out_of_fold: OutOfFold | None  # if members held out folds
     split_seed: int  # of the validation split, which warm_start repeats
-    resolved: Mapping[str, Any]  # what training used for parameters
+    resolved: Mapping[str, Any]  # values of parameters that may be "auto"
     gathered: Gathered | None = None  # rows that partial_fit trains on again
     thresholds: MutableMapping[Any, float] = field(default_factory=Memory)
-    discarded: tuple[str, ...] = ()  # names of what the user has let go of since
+    discarded: tuple[str, ...] = ()  # names of items that the user has discarded
 
     @property
     def n_epochs(self) -> int:

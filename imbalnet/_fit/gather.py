@@ -1,8 +1,8 @@
-"""The first rows of ``partial_fit``, kept until they tell what the columns hold.
+"""The first rows of ``partial_fit``, which are kept until there are enough of them.
 
-Medians, scales, bins and levels come from the rows that a network is built for, and a
-first call may have a single one. So the rows are kept until there are enough, and
-training starts anew on all of them: how they were cut into calls makes no difference.
+Medians, scales, bins and levels are computed from the rows that a network is built for,
+and a first call may have a single row. So the rows are kept, and training starts anew
+on all of them: how they were divided into calls makes no difference.
 """
 
 from __future__ import annotations
@@ -16,32 +16,33 @@ from scipy import sparse
 
 from imbalnet._tables import Columns, Rows, apart, join, recoded
 
-# Rows that are enough, unless a class or a column is missing; and that always are.
+# Number of rows that is enough unless a class or a column is missing, and number that
+# is always enough.
 ENOUGH_ROWS, MOST_ROWS = 2**9, 2**12
 # Rows with a value other than the most frequent one that a column needs.
 _FEWEST_VALUES = 5
-# The rows must grow by this factor before training starts anew, which is then paid for
-# by few rows many times, not by each.
+# Training starts anew when the number of rows has grown by this factor, so not in each
+# call.
 _GROWTH = 1.125
 
 
 @dataclass(frozen=True)
 class Missing:
-    """Number of classes without rows, and of columns that hardly vary."""
+    """Numbers of classes without rows, and of columns that hardly vary."""
 
     n_classes: int
     n_columns: int
 
     @classmethod
     def from_rows(cls, rows: Rows, n_classes: int) -> Missing:
-        """Count what is missing in some rows."""
+        """Count the missing classes and columns of some rows."""
         n_seen = len(np.unique(rows.of(rows.codes)))
         varies = _varies(rows.of(rows.X))
         return cls(n_classes - n_seen, int((~varies).sum()))
 
     @property
     def any(self) -> bool:
-        """Whether something is missing."""
+        """Whether a class or a column is missing."""
         return self.n_classes + self.n_columns > 0
 
 
@@ -54,13 +55,13 @@ class Gathered:
     rows : Rows
         All rows so far.
     built : Columns
-        The columns as the network knows them.
+        The columns that the network was built for.
     n_built : int
-        The number of rows that it was built for, the first ones.
+        The number of rows that the network was built for.
     largest_call : int
         The number of rows of the largest call.
     missing : Missing
-        What was missing in these.
+        Missing classes and columns of the rows that the network was built for.
     """
 
     rows: Rows
@@ -72,7 +73,7 @@ class Gathered:
 
 @dataclass(frozen=True)
 class Part:
-    """What a call of ``partial_fit`` trains on.
+    """The rows that a call of ``partial_fit`` trains on.
 
     Attributes
     ----------
@@ -81,7 +82,7 @@ class Part:
     starts_anew_for : int or None
         If the network is built anew, the number of rows of the largest call.
     gathered : Gathered or None
-        What later calls need; None if there are enough rows.
+        Rows to keep for later calls; None if there are enough.
     """
 
     rows: Rows
@@ -92,7 +93,7 @@ class Part:
 def next_part(
     rows: Rows, gathered: Gathered | None, n_classes: int, *, is_first: bool
 ) -> Part:
-    """Return what a call trains on, for its rows and those that calls before left."""
+    """Return the rows to train on, from those of this call and of earlier ones."""
     if is_first:
         return _first_part(rows, n_classes)
     return Part(rows) if gathered is None else _further_part(rows, gathered, n_classes)
@@ -135,7 +136,7 @@ def _are_enough(rows: Rows, missing: Missing) -> bool:
 
 
 def _kinds(columns: Columns) -> list[bool | None]:
-    """Return which columns hold categories, and whether these have an order."""
+    """Return for each column whether its categories are ordered; None for numbers."""
     kinds = [
         None if levels is None else levels.are_ordered for levels in columns.levels
     ]
@@ -152,7 +153,7 @@ def _varies(X: Any) -> NDArray[np.bool_]:
         if len(full):
             varies[full] = _varies(X[:, full].toarray())
         return varies
-    # the median is the most frequent value wherever that has more than half of the rows
+    # a value that has more than half of the rows is the median
     is_there = np.isfinite(X)
     ordered = np.sort(np.where(is_there, X, np.inf), axis=0)
     middle = np.maximum(is_there.sum(axis=0) - 1, 0) // 2

@@ -1,8 +1,8 @@
 """Folds and validation rows that keep groups of rows together, and stay stratified.
 
-Rows of a patient, a day or a customer say nothing new about each other: a row that is
-validated by a network which trained on another row of its group flatters the network.
-:mod:`imbalnet._fit.split` uses these functions where rows have groups.
+Rows of a patient, a day or a customer resemble each other. If a network was trained on
+a row of a group, its score for the other rows of this group is too good.
+:mod:`imbalnet._fit.split` uses these functions if rows have groups.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from imbalnet._warn import warn
 
 @dataclass(frozen=True)
 class _Groups:
-    """Whole groups, as folds are dealt from.
+    """Sizes and rarest classes of groups.
 
     Attributes
     ----------
     of_row : ndarray of shape (n_rows,)
         The group of each row, from 0 without gaps.
     size : ndarray of shape (n_groups,)
+        Number of rows of each group.
     rarest : ndarray of shape (n_groups,)
         The rarest class in each group.
     n_rarest : ndarray of shape (n_groups,)
-        Rows of that class.
+        Number of rows of that class in the group.
     n_of_class : ndarray of shape (n_classes,)
-        Rows of each class.
+        Number of rows of each class.
     """
 
     of_row: NDArray[np.intp]
@@ -42,7 +43,7 @@ class _Groups:
 
     @classmethod
     def of(cls, codes: NDArray[np.integer], groups: NDArray[np.integer]) -> _Groups:
-        """Count rows and classes of groups."""
+        """Count the rows and classes of groups."""
         n_of_class = np.bincount(codes)
         by_count = np.argsort(n_of_class, kind="stable")
         rank = np.empty_like(by_count)
@@ -58,14 +59,14 @@ class _Groups:
     def by_rarest_class(
         self, rng: np.random.Generator
     ) -> Iterator[tuple[int, NDArray[np.intp]]]:
-        """Yield classes from the rarest on, and groups that have no rarer class."""
+        """Yield classes, rarest first, with the groups whose rarest class they are."""
         for code in np.argsort(self.n_of_class, kind="stable"):
             groups = np.flatnonzero(self.rarest == code)
             if len(groups):
                 yield int(code), rng.permutation(groups)
 
     def shares(self, code: int, groups: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the groups' shares of a class plus those of all rows."""
+        """Return the groups' shares of the rows of a class plus those of all rows."""
         of_class = self.n_rarest[groups] / self.n_of_class[code]
         return of_class + self.size[groups] / len(self.of_row)
 
@@ -76,11 +77,11 @@ def grouped_folds(
     n_folds: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int16]:
-    """Assign whole groups to folds that are alike in size and classes.
+    """Assign whole groups to folds of similar sizes and class shares.
 
-    Groups with the rarest class are dealt first, large ones before small ones, each to
-    the fold that has least of the class and of all rows together. A fold without the
-    class comes before all others. With more folds than groups, some stay empty.
+    Groups with the rarest class are assigned first, large ones before small ones, each
+    to the fold with the smallest sum of its shares of the class and of all rows. Folds
+    without the class come first. With more folds than groups, some stay empty.
 
     :class:`sklearn.model_selection.StratifiedGroupKFold` compares all classes for each
     group and fold in Python, which takes a minute with 100,000 groups; this takes
@@ -125,12 +126,12 @@ def grouped_split(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Split whole groups into training and validation rows.
 
-    Groups are held out at random while they fit into `fraction` of the rows of their
-    rarest class; of a class none of whose groups fits, the smallest one is. A class
-    that lives in a single group stays in training.
+    Groups are held out at random as long as they fit into `fraction` of the rows of
+    their rarest class. If no group of a class fits, its smallest one is held out. A
+    class with a single group stays in training.
 
-    Returns the training and the validation rows in ascending order, and the codes of
-    the classes that validation does not see.
+    Return the training and the validation rows in ascending order, and the codes of the
+    classes without validation rows.
     """
     dealt = _Groups.of(codes, groups)
     is_held = np.zeros(len(dealt.size), dtype=bool)
@@ -156,7 +157,7 @@ def grouped_split(
 def _leave_classes_in_training(
     dealt: _Groups, codes: NDArray[np.integer], is_held: NDArray[np.bool_]
 ) -> None:
-    """Take back the largest group of a class that is held out as a whole."""
+    """Return the largest group to training if all rows of a class are held out."""
     for code in np.flatnonzero(dealt.n_of_class):
         there = np.bincount(dealt.of_row[codes == code], minlength=len(dealt.size))
         if is_held[there > 0].all():
@@ -181,7 +182,7 @@ def classes_of_one_group(
 
 
 def warn_of_useless_groups(kind: str) -> None:
-    """Warn where no rows are split off; `kind` is that of the validation."""
+    """Warn if groups have no effect; `kind` is that of the validation."""
     if kind == "given":
         warn(
             "groups keeps rows together when validation rows are split off, but X_val "

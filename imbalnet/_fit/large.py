@@ -1,4 +1,4 @@
-"""What cannot work on a table that is not in memory, named before training."""
+"""Refusal of options that cannot work for a table that is not in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REASON = "X is a LargeTable, which is not in memory"
 
 
 def check_large(params: Mapping[str, Any], groups: Any) -> None:
-    """Raise for what needs all rows at once, before any is read; name the cure.
+    """Raise for parameters that need all rows at once, before any row is read.
 
     `params` are the estimator's parameters, `groups` is the argument of ``fit``.
     """

@@ -1,7 +1,7 @@
-"""skorch callbacks of the user that cannot work as they are, named before training.
+"""Refusal of the user's skorch callbacks that cannot work, before training.
 
-A callback that waits for a value that nothing records, or that sets what training sets
-itself, would otherwise fail behind the first epoch, or do harm without an error.
+A callback may monitor a value that nothing records, or set a value that training sets
+itself. It would fail after the first epoch, or do harm without an error.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _check_restoring(
 def _check_rivals(
     callbacks: Iterable[Any], *, has_schedule: bool, n_members: int
 ) -> None:
-    """Raise for callbacks that do what training does itself, or the contrary."""
+    """Raise for callbacks that conflict with training."""
     for callback in _instances(callbacks):
         name = type(callback).__name__
         if isinstance(callback, InputShapeSetter):
@@ -100,8 +100,8 @@ def _check_rivals(
 def _check_monitors(callbacks: Iterable[Any], recorded: set[str]) -> None:
     """Raise for a monitored name that neither training nor a callback records.
 
-    `recorded` are the names of training itself. Callbacks record in their order, and
-    one that is not skorch's own may record anything.
+    `recorded` are the names that training records. Callbacks record in their order; one
+    that is not skorch's may record any name, so the check ends there.
     """
     recorded, has_validation = set(recorded), "valid_loss" in recorded
     for callback in _instances(callbacks):
@@ -121,9 +121,9 @@ def _check_monitors(callbacks: Iterable[Any], recorded: set[str]) -> None:
 
 
 def _recorded(kind: str, monitor: str | None, *, has_schedule: bool) -> set[str]:
-    """Return the names of what training records of an epoch by itself.
+    """Return the names of the values that training records for an epoch.
 
-    `kind` is that of the validation, `monitor` what chooses the best epoch.
+    `kind` is that of the validation; `monitor` is the score that chooses the epoch.
     """
     names = set(_OF_EPOCHS)
     if kind != "none":
@@ -159,7 +159,7 @@ def _instances(callbacks: Iterable[Any]) -> list[Any]:
 
 
 def _monitored(callback: Any) -> tuple[Any, bool]:
-    """Return what a callback monitors, and whether it is a record of batches."""
+    """Return the name that a callback monitors, and whether it is one of batches."""
     if isinstance(callback, TrainEndCheckpoint):
         return None, False
     if isinstance(callback, Checkpoint | EarlyStopping):

@@ -1,4 +1,4 @@
-"""Copies of a net: to predict with, to go back to, and to store in a file."""
+"""Copies of a net: to predict with, to restore on failure, and to store in a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imbalnet._warn import warn
 
 
 class CopiesMixin:
-    """Let a skorch net be copied and stored without what cannot be, or need not."""
+    """Copying and storing of a skorch net, without parts that cannot be copied."""
 
     callbacks_: list[tuple[str, Any]]
     criterion_: Any
@@ -24,22 +24,22 @@ class CopiesMixin:
     module_: Any
 
     def snapshot(self) -> Self:
-        """Return a net that predicts as this one does now, whatever comes after."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(vars(self))
+        """Return a net that keeps predicting as this one does now."""
+        result = object.__new__(type(self))
+        result.__dict__.update(vars(self))
         copies = copy.deepcopy((self.module_, self.criterion_, self.history))
-        twin.module_, twin.criterion_, twin.history = copies
-        twin.callbacks_ = []
-        twin.__dict__.pop("sharing", None)
-        twin.formulas = None  # the estimator has its own
-        return twin
+        result.module_, result.criterion_, result.history = copies
+        result.callbacks_ = []
+        result.__dict__.pop("sharing", None)
+        result.formulas = None  # the estimator has its own
+        return result
 
     @torch_threads(1)
     def restorer(self) -> Callable[[], None]:
-        """Return a function that puts the net back to what it is now.
+        """Return a function that restores the present state of the net.
 
-        That is what further training may change: weights, optimiser, history, and the
-        attributes of net, module and callbacks.
+        It restores all that further training may change: weights, optimiser, history,
+        and the attributes of net, module and callbacks.
         """
         parts = [self, self.optimizer_, *self.module_.modules()]
         parts += [callback for _, callback in self.callbacks_]
@@ -65,7 +65,7 @@ class CopiesMixin:
         return state
 
     def state_to_store(self) -> dict[str, Any]:
-        """Return the attributes; those of the optimiser in torch's own plain form."""
+        """Return the attributes, with the optimiser as its ``state_dict``."""
         state: dict[str, Any] = {**vars(self)}
         optimizer = state.pop("optimizer_", None)
         if optimizer is not None:
@@ -75,13 +75,13 @@ class CopiesMixin:
         return state
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Copy the attributes together: skorch's pickle would part shared weights."""
-        twin = memo[id(self)] = object.__new__(type(self))
-        twin.__dict__.update(copy.deepcopy(self.state_to_store(), memo))
-        return twin
+        """Copy all attributes at once; skorch's pickle separates shared weights."""
+        result = memo[id(self)] = object.__new__(type(self))
+        result.__dict__.update(copy.deepcopy(self.state_to_store(), memo))
+        return result
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take attributes that were stored, on a device that this machine has."""
+        """Set stored attributes, with a device that this machine has."""
         device = available_device(state["device"])
         self.__dict__.update(state, device=device)
         if device != torch.device(state["device"]):
@@ -91,9 +91,9 @@ class CopiesMixin:
             )
 
     def __getattr__(self, name: str) -> Any:
-        """Build a stored optimiser when it is asked for: predictions do not need it."""
+        """Build a stored optimiser at its first use: predictions do not need it."""
         if name != "optimizer_" or "stored_optimizer" not in vars(self):
-            return object.__getattribute__(self, name)  # raises what was raised
+            return object.__getattribute__(self, name)  # raises the original error
         stored = self.__dict__.pop("stored_optimizer")
         try:
             self.initialize_optimizer()
@@ -105,17 +105,17 @@ class CopiesMixin:
         return self.optimizer_
 
     def optimizer_state(self) -> Any:
-        """Return what the optimiser has gathered of gradients, by parameter."""
+        """Return the optimiser's state, such as averages of gradients, by parameter."""
         stored = vars(self).get("stored_optimizer")
         if stored is not None:
             return stored["state"]
-        return getattr(self.optimizer_, "state", {})  # a user's may have none
+        return getattr(self.optimizer_, "state", {})  # the user's may have none
 
     def release_optimizer(self) -> None:
-        """Let go of what the optimiser has gathered of gradients."""
+        """Delete the optimiser's state."""
         self.optimizer_state().clear()
 
     def release_gradients(self) -> None:
-        """Let go of the last step's gradients."""
+        """Delete the gradients of the last step."""
         self.module_.zero_grad(set_to_none=True)
         self.criterion_.zero_grad(set_to_none=True)

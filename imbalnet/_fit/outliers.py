@@ -1,7 +1,7 @@
-"""A warning where outliers hide all else from a linear model.
+"""The warning about outliers in columns of a linear model.
 
-Other networks bend outliers in (:class:`~imbalnet.networks.Standardize`). A linear
-model, which must agree with a logistic regression, cannot.
+Other networks scale outliers logarithmically (:class:`~imbalnet.networks.Standardize`).
+A linear model, which must agree with a logistic regression, cannot.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from imbalnet._warn import warn
 from imbalnet.networks import Standardize
 from imbalnet.networks.layers.standardize import heavy_columns
 
-# How many times the deviation must be what the quartiles tell. Skewed columns have some
-# 10 times, and are the user's affair.
+# Least ratio of the standard deviation to the one that the quartiles suggest. Skewed
+# columns have a ratio of about 10, which is no reason for a warning.
 _HIDES = 100.0
 _MOST_COLUMNS = 5
 
@@ -26,9 +26,9 @@ _MOST_COLUMNS = 5
 def warn_of_outliers(
     rows: Rows, some: NDArray[np.intp] | slice, layer: Standardize
 ) -> None:
-    """Warn about columns of numbers in which a few values hide the others.
+    """Warn about columns of numbers with far outliers.
 
-    `some` are the positions of the rows that the `layer` of the numbers comes from.
+    `some` are the positions of the rows to which the `layer` was fitted.
     """
     sizes = np.asarray(rows.columns.n_categories or [0] * rows.X.shape[1])
     numbers = np.flatnonzero(sizes == 0)
@@ -51,7 +51,7 @@ def warn_of_outliers(
 
 
 def _described(rows: Rows, i: int, column: Any) -> str:
-    """Return the name of a column and its value farthest from 0, as it came."""
+    """Return the name of a column, and its original value farthest from 0."""
     values = np.asarray(column.toarray() if hasattr(column, "toarray") else column)
     values = values[np.isfinite(values)].astype(np.float64)
     value = rows.columns.value(i, float(values[np.abs(values).argmax()]))

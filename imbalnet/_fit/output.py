@@ -1,4 +1,4 @@
-"""Checks of a network that has been built, and of what it gives, before it trains."""
+"""Checks of a network and of its output, before training."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from imbalnet._warn import warn
 from imbalnet.networks import Members
 from imbalnet.networks.base import is_own_network
 
-# Rows whose outputs tell probabilities from logits.
+# Rows whose outputs are checked.
 _SOME_ROWS = 64
 
-# Features as large as this take logits out of any bounds, but not probabilities.
+# Factor of the features that takes logits, but not probabilities, out of [0, 1].
 _FAR = 1e6
 
-# These keep their type, for they are not the component's fault.
+# Errors that keep their type, because they are not the component's fault.
 _PASS = Warning, ImportError, MemoryError, torch.cuda.OutOfMemoryError
 
 
 @contextmanager
 def named_failure(prefix: str, component: Any, params: Mapping[str, Any]) -> Iterator:
-    """Name a component and its parameters if it cannot be built in a block.
+    """Raise an error that names a component and its parameters if a block fails.
 
-    Errors that name one of the parameters themselves stay as they are.
+    Errors that already name one of the parameters are not changed.
     """
     try:
         yield
@@ -52,7 +52,7 @@ def named_failure(prefix: str, component: Any, params: Mapping[str, Any]) -> Ite
 
 
 def check_module(name: str, module: Any) -> None:
-    """Raise if what a factory made is no module, or has nothing to learn."""
+    """Raise if the result of a factory is no module, or has no parameters."""
     if not isinstance(module, nn.Module):
         raise ValueError(
             f"module={name} must make a torch.nn.Module from in_features= and "
@@ -74,10 +74,10 @@ def has_batch_norm(network: nn.Module) -> bool:
 def check_output(
     network: nn.Module, spec: NetworkSpec, n_classes: int, rows: Rows
 ) -> None:
-    """Raise if a network does not give a logit for each class, of each member.
+    """Raise unless a network returns a logit for each class, of each member.
 
-    Probabilities instead of logits are a warning, for a loss of the user's may mean
-    them.
+    Probabilities instead of logits lead to a warning, because a loss of the user's may
+    expect them.
     """
     network.eval()
     rows = rows.subset(np.arange(min(_SOME_ROWS, len(rows))))
@@ -95,7 +95,7 @@ def check_output(
         )
     _check_shapes(network, spec, n_classes, x)
     _check_finite(output, spec)
-    if is_own_network(one):  # which ends in logits
+    if is_own_network(one):  # returns logits
         return
     last = _last_step(output)
     if last is None and not rows.columns.n_categories and _is_sigmoid(one, output, x):
@@ -109,7 +109,7 @@ def check_output(
 
 
 def _output_of(module: nn.Module, x: Tensor, spec: NetworkSpec) -> Tensor:
-    """Return a module's output, which must be a tensor of floating point numbers."""
+    """Return a module's output; raise unless it is a floating point tensor."""
     try:
         output = output_of(module, x, dtype=None)
     except Exception as error:
@@ -132,15 +132,15 @@ def _output_of(module: nn.Module, x: Tensor, spec: NetworkSpec) -> Tensor:
 def _check_shapes(
     network: nn.Module, spec: NetworkSpec, n_classes: int, x: Tensor
 ) -> None:
-    """Raise unless the output has a row for each row, and a column for each class."""
-    x, n_members = x[: n_classes + 1], spec.n_members  # rows are not taken for classes
+    """Raise unless the output has the batch's rows, and a column for each class."""
+    x, n_members = x[: n_classes + 1], spec.n_members  # more rows than classes
     columns = {n_classes, 1} if n_classes == 2 else {n_classes}
     if n_members > 1:
         batches = [x, x[:, None].expand(-1, n_members, -1)]
         members: tuple[int, ...] = (n_members,)
     else:
         batches = [x]
-        one = _output_of(network, x[:1], spec)  # has as many members as all rows
+        one = _output_of(network, x[:1], spec)  # its axis of members, if any
         members = tuple(one.shape)[1:-1]
     for batch in batches:
         shape = tuple(_output_of(network, batch, spec).shape)
@@ -170,7 +170,7 @@ def _shape_message(
 
 
 def _check_finite(output: Tensor, spec: NetworkSpec) -> None:
-    """Raise for NaN and infinity before training."""
+    """Raise if the output has NaN or infinite values."""
     is_finite = output.isfinite().flatten(1).all(1)
     if not is_finite.all():
         what = "NaN" if output.isnan().any() else "infinite values"
@@ -182,7 +182,7 @@ def _check_finite(output: Tensor, spec: NetworkSpec) -> None:
 
 
 def _last_step(output: Tensor) -> str | None:
-    """Return the name of a softmax, if each row of the output sums to 1 as its does."""
+    """Return "softmax" or "log_softmax" if the output looks like one, else None."""
     if output.shape[-1] == 1:
         return None
     for name, values in ("softmax", output), ("log_softmax", output.exp()):
@@ -193,7 +193,7 @@ def _last_step(output: Tensor) -> str | None:
 
 
 def _is_sigmoid(module: nn.Module, output: Tensor, x: Tensor) -> bool:
-    """Return whether an output stays between 0 and 1 wherever the features go."""
+    """Return whether an output stays between 0 and 1 for very large features."""
     if torch.allclose(output, output[:1].expand_as(output)):
         return False
     if not _are_shares(output):

@@ -1,7 +1,7 @@
 """Step 2: resample, weigh and order the training rows of each member.
 
-The validation rows have left before, so that neither counts, nor weights, nor samplers,
-nor synthetic rows know them.
+Validation rows were split off before, so that they influence neither counts, weights,
+samplers nor synthetic rows.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from imbalnet.samplers._build import bind_sampler, sampler_rates
 from imbalnet.samplers._epochs import BlockShuffle
 from imbalnet.samplers.resamplers import resample
 
-# Up to this many rows, an epoch is one batch unless the user gives a size. The rates of
-# a sampler are weights there: the expectation of the draw, without its noise.
+# Up to this many rows, an epoch is one batch unless the user passes a size. Rows are
+# then weighted by the rates of a sampler, the expectation of its draws, not drawn.
 FULL_BATCH_ROWS = 64
 
 
@@ -37,9 +37,9 @@ class ClassCounts:
     Attributes
     ----------
     delivered : ndarray of shape (n_classes,)
-        In an epoch, behind the sampler.
+        Weighted counts of an epoch, after sampling.
     drawn : ndarray of shape (n_classes,)
-        Rows that an epoch draws, unweighted.
+        Unweighted counts of the rows that an epoch draws.
     """
 
     delivered: NDArray[np.float64]
@@ -54,7 +54,7 @@ class ClassCounts:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What one network, or one member, learns from.
+    """Training rows, order and weights of one network or member.
 
     Attributes
     ----------
@@ -65,13 +65,13 @@ class TrainingPlan:
     batch_size : int
     class_counts : ClassCounts
     class_weight : ndarray of shape (n_classes,)
-        Computed from what the sampler delivers.
+        Class weights, from the counts after sampling.
     loss_factor : ndarray of shape (n_classes,)
         ``class_weight * sampling rate``: the weight of a validation row of the class.
     factor : ndarray of shape (n_classes,)
-        Turns sample weights into loss weights. Times the class weights that a loss of
-        torch has itself, they have mean 1 over what an epoch draws (with
-        ``partial_fit``: over all that was drawn so far).
+        Factor from sample weights to loss weights. Times the class weights of a loss of
+        torch, loss weights have mean 1 over the rows that an epoch draws (with
+        ``partial_fit``: over all rows drawn so far).
     early_factor : ndarray of shape (n_classes,) or None
         The same without class weights, for the epochs before deferred ones.
     """
@@ -103,9 +103,9 @@ class Priors:
     Attributes
     ----------
     data : ndarray of shape (n_classes,)
-        Of all rows that were given to train on, held-out ones included.
+        Of all rows passed to training, including held-out ones.
     sampled, weighted : ndarray of shape (members, n_classes)
-        Behind the sampler, without class weights and with them.
+        After sampling, without and with class weights.
     """
 
     data: NDArray[np.float64]
@@ -116,7 +116,7 @@ class Priors:
     def of(
         cls, plans: Sequence[TrainingPlan], data_counts: NDArray[np.float64]
     ) -> Priors:
-        """Compute the distributions that plans for rows of these counts lead to."""
+        """Compute the distributions for plans, and for the class counts of all rows."""
         delivered = [plan.class_counts.delivered for plan in plans]
         return cls(
             effective_prior(data_counts),
@@ -130,17 +130,17 @@ class Priors:
         )
 
     def shares(self, *, is_named: bool) -> ClassShares:
-        """Return what a loss is bound to.
+        """Return the class shares that a loss is bound to.
 
-        Weights that balance by name ("balanced", "effective") count as balancing; those
-        that the user gives as numbers are meant, and do not.
+        Named weights ("balanced", "effective") count as balancing; numbers that the
+        user passes do not.
         """
         balanced = self.weighted if is_named else self.sampled
         priors = self.data, self.sampled.mean(axis=0), balanced.mean(axis=0)
         return ClassShares(*(torch.from_numpy(prior) for prior in priors))
 
     def learned(self, loss: Loss, *, is_weighted: bool) -> NDArray[np.float64]:
-        """Return the priors that members learn under, the loss' own part included."""
+        """Return the priors that members learn, including the effect of the loss."""
         priors = torch.from_numpy(self.weighted if is_weighted else self.sampled)
         return torch.stack([loss.effective_prior(p).cpu() for p in priors]).numpy()
 
@@ -153,10 +153,10 @@ def plan_members(
     seed: int,
     earlier: Sequence[ClassCounts] | None = None,
 ) -> tuple[TrainingPlan, ...]:
-    """Plan what each member learns from: the rows outside its fold, if there are folds.
+    """Plan the training of each member, on the rows outside its fold, if any.
 
-    The members' steps are taken together, so that the plan of the first one settles the
-    batch size of all. `earlier` counts what each member has seen in earlier calls of
+    The members' steps are taken together, so the plan of the first one determines the
+    batch size of all. `earlier` are the counts of each member in earlier calls of
     ``partial_fit``.
     """
     seeds = [seed]
@@ -181,11 +181,11 @@ def plan_training(
 
     The batch size comes first (an automatic one from the rows that an epoch draws),
     then the sampling rates, which may depend on it, then the class weights. These are
-    computed from what the sampler delivers, so that a balancing sampler with
+    computed from the counts after sampling, so that a balancing sampler with
     ``class_weight="balanced"`` does not balance twice. With the sum n_c of the sample
     weights of class c, the rate r_c at which the sampler draws its rows, and the class
     weight w_c of the counts n_c * r_c, the network learns under a prior ∝ n_c * r_c *
-    w_c; "balanced" weights make it uniform behind every sampler.
+    w_c; "balanced" weights make it uniform for every sampler.
     """
     classes, sampler = levers.classes, levers.new_sampler()
     n_classes = len(classes)
@@ -198,7 +198,7 @@ def plan_training(
     order = _order(sampler, rows, codes, seed)
     counted, n_rows = rows.counts(n_classes), np.bincount(codes, minlength=n_classes)
     size = _batch_size(levers, _epoch_rows(order, n_rows), one_batch)
-    # a draw goes by rows, a weight by weights
+    # draws depend on numbers of rows, weights on sums of weights
     rates = sampler_rates(order, counted if one_batch else n_rows, size)
     n_drawn = np.asarray(n_rows * (1.0 if one_batch else rates), dtype=np.float64)
     counts = ClassCounts(counted * rates, n_drawn).plus(earlier)
@@ -222,7 +222,7 @@ def plan_training(
 
 
 def _epoch_rows(order: Shuffle | IndexSampler, n_rows: NDArray[np.intp]) -> int:
-    """Return how many rows an epoch draws, as a sampler tells."""
+    """Return how many rows an epoch draws, from the sampler."""
     given = order.epoch_rows(n_rows)
     if not is_integer(given) or given < 1:
         raise ValueError(
@@ -243,9 +243,10 @@ def _batch_size(levers: Levers, epoch_rows: int, one_batch: bool) -> int:
 def _loss_factor(
     class_weight: NDArray, counts: ClassCounts, in_batch: Any, in_loss: Any
 ) -> NDArray[np.float64]:
-    """Return what turns sample weights into loss weights; one batch has the rates.
+    """Return the factor from sample weights to loss weights.
 
-    The loss itself multiplies by `in_loss`, which counts in the mean.
+    `in_batch` are the rates of the sampler if an epoch is one batch, else 1. The loss
+    itself multiplies by `in_loss`, which is part of the mean.
     """
     norm = counts.delivered @ (class_weight * in_loss) / counts.drawn.sum()
     return class_weight * in_batch / (norm if norm > 0 else 1.0)
@@ -267,7 +268,7 @@ def _resampled(rows: Rows, resampler: Any, classes: NDArray, seed: int) -> Rows:
 
 
 def _held_out(rows: Rows, classes: NDArray) -> str:
-    """Say how many rows of the smallest class are in the table but not to train on."""
+    """Return a note on held-out rows of the smallest class, for errors; or ""."""
     own, given = (
         np.bincount(codes, minlength=len(classes))
         for codes in (rows.of(rows.codes), rows.codes[rows.weights > 0])
@@ -299,7 +300,7 @@ def _order(
 
 
 def auto_batch_size(epoch_rows: int) -> int:
-    """Grow the batch with the epoch: noise for small data, throughput for large."""
+    """Return the batch size, which grows with the number of rows of an epoch."""
     if epoch_rows >= 24_000:
         return 512
     if epoch_rows >= 8_000:

@@ -1,4 +1,4 @@
-"""What is shown, and who is told, while a net trains.
+"""Callbacks of a single fit: progress, scikit-learn's callbacks, and checkpoints.
 
 ``verbose=1`` shows the epoch, its score and the time left, and at the end one line that
 says why training ended. ``verbose=2`` prints skorch's table instead of the progress.
@@ -21,12 +21,12 @@ from imbalnet._fit.specs import Options
 
 _print = partial(print, flush=True)
 
-# Of tqdm; the score follows behind a comma.
+# Format of tqdm's bar; the score follows after a comma.
 _BAR = "epoch {n} of {total} |{bar}| {remaining} left{postfix}"
 
 
 class Score(NamedTuple):
-    """What is shown of an epoch."""
+    """The score of an epoch that is shown."""
 
     key: str  # in the history
     name: str
@@ -35,8 +35,8 @@ class Score(NamedTuple):
     def of(cls, monitor: str | None, kind: str) -> Score:
         """Return the score that chooses the epoch, or the loss if none does.
 
-        "combined" is shown as its first part, average precision, which has a meaning
-        of its own.
+        "combined" is shown as its first part, average precision, which is easier to
+        interpret.
         """
         rows = "out-of-fold" if kind == "folds" else "validation"
         if monitor is None:
@@ -52,26 +52,26 @@ class Score(NamedTuple):
 
 
 class Tasks(Protocol):
-    """Who is told of each epoch, and may end training."""
+    """Methods that receive epochs, as of :class:`imbalnet._tasks.FitTasks`."""
 
     def begin_training(self, max_epochs: int) -> None:
-        """Take note of the number of epochs."""
+        """Receive the largest number of epochs."""
 
     def begin_epoch(self) -> None:
-        """Take note that an epoch begins."""
+        """Receive the beginning of an epoch."""
 
     def end_epoch(self, fitted_now: Callable[[], Fitted]) -> bool:
-        """Take note that it ended; return whether training is to stop."""
+        """Receive the end of an epoch; return whether training is to stop."""
 
 
-class TellTasks(Callback):
-    """Tell tasks of each epoch.
+class TasksCallback(Callback):
+    """Pass the beginning and end of epochs on to tasks.
 
     Parameters
     ----------
     tasks : Tasks
     fitted_now : callable
-        Returns what training would leave if it ended here, with weights of its own.
+        Returns the result of training if it ended here, with a copy of the weights.
     """
 
     def __init__(self, tasks: Tasks, fitted_now: Callable[[], Fitted]) -> None:
@@ -79,7 +79,7 @@ class TellTasks(Callback):
         self.fitted_now = fitted_now
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Say how many epochs there are at most."""
+        """Pass the largest number of epochs on."""
         self.tasks.begin_training(net.max_epochs)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
@@ -98,11 +98,11 @@ class Progress(Callback):
     Parameters
     ----------
     score : Score
-        What is shown of each epoch.
+        The score that is shown.
     patience : int
-        Epochs without a better one after which training stops.
+        Epochs without improvement after which training stops.
     has_table : bool
-        Whether each epoch is shown elsewhere.
+        Whether a table shows the epochs, so that only the closing line is needed.
     """
 
     def __init__(self, score: Score, patience: int, has_table: bool) -> None:
@@ -112,7 +112,7 @@ class Progress(Callback):
         self.bar_: Any = None
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Note the time, and open the bar."""
+        """Start the clock, and open the bar."""
         self.start_, self.n_before_ = time.perf_counter(), len(net.history)
         self.n_shown_ = 0
         self.shows_epochs_ = not self.has_table and net.max_epochs > 1
@@ -127,7 +127,7 @@ class Progress(Callback):
         n_done = len(net.history) - self.n_before_
         if self.bar_ is not None:
             self.bar_.set_postfix_str(text, refresh=False)
-            self.bar_.update(n_done - self.bar_.n)  # a checkpoint may have come first
+            self.bar_.update(n_done - self.bar_.n)  # resumed fits begin later
             return
         best, at_most = net.best_epoch(), ""
         if best is not None:
@@ -137,7 +137,7 @@ class Progress(Callback):
         _print(f"{self._epoch_of(net)}: {text}, {at_most}{left} left")
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Say why training ended, and which epoch is kept."""
+        """Print why training ended, and which epoch is kept."""
         self.close()
         seconds = duration(time.perf_counter() - self.start_)
         best = net.best_epoch()
@@ -148,7 +148,7 @@ class Progress(Callback):
         _print(f"{self._end(net)}; {kept}, {seconds}{self._advice(net)}")
 
     def close(self) -> None:
-        """Remove the bar, also when training failed."""
+        """Close the bar, also if training failed."""
         if self.bar_ is not None:
             self.bar_.close()
 
@@ -170,7 +170,7 @@ class Progress(Callback):
         return f"{stopped} by a callback"
 
     def _advice(self, net: Any) -> str:
-        """Return what may help if scores still rose when training ended."""
+        """Return advice if scores still improved when training ended."""
         n_epochs, best = len(net.history), net.best_epoch()
         is_whole = 1 < net.max_epochs == n_epochs - self.n_before_
         is_late = best is not None and best > n_epochs - max(2, net.max_epochs // 10)
@@ -184,7 +184,7 @@ def _epochs(n: int) -> str:
 
 
 def _new_bar(n_epochs: int) -> Any:
-    """Return a bar of tqdm; None where it is missing, or would not be drawn."""
+    """Return a bar of tqdm; None if tqdm is missing, or would not draw it."""
     try:
         from tqdm.auto import tqdm
     except ImportError:
@@ -194,7 +194,7 @@ def _new_bar(n_epochs: int) -> Any:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in the unit that people would choose.
+    """Return a duration as text, in seconds or minutes.
 
     Examples
     --------
@@ -208,17 +208,16 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def shown_and_told(
+def fit_callbacks(
     net: ImbalanceNet,
     options: Options,
     monitor: str | None,
-    teller: TellTasks | None,
+    tasks: TasksCallback | None,
     saver: Saver | None = None,
 ) -> Iterator[None]:
-    """Show progress, and let others know of epochs, while a net trains in a block.
+    """Add the callbacks of a single fit to a net, in a block.
 
-    The net does not keep the callbacks for that: neither a pickle nor later training
-    needs them.
+    They are removed afterwards, since neither a pickle nor later training needs them.
     """
     progress = Progress(
         Score.of(monitor, options.validation.kind),
@@ -226,14 +225,14 @@ def shown_and_told(
         has_table=options.verbose > 1,
     )
     added: list[tuple[str, Callback]] = []
-    if teller is not None:
-        added.append(("tasks", teller))
+    if tasks is not None:
+        added.append(("tasks", tasks))
     if options.verbose > 1:
         added.append(("table", PrintLog(sink=_print).initialize()))
     if options.verbose:
         added.append(("progress", progress))
     if saver is not None:
-        added.append(("saver", saver))  # the last: it saves what the others left
+        added.append(("saver", saver))  # the last, so that it saves the others' changes
     own = net.callbacks_
     net.callbacks_ = [*own, *added]
     try:

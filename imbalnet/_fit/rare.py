@@ -1,7 +1,8 @@
-"""Behind a run: let go of the levels that neither network nor neighbours tell apart.
+"""Deletion of rare levels after training.
 
-Rare levels, such as the account numbers of single rows, share one place with unknown
-values. Which ones they are is the training data's, and predicts nothing.
+Network and neighbours treat rare levels, such as account numbers of single rows, like
+unknown values. Predictions do not need them, and a fitted model keeps no more of the
+training data than predictions need.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from imbalnet.networks.layers.table import TableEncoding
 def without_rare_levels(
     columns: Columns, module: nn.Module, neighbors: Neighbors | None, rows: Rows
 ) -> Columns:
-    """Return the columns without levels that share the place of unknown values.
+    """Return the columns without levels that are treated like unknown values.
 
-    Codes change, and with them the layers of the network and of the neighbours that
-    read them. `rows` are training rows, with the codes from before. Networks of users
-    may tell all levels apart: then nothing changes.
+    The codes change, so the layers of the network and of the neighbours that read them
+    are changed, too. `rows` are training rows, with the old codes. For networks of
+    users, which may distinguish all levels, nothing changes.
     """
     layers = _layers_of(module)
     if not layers or not columns.n_categories:
@@ -61,7 +62,7 @@ def _layers_of(module: nn.Module) -> list[Any]:
 
 
 def _codes_apart(layers: list[Any]) -> Mapping[int, NDArray[np.bool_]]:
-    """Return which codes of each column some layer tells from unknown values."""
+    """Return, by column, which codes a layer distinguishes from unknown values."""
     apart: dict[int, NDArray[np.bool_]] = {}
     for layer in layers:
         for j, is_apart in layer.codes_apart().items():
@@ -70,7 +71,7 @@ def _codes_apart(layers: list[Any]) -> Mapping[int, NDArray[np.bool_]]:
 
 
 def _share_without(column: NDArray, kept: NDArray[np.intp], n_levels: int) -> float:
-    """Return the share of the values that are no kept level."""
+    """Return the share of the present values whose level is not kept."""
     n_present = np.count_nonzero(column != n_levels)
     n_kept = np.count_nonzero(np.isin(column, kept))
     return float(1 - n_kept / n_present) if n_present else 0.0

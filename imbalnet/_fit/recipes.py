@@ -1,6 +1,7 @@
-"""What "auto" stands for: a recipe for each network and each preset.
+"""The values of "auto": a recipe for each network and each preset.
 
-`imbalnet._fit.choices` finds the recipe, from which `options` takes defaults.
+`imbalnet._fit.choices` finds the recipe, and `imbalnet._fit.options` resolves "auto"
+with it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained by default.
+    """Default parameters of a network's training.
 
     Attributes
     ----------
@@ -22,23 +23,24 @@ class Recipe:
         The network's name; None for networks of users' own.
     n_members : int
     n_neighbors : int
-        Nearest training rows that are evidence beside the network, if they help.
+        Number of nearest training rows that are used, if they help.
     max_epochs : int
-        For tables of up to ``row_visits / max_epochs`` rows; larger ones have fewer.
+        Epochs for tables of up to ``row_visits / max_epochs`` rows; larger ones have
+        fewer.
     row_visits : int or None
-        Rows times epochs that training may go through.
+        Most rows times epochs; None sets no limit.
     least_epochs : int
-        For the largest tables.
+        Epochs for the largest tables.
     patience : int
-        Epochs without a better one after which training stops.
+        Epochs without improvement after which training stops.
     learning_rate, full_batch_learning_rate : float
-        For Adam and its kin; the second where an epoch is one step.
+        For Adam and AdamW; the second is for epochs of one step.
     weight_decay : float
         Decoupled, for AdamW.
     batch_factor : int
-        How many times the usual size an automatic batch has.
+        Factor of the usual automatic batch size.
     params : dict
-        Arguments of the network, unless users give others.
+        Arguments of the network, unless the user passes others.
     """
 
     module: str | None
@@ -55,7 +57,7 @@ class Recipe:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def epochs(self, n_rows: int) -> int:
-        """Return the epochs for a table of so many rows.
+        """Return the number of epochs for a table of `n_rows` rows.
 
         Examples
         --------

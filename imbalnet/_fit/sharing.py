@@ -1,9 +1,9 @@
-"""How the processes of a run under ``torchrun`` share the work of training.
+"""Sharing of the work of training between the processes of a run under ``torchrun``.
 
-All of them plan and build the same, for the whole table. Then `shared_by_ranks` lets
-each train some of the members (`ByMembers`), a part of each batch (`ByRows`), or, where
-neither is possible, the whole (`Repeated`). After each epoch all have the same weights,
-scores and history, so that they choose the same epoch and stop together.
+All of them plan and build the same, for the whole table. With `shared_by_ranks`, each
+trains some of the members (`ByMembers`), a part of each batch (`ByRows`), or, if
+neither is possible, the whole (`Repeated`). After each epoch, all have the same
+weights, scores and history, so that they choose the same epoch and stop together.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from imbalnet._ranks import Ranks, ranks_now
 from imbalnet._warn import warn
 from imbalnet.networks import ByteDropout
 
-# Entries of a history that are not the result of training.
+# Entries of a history that each rank keeps as its own.
 _OWN_ENTRIES = {"batches", "dur", "epoch"}
 
 
@@ -37,17 +37,17 @@ class Alone:
     cut: Cut | None = None
 
     def part_of(self, net: Any) -> AbstractContextManager[None]:
-        """Return a context in which the net is what this rank trains."""
+        """Return a context in which the net is the part that this rank trains."""
         return nullcontext()
 
     def begin_batch(self) -> None:
-        """Prepare for the part of a batch that this rank has."""
+        """Prepare for this rank's part of a batch."""
 
     def add_up(self) -> None:
         """Add up the gradients of all parts."""
 
     def joined(self, net: Any, total: float, n_rows: int) -> float:
-        """Bring in what the others have trained; return the mean loss of an epoch."""
+        """Load the weights of other ranks; return the mean loss of an epoch."""
         return total / n_rows
 
     def out_of_fold_logits(self, net: Any, feed: Any) -> Tensor:
@@ -55,15 +55,15 @@ class Alone:
         return net.out_of_fold_logits(feed)
 
     def agree(self, history: Any) -> None:
-        """Let all ranks record the same scores of an epoch."""
+        """Record the same scores of an epoch on all ranks."""
 
     def stops(self, stop_training: bool) -> bool:
-        """Return whether a rank wants to stop."""
+        """Return whether training is to stop."""
         return stop_training
 
 
 class Repeated(Alone):
-    """Every rank does all the work; the weights of the first one count."""
+    """Every rank does all the work; the weights of the first one are used."""
 
     is_shared = True
 
@@ -71,9 +71,9 @@ class Repeated(Alone):
         self.ranks = ranks
 
     def joined(self, net: Any, total: float, n_rows: int) -> float:
-        """Take weights and loss of the first rank.
+        """Load weights and loss of the first rank.
 
-        Its own are the same wherever ranks compute with the same bits.
+        Those of other ranks may differ in rounding.
         """
         modules = [getattr(net.module_, "_orig_mod", net.module_), net.criterion_]
         states = [_on_cpu(module) for module in modules] if self.ranks.is_first else []
@@ -91,16 +91,16 @@ class Repeated(Alone):
             history.record(key, value)
 
     def stops(self, stop_training: bool) -> bool:
-        """Return whether a callback of some rank wants to stop."""
+        """Return whether training is to stop on any rank."""
         return any(self.ranks.exchange("stop", bool(stop_training)))
 
 
 class ByMembers(Repeated):
-    """Every rank trains some of the members, on rows of their own.
+    """Every rank trains some of the members, on their own rows.
 
-    The optimiser is that of the whole network, whose step treats the first values of a
-    tensor and the last ones with other bits. What it does to the members of other ranks
-    is replaced by what these have, at the end of an epoch.
+    The optimiser is that of the whole network, because the rounding of its step depends
+    on the position of a value in a tensor. Members of other ranks are replaced by their
+    weights at the end of an epoch.
     """
 
     def __init__(self, ranks: Ranks, net: Any, feed: Any) -> None:
@@ -115,7 +115,7 @@ class ByMembers(Repeated):
 
     @contextmanager
     def part_of(self, net: Any) -> Iterator[None]:
-        """Let the net have this rank's members only in a block."""
+        """Reduce the net to the members of this rank, in a block."""
         whole, net.module_ = net.module_, self.compiled
         try:
             yield
@@ -123,14 +123,14 @@ class ByMembers(Repeated):
             net.module_ = whole
 
     def add_up(self) -> None:
-        """Put the gradients of own members between zeros."""
+        """Set the gradients: those of own members, and zeros for the others."""
         for parameter, gradient, part, of_part in self.gradients:
             of_part.zero_() if part.grad is None else of_part.copy_(part.grad)
             part.grad = None
             parameter.grad = gradient if parameter.requires_grad else None
 
     def joined(self, net: Any, total: float, n_rows: int) -> float:
-        """Take each member's weights from the rank that has trained it."""
+        """Load each member's weights from the rank that has trained it."""
         trained = _on_cpu(self.part), total, n_rows
         found = self.ranks.exchange("members", trained)
         for view, (state, _, _) in zip(self.views, found, strict=True):
@@ -138,7 +138,7 @@ class ByMembers(Repeated):
         return sum(total for _, total, _ in found) / sum(n for _, _, n in found)
 
     def out_of_fold_logits(self, net: Any, feed: Any) -> Tensor:
-        """Compute the logits of rows that own members hold out; gather the others'."""
+        """Compute the logits of rows that own members hold out; gather the others."""
         with self.part_of(net):
             net.module_.eval()
             own = net.member_logits(feed, self.own).cpu()
@@ -149,8 +149,8 @@ class ByMembers(Repeated):
 class ByRows(Repeated):
     """Every rank computes the gradients of a part of each batch; they are added up.
 
-    The rows of a batch have the loss weights of the whole, divided by its size: the sum
-    over the parts is the gradient of the whole batch, however it is cut.
+    Loss weights are divided by the size of the whole batch, so that the sum over the
+    parts is the gradient of the whole batch, however it is cut.
     """
 
     def __init__(self, ranks: Ranks, net: Any) -> None:
@@ -158,7 +158,7 @@ class ByRows(Repeated):
         parts = net.module_.modules()
         self.dropouts = [part for part in parts if isinstance(part, ByteDropout)]
         self.parameters: list[nn.Parameter] = []
-        self.places: Iterator[tuple[int, int]] = iter(())
+        self.parts: Iterator[tuple[int, int]] = iter(())  # first row, and batch size
         self.n_left = 0
         self.cut = self._cut
 
@@ -173,20 +173,20 @@ class ByRows(Repeated):
         own = [
             np.arange(*ends) for ends in zip(starts + low, starts + high, strict=True)
         ]
-        self.places = iter(list(zip(low.tolist(), sizes, strict=True)))
+        self.parts = iter(list(zip(low.tolist(), sizes, strict=True)))
         self.n_left = len(sizes)
         rows = torch.from_numpy(np.concatenate(own)).to(positions.device)
         return positions[rows], (high - low).tolist()
 
     @contextmanager
     def part_of(self, net: Any) -> Iterator[None]:
-        """Go through an epoch with the others, also if it fails here."""
+        """Take part in all sums of gradients of an epoch, also if a step fails here."""
         learned = [p for _, p in net.get_all_learnable_params()]
         self.parameters = [p for p in learned if p.requires_grad]
         try:
             yield
         except BaseException:
-            for _ in range(self.n_left):  # for which the others wait
+            for _ in range(self.n_left):  # the others wait for them
                 self._add_up([torch.zeros_like(p) for p in self.parameters])
             raise
         finally:
@@ -195,10 +195,10 @@ class ByRows(Repeated):
                 dropout.within = None
 
     def begin_batch(self) -> None:
-        """Let units be dropped as in the whole batch."""
-        place = next(self.places)
+        """Set the part of the batch, so that dropout is that of the whole batch."""
+        part = next(self.parts)
         for dropout in self.dropouts:
-            dropout.within = place
+            dropout.within = part
 
     def add_up(self) -> None:
         """Add up the gradients of all parts; those of an empty one are zeros."""
@@ -216,7 +216,7 @@ class ByRows(Repeated):
         return [part.view_as(p) for part, p in zip(parts, gradients, strict=True)]
 
     def joined(self, net: Any, total: float, n_rows: int) -> float:
-        """Return the mean over the rows of all ranks, who have the same weights."""
+        """Return the mean loss over the rows of all ranks; their weights are equal."""
         found = self.ranks.exchange("loss", (total, n_rows))
         loss = sum(total for total, _ in found) / sum(n for _, n in found)
         return super().joined(net, loss, 1)
@@ -226,7 +226,7 @@ class ByRows(Repeated):
 def shared_by_ranks(
     net: Any, feed: Any, options: Options, *, one_batch: bool
 ) -> Iterator[None]:
-    """Let ranks share the training of a net on a feed in a block, if there are any."""
+    """Share the training of a net on a feed between ranks, if there are any."""
     ranks = ranks_now()
     if ranks is None:
         yield
@@ -260,7 +260,7 @@ def _sharing(
 
 
 def _whole_steps(net: Any, options: Options) -> str | None:
-    """Say why each step is one of the whole network, if it is."""
+    """Return why members cannot be trained apart; None if they can."""
     if not net.has_plain_steps:
         return (
             f"optimizer={options.optimizer.name!r} may look at all parameters at once"
@@ -273,7 +273,7 @@ def _whole_steps(net: Any, options: Options) -> str | None:
 
 
 def _whole_batches(net: Any, options: Options) -> str | None:
-    """Say why the rows of a batch must be together, if they must."""
+    """Return why a batch cannot be cut; None if it can."""
     if net.criterion_.is_ranking:
         return f"{options.loss_name} compares the rows of a batch"
     if has_batch_norm(net.module_):
@@ -282,7 +282,7 @@ def _whole_batches(net: Any, options: Options) -> str | None:
 
 
 def _has_members_apart(net: Any) -> bool:
-    """Return whether members train alike without the others."""
+    """Return whether members can be trained without the others."""
     shares_loss = any(True for _ in net.criterion_.parameters())
     return not shares_loss and net.network_.take_members(slice(0, 1)) is not None
 
@@ -290,10 +290,9 @@ def _has_members_apart(net: Any) -> bool:
 def _gradients(
     whole: nn.Module, part: nn.Module
 ) -> Iterator[tuple[nn.Parameter, Tensor, nn.Parameter, Tensor]]:
-    """Yield a parameter and room for its gradient, and those of the part in it.
+    """Yield a parameter of `whole` and its gradient, and the views of `part` in both.
 
-    Parameters that the part has as they are, as those of networks side by side, need no
-    room of their own.
+    Parameters that are the same in both, as of networks side by side, are left out.
     """
     outer = {p.untyped_storage().data_ptr(): p for p in whole.parameters()}
     for inner in part.parameters():
@@ -302,8 +301,8 @@ def _gradients(
             continue
         gradient = torch.zeros_like(parameter)
         offset = inner.storage_offset() - parameter.storage_offset()
-        room = gradient.as_strided(inner.shape, inner.stride(), offset)
-        yield parameter, gradient, inner, room
+        view = gradient.as_strided(inner.shape, inner.stride(), offset)
+        yield parameter, gradient, inner, view
 
 
 def _members_of_ranks(n_members: int, n_ranks: int) -> list[slice]:
@@ -312,7 +311,7 @@ def _members_of_ranks(n_members: int, n_ranks: int) -> list[slice]:
 
 
 def _on_cpu(module: nn.Module) -> dict[str, Any]:
-    """Return a state that can be sent: each tensor with memory of its own."""
+    """Return a state that can be sent: copies of the tensors."""
     return {
         name: value.detach().cpu().clone() if isinstance(value, Tensor) else value
         for name, value in module.state_dict().items()

@@ -1,7 +1,6 @@
-"""What a training run is asked for, as values: one dataclass for each step.
+"""Options of a training run: one dataclass for each step.
 
-`imbalnet._fit.options` makes them from the estimator's parameters; the steps of a run
-take them.
+`imbalnet._fit.options` resolves the estimator's parameters to them.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ class Seeds(NamedTuple):
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """Which network is built.
+    """The network to build.
 
     Attributes
     ----------
     name : str
         The parameter ``module``, for messages.
     factory : callable
-        Class or factory of the whole network, all its members included.
+        Class or factory of the whole network, including all members.
     params : mapping
         Its arguments, without the numbers of columns and classes.
     n_members : int
@@ -58,7 +57,7 @@ class NetworkSpec:
     resolved_name: str
 
     def check_same(self, other: NetworkSpec, loss_name: str) -> None:
-        """Raise if training cannot go on as `other` from the weights of this one."""
+        """Raise if the network `other` cannot continue from the weights of this one."""
         params, wanted = dict(self.params), dict(other.params)
         cosines = [p.pop("normalize_output", False) for p in (params, wanted)]
         if cosines[0] != cosines[1]:
@@ -77,7 +76,7 @@ class NetworkSpec:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and in which precision the network computes."""
+    """Device and precision of the network."""
 
     device: torch.device
     dtype: torch.dtype
@@ -87,18 +86,18 @@ class Machine:
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """How weights are updated.
+    """The optimiser and its parameters.
 
     Attributes
     ----------
     name : str
         The optimiser's name, or that of the user's class.
     is_auto : bool
-        Whether it was chosen for the user, so that ``partial_fit`` may choose again.
+        Whether the parameter is "auto", so that ``partial_fit`` may choose another one.
     solves : bool
         Whether it is L-BFGS: full batches and a constant learning rate.
     full_batch_learning_rate : float
-        Where an epoch is one step.
+        Learning rate if an epoch is one step.
     weight_decay : float or None
         None is 1 / sum of the training rows' weights.
     has_schedule : bool
@@ -118,7 +117,7 @@ class OptimizerSpec:
 
 @dataclass(frozen=True)
 class Levers:
-    """What changes the class distribution that the network learns under.
+    """Sampler, weights and batch size, which change the class distribution.
 
     Attributes
     ----------
@@ -129,11 +128,11 @@ class Levers:
     class_weight, weight_params
         See :func:`imbalnet.class_weights.class_weights`.
     batch_size : int or None
-        None chooses it from the rows that an epoch draws.
+        None means that it depends on the number of rows of an epoch.
     batch_factor : int
-        How many times the usual batch size such a choice is.
+        Factor of the automatic batch size.
     full_batch : bool
-        Whether None means one batch, however many rows there are.
+        Whether ``batch_size=None`` means one batch for any number of rows.
     defers_weights : bool
         Whether the first epochs train without class weights.
     loss_factors : ndarray of shape (n_classes,), or 1.0
@@ -153,12 +152,12 @@ class Levers:
 
 @dataclass(frozen=True)
 class Splits:
-    """Which rows are held out, where the user says so.
+    """The rows that are held out by the parameter ``cv``.
 
     Attributes
     ----------
     folds : ndarray of shape (n_rows,) or None
-        The member that holds each row out; -1 for rows that none does.
+        The member that holds out each row, or -1.
     last : tuple of two ndarrays or None
         Positions of the training and the validation rows of all members.
     """
@@ -174,7 +173,7 @@ class Splits:
 
 @dataclass(frozen=True)
 class Validation:
-    """Which rows are held out, and what is done with them.
+    """The held-out rows, and their use.
 
     Attributes
     ----------
@@ -183,15 +182,15 @@ class Validation:
     fraction : float
         Share of each class for "split".
     monitor : {"average_precision", "combined", "loss"} or None
-        What the best epoch is chosen by; None keeps the last one.
+        Score that chooses the best epoch; None keeps the last one.
     patience : int
-        Epochs without a better one after which training stops.
+        Epochs without improvement after which training stops.
     calibrate : bool
-        Whether offset, member levels and temperature are fitted.
+        Whether offset, member offsets and temperature are fitted.
     n_neighbors : int
-        0 looks for none.
+        Number of neighbours; 0 uses none.
     splits : Splits or None
-        The folds, or the split, that the user gives.
+        The folds, or the split, of the user.
     """
 
     kind: str
@@ -205,15 +204,15 @@ class Validation:
 
 @dataclass(frozen=True)
 class Phases:
-    """How training changes, counted in epochs behind the weights.
+    """Phases of training, in epochs since the weights were initialised.
 
-    Class weights that come in late are deferred re-weighting [1]_. Validation rows have
-    their final weights from the start, so that all epochs are judged alike.
+    Class weights that begin late are deferred re-weighting [1]_. Validation rows have
+    their final weights from the start, so that the scores of all epochs are comparable.
 
     Attributes
     ----------
     planned : int
-        Epochs in all; later ones (of ``partial_fit``) are past the end.
+        Number of epochs; ``partial_fit`` may train further ones.
     unweighted : int
         Epochs before class weights are used.
     warmup : int
@@ -230,7 +229,7 @@ class Phases:
     warmup: int = 0
 
     def progress(self, done: int) -> float:
-        """Return how far training is after `done` epochs, from 0 to 1."""
+        """Return the progress of training after `done` epochs, from 0 to 1."""
         return min(1.0, done / self.planned)
 
     def changes_at(self, done: int) -> bool:
@@ -240,14 +239,14 @@ class Phases:
 
 @dataclass(frozen=True)
 class Options:
-    """All that one training run is asked for; no "auto" is left in it.
+    """All options of one training run, without any "auto".
 
-    `checkpoint` is the folder where the fit is kept until it is finished, and `params`
-    are the estimator's parameters, where they are compared with those of another fit.
+    `checkpoint` is the folder that stores the fit until it is finished. `params` are
+    the estimator's parameters, if they are compared with those of another fit.
     """
 
     classes: NDArray
-    loss: Loss  # built; the run binds it to the class distribution
+    loss: Loss  # the run binds it to the class distribution
     loss_name: str
     network: NetworkSpec
     optimizer: OptimizerSpec
@@ -261,16 +260,16 @@ class Options:
     n_threads: int | None
     verbose: int
     is_partial: bool  # partial_fit: one epoch, and class counts that add up
-    target_prior: Any = None  # as the user says it
-    starts_anew: bool = False  # with a new network, as the first call did
+    target_prior: Any = None  # as the user passed it
+    starts_anew: bool = False  # with a new network, as in the first call
     checkpoint: str | None = None
     params: Mapping[str, Any] | None = None
 
     def resolved(self, monitor: str | None, net: Any) -> dict[str, Any]:
-        """Return what training used for the parameters that may be "auto".
+        """Return the values of the parameters that may be "auto".
 
-        `monitor` is what the best epoch was chosen by, and the trained `net` tells
-        what depends on the training rows.
+        `monitor` is the score that chose the best epoch. Values that depend on the
+        training rows are those of the trained `net`.
         """
         return {
             "module": self.network.resolved_name,

@@ -1,4 +1,4 @@
-"""Step 1: validation rows and folds leave before weights or samplers see a row."""
+"""Step 1: split off validation rows and folds, before weights and samplers."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from imbalnet._fit.specs import Splits, Validation
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
 
-# Share of a class' rows by which a fold that keeps groups whole is still stratified.
+# A fold of whole groups is stratified if its class counts differ by at most this share.
 _MOST_UNEVEN = 0.2
-# Validation rows of a table that is not in memory, in windows of training rows.
+# Most validation rows of a table that is not in memory, in windows of training rows.
 _OF_WINDOW = 0.5
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Rows that training is judged by.
+    """Rows that training is validated by.
 
     Attributes
     ----------
     rows : Rows
-        With their sample weights.
+        The rows, with their sample weights.
     folds : ndarray of shape (n_rows,) or None
-        The member that holds each row out and trains on all others; -1 for rows that
-        every member trains on. None: no member trains on any of them.
+        The member that holds out each row, and trains on all others; -1 for rows that
+        every member trains on. None means that no member trains on any of the rows.
     are_apart : bool, default=False
-        Whether rows of a fold may belong together, as those of a group do. They are no
-        neighbours then, and the folds may differ in their class shares.
+        Whether rows of a fold may belong together, like those of a group. Then they
+        are no neighbours of each other, and folds may differ in their class shares.
     """
 
     rows: Rows
@@ -41,7 +41,7 @@ class HeldOut:
 
     @property
     def judged(self) -> HeldOut:
-        """Those that some member holds out."""
+        """The rows that some member holds out."""
         if self.folds is None or self.folds.min() >= 0:
             return self
         rows, folds = self.rows.subset(self.held), self.folds[self.held]
@@ -49,20 +49,20 @@ class HeldOut:
 
     @property
     def held(self) -> NDArray[np.intp]:
-        """Positions of those that some member holds out."""
+        """Positions of the rows that some member holds out."""
         if self.folds is None:
             return np.arange(len(self.rows))
         return np.flatnonzero(self.folds >= 0)
 
     def stratified(self, n_members: int, n_classes: int) -> NDArray[np.bool_]:
-        """Return which folds have the class shares of all rows, within a fifth."""
+        """Return which folds have the class shares of all rows, up to a fifth."""
         if self.folds is None or not self.are_apart:
             return np.ones(n_members, dtype=bool)
         rows, folds = self.judged.rows, self.judged.folds
         assert folds is not None
-        place = folds.astype(np.intp) * n_classes + rows.of(rows.codes)
+        cell = folds.astype(np.intp) * n_classes + rows.of(rows.codes)
         weight = rows.of(rows.weights)
-        found = np.bincount(place, weight / weight.mean(), n_members * n_classes)
+        found = np.bincount(cell, weight / weight.mean(), n_members * n_classes)
         found = found.reshape(n_members, n_classes)
         shares = found.sum(axis=0) / found.sum()
         expected = found.sum(axis=1, keepdims=True) * shares
@@ -70,10 +70,9 @@ class HeldOut:
         return (np.abs(found - expected) <= allowed).all(axis=1)
 
     def known(self, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return which of the rows that some member holds out can judge it.
+        """Return which of the judged rows have a class that their member trains on.
 
-        A member says nothing of a class that it has not `seen`, of shape (members,
-        n_classes).
+        `seen`, of shape (members, n_classes), is whether a member trains on a class.
         """
         judged = self.judged
         codes = judged.rows.of(judged.rows.codes).astype(np.intp)
@@ -81,7 +80,7 @@ class HeldOut:
         return seen.max(axis=0)[codes] if folds is None else seen[folds, codes]
 
     def counts(self, seen: NDArray[np.bool_]) -> NDArray[np.integer]:
-        """Return the number of rows of each class that can judge."""
+        """Return the number of :meth:`known` rows of each class."""
         rows = self.judged.rows
         codes = rows.of(rows.codes)[self.known(seen)]
         return np.bincount(codes, minlength=seen.shape[1])
@@ -95,7 +94,7 @@ def split_off(
     classes: NDArray,
     seed: int,
 ) -> tuple[Rows, HeldOut | None]:
-    """Return the rows to train on, and those that are held out of them.
+    """Return the training rows, and the held-out rows.
 
     With folds, the training rows of member j are those outside fold j. Rows of a group
     stay together, and so do copies that oversampling made.
@@ -120,7 +119,7 @@ def split_off(
 
 
 def _as_given(rows: Rows, splits: Splits) -> tuple[Rows, HeldOut]:
-    """Hold out the rows that the user's splits do."""
+    """Hold out the rows of the user's splits."""
     if splits.last is None:
         return rows, HeldOut(rows, splits.folds, are_apart=True)
     train, valid = splits.last
@@ -133,7 +132,7 @@ def _in_folds(
     n_members: int,
     rng: np.random.Generator,
 ) -> HeldOut:
-    """Deal all rows to folds."""
+    """Assign all rows to folds."""
     codes = rows.of(rows.codes)
     if groups is None:
         return HeldOut(rows, stratified_folds(codes, n_members, rng))
@@ -147,7 +146,7 @@ def _check_groups(
     n_members: int,
     classes: NDArray,
 ) -> None:
-    """Raise for fewer groups than folds, and warn of classes of one group."""
+    """Raise if there are fewer groups than folds; warn of classes with one group."""
     n_groups = len(np.unique(groups))
     if n_groups < n_members:
         cure = f"set n_members={n_groups}, or " if n_groups > 1 else "set "
@@ -168,7 +167,7 @@ def _check_groups(
 def _in_two_of_large(
     rows: Rows, fraction: float, classes: NDArray, rng: np.random.Generator
 ) -> tuple[Rows, HeldOut]:
-    """Hold out no more rows than memory takes; all members are judged by them."""
+    """Hold out no more rows than fit into memory, the same for all members."""
     most = _OF_WINDOW * rows.X.window_rows / len(rows)
     train, held_out = _in_two(rows, None, min(fraction, most), classes, rng)
     return train, HeldOut(held_out.rows.loaded())
@@ -181,7 +180,7 @@ def _in_two(
     classes: NDArray,
     rng: np.random.Generator,
 ) -> tuple[Rows, HeldOut]:
-    """Split rows into those to train on and those to validate by."""
+    """Split rows into training and validation rows."""
     codes = rows.of(rows.codes)
     unit = "row" if rows.groups is None else "group"
     if groups is None:
@@ -205,7 +204,7 @@ def _in_two(
 def _of_several_rows(
     some: NDArray[np.intp], codes: NDArray[np.integer]
 ) -> NDArray[np.intp]:
-    """Leave out classes of a single row: of few rows, a warning of its own tells."""
+    """Leave out classes of a single row, which have a warning of their own."""
     return some[np.bincount(codes)[some] > 1]
 
 
@@ -214,11 +213,11 @@ def stratified_split(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Split rows into training and validation, class by class.
 
-    Every class of two rows or more has at least one row on either side, which
-    :func:`sklearn.model_selection.train_test_split` does not promise: 5 positives
-    at ``fraction=0.1`` may leave none for validation there. A class of one row goes
-    to training whole. Returns the training and the validation rows in ascending order,
-    and the codes of the classes that are too small to be split.
+    Every class of two or more rows has at least one row on either side.
+    :func:`sklearn.model_selection.train_test_split` does not ensure this: with 5
+    positives and ``fraction=0.1``, it may leave none for validation. A single row of a
+    class stays in training. Return the training and the validation rows in ascending
+    order, and the codes of the classes that are too small to be split.
     """
     valid = []
     unsplit = []
@@ -230,7 +229,7 @@ def stratified_split(
         held_out = int(np.clip(round(count * fraction), 1, count - 1))
         rows = np.flatnonzero(codes == code)
         rng.shuffle(rows)
-        valid.append(rows[:held_out].copy())  # lets go of the others
+        valid.append(rows[:held_out].copy())  # a view would keep all of them in memory
     held = np.zeros(len(codes), dtype=bool)
     held[np.concatenate([*valid, np.empty(0, dtype=np.intp)]).astype(np.intp)] = True
     return np.flatnonzero(~held), np.flatnonzero(held), np.array(unsplit, dtype=np.intp)
@@ -241,9 +240,8 @@ def stratified_folds(
 ) -> NDArray[np.int16]:
     """Assign rows to folds, class by class, in turns.
 
-    The sizes of the folds differ by at most one row, and so do their rows of a class.
-
-    With more folds than rows, some stay empty.
+    The sizes of the folds differ by at most one row, and so do their numbers of rows of
+    a class. With more folds than rows, some stay empty.
 
     Examples
     --------

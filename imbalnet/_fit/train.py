@@ -1,4 +1,4 @@
-"""One training run, from validated rows to what ``fit`` leaves."""
+"""One training run, from validated rows to the result of ``fit``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from imbalnet._fit.few_rows import warn_of_few_rows
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.net import ImbalanceNet
 from imbalnet._fit.plan import Priors, TrainingPlan, plan_members, seen_classes
-from imbalnet._fit.progress import Tasks, TellTasks, shown_and_told
+from imbalnet._fit.progress import Tasks, TasksCallback, fit_callbacks
 from imbalnet._fit.sharing import shared_by_ranks
 from imbalnet._fit.specs import Options
 from imbalnet._fit.split import HeldOut, split_off
@@ -48,7 +48,7 @@ from imbalnet.posterior.prior import log_ratio, target_distribution
 
 @dataclass(frozen=True)
 class _Run:
-    """What is settled before a network is touched."""
+    """A training run, as determined before a network is built."""
 
     options: Options
     rows: Rows
@@ -59,13 +59,13 @@ class _Run:
     monitor: str | None
     before: Fitted | None
 
-    def left_by(
+    def result(
         self,
         net: ImbalanceNet,
         calibration: Calibration,
         out_of_fold: OutOfFold | None = None,
     ) -> Fitted:
-        """Return what the run leaves."""
+        """Return the result of the run."""
         class_weights = [plan.class_weight for plan in self.plans]
         return Fitted(
             net=net,
@@ -87,12 +87,12 @@ def train(
     before: Fitted | None = None,
     tasks: Tasks | None = None,
 ) -> Fitted:
-    """Train a new net, or go on with the one that was left `before`.
+    """Train a new net, or continue with that of `before`.
 
     Validation rows are split off `rows` here, unless the user has `given` some. The net
-    of `before` is changed, and it is left to the caller to put it back on failure; if
-    training starts anew, it stays. `tasks` are told of each epoch. With a checkpoint,
-    training goes on where that was written.
+    of `before` is changed, and the caller must restore it on failure; if training
+    starts anew, it is not changed. `tasks` receive each epoch. With a checkpoint,
+    training continues after the last epoch that was written.
     """
     start = None if before is None else before.net.module_.state_dict()
     options = agree_on_fit(options, rows, given, start)
@@ -113,9 +113,9 @@ def _train(
     tasks: Tasks | None,
     saver: Saver | None = None,
 ) -> Fitted:
-    """Train, and let `saver` know of each epoch."""
+    """Train; `saver` is called after each epoch."""
     earlier, before = before, None if options.starts_anew else before
-    run = _settle(options, rows, given, before)
+    run = _prepared(options, rows, given, before)
     with one_blas_thread():
         net = before.net if before else _new_net(run)
     if earlier and options.starts_anew:
@@ -127,26 +127,26 @@ def _train(
             shift = _shift_of_new_classes(run) if options.is_partial else None
             resume(net, options, run.rows, monitor=run.monitor, shift=shift)
         now = partial(_fitted_now, net, run)
-        teller = None if tasks is None else TellTasks(tasks, now)
+        callback = None if tasks is None else TasksCallback(tasks, now)
         if saver is not None:
             drawing = torch.device(net.device) if _may_draw(net) else None
             saver.begin(net, run.plans, run.rows, drawing)
         ranks = ranks_now()
         is_shown = ranks is None or ranks.is_first
         shown = options if is_shown else replace(options, verbose=0)
-        with shown_and_told(net, shown, run.monitor, teller, saver):
+        with fit_callbacks(net, shown, run.monitor, callback, saver):
             _run_epochs(net, run)
         calibration, out_of_fold = _calibrate(net, run)
     net.release_gradients()
-    if not options.is_partial:  # a warm start does not go on with them
+    if not options.is_partial:  # a warm start does not use its state
         net.release_optimizer()
-    return run.left_by(net, calibration, out_of_fold)
+    return run.result(net, calibration, out_of_fold)
 
 
-def _settle(
+def _prepared(
     options: Options, rows: Rows, given: Rows | None, before: Fitted | None
 ) -> _Run:
-    """Split off, plan what each member learns from, and bind the loss to that."""
+    """Split off validation rows, plan the members' training, and bind the loss."""
     seeds, classes, validation = options.seeds, options.classes, options.validation
     n_members = options.network.n_members
     data_counts, earlier = rows.counts(len(classes)), None
@@ -186,16 +186,16 @@ def _best_constant(options: Options, priors: Priors) -> Tensor:
     """Return the best logits that are the same for all rows."""
     prior = priors.sampled if options.phases.unweighted else priors.weighted
     in_mean = np.broadcast_to(options.levers.loss_factors, prior.shape)
-    # a member's loss is a mean with the weights that the loss itself has
+    # a member's loss is a mean weighted by the class weights of the loss itself
     prior = prior / ((prior * in_mean).sum(1) / prior.sum(1))[:, None]
     return constant_minimiser(options.loss, torch.from_numpy(prior.mean(axis=0)))
 
 
 def _shift_of_new_classes(run: _Run) -> Tensor | None:
-    """Return what to add to the logits of classes whose first rows have come.
+    """Return the shift of the logits of classes whose first rows are in this call.
 
-    Their logits are far down, where the gradient of single rows is small: training
-    would need thousands of rows to bring them up.
+    Their logits are very low, and the gradient of single rows is small there: training
+    would need thousands of rows to raise them.
     """
     before = run.before
     assert before is not None
@@ -234,7 +234,7 @@ def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
         batch_size=run.plans[0].batch_size,
         phases=options.phases,
         epochs_before=net.epochs_behind_ if is_partial else 0,
-        verbose=options.verbose,  # for callbacks of users such as PrintLog
+        verbose=options.verbose,  # for the user's callbacks, such as PrintLog
     )
     target = target_distribution(options.target_prior, options.classes, priors.data)
     early_formula, late_formula = (of_phase.for_target(target) for of_phase in phases)
@@ -254,10 +254,10 @@ def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
 
 
 def _generator_context(net: ImbalanceNet, seed: int) -> AbstractContextManager[None]:
-    """Seed torch only for networks that may draw in training (dropout).
+    """Seed torch only for networks that may draw random numbers in training (dropout).
 
-    The default generators are shared between threads, so that seeding them makes fits
-    in parallel threads wait for each other.
+    Threads share the default generators, so fits in parallel threads would wait for
+    each other if they seeded them.
     """
     if not _may_draw(net):
         return nullcontext()
@@ -269,9 +269,9 @@ def _may_draw(net: ImbalanceNet) -> bool:
 
 
 def _uncalibrated(net: ImbalanceNet, run: _Run) -> Calibration:
-    """Return the calibration that changes priors only."""
+    """Return the calibration for the kept epoch that only corrects for priors."""
     late = run.options.phases.unweighted
-    # with deferred weights, the prior depends on when the kept epoch came
+    # with deferred weights, the prior depends on the phase of the kept epoch
     return _priors_only(run, is_weighted=late == 0 or net.epochs_behind_ > late)
 
 
@@ -281,12 +281,12 @@ def _priors_only(run: _Run, *, is_weighted: bool) -> Calibration:
 
 
 def _fitted_now(net: ImbalanceNet, run: _Run) -> Fitted:
-    """Return what would be left after the present epoch, not calibrated."""
-    return run.left_by(net.snapshot(), _uncalibrated(net, run))
+    """Return the result if training ended now, without a fitted calibration."""
+    return run.result(net.snapshot(), _uncalibrated(net, run))
 
 
 def _calibrate(net: ImbalanceNet, run: _Run) -> tuple[Calibration, OutOfFold | None]:
-    """Fit to held-out rows what comes between the network and the probabilities."""
+    """Fit the calibration to held-out rows."""
     options, held_out, before = run.options, run.held_out, run.before
     calibration = _uncalibrated(net, run)
     if before and options.is_partial:

@@ -1,8 +1,8 @@
-"""From the tables, labels and weights that users pass to matrices and `Rows`.
+"""Reading of the tables, labels and weights that users pass, as matrices and `Rows`.
 
-The estimator reads its data here; training and prediction receive the result. No
-function takes the estimator, which itself compares column names and the width of what
-`as_table` returns (scikit-learn's ``validate_data``, and `check_names`).
+The estimator reads its data with this package; training and prediction receive the
+result. No function takes the estimator. The estimator compares column names and width
+of tables that `as_table` returned (scikit-learn's ``validate_data``, `check_names`).
 """
 
 from imbalnet._tables.columns import Columns

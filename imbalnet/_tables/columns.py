@@ -1,7 +1,7 @@
-"""What the columns of a table hold: numbers, or categories, which become codes.
+"""Kinds of the columns of a table: numbers, or categories, which become codes.
 
-`ColumnRules` (in ``rules.py``) finds it in the training rows. The `Columns` that it
-returns read every further table.
+`ColumnRules` (in ``rules.py``) determines them from the training rows, and returns
+`Columns`, which read all further tables.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from imbalnet._tables.unseen import Unseen
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of the training rows hold; further tables are read alike.
+    """Levels and shifts of the columns of the training rows, to read further tables.
 
-    Categories are codes: 0 to L - 1 for the L levels of a column, L for a missing value
-    and L + 1 for a value that is no level. Those with an order are numbers: 0 to L - 1,
-    and NaN for missing values and for values that are no level.
+    Categories become codes: 0 to L - 1 for the L levels of a column, L for a missing
+    value and L + 1 for an unknown one. Ordered categories become numbers: 0 to L - 1,
+    and NaN for missing and unknown values.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Columns:
     missing, infinite : bool
         Whether numbers may be missing or infinite.
     shifts : mapping of int to Shift
-        What columns of numbers are shifted by before the cast to float32; few are.
+        Shifts of columns of numbers before the cast to float32; most have none.
     """
 
     levels: tuple[Levels | None, ...] = ()
@@ -45,7 +45,7 @@ class Columns:
 
     @property
     def names_categories(self) -> bool:
-        """Whether there is a column of categories, with an order or without."""
+        """Whether there is a column of categories, ordered or not."""
         return bool(self.levels)
 
     @property
@@ -60,7 +60,7 @@ class Columns:
         return sizes if any(sizes) else ()
 
     def of_numbers(self, table: Any, dtype: type, used: NDArray | None) -> Columns:
-        """Return itself, the columns of a table of numbers only."""
+        """Return self, as the columns of a table of numbers only."""
         del table, dtype, used
         return self
 
@@ -73,7 +73,7 @@ class Columns:
     ) -> tuple[NDArray, Columns]:
         """Read a further table; raise if columns of numbers hold something else.
 
-        Values that are no level are counted in `unseen`.
+        Unknown values are counted in `unseen`.
         """
         del used
 
@@ -92,13 +92,13 @@ class Columns:
         return filled(reader, dtype, column, levels=self.levels), self
 
     def shifted(self, X: Any, dtype: type) -> Any:
-        """Convert an array or a CSR matrix of numbers; itself if nothing changes."""
+        """Shift columns of an array or a CSR matrix; without shifts, return X."""
         if not self.shifts:
             return X
         return map_columns(X, {i: s.apply for i, s in self.shifts.items()}, dtype)
 
     def restored(self, X: Any) -> Any:
-        """Return what `shifted` made as it came, in float64 if there are shifts."""
+        """Undo `shifted`; the result is float64 if there are shifts."""
         if not self.shifts:
             return X
         undo = {i: shift.undo for i, shift in self.shifts.items()}
@@ -107,21 +107,21 @@ class Columns:
     def raw_coefficients(
         self, coef: NDArray, intercept: NDArray
     ) -> tuple[NDArray, NDArray]:
-        """Return the coefficients of columns as they came, from those of shifted ones.
+        """Convert coefficients of shifted columns to those of the original columns.
 
         `coef`, of shape (n_outputs, n_inputs), begins with the columns of numbers.
         """
         coef, intercept = coef.copy(), intercept.copy()
         is_number = [not n_codes for n_codes in self.n_categories]
         for i, (center, scale) in self.shifts.items():
-            place = sum(is_number[:i]) if is_number else i
-            intercept -= coef[:, place] * (center / scale)
+            j = sum(is_number[:i]) if is_number else i
+            intercept -= coef[:, j] * (center / scale)
             with np.errstate(over="ignore"):  # infinite for a unit of subnormal values
-                coef[:, place] /= scale
+                coef[:, j] /= scale
         return coef, intercept
 
     def value(self, i: int, number: float) -> Any:
-        """Return what a number of the matrix stands for in column i, None for a gap."""
+        """Return the original value of a number in column i; None if it is missing."""
         known = self.levels[i] if self.levels else None
         if known is not None:
             return known.values[int(number)] if number < len(known.values) else None
@@ -151,7 +151,7 @@ class Columns:
         return pd.DataFrame(columns, index=index)
 
     def check_codes(self, X: NDArray, maker: str) -> None:
-        """Raise if a resampler made values between the codes."""
+        """Raise if a resampler made values that are no codes."""
         bad = [
             i
             for i, n_codes in enumerate(self.n_categories)

@@ -1,7 +1,7 @@
-"""From a table of features to one matrix, or to blocks of it.
+"""Reading of a table of features as one matrix, or as blocks of it.
 
-Reading has three steps: `as_table`, then the estimator's check of names and width, then
-`read_matrix` (of ``fit``) or `matrix_blocks` (of prediction).
+There are three steps: `as_table`, then the estimator's check of names and width, then
+`read_matrix` (in ``fit``) or `matrix_blocks` (in prediction).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Reading:
     Attributes
     ----------
     columns : ColumnRules or Columns
-        What the columns may hold, or what they held in ``fit``.
+        Rules for the columns in ``fit``, or the columns that ``fit`` has found.
     dtype : {numpy.float32, numpy.float64}
         The dtype of the matrix.
     owner : str
@@ -78,18 +78,19 @@ class Reading:
             ) from error
 
 
-# What something that can be read as an array has one of.
-_OF_TABLES = "shape", "__len__", "__array__", "__array_interface__", "__dlpack__"
+# An object that NumPy can read as an array has one of these.
+_OF_ARRAYS = "shape", "__len__", "__array__", "__array_interface__", "__dlpack__"
 
 
 def as_table(X: Any, reading: Reading) -> Any:
-    """Return X as a table of two dimensions, whose names and width can be compared.
+    """Return X as a two-dimensional table, whose names and width can be compared.
 
-    That is X itself if it has a shape. A frame in which two columns share a name gets
-    numbers as names, since scikit-learn from 1.9 on and resamplers refuse such frames.
+    X is returned as it is if it has two dimensions. If two columns of a frame share a
+    name, positions become the names, since resamplers, and scikit-learn from 1.9 on,
+    refuse such frames.
     """
     X = _with_unique_names(X)
-    is_other = not any(hasattr(X, name) for name in _OF_TABLES)
+    is_other = not any(hasattr(X, name) for name in _OF_ARRAYS)
     if is_other or isinstance(X, str | bytes | Mapping | Set):
         raise ValueError(
             f"{reading.title} must be a table of rows and columns, such as an array, a "
@@ -109,7 +110,7 @@ def as_table(X: Any, reading: Reading) -> Any:
     if len(getattr(X, "shape", ())) == 2:
         return X
     if not reading.columns.names_categories:
-        with suppress(TypeError, ValueError):  # words, or what comes again
+        with suppress(TypeError, ValueError):  # words; other errors recur below
             return reading.checked(X, np.float64, finite=False)
     return reading.checked(X, object, finite=False)
 
@@ -121,7 +122,7 @@ def _with_unique_names(X: Any) -> Any:
 
 
 def table_reader(X: Any, reading: Reading) -> Reader:
-    """Return the reader of any table, also of one whose columns cannot all be read."""
+    """Return the reader of a table, some of whose columns may be unreadable."""
     reader = reader_of(_with_unique_names(X), reading.title)
     if reader is not None:
         return reader
@@ -135,11 +136,10 @@ def read_matrix(
     used: NDArray | None = None,
     unseen: Unseen | None = None,
 ) -> tuple[Any, Columns]:
-    """Read a table that `as_table` returned: its matrix, and what its columns hold.
+    """Read a table that `as_table` returned; return its matrix and its columns.
 
-    The matrix is X itself if dtype and layout fit. `used` are the rows that count
-    (None: all); the others may hold anything that can be read. Values that are no level
-    are counted in `unseen`.
+    The matrix is X itself if dtype and layout allow. `used` are the rows that determine
+    the columns (None: all). Unknown values are counted in `unseen`.
     """
     columns, dtype = reading.columns, reading.dtype
     reader = reader_of(X, reading.title)
@@ -160,9 +160,9 @@ def read_matrix(
 
 
 def _as_matrix(X: Any, reading: Reading) -> Any:
-    """Return anything but a frame as an array or a CSR matrix.
+    """Return a table that is no frame as an array or a CSR matrix.
 
-    A masked value is a gap. Objects become numbers unless there are words.
+    Masked values become missing. Objects become numbers unless there are words.
     """
     if hasattr(X, "sparse"):
         X = X.sparse.to_coo()
@@ -180,7 +180,7 @@ def _as_matrix(X: Any, reading: Reading) -> Any:
 
 
 def _with_nan(X: NDArray) -> NDArray:
-    """Replace missing values in objects by NaN; NumPy cannot convert ``pandas.NA``."""
+    """Replace missing objects by NaN, since NumPy cannot convert ``pandas.NA``."""
     is_gap = np.frompyfunc(is_missing, 1, 1)(X).astype(bool)
     return np.where(is_gap, np.nan, X) if is_gap.any() else X
 
@@ -196,9 +196,9 @@ def _unmasked(X: Any) -> NDArray:
 
 
 def matrix_blocks(X: Any, reading: Reading) -> Iterator[Any]:
-    """Read a table in matrices of some rows each, so that the whole is not copied.
+    """Yield the matrices of blocks of rows, so that the whole table is not copied.
 
-    Warn, behind the last one, about columns most of whose values `fit` did not see.
+    After the last one, warn about columns most of whose values ``fit`` did not see.
     """
     unseen = Unseen()
     for block in _row_blocks(X):
@@ -237,7 +237,7 @@ def _array_reader(X: Any, title: str) -> ArrayReader:
 def _finite(
     X: Any, reading: Reading, columns: Columns, names: Sequence[Any] | None
 ) -> Any:
-    """Convert X, and name the columns that are not finite although they must be."""
+    """Convert X; raise with the names of columns that must be finite but are not."""
     matrix = _plain_matrix(X, reading.dtype, columns)
     if matrix is not None:
         return matrix
@@ -246,7 +246,7 @@ def _finite(
     if is_dense and (columns.missing or columns.infinite):
         finite = False if columns.infinite else "allow-nan"
     try:
-        # infinite values cancel in a sum; what overflows is reported as too large
+        # sums may overflow; values that overflow are reported as too large
         with np.errstate(over="ignore", invalid="ignore"):
             matrix = reading.checked(X, reading.dtype, finite)
     except ValueError as error:
@@ -262,9 +262,9 @@ def _finite(
 
 
 def _plain_matrix(X: Any, dtype: type, columns: Columns) -> NDArray | None:
-    """Convert an array with nothing to complain of as ``check_array`` would, but fast.
+    """Convert a valid array of floats as ``check_array`` would, but faster.
 
-    None is returned for any other table.
+    Return None for any other table.
     """
     if type(X) is not np.ndarray or X.dtype.kind != "f" or X.ndim != 2 or not X.size:
         return None
@@ -279,7 +279,7 @@ def _plain_matrix(X: Any, dtype: type, columns: Columns) -> NDArray | None:
 def _not_finite(
     X: Any, reading: Reading, columns: Columns, names: Sequence[Any] | None
 ) -> str | None:
-    """Name the columns that have gaps or infinite values which are not allowed."""
+    """Return an error about columns with missing or infinite values, or None."""
     try:
         with np.errstate(over="ignore"):
             values: NDArray = np.asarray(X, dtype=reading.dtype)

@@ -1,4 +1,4 @@
-"""From columns, one by one, to a matrix of rows."""
+"""Filling of a matrix, column by column, and the errors about unreadable columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from imbalnet._tables.readers import Reader, listed
 from imbalnet._tables.words import is_number, to_numbers
 
-# A cache line of float32, and the rows of so many columns that the L1 cache holds.
+# As many columns as a cache line has float32, and as many rows of these columns as the
+# L1 cache holds.
 _COLUMNS_AT_ONCE = 16
 _ROWS_AT_ONCE = 2048
 
@@ -28,15 +29,15 @@ def filled(
     *,
     levels: Sequence[Any] | None = None,
 ) -> NDArray:
-    """Fill a matrix column by column; raise with all columns that cannot be read.
+    """Fill a matrix column by column; raise an error that names all unreadable columns.
 
-    `levels` are those of :class:`Columns`: whether a column held categories or numbers
-    in ``fit``, which only another ``fit`` can change. It is None in ``fit`` itself.
+    `levels` are those of :class:`Columns`, for the cure in the error: they tell columns
+    of categories in ``fit`` from those of numbers. They are None in ``fit`` itself.
     """
     n_features = len(reader.names)
     matrix: NDArray = np.empty((reader.n_rows, n_features), dtype=dtype)
     unread = []
-    with np.errstate(over="ignore"):  # what overflows is reported later
+    with np.errstate(over="ignore"):  # overflow is reported later
         for start in range(0, n_features, _COLUMNS_AT_ONCE):
             some = range(start, min(start + _COLUMNS_AT_ONCE, n_features))
             part: NDArray = np.empty((len(some), reader.n_rows), dtype=dtype)
@@ -54,7 +55,7 @@ def filled(
 def _not_numeric(
     reader: Reader, columns: list[int], levels: Sequence[Any] | None
 ) -> Exception:
-    """Name columns that should hold numbers, a value of the first one, and the cure."""
+    """Return an error that names the columns, a value of the first, and the cure."""
     numbers = [i for i in columns if not levels or levels[i] is None]
     if not numbers:
         named = listed([reader.names[i] for i in columns])
@@ -76,7 +77,7 @@ def _not_numeric(
             f"where there is none, such as by {cure}), or fit again with such words, "
             "as categories."
         )
-    if not words:  # in scikit-learn's words
+    if not words:  # scikit-learn's checks expect these words
         return TypeError(
             f"{fault}. Each value of the argument must be a string or a real number: "
             "derive such columns from these."
@@ -87,15 +88,15 @@ def _not_numeric(
 
 
 def _words(reader: Reader, i: int) -> list[Any]:
-    """Return the distinct values of a column that Python reads no number in."""
+    """Return the distinct values of a column that Python cannot convert to float."""
     try:
         values = reader.dictionary(i)[1]
     except (TypeError, ValueError, NotImplementedError):  # lists cannot be counted
         return []
-    return [value for value in values if not _is_read_by_float(value)]
+    return [value for value in values if not _is_convertible(value)]
 
 
-def _is_read_by_float(value: Any) -> bool:
+def _is_convertible(value: Any) -> bool:
     try:
         float(value)
     except (TypeError, ValueError):
@@ -104,7 +105,7 @@ def _is_read_by_float(value: Any) -> bool:
 
 
 def _transpose(part: NDArray, out: NDArray) -> None:
-    """Copy columns into a matrix of rows, in blocks that the cache holds."""
+    """Copy columns into a row-major matrix, in blocks that fit the cache."""
     for start in range(0, len(out), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         out[rows] = part[:, rows].T

@@ -1,4 +1,4 @@
-"""What the columns of training rows hold, found as they are read one by one."""
+"""Reading of the columns of training rows, which finds their levels and shifts."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ NUMBER, CATEGORY, ORDERED = "number", "category", "ordered"
 
 @dataclass
 class ColumnFinder:
-    """Reads columns, and gathers their levels, their shifts and what is noteworthy.
+    """Read columns, and collect their levels, shifts and notes.
 
     Attributes
     ----------
     reader : Reader
         The table.
     kinds : sequence of {NUMBER, CATEGORY, ORDERED}
-        What each column is to be read as.
+        How each column is to be read.
     dtype : type
-        What numbers will be cast to.
+        Dtype that numbers will be cast to.
     used : ndarray of int or None
-        The rows that count (None: all).
+        The rows that determine levels and shifts (None: all).
     is_whole : bool
-        Whether the rows are all that will come.
+        Whether these are all rows; with ``partial_fit``, further ones may follow.
     are_meant : bool
-        Whether the user has named the columns of categories.
+        Whether the user has named the columns of categories, so that no notes on words
+        are needed.
     """
 
     reader: Reader
@@ -83,9 +84,9 @@ class ColumnFinder:
         return levels.codes(positions, places)
 
     def note(self, i: int, n_rows: NDArray) -> None:
-        """Note what is remarkable about a column that nobody called categories.
+        """Add notes on a column of categories, and mark levels that hardly repeat.
 
-        `n_rows` are the rows of each of its levels.
+        `n_rows` are the numbers of rows of its levels.
         """
         if self.is_whole and hardly_repeat(n_rows):
             self.levels[i] = replace(self.levels[i], are_own=True)

@@ -1,8 +1,8 @@
-"""Rows of several tables in one, although each was read by itself.
+"""Concatenation of rows that were read from several tables.
 
-`partial_fit` sees the first rows part by part, and each part says anew what the columns
-hold: levels that the parts before did not have, another centre, numbers where all was
-missing. `FurtherRules` reads a part, and `join` brings it together with those before.
+``partial_fit`` receives the first rows in parts. Each part may change the columns: it
+may have further levels, another centre, or numbers in a column that was all missing.
+`FurtherRules` reads a part, and `join` appends it to the parts before.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from imbalnet._tables.shifts import find_shifts
 
 @dataclass(frozen=True)
 class FurtherRules(ColumnRules):
-    """What columns may hold, where rows before say it for some of them.
+    """Rules for a table that follows others, which have determined some kinds.
 
     Attributes
     ----------
     known : tuple of {NUMBER, CATEGORY, ORDERED} or None
-        What each column holds; None where all was missing so far.
+        Kind of each column; None if all its values were missing so far.
     """
 
     known: tuple[str | None, ...] = ()
@@ -49,13 +49,13 @@ class FurtherRules(ColumnRules):
 
     @property
     def names_categories(self) -> bool:
-        """Whether there are columns of categories, whatever a table's dtypes are."""
+        """Whether there are columns of categories, independent of a table's dtypes."""
         return super().names_categories or any(
             k not in (NUMBER, None) for k in self.known
         )
 
     def kinds(self, reader: Reader) -> list[str]:
-        """Return what each column is to be read as."""
+        """Return the kind that each column is to be read as."""
         pairs = zip(super().kinds(reader), self.known, strict=True)
         return [found if known is None else known for found, known in pairs]
 
@@ -69,10 +69,10 @@ def _kind(levels: Levels | None, has_numbers: bool) -> str | None:
 
 
 def join(first: Rows, second: Rows) -> Rows:
-    """Return the rows of two tables, of which the second follows the first.
+    """Concatenate rows of two tables, as if they had been read from one.
 
-    A level of either is one of the result, and columns are shifted as those of one
-    table would be. Rows outside the index are left out.
+    The levels of a column are those of both tables, and shifts are determined anew.
+    Rows outside the index are left out.
     """
     levels = _levels_of_both(first.columns, second.columns)
     columns = replace(second.columns, levels=levels, shifts={})
@@ -92,10 +92,10 @@ def join(first: Rows, second: Rows) -> Rows:
 
 
 def recoded(rows: Rows, columns: Columns) -> Rows:
-    """Return the rows by themselves, with other columns' codes and shifts.
+    """Return the rows of the index as a table, with codes and shifts of `columns`.
 
-    A category is a gap for a column that holds numbers, and a number an unknown value
-    for one that holds categories. X is float64 if `columns` undo shifts.
+    If the kind of a column differs, categories become missing numbers, and numbers
+    become the unknown category. X is float64 if shifts are undone.
     """
     X = rows.of(rows.X)
     if rows.columns != columns:
@@ -113,7 +113,7 @@ def apart(rows: Rows) -> Rows:
 
 
 def _names_only(rows: Rows, columns: Columns) -> Any:
-    """Return a frame of no rows, from which resamplers have the names."""
+    """Return a frame without rows, which resamplers need for the names; or None."""
     reader = reader_of(rows.frame)
     if reader is None or find_spec("pandas") is None:
         return None
@@ -144,7 +144,7 @@ def _in_levels(column: NDArray, old: Levels | None, new: Levels | None) -> NDArr
 
 
 def _levels_of_both(first: Columns, second: Columns) -> tuple[Levels | None, ...]:
-    """Return the levels of both; the second table knows which columns have some."""
+    """Return the levels of both; the second table determines which columns have any."""
     pairs = zip_longest(first.levels[: len(second.levels)], second.levels)
     return tuple(
         new if old is None or new is None else _united(old, new) for old, new in pairs
@@ -152,13 +152,13 @@ def _levels_of_both(first: Columns, second: Columns) -> tuple[Levels | None, ...
 
 
 def _united(old: Levels, new: Levels) -> Levels:
-    """Add levels to others; those that are written alike are the same."""
+    """Return the union of levels; values with the same normal form are one level."""
     unknown = old.n_codes - 1
     is_new = (old.places(new.values) == unknown).tolist()
     values = (*old.values, *compress(new.values, is_new))
     united = Levels.of(values)
     if new.are_ordered and Levels.of(old.values).values != old.values:
-        united = Levels(values)  # in the order of a dtype, not in their own
+        united = Levels(values)  # keep the order of the dtype
     return replace(united, are_ordered=new.are_ordered)
 
 

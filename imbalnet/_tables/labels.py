@@ -1,4 +1,7 @@
-"""From labels to classes and their codes; sample weights and groups, validated."""
+"""Validation of labels, sample weights and groups; class codes of labels.
+
+The modules that read rows use it, and so do public functions that take labels.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +19,24 @@ from sklearn.utils.validation import _check_sample_weight
 
 from imbalnet._tables.levels import is_missing
 
-# How many times as many rows make a class the frequent one of two.
+# Of two classes, one with more than this many times the other's rows is frequent.
 _FREQUENT = 2
 
 
 def as_labels(y: Any, name: str = "y") -> NDArray:
-    """Validate labels, in any container; the messages do not depend on it."""
+    """Validate labels in any container, with the same messages for all of them."""
     labels = _as_labels(y, name)
     try:
         check_classification_targets(labels)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        is_object = labels.dtype == object
+        cure = " Convert objects by astype(int) or astype(str)." if is_object else ""
+        raise ValueError(f"{name}: {error}{cure}") from error
     return labels
 
 
 def as_classes(classes: Any, name: str) -> NDArray:
-    """Validate the labels of classes, in their order; each occurs once."""
+    """Validate the labels of classes, each given once; keep their order."""
     labels = _as_labels(classes, name)
     if not len(labels):
         raise ValueError(f"{name} is empty; give all labels.")
@@ -43,7 +48,7 @@ def as_classes(classes: Any, name: str) -> NDArray:
 
 
 def _as_labels(y: Any, name: str) -> NDArray:
-    """Return labels of one kind as an array of one axis, none of them missing."""
+    """Return labels as a 1d array; raise if they are missing or of several kinds."""
     if y is None:
         raise ValueError(
             f"requires {name} to be passed, but the target {name} is None: a "
@@ -64,7 +69,7 @@ def _as_labels(y: Any, name: str) -> NDArray:
 
 
 def _as_array(y: Any, name: str) -> NDArray:
-    """Convert labels to an array as they are; raise if they are no sequence."""
+    """Convert labels to an array; raise if they are no sequence."""
     try:
         if sparse.issparse(y):
             array = y.toarray()
@@ -89,8 +94,8 @@ def _as_array(y: Any, name: str) -> NDArray:
 
 
 def _keeping_kinds(y: Any) -> NDArray:
-    """Return an array in which numbers and strings of a list stay what they are."""
-    array = np.asarray(y)
+    """Return an array that keeps numbers and strings of a list apart."""
+    array = np.asarray(_decoded(y))
     if isinstance(y, list | tuple) and array.dtype.kind in "US":
         return np.asarray(y, dtype=object) if len(set(map(type, y))) > 1 else array
     if array.dtype.kind != "T":  # NumPy's StringDType, which may have gaps
@@ -99,27 +104,36 @@ def _keeping_kinds(y: Any) -> NDArray:
     return strings if _is_missing(strings.ravel()).any() else strings.astype(str)
 
 
+def _decoded(y: Any) -> Any:
+    """Return an Arrow column of dictionary type as its values.
+
+    NumPy would get the last value of the dictionary for missing ones.
+    """
+    dtype: Any = getattr(y, "type", None)
+    return y.cast(dtype.value_type) if hasattr(dtype, "index_type") else y
+
+
 def _shown(value: Any, most: int = 60) -> str:
-    """Write a value of any kind, shortened."""
+    """Return the type and representation of a value, shortened."""
     text = f"{type(value).__name__} {value!r}"
     return text if len(text) <= most else f"{text[:most]}..."
 
 
-def _reject_gaps(labels: NDArray, name: str, what: str = "label") -> None:
-    """Raise if a label is missing, whatever stands for that."""
+def _reject_gaps(labels: NDArray, name: str) -> None:
+    """Raise if a label is missing: None, NaN, NaT or a missing value of pandas."""
     if labels.ndim > 1 and labels.shape[1:] != (1,):
         return
     gaps = _is_missing(labels.ravel())
     if gaps.any():
         raise ValueError(
             f"{name} has {gaps.sum()} missing values (None or NaN), the first in row "
-            f"{gaps.argmax()}: leave out rows without a {what}. (Input {name} contains "
+            f"{gaps.argmax()}: leave out rows without a label. (Input {name} contains "
             "NaN.)"
         )
 
 
 def _reject_several_columns(labels: NDArray, name: str) -> None:
-    """Raise for labels of more than one column."""
+    """Raise if there are several columns of labels."""
     if labels.ndim == 1 or labels.shape[1:] == (1,):
         return
     fault = f"Multilabel and multioutput targets are not supported. {name} must be 1d"
@@ -143,7 +157,7 @@ def _is_one_hot(labels: NDArray) -> bool:
 
 
 def _kinds(labels: NDArray) -> dict[str, Any]:
-    """Return the kinds of labels, each with an example."""
+    """Return the kinds of labels (such as strings), each with an example."""
     if labels.dtype != object:
         of_kind = {"U": "strings", "S": "bytes", "M": "dates"}
         return {of_kind.get(labels.dtype.kind, "numbers"): labels.dtype}
@@ -202,9 +216,9 @@ def sorted_classes(labels: NDArray) -> NDArray:
 
 
 def notes_on_positive(classes: Sequence[Any], counts: Sequence[int]) -> list[str]:
-    """Say so if the positive class is the frequent one, which is seldom meant.
+    """Return a note if the positive class is the frequent one, which is seldom meant.
 
-    `classes` are in sorted order, with the number of rows of each.
+    `classes` are sorted; `counts` are their numbers of rows.
     """
     if len(classes) != 2 or counts[1] <= _FREQUENT * counts[0]:
         return []
@@ -220,12 +234,15 @@ def notes_on_positive(classes: Sequence[Any], counts: Sequence[int]) -> list[str
 def as_codes(
     labels: NDArray, classes: NDArray, name: str = "y", known: str = "classes_"
 ) -> NDArray[np.integer]:
-    """Return the positions of labels in the sorted `classes`, which are called so."""
+    """Return the positions of labels in the sorted `classes`, or raise.
+
+    Errors call the arguments `name` and `known`.
+    """
     if _kinds(labels).keys() == _kinds(classes).keys():
         codes = np.searchsorted(classes, labels)
         codes[codes == len(classes)] = 0
         unknown = np.unique(labels[classes[codes] != labels])
-    else:  # which NumPy would compare as strings, or not at all
+    else:  # NumPy would compare them as strings, or not at all
         unknown = np.unique(labels)
     if len(unknown):
         raise ValueError(
@@ -247,12 +264,12 @@ def check_kinds(name: str, labels: NDArray, other: str, others: NDArray) -> None
 
 def check_lengths(X: Any, y: NDArray, title: str = "X", name: str = "y") -> None:
     """Raise if there is not a label for each row."""
-    if X.shape[0]:  # an empty table is an error of its own
+    if X.shape[0]:  # an empty table raises another error
         check_rows(title, X.shape[0], name, len(y))
 
 
 def check_rows(name: str, n_rows: int, other: str, n_others: int) -> None:
-    """Raise if two arguments do not have as many rows."""
+    """Raise if two arguments differ in their number of rows."""
     if n_rows != n_others:
         raise ValueError(
             f"{name} has {n_rows} rows, but {other} has {n_others}; give the same rows "
@@ -281,16 +298,17 @@ def as_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
 
 
 def as_groups(groups: Any, X: Any) -> NDArray[np.integer] | None:
-    """Replace the labels of groups by numbers from 0; None stays None."""
+    """Return group numbers from 0 for the labels of groups; None stays None."""
     return None if groups is None else numbered(groups, X.shape[0])
 
 
 def numbered(
     groups: Any, n_rows: int | None, name: str = "groups", what: str = "group"
 ) -> NDArray[np.integer]:
-    """Replace the labels of groups, or what else rows share, by numbers from 0.
+    """Return numbers from 0 for labels that rows share, such as those of groups.
 
-    There are `n_rows` of them; None means any number.
+    There must be `n_rows` labels; None allows any number. Errors call the argument
+    `name`, and a label `what`.
     """
     labels = _as_array(groups, name)
     n_rows = len(labels) if n_rows is None else n_rows
@@ -317,7 +335,7 @@ def _is_missing(labels: NDArray) -> NDArray[np.bool_]:
     if labels.dtype.kind in "fcmM":
         return np.isnat(labels) if labels.dtype.kind in "mM" else np.isnan(labels)
     if labels.dtype == object and set(map(type, labels.tolist())) != {str}:
-        # NumPy's NaT, which is no level, differs from itself too
+        # NumPy's NaT, which is_missing does not cover, differs from itself, too
         is_gap = [is_missing(label) or bool(label != label) for label in labels]
         return np.array(is_gap, dtype=bool)
     return np.zeros(len(labels), dtype=bool)

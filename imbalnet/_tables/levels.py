@@ -24,7 +24,8 @@ _TIMES = (
     np.timedelta64,
 )
 
-# Share of the rows that have a level of their own, and how few may do so by chance.
+# Levels hardly repeat if more than this share of the rows, and at least so many rows,
+# have a level of their own.
 _OWN, _FEWEST_ROWS = 0.5, 20
 
 _OF_BOOL = {"true": 1, "false": 0}
@@ -36,22 +37,23 @@ class Levels:
 
     After the codes of the L levels, L is the code of a missing value and L + 1 that of
     an unknown one. Values are compared as in Python: 1, 1.0 and True are one level,
-    "1" is another. A value that is no level is the one that is written alike, if there
-    is just one, see `normal_forms`: "1" is 1 if "1" is no level.
+    "1" is another. A value that is no level counts as the level with the same normal
+    form, if there is just one, see `normal_forms`: "1" counts as 1 if "1" is no level.
 
     Attributes
     ----------
     values : tuple
         The levels: numbers, strings, intervals, then other values sorted by their text.
-        Ordered ones are in their order.
+        Those of an ordered dtype are in its order.
     are_own : bool
-        Whether most rows had a level of their own, so that new rows will have others.
+        Whether most training rows have a level of their own, so that most values of new
+        rows will be unknown.
     are_ordered : bool
-        Whether codes are numbers, which tell of an order: then missing and unknown
-        values are NaN.
+        Whether codes are numbers, the positions in an order. Missing and unknown values
+        are NaN then.
     rare_share : float
-        Share of the training rows whose level is not kept, see `only`. It is an unknown
-        value, like those that ``fit`` did not see.
+        Share of the training rows whose level was deleted, see `only`. Deleted levels
+        are unknown values, like those that ``fit`` did not see.
     """
 
     values: tuple[Any, ...]
@@ -60,7 +62,7 @@ class Levels:
     rare_share: float = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the fields alone; pandas' intervals are (left, right, closed)."""
+        """Return the fields; pandas' intervals become tuples (left, right, closed)."""
         values = list(self.values)
         places = [i for i, v in enumerate(values) if type(v).__name__ == "Interval"]
         for i in places:
@@ -69,7 +71,7 @@ class Levels:
         return {**state, "values": tuple(values), "intervals": places}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take the fields."""
+        """Set the fields."""
         values, places = list(state["values"]), state["intervals"]
         if places:
             import pandas as pd
@@ -91,7 +93,7 @@ class Levels:
 
     @property
     def n_codes(self) -> int:
-        """Number of codes, with those of missing and unknown values."""
+        """Number of codes, including those of missing and unknown values."""
         return len(self.values) + 2
 
     @cached_property
@@ -106,7 +108,7 @@ class Levels:
         return {form: code for form, code in forms if counts[form] == 1}
 
     def places(self, values: Sequence[Any]) -> NDArray[np.intp]:
-        """Return the code of each value, also of missing and unknown ones."""
+        """Return the code of each value; values may be missing or unknown."""
         missing = len(self.values)
         codes = (
             missing if is_missing(value) else self._code_of.get(value, -1)
@@ -118,7 +120,7 @@ class Levels:
         return places
 
     def _similar(self, value: Any) -> int:
-        """Return the code of the level that is written alike, or of unknown values."""
+        """Return the code of the level with the same form, or of unknown values."""
         forms = normal_forms(value)
         known = (self._code_of_form[f] for f in forms if f in self._code_of_form)
         return next(known, len(self.values) + 1)
@@ -126,8 +128,8 @@ class Levels:
     def only(self, is_kept: NDArray[np.bool_]) -> tuple[Levels, NDArray[np.intp]]:
         """Return some of the levels, and their codes among all.
 
-        Levels that are written like these are kept too: else a value that was told
-        from them would be taken for one of them.
+        Levels that share a normal form with a kept one are kept, too: otherwise, their
+        values would count as that level.
         """
         codes = np.flatnonzero(is_kept)
         if 0 < len(codes) < len(self.values):
@@ -141,14 +143,14 @@ class Levels:
     def codes(
         self, positions: NDArray[np.integer], places: NDArray[np.intp]
     ) -> NDArray[np.float32]:
-        """Return the code of every row in float32, which holds all codes exactly.
+        """Return the code of every row, in float32, which represents codes exactly.
 
-        Row i has a value whose code is ``places[positions[i]]``; -1 is a missing value.
+        The code of row i is ``places[positions[i]]``; position -1 is a missing value.
         """
         table = np.append(places, len(self.values)).astype(np.float32)
         if self.are_ordered:
             table[table >= len(self.values)] = np.nan
-        return table.take(positions, mode="wrap")  # -1 is the last
+        return table.take(positions, mode="wrap")  # -1: the last
 
 
 def _equal_forms(value: Any) -> set[Any]:
@@ -158,12 +160,12 @@ def _equal_forms(value: Any) -> set[Any]:
 
 
 def count_rows(positions: NDArray[np.integer], n_values: int) -> NDArray[np.integer]:
-    """Count the rows of each value, given each row's position, -1 for missing."""
+    """Count the rows of each value, from the positions of rows (-1: missing)."""
     return np.bincount(positions + 1, minlength=n_values + 1)[1:]
 
 
 def hardly_repeat(n_rows: NDArray) -> bool:
-    """Whether most rows are the only ones of their level, given the rows of each."""
+    """Whether most rows have a level of their own; `n_rows` are those of levels."""
     total = n_rows.sum()
     return bool(total >= _FEWEST_ROWS and (n_rows == 1).sum() > _OWN * total)
 
@@ -176,7 +178,7 @@ def is_missing(value: Any) -> bool:
 
 
 def are_numbers(values: Iterable[Any]) -> bool:
-    """Whether some values are numbers, and all others missing."""
+    """Whether there are numbers, and all other values are missing."""
     kinds = {type(value) for value in values if not is_missing(value)}
     return bool(kinds) and all(issubclass(kind, Real | Decimal) for kind in kinds)
 

@@ -1,7 +1,7 @@
 """Comparison of column names that are no strings, or that repeat.
 
-scikit-learn compares names that are all strings (``feature_names_in_``), and passes
-over all others: positions, tuples of a MultiIndex, names of two columns at once.
+scikit-learn compares names only if all are strings (``feature_names_in_``). It ignores
+other ones: positions, tuples of a MultiIndex, and names that two columns share.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def column_names(X: Any) -> list[Any] | None:
 def check_names(names: list[Any] | None, known: list[Any] | None) -> None:
     """Raise scikit-learn's error if the names of a frame are not those of ``fit``.
 
-    Two tables whose names are unique strings, or positions from 0 on, are left to
-    scikit-learn, which compares strings, warns if one of two has none, and compares the
-    width.
+    Names that are unique strings, or positions from 0 on, are left to scikit-learn,
+    which compares strings, warns if only one of two tables has them, and compares the
+    number of columns.
     """
     if names is None or known is None or names == known:
         return

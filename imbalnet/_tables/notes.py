@@ -1,7 +1,7 @@
-"""What is noteworthy about a column, and the warnings of ``fit`` about it.
+"""Notes on columns that the user may want to change, and the warnings of ``fit``.
 
-A `Note` says what is the matter, with an example and the cure. ``fit`` warns with those
-that `check_table` shows.
+A `Note` has the fault, an example and the cure. ``fit`` warns with the notes that
+`check_table` shows.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from imbalnet._warn import warn
 # Shares of the distinct words that must be numbers or dates, and of those that must
 # have decimals, separators or units, since whole numbers may be codes.
 _NUMBERS, _DATES, _AMOUNTS = 0.9, 0.9, 0.5
-# Fewer words may well be categories, fewer rows have one value by chance.
+# Fewer words may well be categories, and fewer rows may be equal by chance.
 _FEWEST_AMOUNTS, _FEWEST_INTEGERS, _FEWEST_DATES, _FEWEST_ROWS = 10, 21, 3, 20
 
 _MOST_COLUMNS = 5
 _BLOCK_ROWS = 2**12
 
-# What is the matter with a column, in the order of the warnings.
+# Faults of columns, in the order of the warnings.
 FAULTS = {
     "numbers": "numbers in words, which count as categories",
     "dates": "dates in words, which count as categories",
@@ -39,7 +39,7 @@ FAULTS = {
 
 
 class Note(NamedTuple):
-    """Something about a column that its owner may want to change.
+    """A fault of a column that the user may want to change.
 
     `kind` is a key of `FAULTS`, `example` a value of the column.
     """
@@ -52,7 +52,7 @@ class Note(NamedTuple):
 
     @property
     def values(self) -> str:
-        """How many values there are, and one of them."""
+        """The number of levels, and an example."""
         levels = "" if self.n_levels is None else f"{self.n_levels:,} levels, "
         return "" if self.kind == "empty" else f" ({levels}such as {self.example!r})"
 
@@ -61,10 +61,10 @@ class Note(NamedTuple):
 
 
 def notes_of_words(name: Any, levels: Levels, is_declared: bool) -> list[Note]:
-    """Return what is noteworthy about a column of categories, at most one thing.
+    """Return the note on a column of categories, as a list of one, or an empty list.
 
-    `is_declared` tells that the dtype is one of categories alone: whole numbers may
-    well be codes then.
+    With `is_declared`, the dtype is one for categories only, so that whole numbers may
+    well be codes.
     """
     values, column = levels.values, f"X[{name!r}]"
     words = some_words(values)
@@ -88,7 +88,7 @@ def _are_dates(words: Sequence[str]) -> bool:
 
 
 def _are_numbers(words: Sequence[str], *, may_be_codes: bool) -> bool:
-    """Whether words are numbers; whole ones may be codes where they are few."""
+    """Whether words are numbers, and not codes, as few whole numbers may be."""
     are_whole = _share(map(is_amount, words)) < _AMOUNTS
     fewest = _FEWEST_INTEGERS if are_whole else _FEWEST_AMOUNTS
     if len(words) < fewest or (are_whole and may_be_codes):
@@ -97,11 +97,11 @@ def _are_numbers(words: Sequence[str], *, may_be_codes: bool) -> bool:
 
 
 def find_constant(X: Any, used: NDArray | None) -> Iterator[tuple[int, float]]:
-    """Yield the columns of a dense matrix that have one value, and the value.
+    """Yield the positions and values of constant columns; NaN for empty ones.
 
-    It is NaN for columns that are empty. `used` are the rows that count (None: all).
-    Sparse matrices have columns without entries, and few rows one value by chance:
-    neither is worth a note.
+    `used` are the rows to look at (None: all). Nothing is found in sparse matrices,
+    which may well have columns without entries, or in few rows, where a column may be
+    constant by chance.
     """
     n_rows = X.shape[0] if used is None else len(used)
     if sparse.issparse(X) or n_rows < _FEWEST_ROWS:
@@ -119,7 +119,7 @@ def find_constant(X: Any, used: NDArray | None) -> Iterator[tuple[int, float]]:
 
 
 def note_of_constant(name: Any, value: Any) -> Note:
-    """Return the note on a column of one value; None is a column without any."""
+    """Return the note on a constant column; the value None means that it is empty."""
     kind = "empty" if value is None else "constant"
     return Note(kind, name, value, None, f"X.drop(columns=[{name!r}])")
 

@@ -1,4 +1,4 @@
-"""From features, labels and weights to `Rows`, for training and for validation."""
+"""Reading of features, labels and weights as `Rows`, for training and validation."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def read_rows(
 ) -> tuple[Rows, NDArray]:
     """Read training rows.
 
-    Rows of weight 0 are left out of the index, as if they were not there: they make
-    no class, and no level of a category.
+    Rows of weight 0 are left out of the index, and determine neither classes nor levels
+    of categories. If their label is no class, their code is 0.
 
-    X is what `as_table` returned, `classes` are the sorted labels (None: those of y).
-    Returns the rows and the sorted labels.
+    X was returned by `as_table`; `classes` are the sorted labels (None: those of y).
+    Return the rows and the sorted labels.
     """
     labels = as_labels(y)
     check_lengths(X, labels)
@@ -44,13 +44,15 @@ def read_rows(
     used = labels if index is None else labels[index]
     classes = sorted_classes(used) if classes is None else classes
     check_two_classes(classes, reading.owner)
-    codes = of_used = as_codes(used, classes)
+    codes = as_codes(used, classes)
     if index is not None:
-        codes = np.zeros(len(labels), dtype=of_used.dtype)
-        codes[index] = of_used
+        is_known = np.isin(labels, classes)
+        of_known = as_codes(labels[is_known], classes)
+        codes = np.zeros(len(labels), dtype=of_known.dtype)
+        codes[is_known] = of_known
     unseen.warn(reading.title)
     reader = reader_of(X)
-    # a frame of sparse columns became a sparse matrix, which resamplers take as it is
+    # a frame of sparse columns became a sparse matrix, and resamplers take that
     is_plain = reader is None or sparse.issparse(matrix)
     rows = Rows(matrix, codes, weight, index, None if is_plain else X, columns)
     if isinstance(reading.columns, ColumnRules) and reading.columns.is_whole:
@@ -59,7 +61,7 @@ def read_rows(
 
 
 def check_two_classes(classes: NDArray, owner: str) -> None:
-    """Raise if there is a single class."""
+    """Raise if there are fewer than two classes."""
     if len(classes) < 2:
         raise ValueError(
             f"{owner} needs rows of at least two classes, but y (without rows of "
@@ -68,7 +70,7 @@ def check_two_classes(classes: NDArray, owner: str) -> None:
 
 
 def warn_of_constant(rows: Rows, names: Sequence[Any] | None = None) -> None:
-    """Warn of columns that have one value in all rows; `names` are theirs."""
+    """Warn of constant columns; `names` are those of all columns (None: the rows')."""
     names = rows.names if names is None else names
     constant = find_constant(rows.X, rows.index)
     warn_of(note_of_constant(names[i], rows.columns.value(i, v)) for i, v in constant)

@@ -1,6 +1,6 @@
 """One interface to the columns of pandas, polars and Arrow tables, and of arrays.
 
-The libraries are imported only where a table is theirs.
+A library is imported only for tables of that library.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DECLARED = re.compile("category|categorical|enum|dictionary|interval")
 _TIMES = re.compile("date|time|duration|period")
 _PLAIN = re.compile(r"(u?int|float)\d+$|bool$|Sparse\[(u?int|float|bool)")
 
-# What pandas calls object columns of numbers, and those that may be.
+# Names that pandas' infer_dtype has for object columns that hold numbers, or may do so.
 _NUMBERS = {"boolean", "decimal", "floating", "integer", "mixed-integer-float"}
 _MIXED = {"mixed", "mixed-integer"}
 
@@ -39,9 +39,9 @@ Dictionary = tuple[NDArray[np.integer], list[Any]]
 
 
 class Reader(ABC):
-    """Columns of a table by position; their names are positions if they have none.
+    """Columns of a table by position; columns without names have positions as names.
 
-    `title` is what error messages call the table.
+    `title` is the name of the table in error messages.
     """
 
     title = "X"
@@ -51,14 +51,17 @@ class Reader(ABC):
 
     @abstractmethod
     def numbers(self, i: int) -> NDArray:
-        """Return a column as numbers and NaN; ValueError or TypeError if it is not."""
+        """Return a column as numbers and NaN, or raise ValueError or TypeError."""
 
     @abstractmethod
     def dictionary(self, i: int) -> Dictionary:
-        """Return each row's position in a list of distinct values, -1 for missing."""
+        """Return each row's position in a list of distinct values, and this list.
+
+        The position of a missing value is -1.
+        """
 
     def occurring(self, i: int) -> Dictionary:
-        """Return the dictionary of a column, of the values that rows have.
+        """Return the dictionary of a column, without categories that no row has.
 
         A dtype may have far more categories than there are rows.
         """
@@ -73,11 +76,11 @@ class Reader(ABC):
         return _TIMES.match(self.dtypes[i].lower()) is not None
 
     def is_declared(self, i: int) -> bool:
-        """Whether the dtype is one of categories alone, not of words."""
+        """Whether the dtype is one for categories only, unlike strings."""
         return _DECLARED.match(self.dtypes[i].lower()) is not None
 
     def is_ordered(self, i: int) -> bool:
-        """Whether the dtype says that categories have an order."""
+        """Whether the dtype is one of ordered categories."""
         dtype = self.dtypes[i]
         return dtype.startswith("interval") or "ordered=1" in dtype
 
@@ -108,12 +111,12 @@ def reader_of(X: Any, title: str = "X") -> Reader | None:
 
 
 def is_plain(reader: Reader) -> bool:
-    """Whether all columns are NumPy's numbers, whose only gap is NaN."""
+    """Whether all columns have dtypes of NumPy's numbers, missing ones being NaN."""
     return all(_PLAIN.match(dtype) for dtype in reader.dtypes)
 
 
 def is_sparse(reader: Reader) -> bool:
-    """Whether all columns are pandas' sparse ones, which make a sparse matrix."""
+    """Whether all columns are sparse columns of pandas, and become a sparse matrix."""
     return all(dtype.startswith("Sparse[") for dtype in reader.dtypes)
 
 
@@ -141,7 +144,7 @@ def reject_columns_of_times(reader: Reader, columns: Iterable[int]) -> None:
 
 
 def listed(names: Sequence[Any]) -> str:
-    """Write a list of names, of which the first are enough."""
+    """Return a list of names as text, shortened to the first ones."""
     text = str(list(names[:_MOST_NAMES]))
     more = len(names) - _MOST_NAMES
     return f"{text[:-1]}, ...] ({more} more)" if more > 0 else text
@@ -208,10 +211,10 @@ class _PandasReader(Reader):
 
 
 def _as_texts(dtypes: Iterable[Any]) -> list[str]:
-    """Convert dtypes to text, each only once.
+    """Convert dtypes to text, each distinct one only once.
 
-    They are told apart by identity: pandas hashes a categorical dtype with all its
-    categories.
+    They are distinguished by identity, because pandas hashes a categorical dtype with
+    all its categories.
     """
     distinct = {id(dtype): dtype for dtype in dtypes}
     texts = {key: str(dtype) for key, dtype in distinct.items()}
@@ -326,7 +329,7 @@ def _arrow_encoded(column: Any) -> tuple[NDArray[np.integer], Any]:
 def _renumbered(
     positions: NDArray[np.integer], n_values: int
 ) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Return positions among the values that occur, and which values these are.
+    """Return positions among the values that occur, and the positions of these values.
 
     If there are no more values than rows, all are kept. -1 stays -1.
     """
@@ -338,7 +341,7 @@ def _renumbered(
 
 
 class ArrayReader(Reader):
-    """Columns of a two-dimensional array; words that are no numbers are categories."""
+    """Columns of a two-dimensional array; those with words are categories."""
 
     def __init__(self, X: NDArray) -> None:
         self.X = X
@@ -366,7 +369,7 @@ class ArrayReader(Reader):
 
 
 def holds_words(X: Any) -> bool:
-    """Whether an array holds words, or what is no value of a table, such as a dict."""
+    """Whether an array holds words, or objects without a hash, such as dicts."""
     if not isinstance(X, np.ndarray) or X.dtype.kind not in "OU":
         return False
     return X.dtype.kind == "U" or any(
@@ -375,7 +378,7 @@ def holds_words(X: Any) -> bool:
 
 
 class SparseReader(Reader):
-    """Columns of a sparse matrix, which are numbers."""
+    """Columns of a sparse matrix, which holds numbers only."""
 
     def __init__(self, X: Any) -> None:
         self.X = X.tocsc()
@@ -393,9 +396,9 @@ class SparseReader(Reader):
 def dictionary_of(column: NDArray) -> Dictionary:
     """Encode an array of numbers, strings or objects; see `Reader.dictionary`."""
     if column.dtype.kind == "O":
-        place: dict[Any, int] = {}
-        rows = [place.setdefault(value, len(place)) for value in column.tolist()]
-        return np.array(rows, dtype=np.intp), list(place)
+        position: dict[Any, int] = {}
+        rows = [position.setdefault(v, len(position)) for v in column.tolist()]
+        return np.array(rows, dtype=np.intp), list(position)
     if column.dtype.kind == "b":
         return column.astype(np.intp), [False, True]
     if column.dtype.kind not in "iuf":

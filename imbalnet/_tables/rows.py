@@ -1,4 +1,4 @@
-"""Rows of a table with their classes and weights, which all steps of training take.
+"""Rows of a table with their classes and weights, the data of all steps of training.
 
 A split is an index: training and validation rows share one table.
 """
@@ -22,27 +22,27 @@ _NUMBERS = Columns()
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a table, which may hold more of them.
+    """Some or all rows of a table.
 
-    Arrays as long as the table are most of the memory of ``fit``, so that there are as
-    few as possible: None stands for all rows, and for weights of 1.
+    Arrays as long as the table take most of the memory of ``fit``, so there are as few
+    as possible: None represents an index of all rows, and weights of 1.
 
     Attributes
     ----------
     X : {ndarray, CSR matrix, ShuffledMatrix} of shape (n_table_rows, n_features)
-        Numbers, and codes of categories; the last one is not in memory.
+        Numbers, and codes of categories. A ShuffledMatrix is not in memory.
     codes : ndarray of shape (n_table_rows,)
-        Class codes, of one byte where that is enough.
+        Class codes, of one byte if that is enough.
     weight : ndarray of shape (n_table_rows,) or None
-        Weights; None is 1 for every row.
+        Weights; None means 1 for every row.
     index : ndarray of int or None
-        Positions of the rows in the table; None is all.
+        Positions of the rows in the table; None means all.
     frame : data frame or None
-        The data frame that X was read from, or one of its columns without rows.
+        The data frame that X was read from, or one with the same columns and no rows.
     columns : Columns
-        What the columns of X hold.
+        Kinds and levels of the columns of X.
     groups : ndarray of shape (n_table_rows,) or None
-        Numbers of the groups that validation keeps together; None is none.
+        Group numbers, for splits that keep groups together; None means no groups.
     """
 
     X: Any
@@ -54,12 +54,12 @@ class Rows:
     groups: NDArray[np.integer] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the fields, with the columns' names instead of the frame."""
+        """Return the fields, with the names of the columns instead of the frame."""
         names = None if self.frame is None else list(self.names)
         return {**vars(self), "frame": names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take the fields; the frame has no rows."""
+        """Set the fields; the frame gets no rows."""
         names, columns = state["frame"], state["columns"]
         frame = None
         if names is not None and find_spec("pandas") is not None:
@@ -75,7 +75,7 @@ class Rows:
         return isinstance(self.X, ShuffledMatrix)
 
     def loaded(self) -> Rows:
-        """Return these rows as a table in memory; themselves if they are there."""
+        """Return these rows as a table in memory; self if it is in memory already."""
         if not self.is_large:
             return self
         X = self.X[slice(None) if self.index is None else self.index]
@@ -83,7 +83,7 @@ class Rows:
         return Rows(X, self.of(self.codes), weight, columns=self.columns)
 
     def of(self, values: Any) -> Any:
-        """Select from `values` of the table's rows those of these rows."""
+        """Return the values of these rows, from `values` of all rows of the table."""
         return values if self.index is None else values[self.index]
 
     def subset(self, positions: NDArray[np.intp]) -> Rows:
@@ -100,7 +100,7 @@ class Rows:
 
     @property
     def weights(self) -> NDArray[np.floating]:
-        """Weights of the table's rows; ones without memory of their own for None."""
+        """Weights of all rows of the table; ones that take no memory for None."""
         if self.weight is None:
             return np.broadcast_to(1.0, len(self.codes))
         return self.weight
@@ -119,7 +119,7 @@ class Rows:
     def weighted_by_class(self, factor: NDArray[np.float64]) -> Rows:
         """Multiply the weights by a factor of each class."""
         unit = 1.0 if self.weight is None else self.weight.max()
-        factor = (factor * unit).astype(self.X.dtype)  # float32 lacks some scales
+        factor = (factor * unit).astype(self.X.dtype)  # near 1, unlike factor
         if self.weight is None and np.ptp(factor) == 0:
             return replace(self, weight=np.broadcast_to(factor[0], len(self.codes)))
         weight = factor[self.codes]
@@ -128,11 +128,11 @@ class Rows:
         return replace(self, weight=weight)
 
     def features(self) -> Any:
-        """Return the features as resamplers take them.
+        """Return the features for resamplers.
 
-        That is a pandas frame if X was read from a frame: categories have dtype
-        category, the other columns the dtype of X. Columns that were shifted before
-        the cast to float32 are as they came, in float64.
+        They are a pandas frame if X was read from a frame: categories have dtype
+        category, the other columns the dtype of X. Columns that were shifted before the
+        cast to float32 are restored, in float64.
         """
         X = self.of(self.X)
         reader = reader_of(self.frame)
@@ -147,7 +147,10 @@ class Rows:
 
 
 def resampled_matrix(X: Any, rows: Rows, maker: str) -> Any:
-    """Read what a resampler made of ``rows.features()`` as a matrix like ``rows.X``."""
+    """Read the output X of a resampler as a matrix like ``rows.X``.
+
+    Its input was ``rows.features()``; `maker` is its name, for errors.
+    """
     reader = reader_of(X, f"The X that {maker} made")
     if reader is not None:
         return rows.columns.read(reader, rows.X.dtype)[0]

@@ -1,4 +1,4 @@
-"""What columns may hold, and what those of the training rows do hold."""
+"""Rules for the kinds of columns, and the search for kinds and levels in ``fit``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MUST = (
 
 @dataclass(frozen=True)
 class ColumnRules:
-    """What columns may hold; `read` finds what those of the training rows do hold.
+    """Rules for the kinds of columns; `read` applies them to the training rows.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class ColumnRules:
     module : str
         The network's name, for error messages.
     is_whole : bool
-        Whether the rows are all that will come, not the first of ``partial_fit``.
+        Whether these are all rows; with ``partial_fit``, further ones may follow.
     """
 
     categorical_features: Any = "from_dtype"
@@ -55,7 +55,7 @@ class ColumnRules:
 
     @property
     def names_categories(self) -> bool:
-        """Whether the parameter, not the dtypes, says which columns hold categories."""
+        """Whether the parameter determines the columns of categories, not the dtype."""
         return self._are_named
 
     @property
@@ -78,10 +78,10 @@ class ColumnRules:
         used: NDArray | None = None,
         unseen: Unseen | None = None,
     ) -> tuple[NDArray, Columns]:
-        """Read a table and find what its columns hold; raise for unusable ones.
+        """Read a table, and find kinds and levels; raise for unusable columns.
 
-        `used` are the rows that count (None: all): they have the levels, and tell where
-        columns of numbers lie. No value is `unseen`.
+        `used` are the rows that determine levels and shifts (None: all). `unseen` is
+        not needed, since all values become levels.
         """
         del unseen
         finder = self.finder(reader, dtype, used)
@@ -91,7 +91,7 @@ class ColumnRules:
     def finder(
         self, reader: Reader, dtype: type, used: NDArray | None = None
     ) -> ColumnFinder:
-        """Return what finds what columns hold as it reads them one by one."""
+        """Return a finder for the columns of a table."""
         return ColumnFinder(
             reader,
             self.kinds(reader),
@@ -102,7 +102,7 @@ class ColumnRules:
         )
 
     def found(self, finder: ColumnFinder) -> Columns:
-        """Return the columns that were found; warn of them, or raise for dates."""
+        """Return the columns that were read; warn with the notes, raise for dates."""
         reader, levels = finder.reader, finder.levels
         reject_columns_of_times(reader, (i for i in levels if levels[i].hold_times))
         warn_of(finder.notes)
@@ -111,7 +111,7 @@ class ColumnRules:
         return Columns(found, self.missing, self.infinite, finder.shifts)
 
     def kinds(self, reader: Reader) -> list[str]:
-        """Return what each column is to be read as; raise if X lacks named ones."""
+        """Return the kind to read each column as; raise if X lacks named columns."""
         is_category = self.choose(reader)
         columns = range(len(reader.names))
         is_ordered = np.array([self._is_ordered(reader, i) for i in columns], bool)
@@ -123,14 +123,18 @@ class ColumnRules:
         return kinds.tolist()
 
     def _is_ordered(self, reader: Reader, i: int) -> bool:
-        """Whether categories have an order; numbers stand for themselves if asked."""
+        """Whether a column holds ordered categories.
+
+        With ``categorical_features=None``, ordered categories that are numbers are read
+        as these numbers.
+        """
         if not reader.is_ordered(i):
             return False
         has_rule = self._are_named or isinstance(self.categorical_features, str)
         return has_rule or not are_numbers(reader.dictionary(i)[1])
 
     def choose(self, reader: Reader) -> NDArray[np.bool_]:
-        """Return which columns hold categories; raise if X lacks some of them."""
+        """Return a mask of the columns of categories; raise if X lacks named ones."""
         n_features = len(reader.names)
         if not self._are_named:
             is_automatic = isinstance(self.categorical_features, str)

@@ -1,8 +1,8 @@
-"""Columns brought near 0 in float64, before the cast to the network's precision.
+"""Centring of columns in float64, before the cast to the network's precision.
 
-Of ``1e9 + 10 * z`` float32 keeps one digit of z, and the network, which centres its
-columns, would come too late. `find_shifts` finds the columns that a cast would harm,
-and `Shift` brings them near 0. All others are cast as they are.
+In ``1e9 + 10 * z``, float32 keeps one digit of z: the network centres its columns only
+after the cast. `find_shifts` finds the columns that would lose digits, and `Shift`
+shifts them to around 0. All others are cast as they are.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from sklearn.utils import gen_batches
 
 from imbalnet._tables.readers import Reader
 
-# Rows that tell where a column lies, and rows that are converted at once.
+# Rows that determine the shifts, and rows that are converted at once.
 _SAMPLE_ROWS = 2**12
 _BLOCK_ROWS = 2**16
 
-# Bits that the values of a column differ in, at least, behind a cast.
+# After a cast, the interquartile range of a column must have at least so many bits.
 _LEAST_BITS = 17
 
-# Beyond it, and below its inverse, squares and quotients have no float32 or float64.
+# Squares of larger values, and quotients by values below its inverse, overflow.
 FARTHEST = 1e30
 _FAR = {np.dtype(np.float32): FARTHEST, np.dtype(np.float64): 1e140}
 # Numbers of float32 from here on differ by at least 1e-27.
@@ -35,9 +35,9 @@ _EXACT_INTEGERS = 2.0**53
 
 
 class Shift(NamedTuple):
-    """What a column is shifted and scaled by: ``(x - center) / scale``.
+    """Shift and scale of a column: ``(x - center) / scale``.
 
-    `scale` is a power of two, so that it costs no digit. Finite values beyond ±1e30
+    `scale` is a power of two, so that scaling is exact. Finite values beyond ±1e30
     count as ±1e30.
     """
 
@@ -48,11 +48,11 @@ class Shift(NamedTuple):
     def of(cls, values: NDArray, dtype: type) -> Shift | None:
         """Return the shift that a column needs before a cast to `dtype`, or None.
 
-        It is centred if some value changes in the cast, and if the median is so large
+        A column is centred if the cast changes a value, and if the median is so large
         that the interquartile range keeps fewer than 17 bits (in float32, more than 128
-        times as large). Where the interquartile range is 0, the median distance of the
-        values that differ from the median takes its place. A column of one value is
-        centred at it, since the rows of later calls may have others.
+        times as large as the range). If the interquartile range is 0, it is replaced by
+        the median distance to the median, over the values that differ from it. A column
+        of one value is centred at this value, since later rows may have others.
         """
         if values.dtype.kind == "b" or values.dtype.itemsize < 4:
             return None
@@ -90,15 +90,15 @@ class Shift(NamedTuple):
         return shifted
 
     def undo(self, values: NDArray) -> NDArray[np.float64]:
-        """Return the column as it came, up to rounding."""
+        """Return the original column, up to rounding."""
         return values.astype(np.float64) * self.scale + self.center
 
 
 def find_shifts(table: Any, dtype: type, used: NDArray | None) -> dict[int, Shift]:
     """Return the shifts that columns of numbers need, by position.
 
-    `table` is an array, a CSR matrix or a `Reader`, `used` the rows that count (None:
-    all). A sample of 4,096 rows decides.
+    `table` is an array, a CSR matrix or a `Reader`; `used` are the rows to look at
+    (None: all). A sample of 4,096 rows determines the shifts.
     """
     if not isinstance(table, Reader) and table.dtype.kind not in "iuf":
         return {}
@@ -108,7 +108,7 @@ def find_shifts(table: Any, dtype: type, used: NDArray | None) -> dict[int, Shif
 
 
 def sample_rows(table: Any, used: NDArray | None) -> NDArray[np.intp] | slice:
-    """Return the rows that tell where a column lies, the same ones in each call."""
+    """Return the rows that determine the shifts, the same ones in each call."""
     n_rows = table.n_rows if isinstance(table, Reader) else table.shape[0]
     n_used = n_rows if used is None else len(used)
     if n_used <= _SAMPLE_ROWS:
@@ -120,9 +120,9 @@ def sample_rows(table: Any, used: NDArray | None) -> NDArray[np.intp] | slice:
 def map_columns(
     X: Any, functions: Mapping[int, Callable[[NDArray], NDArray]], dtype: type
 ) -> Any:
-    """Convert an array or a CSR matrix, and replace columns by functions of them.
+    """Convert an array or a CSR matrix to `dtype`, and apply functions to columns.
 
-    Nothing but blocks of rows is copied besides.
+    Apart from the result, only blocks of rows are copied.
     """
     if sparse.issparse(X):
         blocks = [
@@ -130,7 +130,7 @@ def map_columns(
             for rows in gen_batches(X.shape[0], _BLOCK_ROWS)
         ]
         return blocks[0] if len(blocks) == 1 else sparse.vstack(blocks, "csr")
-    with np.errstate(over="ignore", invalid="ignore"):  # in columns that follow
+    with np.errstate(over="ignore", invalid="ignore"):  # columns replaced below
         matrix = X.astype(dtype, order="C")
     for rows in gen_batches(len(X), _BLOCK_ROWS):
         for i, function in functions.items():
@@ -141,12 +141,12 @@ def map_columns(
 def _map_sparse(
     X: Any, functions: Mapping[int, Callable[[NDArray], NDArray]], dtype: type
 ) -> Any:
-    """Replace columns of some rows; what is not stored is a 0, and shifted like one."""
+    """Apply functions to columns of a sparse block, also to zeros not stored."""
     chosen = np.fromiter(functions, dtype=np.intp)
     columns = X[:, chosen].toarray()
     values = np.empty(columns.shape)
-    for place, function in enumerate(functions.values()):
-        values[:, place] = function(columns[:, place])
+    for j, function in enumerate(functions.values()):
+        values[:, j] = function(columns[:, j])
     rows = np.repeat(np.arange(X.shape[0]), len(chosen))
     dense = values.ravel(), (rows, np.tile(chosen, X.shape[0]))
     others = X.copy()
@@ -167,7 +167,7 @@ def _columns(table: Any, some: Any) -> Iterator[tuple[int, NDArray]]:
         yield from ((i, table[some, i]) for i in range(table.shape[1]))
         return
     part = table[some].tocsc()
-    # where most rows are 0, so is the median
+    # the median is 0 if most rows are
     may_be = np.diff(part.indptr) >= part.shape[0] / 2
     size = np.abs(part.data)
     is_extreme = (size > 1 / _NEAR) | (size > 0) & (size < _NEAR)
@@ -190,7 +190,7 @@ def _sizes(values: NDArray) -> tuple[float, float]:
 
 def _location(values: NDArray) -> tuple[float, float]:
     """Return a robust centre and spread; the latter is 0 if all values are equal."""
-    # differences of large integers have more digits than float64 holds of themselves
+    # float64 represents differences of large integers better than the integers
     base = 0.0 if values.dtype.kind == "f" else float(values[0])
     with np.errstate(over="ignore"):
         from_base = _minus(values, base)
@@ -204,7 +204,7 @@ def _location(values: NDArray) -> tuple[float, float]:
 
 
 def _minus(values: NDArray, center: float) -> NDArray[np.float64]:
-    """Subtract in float64, and large integers in their own dtype, which is exact."""
+    """Subtract in float64, or exactly in the integer dtype for large integers."""
     difference = values.astype(np.float64)
     difference -= center
     if values.dtype.kind not in "iu" or abs(center) < _EXACT_INTEGERS:
@@ -213,7 +213,7 @@ def _minus(values: NDArray, center: float) -> NDArray[np.float64]:
     if limits.min <= exact <= limits.max:
         is_near = np.abs(difference) < 2.0**62
         near = values[is_near] - values.dtype.type(exact)
-        difference[is_near] = near.view(np.int64)  # unsigned ones wrap around
+        difference[is_near] = near.view(np.int64)  # unsigned differences wrap around
     return difference
 
 

@@ -1,4 +1,4 @@
-"""Counts of values that are no level of ``fit``, and the warning about them."""
+"""Counts of values that ``fit`` did not see, and the warning about them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from imbalnet._tables.levels import Levels
 from imbalnet._warn import warn
 
-# A few new values are nothing to warn about: unseen levels are allowed.
+# Unseen values are allowed. Fewer values do not lead to a warning.
 _FEWEST_VALUES, _FEWEST_IF_ALL = 20, 3
 _MOST_LEVELS = 5
-# How seldom values that ``fit`` did see may look as if it had not.
+# No warning if all values are rare levels of ``fit`` with more than this probability.
 _BY_CHANCE = 1e-3
 
 
@@ -28,10 +28,10 @@ class _Column:
 
     @property
     def is_mostly_unseen(self) -> bool:
-        """Whether so many values are unseen that something must be wrong."""
-        if self.known.are_own:  # ids: fit has warned
+        """Whether so many values are unseen that the column is worth a warning."""
+        if self.known.are_own:  # such as ids: fit has warned
             return False
-        rare = self.known.rare_share  # of the rows of fit, which look unseen as well
+        rare = self.known.rare_share  # share of rows of fit that count as unseen, too
         if self.n_unseen == self.n_present:
             are_many = self.n_present >= _FEWEST_IF_ALL
             return are_many and rare**self.n_present < _BY_CHANCE
@@ -51,7 +51,7 @@ class _Column:
 
 @dataclass
 class Unseen:
-    """Counts over all blocks of a table."""
+    """Counts of unseen values by column, over all blocks of a table."""
 
     columns: dict[int, _Column] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ class Unseen:
         places: NDArray[np.intp],
         n_rows: NDArray[np.integer],
     ) -> None:
-        """Count the values of a column, given their codes and rows."""
+        """Add distinct values of a column, with their codes and numbers of rows."""
         missing, unknown = len(known.values), len(known.values) + 1
         tally = self.columns.setdefault(i, _Column(name, known))
         tally.n_present += int(n_rows[places != missing].sum())
@@ -74,7 +74,7 @@ class Unseen:
             tally.example = values[int(np.flatnonzero(is_new)[0])]
 
     def warn(self, title: str) -> None:
-        """Warn about columns most of whose values are no level."""
+        """Warn about columns most of whose values are unseen."""
         found = [
             str(tally) for tally in self.columns.values() if tally.is_mostly_unseen
         ]

@@ -1,6 +1,6 @@
-"""What words say: numbers, dates, or nothing.
+"""Rules for words that are numbers or dates, and for equal spellings.
 
-Rules on distinct values, so that they cost nothing by the row.
+They are applied to distinct values, not to rows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-# What stands for a missing value.
+# Words for a missing value.
 _GAPS = {"", "-", "--", "?", ".", "na", "n/a", "#n/a", "nan", "null", "none"}
 _GAPS |= {"nil", "missing", "unknown"}
 
@@ -41,15 +41,15 @@ _DAY = (
 )
 _DATE = re.compile(rf"(({'|'.join(_DAY)})([T\s]+{_TIME})?|{_TIME})", re.IGNORECASE)
 
-# How many distinct values are looked at, and what these may be.
+# Largest number of distinct values that are looked at, and their types.
 _MOST_WORDS = 2000
 _WORDS = str | Real | Decimal
 
 
 def some_words(values: Sequence[Any]) -> list[str]:
-    """Return the distinct values as words, or some of many.
+    """Return distinct values as words, or a sample of them if there are many.
 
-    Words that stand for gaps are left out. There may be numbers among the words; where
+    Words for missing values are left out. Numbers among the words become words. If
     there are other objects, or no words, the list is empty.
     """
     step = -(-len(values) // _MOST_WORDS) or 1
@@ -65,7 +65,7 @@ def some_words(values: Sequence[Any]) -> list[str]:
 def is_number(word: str) -> bool:
     """Whether a word is a number, with separators, a currency or a percent sign.
 
-    Codes with leading zeros are none.
+    Codes with leading zeros are no numbers.
     """
     bare = _without_unit(word)
     if _INTEGER.fullmatch(bare) and _LEADING_ZERO.match(bare.lstrip("+-")):
@@ -74,7 +74,7 @@ def is_number(word: str) -> bool:
 
 
 def is_amount(word: str) -> bool:
-    """Whether a number cannot be a code: it has a decimal, a separator or a unit."""
+    """Whether a word is a number with a decimal, a separator or a unit, so no code."""
     return is_number(word) and not _INTEGER.fullmatch(word)
 
 
@@ -84,11 +84,12 @@ def is_date(word: str) -> bool:
 
 
 def normal_forms(value: Any) -> list[Hashable]:
-    """Return what a value may be written as, the closest form first.
+    """Return the normal forms of a value; equal ones mean the same value.
 
-    Numbers and words of numbers have the number as their form (1, 1.0, "1", " 1.00 ",
-    "01"), booleans "true" or "false" and then 1 or 0, other words their letters without
-    padding and case, and other objects their text.
+    The form of numbers, and of words that are numbers (1, 1.0, "1", " 1.00 ", "01"), is
+    the number. Booleans have two forms, first "true" or "false", then 1 or 0. The form
+    of other words is in lower case without padding, and that of other objects is their
+    text.
     """
     if isinstance(value, bool | np.bool_):
         return [str(value).casefold(), int(value)]
@@ -101,7 +102,7 @@ def normal_forms(value: Any) -> list[Hashable]:
 
 
 def _canonical(number: Any) -> Hashable:
-    """Return a whole number as int, which holds all its digits, others as float."""
+    """Return a whole number as int, which is exact, and others as float."""
     return (
         int(number)
         if math.isfinite(number) and number == int(number)
@@ -110,7 +111,7 @@ def _canonical(number: Any) -> Hashable:
 
 
 def to_numbers(column: str, words: Sequence[str]) -> str:
-    """Return an expression of pandas that makes numbers of words."""
+    """Return a pandas expression that converts words to numbers."""
     bare = [_without_unit(word) for word in words]
     is_decimal = any(
         _DECIMAL_COMMA.fullmatch(word) and not _THOUSANDS_COMMA.fullmatch(word)

@@ -249,7 +249,7 @@ class ImbalanceReport:
         return pd.DataFrame(getattr(self, part), columns=names).set_index(names[0])
 
     def __str__(self) -> str:
-        parts = [text_table(table, numbers=True) for table in self._tables()]
+        parts = [text_table(table, numbers=slice(1, None)) for table in self._tables()]
         if self.cautions:
             parts.append("\n".join(f"- {caution}" for caution in self.cautions))
         return "\n\n".join([self._headline, *parts])

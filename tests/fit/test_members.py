@@ -326,6 +326,7 @@ def test_oof_proba_is_each_rows_own_members(rare, rng, target, module):
     np.testing.assert_allclose(oof[~used], others, rtol=1e-4)
     assert oof.shape == (600, 2)
     assert oof.dtype == np.float64
+    np.testing.assert_array_equal(clf.oof_labels_, y)  # also those of weight 0
 
 
 def test_oof_proba_does_not_know_rows_noise(rng):

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
-from imbalnet._tables.labels import as_codes, as_labels, as_weights, sorted_classes
+from imbalnet._tables.labels import (
+    as_codes,
+    as_labels,
+    as_weights,
+    numbered,
+    sorted_classes,
+)
 
 
 @pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, np.ndarray.tolist])
@@ -16,9 +25,26 @@ def test_one_hot_labels_are_named_with_the_cure(kind):
         as_labels(kind(np.eye(2)[[0, 1, 1]]))
 
 
+@pytest.mark.parametrize("labels", [[0, 1], [date(2026, 1, 1), date(2026, 1, 2)]])
+def test_objects_are_no_labels(labels):
+    with pytest.raises(ValueError, match=r"^y: Unknown label type.*astype\(str\)\.$"):
+        as_labels(np.array(labels, dtype=object))
+
+
 def test_labels_with_gaps_are_named():
     with pytest.raises(ValueError, match="y contains NaN"):
         as_labels(np.array([0.0, np.nan, 1.0]))
+
+
+@pytest.mark.parametrize("words", [["no", None, "yes"], [5, None, 7]])
+def test_gaps_in_arrow_dictionaries_are_no_label(words):
+    """NumPy reads the last word in their place."""
+    column = pa.table({"y": pa.array(words).dictionary_encode()}).column("y")
+    with pytest.raises(ValueError, match=r"y has 1 missing .* in row 1: leave out"):
+        as_labels(column)
+    with pytest.raises(ValueError, match="groups has 1 missing"):
+        numbered(column, 3)
+    assert as_labels(column[::2]).tolist() == [words[0], words[2]]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import average_precision_score
 from skorch.callbacks import EpochScoring
 
@@ -173,6 +174,17 @@ def test_a_file_of_scores_is_whole_or_not_there(folder, tmp_path):
     with pytest.raises(ValueError, match=r"lacks the columns \['b'\]"):
         score_parquet(clf, tmp_path / "other.parquet", tmp_path / "scores.parquet")
     assert not (tmp_path / "scores.parquet").exists()
+
+
+def test_columns_to_keep_are_not_replaced_by_scores(tmp_path):
+    path = tmp_path / "scored.parquet"
+    pq.write_table(pa.table({"a": [0.0, 1.0], "proba_1": [0.5, 0.5]}), path)
+    clf = DummyClassifier().fit([[0.0], [1.0]], [0, 1])
+    with pytest.raises(
+        ValueError, match=r"keep has \['proba_1'\], which are the names"
+    ):
+        score_parquet(clf, path, tmp_path / "scores.parquet", keep=["proba_1", "a"])
+    assert [file.name for file in tmp_path.iterdir()] == ["scored.parquet"]
 
 
 # -- columns -------------------------------------------------------------------------

@@ -20,6 +20,13 @@ def test_rows_of_weight_zero_leave(rng):
     assert rows.X is X
 
 
+def test_rows_of_weight_zero_have_the_code_of_their_label():
+    y, weight = ["b", "a", "b", "a", "c"], [1, 1, 0, 0, 0]
+    rows, classes = read_rows(np.eye(5), y, weight, READING, None)
+    assert classes.tolist() == ["a", "b"]
+    assert rows.codes.tolist() == [1, 0, 1, 0, 0]  # "c" is no class
+
+
 def test_labels_of_mixed_kinds_are_named():
     y = np.array([1, "a", 1, "a"], dtype=object)
     with pytest.raises(ValueError, match=r"labels of one kind|Unknown label type"):

@@ -1,5 +1,5 @@
-"""An unfinished fit on disk, so that a fit that was killed goes on where it was.
+"""Checkpoints: an unfinished fit on disk, from which a killed fit is resumed.
 
-`saver` decides when a fit is written and how it goes on, `state` what of a net is
-written, `identity` which fit a file belongs to, and `files` how it is written.
+`saver` writes and resumes a fit, `state` packs the state of a net, `identity` compares
+the fit of a file with the present one, and `files` reads and writes the file.
 """

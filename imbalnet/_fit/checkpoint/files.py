@@ -1,6 +1,6 @@
-"""A checkpoint's file: written as a whole or not at all, and checked when it is read.
+"""The file of a checkpoint: written as a whole or not at all, and checked when read.
 
-Its content is what ``torch.load(weights_only=True)`` reads, which runs no code.
+``torch.load(weights_only=True)`` reads it, which runs no code.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class CheckpointFile:
     Parameters
     ----------
     folder : str
-        The parameter ``checkpoint``; "{fit}" in it stands for a name of each fit.
+        The parameter ``checkpoint``; "{fit}" in it is replaced by `fit`.
     fit : str
-        That name.
+        A name of the fit.
     """
 
     def __init__(self, folder: str, fit: str) -> None:
@@ -40,7 +40,7 @@ class CheckpointFile:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Make the folder, and keep other fits out of it; the system frees it again."""
+        """Create and lock the folder; the system unlocks it if the process dies."""
         from filelock import FileLock, Timeout
 
         lock = FileLock(self.folder / _LOCK)
@@ -69,7 +69,7 @@ class CheckpointFile:
                     self.folder.rmdir()
 
     def read(self) -> dict[str, Any] | None:
-        """Return what was written last; None if nothing was."""
+        """Return the content that was written last, or None."""
         if not self.path.exists():
             return None
         content = self.path.read_bytes()
@@ -84,11 +84,11 @@ class CheckpointFile:
         try:
             payload = io.BytesIO(rest[sum_size:])
             return torch.load(payload, map_location="cpu", weights_only=True)
-        except UnpicklingError as error:  # it asks for code to run
+        except UnpicklingError as error:  # it would run code
             raise damaged from error
 
     def write(self, content: dict[str, Any]) -> None:
-        """Replace the file, at once; what was there before stays until then."""
+        """Replace the file in one step, after the new content is complete."""
         payload = io.BytesIO()
         torch.save(content, payload)
         unfinished = self.path.with_suffix(".tmp")
@@ -100,7 +100,7 @@ class CheckpointFile:
         self._sync_folder()
 
     def delete(self) -> None:
-        """Remove what was written."""
+        """Delete the file."""
         for path in (self.path, self.path.with_suffix(".tmp")):
             path.unlink(missing_ok=True)
 
@@ -119,7 +119,7 @@ class CheckpointFile:
         return f"give another folder (checkpoint={own!r} gives each fit its own)"
 
     def _sync_folder(self) -> None:
-        """Let the new name reach the disk, where a folder can be opened for that."""
+        """Write the folder's entries to disk, where the system can."""
         if os.name != "posix":
             return
         descriptor = os.open(self.folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Which fit a checkpoint belongs to: its data, parameters and versions as digests.
+"""The identity of a fit: digests of its data, parameters and versions.
 
 :mod:`imbalnet._fit.checkpoint.saver` compares the identity of a fit with that of the
 file that it finds, and names what differs.
@@ -28,8 +28,8 @@ from imbalnet._fit.specs import Options
 from imbalnet._nested import name_of
 from imbalnet._tables import Rows, ShuffledMatrix
 
-# What may change between two calls: it shows or predicts, or is another entry here.
-_NO_PART = {
+# Parameters that may change between two calls, or have an entry of their own below.
+_LEFT_OUT = {
     "checkpoint",
     "cost_matrix",
     "cv",
@@ -49,12 +49,12 @@ _LONGEST_TEXT = 60
 
 @dataclass(frozen=True)
 class Identity:
-    """What a fit is made of.
+    """All that the result of a fit depends on.
 
     Attributes
     ----------
     entries : mapping of str to (str, str)
-        Each thing that the result depends on: how messages say it, and its digest.
+        By name, the text for messages, and the digest.
     """
 
     entries: Mapping[str, tuple[str, str]]
@@ -63,9 +63,9 @@ class Identity:
     def of(
         cls, options: Options, rows: Rows, given: Rows | None, start: Any
     ) -> Identity:
-        """Return the identity of a fit of rows, with the user's validation rows.
+        """Return the identity of a fit; `given` are the user's validation rows.
 
-        `start` are the weights that an earlier fit left to go on from, or None.
+        `start` are the weights of an earlier fit that training continues from, or None.
         """
         entries = {}
         for name in _VERSIONS:
@@ -73,7 +73,7 @@ class Identity:
             entries[name] = f"{name} {version}", version
         assert options.params is not None
         for name, value in sorted(options.params.items()):
-            if name not in _NO_PART:
+            if name not in _LEFT_OUT:
                 entries[name] = f"{name}={short(value)}", digest(value)
         entries |= _of_settings(options, start)
         entries |= _of_rows(rows, "X", "y", options.classes)
@@ -87,7 +87,7 @@ class Identity:
         return digest({name: value for name, (_, value) in self.entries.items()})
 
     def differences(self, other: Identity, word: str = "now") -> list[str]:
-        """Say what differs from another fit, a text for each entry."""
+        """Return a text for each entry that differs from another fit."""
         texts = []
         for name in dict.fromkeys([*self.entries, *other.entries]):
             (old, old_digest), (new, new_digest) = (
@@ -101,7 +101,7 @@ class Identity:
 
 
 def _of_settings(options: Options, start: Any) -> dict[str, tuple[str, str]]:
-    """Return the entries of what is not compared as the user gave it."""
+    """Return the entries of parameters that are compared after they were resolved."""
     assert options.params is not None
     params = options.params
     device, cv, state = (
@@ -140,7 +140,7 @@ def _of_rows(
 
 
 def digest_of_plans(plans: Sequence[TrainingPlan], rows: Rows) -> str:
-    """Return the digest of what members learn from: their rows and class weights."""
+    """Return the digest of the members' training rows and class weights."""
     return digest(
         [
             (
@@ -156,7 +156,7 @@ def digest_of_plans(plans: Sequence[TrainingPlan], rows: Rows) -> str:
 
 
 def digest(value: Any) -> str:
-    """Return a digest of parameters, arrays and objects that hold such.
+    """Return a digest of a value: parameters, arrays, and objects with such attributes.
 
     Examples
     --------
@@ -171,14 +171,14 @@ def digest(value: Any) -> str:
 
 
 def short(value: Any) -> str:
-    """Return a parameter as messages show it: written out where that is short."""
+    """Return the text of a parameter for messages; its type if the text is long."""
     text = name_of(value)
     is_long = len(text) > _LONGEST_TEXT or "\n" in text or " at 0x" in text
     return f"<{type(value).__name__}>" if is_long else text
 
 
 def _parts(value: Any, around: tuple[Any, ...] = ()) -> Iterator[Any]:
-    """Yield the bytes that a value consists of; `around` are those that hold it."""
+    """Yield the bytes of a value; `around` are the values that contain it."""
     if isinstance(value, np.generic) and value.dtype.kind in "biuf":
         value = value.item()
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
@@ -194,7 +194,7 @@ def _parts(value: Any, around: tuple[Any, ...] = ()) -> Iterator[Any]:
 
 
 def _of_array(value: Any) -> Iterator[Any]:
-    """Yield the bytes of an array, row by row in whatever order they lie in memory."""
+    """Yield the bytes of an array in C order, independent of its memory layout."""
     if isinstance(value, torch.Tensor):
         # a copy, for contiguous() leaves the stride 0 of an expanded single value
         flat = torch.empty(value.numel(), dtype=value.dtype, device="cpu")
@@ -216,7 +216,7 @@ def _of_array(value: Any) -> Iterator[Any]:
 
 
 def _inside(value: Any, around: tuple[Any, ...]) -> Iterable[Any]:
-    """Return what a value that is no number, string or array consists of."""
+    """Return the parts of a value that is no number, string or array."""
     if isinstance(value, Mapping):
         return sorted(value.items(), key=lambda pair: repr(pair[0]))
     if isinstance(value, set | frozenset):
@@ -247,12 +247,12 @@ def _inside(value: Any, around: tuple[Any, ...]) -> Iterable[Any]:
     if isinstance(value, BaseEstimator):
         return type(value), value.get_params(deep=False)
     if any(hasattr(outer, "__dict__") for outer in around):
-        return [type(value)]  # an object's own objects may hold times and addresses
+        return [type(value)]  # its attributes may be times and addresses
     return type(value), getattr(value, "__dict__", None)
 
 
 def _source(value: Any) -> str | None:
     try:
         return inspect.getsource(value)
-    except (OSError, TypeError):  # there is none, as in a terminal
+    except (OSError, TypeError):  # defined in a terminal
         return None

@@ -1,7 +1,7 @@
-"""When an unfinished fit is written, and how the next call goes on from it.
+"""The callback that writes an unfinished fit, and resumes it in the next call.
 
-:mod:`imbalnet._fit.train` opens the checkpoint of a fit, and the net calls its `Saver`
-as it calls other callbacks: after each epoch, and once before the first.
+:mod:`imbalnet._fit.train` opens the checkpoint of a fit. The net calls its `Saver` like
+other callbacks after each epoch, and once before the first.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from imbalnet._fit.specs import Options, Seeds
 from imbalnet._tables import Rows
 from imbalnet._warn import warn
 
-# Writing takes at most this share of the time, and nothing is written before so many
-# seconds: so much may be lost, which a short fit makes up at once.
+# Writing takes at most this share of the time. The first checkpoint is written after so
+# many seconds, which are quickly repeated.
 _MOST_SHARE = 0.05
 _FIRST_AFTER = 1.0
 
@@ -36,10 +36,10 @@ _MOST_DIFFERENCES = 3
 def saved_fit(
     options: Options, rows: Rows, given: Rows | None, start: Any
 ) -> Iterator[Saver]:
-    """Open the checkpoint of a fit; raise a ValueError if it is another one's.
+    """Open the checkpoint of a fit; raise a ValueError if it is that of another fit.
 
-    `start` are the weights that an earlier fit left to go on from, or None. What was
-    written stays if the block fails, except where the same would happen again.
+    `start` are the weights of an earlier fit that training continues from, or None. If
+    the block fails, the file is kept, unless a resumed fit would fail again.
     """
     assert options.checkpoint is not None
     identity = Identity.of(options, rows, given, start)
@@ -63,18 +63,18 @@ def _check_same(file: CheckpointFile, written: Identity, now: Identity) -> None:
 
 
 class Saver(Callback):
-    """Write the state of training every few epochs, and bring it back.
+    """Write the state of training every few epochs, and restore it.
 
     Parameters
     ----------
     file : CheckpointFile
-        Where it is written.
+        The file to write.
     identity : Identity
-        Which fit it is.
+        Identity of the fit.
     seeds : Seeds
-        Those of the fit; a fit that goes on has those that were written.
+        Seeds of the fit; a resumed fit has those of `found`.
     found : dict or None
-        What was written, if anything.
+        Content of the file, if there is one.
     """
 
     def __init__(
@@ -95,9 +95,9 @@ class Saver(Callback):
         rows: Rows,
         drawing: torch.device | None,
     ) -> None:
-        """Take note of what is saved, and compare the rows that are trained on.
+        """Store what is saved later, and compare the training rows with the file.
 
-        `drawing` is the device whose generator of torch is seeded for the fit, if any.
+        `drawing` is the device whose torch generator the fit uses, if any.
         """
         self.callbacks, self.drawing = list(net.callbacks_), drawing
         self.plans = digest_of_plans(plans, rows)
@@ -108,13 +108,13 @@ class Saver(Callback):
             )
 
     def resume(self, net: Any, feed: Any) -> int:
-        """Bring back what was written; return the number of epochs behind it.
+        """Restore the state of the file; return the number of its epochs.
 
-        Samplers draw these epochs again, so that they are where they were.
+        Samplers draw these epochs again, which restores their state.
         """
         self.next_time = time.perf_counter() + _FIRST_AFTER
         if self.found is None:
-            pack_net(net, self.callbacks)  # raises at once if something cannot be
+            pack_net(net, self.callbacks)  # raises now if something cannot be packed
             return 0
         self.n_done = self.found["n_done"]
         batches = net.get_iterator(feed, training=True)
@@ -127,7 +127,7 @@ class Saver(Callback):
         return self.n_done
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Write if it is time for it."""
+        """Write the state if enough time has passed."""
         self.n_done += 1
         began = time.perf_counter()
         if began < self.next_time:
@@ -136,12 +136,12 @@ class Saver(Callback):
         try:
             self.file.write(content)
         except OSError as error:
-            self._tell_once(error)
+            self._warn_once(error)
         ended = time.perf_counter()
         self.next_time = ended + (ended - began) * (1 / _MOST_SHARE - 1)
 
     def finish(self, is_whole: bool) -> None:
-        """Remove what was written, unless the fit was interrupted."""
+        """Delete the file, unless the fit was interrupted."""
         if is_whole:
             self.file.delete()
 
@@ -156,8 +156,8 @@ class Saver(Callback):
             "net": pack_net(net, self.callbacks),
         }
 
-    def _tell_once(self, error: OSError) -> None:
-        """Go on without: the fit is worth more than its checkpoint."""
+    def _warn_once(self, error: OSError) -> None:
+        """Warn, and continue: the fit is worth more than its checkpoint."""
         if not self.has_failed:
             warn(
                 f"checkpoint={self.file.asked!r} cannot be written ({error}); training "
@@ -167,7 +167,7 @@ class Saver(Callback):
 
 
 def _generators(device: torch.device) -> list[Tensor]:
-    """Return the states of torch's default generators, of the processor and a GPU."""
+    """Return the states of torch's default generators, of the CPU and of a GPU."""
     states = [torch.get_rng_state()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))

@@ -1,7 +1,7 @@
-"""What training changes, as plain values and tensors, and back.
+"""Packing of the state that training changes, as plain values and tensors.
 
-Everything before the first epoch is computed again from the same seeds. So this is the
-state of weights, loss, optimiser, callbacks, history and generators between two epochs.
+All before the first epoch is computed again from the same seeds. So the state is that
+of weights, loss, optimiser, callbacks, history and generators between two epochs.
 Values are packed into lists of a tag and its content, which ``torch.load`` reads
 without running code.
 """
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-# What training does not change; the new fit has its own.
+# Types of values that training does not change; the new fit has its own.
 _CONSTANT = (
     BuiltinFunctionType,
     Enum,
@@ -43,16 +43,16 @@ _LEAVE = ["leave", None]
 _PLAIN = bool, int, float, str, type(None)
 _OF_EVERY_MODULE = set(vars(nn.Module()))
 _OF_EVERY_OPTIMIZER = {"defaults", "param_groups", "state"}
-# Of the net itself; callbacks may change them.
+# Attributes of the net that callbacks may change.
 _OF_NET = "lr", "weight_decay", "stop_training"
 
 
 class _CannotBePackedError(TypeError):
-    """Says of which type a value is that has no plain form."""
+    """Raised for a value without a plain form; the message is its type."""
 
 
 def pack(value: Any, known: Collection[int] = ()) -> Any:
-    """Return a value in a plain form; the objects whose ids are `known` are left out.
+    """Return the plain form of a value, without objects whose ids are in `known`.
 
     Examples
     --------
@@ -80,14 +80,14 @@ def pack(value: Any, known: Collection[int] = ()) -> Any:
     if type(value) in (dict, OrderedDict):
         items = [[pack(k, known), pack(v, known)] for k, v in value.items()]
         return ["dict", items]
-    ways = _ways(value)
-    if ways is None:
+    access = _state_access(value)
+    if access is None:
         raise _CannotBePackedError(type(value).__name__)
-    return ["state", pack(ways[0](), known)]
+    return ["state", pack(access[0](), known)]
 
 
 def unpack(packed: Any, now: Any = None) -> Any:
-    """Return a packed value; lists, dicts and objects of `now` take it in."""
+    """Return a packed value; lists, dicts and objects of `now` are updated in place."""
     if not isinstance(packed, list):
         return packed.to(now.device) if _are_tensors(packed, now) else packed
     tag, content = packed
@@ -97,13 +97,13 @@ def unpack(packed: Any, now: Any = None) -> Any:
         array = np.load(io.BytesIO(content.numpy().tobytes()), allow_pickle=False)
         return array if tag == "array" else array[()]
     if tag == "state":
-        ways = _ways(now)
-        if ways is None:
+        access = _state_access(now)
+        if access is None:
             raise ValueError(
                 "checkpoint: an object with a state was made while training went on, "
                 "so that nothing can take its state now; make it in on_train_begin."
             )
-        ways[1](unpack(content))
+        access[1](unpack(content))
         return now
     if tag == "dict":
         return _into_dict(content, now if type(now) in (dict, OrderedDict) else {})
@@ -129,7 +129,7 @@ def _into_dict(content: list[Any], now: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def _compact(tensor: Tensor) -> Tensor:
-    """Copy a view of a larger storage, all of which would be written."""
+    """Copy a view of a larger storage, since the whole storage would be written."""
     is_view = tensor.untyped_storage().nbytes() > tensor.numel() * tensor.itemsize
     return tensor.clone() if is_view else tensor
 
@@ -138,8 +138,10 @@ def _are_tensors(*values: Any) -> bool:
     return all(isinstance(value, Tensor) for value in values)
 
 
-def _ways(value: Any) -> tuple[Callable[[], Any], Callable[[Any], Any]] | None:
-    """Return the functions that give and take an object's state, if it has any."""
+def _state_access(
+    value: Any,
+) -> tuple[Callable[[], Any], Callable[[Any], Any]] | None:
+    """Return the functions that get and set an object's state, or None."""
     if isinstance(value, np.random.Generator):
         bits = value.bit_generator
         return lambda: bits.state, partial(setattr, bits, "state")
@@ -158,7 +160,7 @@ def _ways(value: Any) -> tuple[Callable[[], Any], Callable[[Any], Any]] | None:
 
 
 def pack_net(net: Any, callbacks: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the state of a net between two epochs; `callbacks` are those to store."""
+    """Return the state of a net, and of `callbacks`, between two epochs."""
     parts = [net, net.module_, net.criterion_, net.optimizer_, net.history]
     parts += [*net.module_.parameters(), *net.criterion_.parameters()]
     known = {id(part) for part in parts}
@@ -178,7 +180,7 @@ def pack_net(net: Any, callbacks: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 def unpack_net(
     packed: dict[str, Any], net: Any, callbacks: Sequence[tuple[str, Any]]
 ) -> None:
-    """Bring a net, and its `callbacks`, into the state that was packed."""
+    """Restore the packed state of a net and its `callbacks`."""
     for name, value in packed["net"].items():
         setattr(net, name, unpack(value))
     _load_module(net.module_, packed["module"])
@@ -206,7 +208,7 @@ def _named(what: str, value: Any, known: Collection[int]) -> Any:
 def _pack_module(
     module: nn.Module, what: str, known: Collection[int]
 ) -> dict[str, Any]:
-    """Return parameters, buffers, and the plain attributes of all modules inside."""
+    """Return parameters, buffers, and the plain attributes of all submodules."""
     state = module.state_dict()
     return {
         "state": _named(what, state, known),
@@ -237,10 +239,10 @@ def _load_module(module: nn.Module, packed: dict[str, Any]) -> None:
 
 
 def _pack_callback(callback: Any, known: Collection[int]) -> Any:
-    """Return the state of a callback: what it says itself, or its attributes."""
-    if _ways(callback) is not None:
+    """Return the state of a callback: its own ``state_dict``, or its attributes."""
+    if _state_access(callback) is not None:
         return _named(f"callbacks ({type(callback).__name__})", callback, known)
-    # objects in skorch's own show, or are what the user gave
+    # objects in skorch's callbacks only display, or are the user's arguments
     is_own = not type(callback).__module__.startswith("skorch.")
     return _attributes(callback, known, is_strict=is_own)
 
@@ -252,7 +254,10 @@ def _attributes(
     *,
     is_strict: bool,
 ) -> dict[str, Any]:
-    """Pack the attributes of an object; what cannot be is left out, or an error."""
+    """Pack the attributes of an object.
+
+    Those that cannot be packed are left out, or an error with `is_strict`.
+    """
     packed = {}
     for name, value in getattr(owner, "__dict__", {}).items():
         if name in without:

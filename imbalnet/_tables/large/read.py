@@ -1,4 +1,4 @@
-"""From a large table and its labels to `Rows` whose features are in a file."""
+"""Reading of a large table and its labels as `Rows` whose features are in a file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from imbalnet._tables.read import check_two_classes, warn_of_constant
 from imbalnet._tables.rows import Rows
 from imbalnet._tables.rules import ColumnRules
 
-# Shares of the memory for the rows that training holds at once, of which there are two
-# windows while the next one is read.
+# Share of the memory for one window of rows. There are two while the next one is read.
 _OF_WINDOW = 1 / 4
 _LEAST_ROWS = 2**10
-# Bytes of a row beside its features: its place in the window, and what sorts it.
-_OF_PLACES = 32
+# Bytes of a row in addition to its features: its position in the window, and memory to
+# sort positions.
+_POSITION_BYTES = 32
 
 
 def without_labels(X: LargeTable, y: Any) -> tuple[LargeTable, Any]:
@@ -38,7 +38,7 @@ def read_large_rows(
 ) -> tuple[Rows, NDArray]:
     """Read training rows, in random order; see :func:`~imbalnet._tables.read_rows`.
 
-    `y` are labels, or those that `without_labels` has read.
+    `y` are labels, or the `LabelColumn` that `without_labels` returned.
     """
     X.check_filled()
     labels = y if isinstance(y, LabelColumn) else LabelColumn.of(as_labels(y))
@@ -64,9 +64,9 @@ def read_large_rows(
 
 
 def _shuffled(X: LargeTable, reading: Reading) -> tuple[ShuffledMatrix, NDArray]:
-    """Return the matrix, and the position in the table of each of its rows."""
+    """Return the matrix, and the positions of its rows in the table."""
     n_rows, width = X.shape
-    row_bytes = np.dtype(reading.dtype).itemsize * width + _OF_PLACES
+    row_bytes = np.dtype(reading.dtype).itemsize * width + _POSITION_BYTES
     window_rows = max(int(_OF_WINDOW * X.max_bytes) // row_bytes, _LEAST_ROWS)
     buckets = draw_buckets(n_rows, window_rows)
     matrix = ShuffledMatrix(

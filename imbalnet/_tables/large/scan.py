@@ -1,4 +1,4 @@
-"""One pass over a large table for what its columns hold, and one over its labels."""
+"""One pass over a large table for kinds and levels, and one for its labels."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from imbalnet._tables.levels import Levels, count_rows, is_missing
 from imbalnet._tables.readers import ArrayReader, Reader, reader_of
 from imbalnet._tables.rules import ColumnRules
 
-# Rows that tell where columns of numbers lie.
+# Rows that determine the shifts of columns.
 _SAMPLE_ROWS = 2**16
-# Levels of a column, which are all kept in memory.
+# Most levels of a column; all are kept in memory.
 _MOST_LEVELS = 2**20
 
 
 @dataclass(frozen=True)
 class LabelColumn:
-    """The labels of a table: distinct values, and the position of each row's there."""
+    """The labels of a table: distinct values, and each row's position among them."""
 
     values: NDArray
     positions: NDArray[np.integer]
@@ -61,21 +61,20 @@ def read_labels(X: LargeTable, name: str) -> LabelColumn:
     """Read the column of labels."""
     X.check_has([name], "column of labels")
     parts: list[NDArray] = []
-    place: dict[Any, int] = {}
+    code_of: dict[Any, int] = {}
     for start, block in _with_starts(X.select([name])):
         title = f"y={name!r}" + (f" (row 0 is row {start} of the table)" * (start > 0))
         labels = as_labels(_column(block), title)
         values, positions = np.unique(labels, return_inverse=True)
-        own = [place.setdefault(value, len(place)) for value in values.tolist()]
-        small = np.min_scalar_type(len(place))
+        own = [code_of.setdefault(value, len(code_of)) for value in values.tolist()]
+        small = np.min_scalar_type(len(code_of))
         parts.append(np.array(own, dtype=small)[positions])
-    return LabelColumn(as_labels(list(place), f"y={name!r}"), np.concatenate(parts))
+    return LabelColumn(as_labels(list(code_of), f"y={name!r}"), np.concatenate(parts))
 
 
-def _column(block: Any) -> NDArray:
-    """Return the only column of a frame as NumPy's numbers or words."""
-    column = block.column(0) if hasattr(block, "column") else block.to_series()
-    return column.to_numpy()
+def _column(block: Any) -> Any:
+    """Return the only column of a frame."""
+    return block.column(0) if hasattr(block, "column") else block.to_series()
 
 
 def _with_starts(X: LargeTable) -> Iterator[tuple[int, Any]]:
@@ -88,9 +87,9 @@ def _with_starts(X: LargeTable) -> Iterator[tuple[int, Any]]:
 def find_columns(
     X: LargeTable, rules: ColumnRules, reading: Reading, used: NDArray | None
 ) -> Columns:
-    """Find what columns hold: levels from all rows, all else from a random sample.
+    """Find levels of the columns in all rows, and all else in a random sample.
 
-    `used` are the positions of the rows that count (None: all).
+    `used` are the positions of the rows to look at (None: all).
     """
     wanted = _sample(X.shape[0], used)
     kinds = rules.kinds(_reader(X.header, reading.title))
@@ -109,7 +108,7 @@ def find_columns(
 def _found(
     sample: Reader, rules: ColumnRules, dtype: type, tallies: dict[int, _Tally]
 ) -> Columns:
-    """Return the columns, from a sample of rows and the levels of all."""
+    """Return the columns, from a sample of rows and the levels of all rows."""
     finder = rules.finder(sample, dtype)
 
     def column(i: int) -> NDArray:
@@ -124,13 +123,13 @@ def _found(
 
 
 class _Tally:
-    """Counts the rows of each level of a column."""
+    """Count the rows of each level of a column."""
 
     def __init__(self) -> None:
         self.counts: Counter[Any] = Counter()
 
     def add(self, reader: Reader, i: int, used: NDArray | None) -> None:
-        """Count a block; raise for more levels than memory should hold."""
+        """Add the counts of a block; raise if there are too many levels."""
         positions, values = reader.occurring(i)
         positions = positions if used is None else positions[used]
         n_rows = count_rows(positions, len(values)).tolist()
@@ -145,7 +144,7 @@ class _Tally:
             )
 
     def levels(self) -> tuple[Levels, NDArray[np.intp]]:
-        """Return the levels, and the rows of each."""
+        """Return the levels, and the number of rows of each."""
         levels = Levels.of(self.counts)
         n_rows = [self.counts[value] for value in levels.values]
         return levels, np.array(n_rows, dtype=np.intp)
@@ -158,7 +157,7 @@ def _reader(block: Any, title: str) -> Reader:
 
 
 def _sample(n_rows: int, used: NDArray | None) -> NDArray[np.intp]:
-    """Return positions of a random sample, in order: the same ones in each fit."""
+    """Return sorted positions of a random sample, the same ones in each fit."""
     n_used = n_rows if used is None else len(used)
     some = np.arange(n_used)
     if n_used > _SAMPLE_ROWS:
@@ -168,6 +167,6 @@ def _sample(n_rows: int, used: NDArray | None) -> NDArray[np.intp]:
 
 
 def _within(positions: NDArray, start: int, stop: int) -> NDArray:
-    """Return which rows of a block are among some of the table's."""
+    """Return the sorted positions that lie in a block, counted from its start."""
     first, last = np.searchsorted(positions, [start, stop])
     return positions[first:last] - start

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
-# Buckets that one window of training has: blocks that are mixed with each other.
+# Buckets in one window of training, whose rows are shuffled together.
 _OF_WINDOW = 8
 _MOST_BUCKETS = 2**14
 
@@ -21,11 +21,11 @@ _READ_BYTES = 2**22
 
 
 class ShuffledMatrix:
-    """Rows in a temporary file, of which any can be taken as from an array.
+    """Rows in a temporary file, which can be indexed like an array.
 
-    Each row lies in one of some buckets, drawn at random, so that a bucket is a random
-    sample of the table whatever order that had. Within a bucket the order is the
-    table's: who reads a bucket shuffles its rows.
+    Each row is stored in one of several buckets, drawn at random, so that a bucket is a
+    random sample of the table, whatever the order of the table is. Within a bucket,
+    rows are in the order of the table; the reader of a bucket shuffles them.
 
     Parameters
     ----------
@@ -35,14 +35,14 @@ class ShuffledMatrix:
         Number of columns.
     dtype : {numpy.float32, numpy.float64}
     window_rows : int
-        How many rows training holds at once.
+        Number of rows of a window, which training holds in memory.
     folder : str or None
         Folder of the file; None is the system's for temporary files.
 
     Attributes
     ----------
     edges : ndarray of shape (n_buckets + 1,)
-        Where the buckets begin, and the last one ends.
+        Positions where the buckets begin, and where the last one ends.
     """
 
     ndim = 2
@@ -68,26 +68,26 @@ class ShuffledMatrix:
                 f"{folder!r} has {free / 1e9:.1f} GB free; name a folder on another "
                 "disk, LargeTable(source, folder=...)."
             )
-        # it has no name, so that nothing is left of it when the process is killed
+        # it has no name, so the system deletes it if the process is killed
         self._file: IO[Any] = tempfile.TemporaryFile(  # noqa: SIM115, see finalize
             dir=folder, buffering=0
         )
         weakref.finalize(self, self._file.close)
 
     def fill(self, blocks: Iterable[NDArray], buckets: NDArray[np.integer]) -> None:
-        """Write the blocks of the table, whose rows go to these buckets."""
-        places, stop = self.edges[:-1].copy(), 0
+        """Write the blocks of the table to the buckets of their rows."""
+        starts, stop = self.edges[:-1].copy(), 0
         for block in blocks:
             start, stop = stop, stop + len(block)
             own = buckets[start:stop]
             sorted_rows = block[np.argsort(own, kind="stable")]
-            counts = np.bincount(own, minlength=len(places))
+            counts = np.bincount(own, minlength=len(starts))
             used = np.flatnonzero(counts)
             parts = np.split(sorted_rows, np.cumsum(counts[used])[:-1])
-            for place, part in zip(places[used].tolist(), parts, strict=True):
-                self._file.seek(place * self._row_bytes)
+            for first, part in zip(starts[used].tolist(), parts, strict=True):
+                self._file.seek(first * self._row_bytes)
                 _write(self._file, part)
-            places += counts
+            starts += counts
 
     @property
     def size(self) -> int:
@@ -120,7 +120,7 @@ class ShuffledMatrix:
         yield from gen_batches(len(self), n_rows)
 
     def _gather(self, rows: NDArray[np.integer]) -> NDArray:
-        """Take rows in one sweep over those parts of the file that hold some."""
+        """Read rows in one pass over the parts of the file that contain them."""
         order = np.argsort(rows, kind="stable")
         ascending = rows[order]
         found: NDArray = np.empty((len(rows), self.shape[1]), dtype=self.dtype)
@@ -145,14 +145,14 @@ class ShuffledMatrix:
 
 
 def _write(file: IO[Any], part: NDArray) -> None:
-    """Write an array whole; the system may take less than it is given."""
+    """Write a whole array; the system may write fewer bytes at once."""
     view = memoryview(np.ascontiguousarray(part).reshape(-1).view(np.uint8))
     while len(view):
         view = view[file.write(view) :]
 
 
 def draw_buckets(n_rows: int, window_rows: int) -> NDArray[np.uint16]:
-    """Draw a bucket for each row: the same ones for each fit of a table."""
+    """Draw a bucket for each row; they are the same in each fit of a table."""
     n_buckets = min(max(1, ceil(_OF_WINDOW * n_rows / window_rows)), _MOST_BUCKETS)
     rng = np.random.default_rng(0)
     return rng.integers(n_buckets, size=n_rows, dtype=np.uint16)

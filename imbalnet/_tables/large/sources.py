@@ -1,7 +1,7 @@
-"""Where a table comes from: one interface to arrays, Arrow datasets and lazy frames.
+"""Sources of large tables: one interface to arrays, Arrow datasets and lazy frames.
 
-A source yields its rows in blocks, always in the same order, and never holds more than
-a few of them. :class:`~imbalnet._tables.large.table.LargeTable` chooses among them.
+A source yields its rows in blocks, always in the same order, and holds only a few
+blocks at a time. :class:`~imbalnet._tables.large.table.LargeTable` chooses among them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Source(ABC):
 
     @abstractmethod
     def joined(self, parts: Sequence[Any]) -> Any:
-        """Return tables of rows as one."""
+        """Concatenate tables."""
 
     def taken(self, block: Any, positions: NDArray[np.intp]) -> Any:
         """Return some rows of a block."""
@@ -85,15 +85,15 @@ class ArraySource(Source):
     def blocks(
         self, columns: Sequence[str] | None, block_rows: int
     ) -> Iterator[NDArray]:
-        del columns  # which have no names
+        del columns  # they have no names
         for start in range(0, self.n_rows, block_rows):
             yield np.array(self.X[start : start + block_rows])
-            self._let_go()
+            self._release_pages()
 
-    def _let_go(self) -> None:
-        """Give the pages of a memory map back, which count as memory until then.
+    def _release_pages(self) -> None:
+        """Release the pages of a memory map, which otherwise count as memory.
 
-        The changes in a map of mode "c" exist in its pages alone.
+        Those of a map of mode "c" are kept: changes are stored only there.
         """
         pages = getattr(self.X, "_mmap", None)
         advice = getattr(mmap, "MADV_DONTNEED", None)
@@ -118,7 +118,7 @@ class DatasetSource(Source):
         self._check_files()
 
     def _check_files(self) -> None:
-        """Raise if a file has other columns: Arrow would fill them with gaps."""
+        """Raise if files have different columns: Arrow would fill them with nulls."""
         fragments = getattr(self.dataset, "get_fragments", lambda: ())()
         for fragment in fragments:
             own = set(fragment.physical_schema.names)
@@ -224,13 +224,13 @@ def _files_of(path: Path) -> list[str]:
 
 
 def _partitions(dataset: Any) -> set[str]:
-    """Return the names of columns that folders stand for."""
+    """Return the names of columns whose values are names of folders."""
     partitioning = getattr(dataset, "partitioning", None)
     return set() if partitioning is None else set(partitioning.schema.names)
 
 
 class LazySource(Source):
-    """A polars LazyFrame, which runs once, into a temporary Parquet file.
+    """A polars LazyFrame, which is run once, into a temporary Parquet file.
 
     Slices of the frame itself would run its whole query for each block.
     """
@@ -242,7 +242,7 @@ class LazySource(Source):
 
     @cached_property
     def _file(self) -> str:
-        """The file, which is removed when nothing needs it."""
+        """Path of the file, which is deleted with this object."""
         folder = tempfile.mkdtemp(dir=self.folder, prefix="imbalnet-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         path = os.path.join(folder, "frame.parquet")

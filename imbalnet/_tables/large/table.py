@@ -1,4 +1,4 @@
-"""The table that users name instead of loading it."""
+"""The class by which users pass a table that is not loaded into memory."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ _BLOCK_ROWS = 2**10, 2**16
 class LargeTable:
     """A table that need not fit into memory.
 
-    Give it as X to ``fit``, ``predict`` and ``predict_proba``. It is read in blocks of
-    rows. ``fit`` brings its features, as float32, into a temporary file in random
-    order, which takes 4 bytes for each value, and trains on windows of that file.
+    Pass it as X to ``fit``, ``predict`` and ``predict_proba``. It is read in blocks of
+    rows. ``fit`` writes its features to a temporary file, as float32 (4 bytes for each
+    value) and in random order, and trains on windows of that file.
 
     Parameters
     ----------
     source : path, pyarrow.dataset.Dataset, polars.LazyFrame or array
         A Parquet file; a folder of Parquet files, in the order of their paths; a
-        dataset; a lazy frame, which runs once, into a temporary file; or an array of
-        two dimensions, such as a :class:`numpy.memmap`.
+        dataset; a lazy frame, which is run once, into a temporary file; or a
+        two-dimensional array, such as a :class:`numpy.memmap`.
     max_memory : int or str, default="1GB"
         Memory that the rows may take in ``fit``, in bytes or as text such as "500MB".
-        The packages, the network and, for each row, its label, weight and number (up
-        to 30 bytes) come on top.
+        Packages, the network, and the label, weight and position of each row (up to 30
+        bytes) take further memory.
     folder : path or None, default=None
         Folder of the temporary files; None is the system's. It should be on a disk,
         not in memory as ``/tmp`` is on some systems.
@@ -122,12 +122,12 @@ class LargeTable:
             It reads the same source.
         """
         self.check_has(names)
-        twin = copy.copy(self)
-        twin._columns = list(names)
-        return twin
+        selected = copy.copy(self)
+        selected._columns = list(names)
+        return selected
 
     def with_columns_of(self, names: Sequence[Any] | None) -> LargeTable:
-        """Return the table with the columns that ``fit`` saw, if these have names.
+        """Return the table with the columns of ``fit`` only, if these have names.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class LargeTable:
         names : sequence of str
             Columns that are needed.
         what : str, default="columns"
-            What they are, for the message.
+            Description of the columns, for the message.
         """
         known = self.names
         lacking = [name for name in names if name not in (known or ())]
@@ -177,7 +177,7 @@ class LargeTable:
 
     @property
     def block_rows(self) -> int:
-        """Rows of a block."""
+        """Number of rows of a block."""
         fitting = self.max_bytes * _OF_BLOCK // (8 * max(self.shape[1], 1))
         return int(np.clip(fitting, *_BLOCK_ROWS))
 
@@ -207,7 +207,7 @@ def _as_dataset(table: Any) -> Any:
 
 
 def _as_bytes(amount: Any) -> float:
-    """Return an amount of memory in bytes; raise if it is none."""
+    """Return an amount of memory in bytes; raise if it is not valid."""
     found: float | None = None
     if isinstance(amount, str):
         match = re.fullmatch(r"\s*([\d.]+)\s*([kmgt]?i?)b?\s*", amount.lower())
@@ -217,14 +217,14 @@ def _as_bytes(amount: Any) -> float:
         found = int(amount)
     if found is None or found < _LEAST_BYTES:
         raise ValueError(
-            f"max_memory={amount!r} must be a number of bytes, or a text such as "
+            f"max_memory={amount!r} must be a whole number of bytes, or a text such as "
             "'500MB' or '2GB'; at least 1 MB."
         )
     return found
 
 
 def is_large(X: Any) -> bool:
-    """Whether X names a table that is not in memory."""
+    """Whether X is a table that is not in memory, or a path of one."""
     if isinstance(X, LargeTable | os.PathLike | str):
         return True
     library, name = type(X).__module__.split(".")[0], type(X).__name__
@@ -233,7 +233,7 @@ def is_large(X: Any) -> bool:
 
 
 def opened(X: Any, title: str = "X") -> Any:
-    """Return the `LargeTable` that X names; X itself if it is a table in memory."""
+    """Return X as a `LargeTable`, or X itself if it is a table in memory."""
     if isinstance(X, LargeTable) or not is_large(X):
         return X
     try:

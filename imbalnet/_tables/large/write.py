@@ -18,7 +18,7 @@ class ScoreFile:
     Parameters
     ----------
     path : path
-        Where it is in the end.
+        Path of the complete file.
     names : sequence of str
         Names of the columns of scores.
     """
@@ -34,7 +34,7 @@ class ScoreFile:
         return self
 
     def write(self, scores: NDArray, kept: Any) -> None:
-        """Append rows: their scores, behind the columns of a frame that are kept."""
+        """Append rows: the columns of the frame `kept`, then the scores."""
         import pyarrow as pa
 
         columns: dict[str, Any] = {}
