@@ -27,11 +27,15 @@ from torch.utils.data import Sampler
 
 from imbalnet._callbacks import CallbacksMixin
 from imbalnet._constraints import MeantNamesMixin, Names, Number
-from imbalnet._fit.choices import column_rules, feature_dtype
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.gather import Part, next_part
-from imbalnet._fit.large import check_in_memory, check_large
-from imbalnet._fit.options import resolve_options
+from imbalnet._fit.options import (
+    check_in_memory,
+    check_large,
+    column_rules,
+    feature_dtype,
+    resolve_options,
+)
 from imbalnet._fit.rare import without_rare_levels
 from imbalnet._fit.train import train
 from imbalnet._fitted_attributes import FittedAttributesMixin

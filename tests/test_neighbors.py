@@ -345,7 +345,7 @@ def test_sparse_tables_have_the_same_neighbours(table, monkeypatch):
 
 
 def test_large_tables_have_neighbours_on_demand_alone(spots, monkeypatch):
-    monkeypatch.setattr("imbalnet._fit.held_out._NEIGHBOR_ROWS", 1000)
+    monkeypatch.setattr("imbalnet._fit.options.held_out._NEIGHBOR_ROWS", 1000)
     assert classifier().fit(*spots).neighbor_weight_ == 0
     assert classifier(n_neighbors=4).fit(*spots).neighbor_weight_ > 0
 
@@ -389,7 +389,7 @@ def test_partial_fit_takes_a_number_of_neighbours(spots):
 
 
 def test_levels_count_as_columns(rng, monkeypatch):
-    monkeypatch.setattr("imbalnet._fit.held_out._NEIGHBOR_COLUMNS", 10)
+    monkeypatch.setattr("imbalnet._fit.options.held_out._NEIGHBOR_COLUMNS", 10)
     spot = rng.integers(0, 12, size=600)
     frame = pd.DataFrame({"spot": pd.Categorical(spot), "x": rng.normal(size=600)})
     y = (spot % 2 == 1).astype(int)

@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 import imbalnet
 from imbalnet import BalancedNeuralClassifier, _parameters
-from imbalnet._fit.recipes import PRESETS
+from imbalnet._fit.options.recipes import PRESETS
 from imbalnet._nested import accepted_names
 from imbalnet._optimizers import OPTIMIZERS
 from imbalnet._parameters import NESTED_NAMES

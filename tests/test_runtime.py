@@ -158,7 +158,7 @@ def test_training_of_many_classes_takes_one_blas_thread(rng, monkeypatch):
         seen.append(blas_threads())
         return fit_member_offsets(*args, **kwargs)
 
-    monkeypatch.setattr("imbalnet._fit.fold_feed.fit_member_offsets", watched)
+    monkeypatch.setattr("imbalnet._fit.feeds.fold_feed.fit_member_offsets", watched)
     monkeypatch.setattr("imbalnet._fit.calibrate.fit_member_offsets", watched)
     X, y = rng.normal(size=(150, 3)), np.arange(150) % 30
     with threadpool_limits(2, user_api="blas"):

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from imbalnet._calibration import Calibration, OutOfFold
-from imbalnet._fit.batches import Place, Table
-from imbalnet._fit.build_feeds import fold_feed
-from imbalnet._fit.fold_feed import add_by_fold
+from imbalnet._fit.feeds.batches import Place, Table
+from imbalnet._fit.feeds.build import fold_feed
+from imbalnet._fit.feeds.fold_feed import add_by_fold
 from imbalnet._fit.net import ImbalanceNet
 from imbalnet._fit.plan import TrainingPlan
 from imbalnet._fit.specs import Validation

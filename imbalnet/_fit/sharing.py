@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from imbalnet._fit.agreement import check_draws
-from imbalnet._fit.batches import Cut, TensorBatches
 from imbalnet._fit.checkpoint.identity import digest
+from imbalnet._fit.feeds.batches import Cut, TensorBatches
 from imbalnet._fit.output import has_batch_norm
 from imbalnet._fit.specs import Options
 from imbalnet._ranks import Ranks, ranks_now

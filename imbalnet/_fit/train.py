@@ -15,7 +15,6 @@ from torch import Tensor
 from imbalnet._calibration import Calibration, OutOfFold
 from imbalnet._fit.agreement import agree_on_fit, agree_on_plans
 from imbalnet._fit.build import build_net, replace_net, resume
-from imbalnet._fit.build_feeds import training_feed, validation_feed
 from imbalnet._fit.calibrate import (
     calibrate_by_folds,
     fit_validation_offset,
@@ -24,6 +23,7 @@ from imbalnet._fit.calibrate import (
 )
 from imbalnet._fit.callbacks import choose_monitor
 from imbalnet._fit.checkpoint.saver import Saver, saved_fit
+from imbalnet._fit.feeds.build import training_feed, validation_feed
 from imbalnet._fit.few_rows import warn_of_few_rows
 from imbalnet._fit.fitted import Fitted
 from imbalnet._fit.net import ImbalanceNet

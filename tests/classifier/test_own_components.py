@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.batches import TensorBatches
+from imbalnet._fit.feeds.batches import TensorBatches
 from imbalnet.networks import MLP
 
 

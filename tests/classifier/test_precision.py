@@ -12,8 +12,8 @@ from sklearn.metrics import average_precision_score, log_loss
 from torch import nn
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.batches import Place, Table
-from imbalnet._fit.reduction import LossSum
+from imbalnet._fit.feeds.batches import Place, Table
+from imbalnet._fit.net.reduction import LossSum
 from imbalnet._runtime import check_bfloat16
 from imbalnet._tables import Rows
 
@@ -106,7 +106,7 @@ def test_bfloat16_is_refused_where_it_is_not(halves, monkeypatch):
     def no(device):
         raise ValueError("dtype='bfloat16' is not supported")
 
-    monkeypatch.setattr("imbalnet._fit.options.check_bfloat16", no)
+    monkeypatch.setattr("imbalnet._fit.options.resolve.check_bfloat16", no)
     clf = mlp(dtype="bfloat16", max_epochs=1)
     with pytest.raises(ValueError, match="dtype='bfloat16' is not supported"):
         clf.fit(*halves[:2])
@@ -132,7 +132,9 @@ def test_a_table_that_does_not_fit_is_streamed(halves, monkeypatch):
         flags.append(self.is_resident)
 
     monkeypatch.setattr(Table, "__init__", remember)
-    monkeypatch.setattr("imbalnet._fit.batches.free_memory", lambda device: X.nbytes)
+    monkeypatch.setattr(
+        "imbalnet._fit.feeds.batches.free_memory", lambda device: X.nbytes
+    )
     streamed = mlp(**PARAMS, early_stopping=True)
     with pytest.warns(UserWarning, match=r"X has 0.0 GB, but cpu has 0.0 GB free"):
         streamed.fit(X, y)
@@ -144,7 +146,7 @@ def test_a_table_that_does_not_fit_is_streamed(halves, monkeypatch):
 def test_streamed_batches_are_the_resident_ones_on_a_gpu(halves, monkeypatch):
     X, y, *_ = halves
     resident = mlp(**PARAMS, device="cuda").fit(X, y)
-    monkeypatch.setattr("imbalnet._fit.batches.free_memory", lambda device: 1)
+    monkeypatch.setattr("imbalnet._fit.feeds.batches.free_memory", lambda device: 1)
     with pytest.warns(UserWarning, match="come from main memory"):
         streamed = mlp(**PARAMS, device="cuda").fit(X, y)
     np.testing.assert_allclose(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from imbalnet._fit.batches import Place, Table
+from imbalnet._fit.feeds.batches import Place, Table
 from imbalnet._fit.options import resolve_options
 from imbalnet._tables import Rows
 

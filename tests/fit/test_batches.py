@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 from torch.utils.data import DataLoader
 
-from imbalnet._fit.batches import TensorBatches
+from imbalnet._fit.feeds.batches import TensorBatches
 from imbalnet.samplers import Shuffle, batch_sizes
 from imbalnet.samplers._epochs import checked_epoch
 
@@ -77,7 +77,7 @@ def test_rows_take_a_read_only_table_without_a_warning(table, make_table):
 def test_a_sparse_table_becomes_dense_block_by_block(table, monkeypatch, make_table):
     """A block holds as many batches of 25 x 4 values as 250 values hold: two."""
     X, y, weight = table
-    monkeypatch.setattr("imbalnet._fit.batches._CPU_BLOCK_VALUES", 250)
+    monkeypatch.setattr("imbalnet._fit.feeds.batches._CPU_BLOCK_VALUES", 250)
     dense = []
     original = sparse.csr_array.toarray
     monkeypatch.setattr(
@@ -184,7 +184,7 @@ def test_an_epoch_of_anything_else_is_named(
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of two batches of ten rows of four columns."""
-    monkeypatch.setattr("imbalnet._fit.batches._CPU_BLOCK_VALUES", 90)
+    monkeypatch.setattr("imbalnet._fit.feeds.batches._CPU_BLOCK_VALUES", 90)
 
 
 @pytest.fixture(params=["in order", "shuffled", "unequal"])
@@ -207,7 +207,7 @@ def new_order(request, scripted):
 def test_prepared_batches_are_the_batches_and_their_shares(
     table, monkeypatch, new_order, container, batch_size, block_values, make_table
 ):
-    monkeypatch.setattr("imbalnet._fit.batches._CPU_BLOCK_VALUES", block_values)
+    monkeypatch.setattr("imbalnet._fit.feeds.batches._CPU_BLOCK_VALUES", block_values)
     X, y, weight = table
     plain, prepared = (
         TensorBatches(
@@ -229,7 +229,7 @@ def test_prepared_batches_are_the_batches_and_their_shares(
 def test_batches_do_not_depend_on_the_blocks(table, monkeypatch, new_order, make_table):
     epochs = []
     for n_values in (1, 90, 10**6):
-        monkeypatch.setattr("imbalnet._fit.batches._CPU_BLOCK_VALUES", n_values)
+        monkeypatch.setattr("imbalnet._fit.feeds.batches._CPU_BLOCK_VALUES", n_values)
         batches = TensorBatches(make_table(*table, order=new_order()), 10)
         epochs.append([X.tolist() for X, *_ in batches.prepared()])
     assert epochs[0] == epochs[1] == epochs[2]

@@ -20,8 +20,8 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet._calibration import Calibration, OutOfFold
-from imbalnet._fit.feed import MemberFeed
-from imbalnet._fit.fold_feed import FoldFeed
+from imbalnet._fit.feeds.feed import MemberFeed
+from imbalnet._fit.feeds.fold_feed import FoldFeed
 from imbalnet._fit.plan import plan_members
 from imbalnet._fit.specs import Levers, Seeds
 from imbalnet._fit.split import HeldOut, stratified_folds

@@ -12,10 +12,10 @@ from torch.nn.modules.module import register_module_forward_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.batches import Table
-from imbalnet._fit.feed import Feed
+from imbalnet._fit.feeds.batches import Table
+from imbalnet._fit.feeds.feed import Feed
 from imbalnet._fit.net import ImbalanceNet
-from imbalnet._fit.reduction import LossSum, loss_per_row
+from imbalnet._fit.net.reduction import LossSum, loss_per_row
 from imbalnet._predict import Concatenation, Predictor
 from imbalnet._tables import Rows
 from imbalnet.losses import LOSSES, CrossEntropy
@@ -337,7 +337,7 @@ def test_blocks_are_standardised_once(rare, monkeypatch, early_stopping):
         return original(self, x)
 
     monkeypatch.setattr(Standardize, "forward", remember)
-    monkeypatch.setattr("imbalnet._fit.batches._CPU_BLOCK_VALUES", 2000)
+    monkeypatch.setattr("imbalnet._fit.feeds.batches._CPU_BLOCK_VALUES", 2000)
     clf = mlp(batch_size=20, max_epochs=2, early_stopping=early_stopping, device="cpu")
     clf.fit(*rare)
     assert sizes == ([200, 200, 140] if early_stopping else [200, 200, 200]) * 2

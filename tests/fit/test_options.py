@@ -18,9 +18,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.choices import column_rules, feature_dtype
-from imbalnet._fit.options import epochs_before_weights, resolve_options
-from imbalnet._fit.recipes import PRESETS
+from imbalnet._fit.options.choices import column_rules, feature_dtype
+from imbalnet._fit.options.recipes import PRESETS
+from imbalnet._fit.options.resolve import epochs_before_weights, resolve_options
 from imbalnet._optimizers import OPTIMIZERS
 from imbalnet._tables import Rows
 from imbalnet.losses import LOSSES

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.recipes import PRESETS, Recipe, find_recipe
+from imbalnet._fit.options.recipes import PRESETS, Recipe, find_recipe
 from imbalnet.networks import NETWORKS
 
 MODULES = [*NETWORKS, nn.Linear]

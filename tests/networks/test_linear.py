@@ -213,7 +213,9 @@ def test_linear_on_sparse_rows_is_logistic_regression(rng):
 def test_linear_on_a_sparse_table_works_block_by_block(rare, monkeypatch):
     X, y = rare
     X = X * (X > 0.5)
-    monkeypatch.setattr("imbalnet._fit.batches._CPU_BLOCK_VALUES", 100 * X.shape[1])
+    monkeypatch.setattr(
+        "imbalnet._fit.feeds.batches._CPU_BLOCK_VALUES", 100 * X.shape[1]
+    )
     sizes = []
     original = sparse.csr_matrix.toarray
     monkeypatch.setattr(

@@ -13,8 +13,8 @@ from sklearn.metrics import average_precision_score
 from torch.nn import functional as F
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.batches import Place, TensorBatches
-from imbalnet._fit.feed import MemberFeed, SharedFeed
+from imbalnet._fit.feeds.batches import Place, TensorBatches
+from imbalnet._fit.feeds.feed import MemberFeed, SharedFeed
 from imbalnet._fit.split import stratified_folds
 from imbalnet._tables import Rows
 from imbalnet.networks import TabularMLP

@@ -16,7 +16,7 @@ from torch.utils.data import (
 )
 
 from imbalnet import BalancedNeuralClassifier
-from imbalnet._fit.batches import Place, Table, TensorBatches
+from imbalnet._fit.feeds.batches import Place, Table, TensorBatches
 from imbalnet._tables import Rows
 from imbalnet.samplers import TorchSampler
 from imbalnet.samplers._build import build_sampler

@@ -1,8 +1,7 @@
 """The lowest layer of the skorch net: its parameters, and what it is made of.
 
-:class:`BaseNet` builds module, loss, optimiser and callbacks. On it rests
-:class:`~imbalnet._fit.net_predict.PredictingNet`, and on that the net that trains,
-:class:`~imbalnet._fit.net.ImbalanceNet`.
+:class:`BaseNet` builds module, loss, optimiser and callbacks. `PredictingNet` inherits
+from it, and :class:`~imbalnet._fit.net.ImbalanceNet`, which trains, from that.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EpochScoring, EpochTimer
 from torch import nn
 
-from imbalnet._fit.batches import TensorBatches
+from imbalnet._fit.feeds.batches import TensorBatches
 from imbalnet._fit.output import check_module, named_failure
 from imbalnet._fit.specs import Phases
 from imbalnet._nested import name_of

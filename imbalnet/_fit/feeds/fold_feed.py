@@ -18,8 +18,8 @@ from scipy.special import xlogy
 from torch import Tensor
 
 from imbalnet._blocks import row_blocks
-from imbalnet._fit.batches import Place
-from imbalnet._fit.feed import Feed
+from imbalnet._fit.feeds.batches import Place
+from imbalnet._fit.feeds.feed import Feed
 from imbalnet._fit.split import HeldOut
 from imbalnet._predict import as_tensor
 from imbalnet.posterior import fit_member_offsets, rows_by_fold

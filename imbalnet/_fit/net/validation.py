@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imbalnet._fit.batches import Batch
-from imbalnet._fit.fold_feed import FoldFeed
-from imbalnet._fit.reduction import mean_loss
+from imbalnet._fit.feeds.batches import Batch
+from imbalnet._fit.feeds.fold_feed import FoldFeed
+from imbalnet._fit.net.reduction import mean_loss
 from imbalnet._predict import Concatenation
 from imbalnet.metrics.average_precision import mean_average_precision
 from imbalnet.posterior import least_log_loss

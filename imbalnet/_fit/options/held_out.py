@@ -1,7 +1,7 @@
 """Which rows are held out, and what they decide.
 
 That is the best epoch, a threshold, and the weight of neighbours.
-:mod:`imbalnet._fit.options` asks here; `split` holds the rows out.
+`resolve` asks here; :mod:`imbalnet._fit.split` holds the rows out.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from imbalnet._fit.choices import Chosen
 from imbalnet._fit.cv import name_of_cv
 from imbalnet._fit.groups import warn_of_useless_groups
-from imbalnet._fit.monitors import check_use
+from imbalnet._fit.options.choices import Chosen
+from imbalnet._fit.options.monitors import check_use
 from imbalnet._fit.specs import Phases, Validation
 from imbalnet._tables import Rows
 from imbalnet.losses import Loss

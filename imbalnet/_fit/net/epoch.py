@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from imbalnet._fit.batches import Table, TensorBatches
+from imbalnet._fit.feeds.batches import Table, TensorBatches
+from imbalnet._fit.net.reduction import LossSum, loss_per_row
 from imbalnet._fit.output import has_batch_norm
-from imbalnet._fit.reduction import LossSum, loss_per_row
 from imbalnet._fit.sharing import Alone
 from imbalnet._predict import output_of
 from imbalnet._runtime import apart_from_forks

@@ -1,7 +1,7 @@
 """The rows of a network or of all members, with the weights of their losses.
 
-:mod:`imbalnet._fit.build_feeds` chooses the class, :mod:`imbalnet._fit.batches` cuts
-the batches, and skorch's callbacks know the feeds as datasets.
+`build` chooses the class, `batches` cuts the batches, and skorch's callbacks know the
+feeds as datasets.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor
 
-from imbalnet._fit.batches import Batch, Place, Table
+from imbalnet._fit.feeds.batches import Batch, Place, Table
 from imbalnet._predict import as_tensor
 from imbalnet._tables import Rows
 from imbalnet.samplers import IndexSampler, Shuffle, batch_sizes

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from imbalnet._callbacks import check_callbacks
 from imbalnet._checks import is_integer
 from imbalnet._fit.callbacks import BEST_EPOCH, SCHEDULE
-from imbalnet._fit.choices import Chosen, choose
-from imbalnet._fit.class_values import check_class_values
 from imbalnet._fit.cv import check_cv_alone, read_splits
 from imbalnet._fit.fitted import Fitted
-from imbalnet._fit.held_out import kind_of_validation, resolve_validation
-from imbalnet._fit.parameter_checks import (
+from imbalnet._fit.options.choices import Chosen, choose
+from imbalnet._fit.options.class_values import check_class_values
+from imbalnet._fit.options.held_out import kind_of_validation, resolve_validation
+from imbalnet._fit.options.parameter_checks import (
     check_checkpoint,
     check_loss,
     check_module,

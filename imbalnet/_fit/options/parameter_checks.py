@@ -1,6 +1,6 @@
 """Checks of nested parameters, and of parameters that exclude each other.
 
-:mod:`imbalnet._fit.options` calls them, most before it resolves anything. What
+`resolve` calls them, most before it resolves anything. What
 users give for classes is checked by `class_values`, what they say of held-out rows by
 `held_out`, their callbacks by `monitors`, and what large tables cannot do by `large`.
 """
@@ -14,8 +14,8 @@ import numpy as np
 from torch import nn
 
 from imbalnet._checks import is_integer
-from imbalnet._fit.batches import TensorBatches
 from imbalnet._fit.cv import name_of_cv
+from imbalnet._fit.feeds.batches import TensorBatches
 from imbalnet._nested import (
     accepted_names,
     name_of,

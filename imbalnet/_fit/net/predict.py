@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imbalnet._calibration import Formula
-from imbalnet._fit.batches import Batch, Table
-from imbalnet._fit.fold_feed import FoldFeed
-from imbalnet._fit.net_base import BaseNet
+from imbalnet._fit.feeds.batches import Batch, Table
+from imbalnet._fit.feeds.fold_feed import FoldFeed
+from imbalnet._fit.net.base import BaseNet
 from imbalnet._predict import Concatenation, Predictor, logits_of, loss_at
 
 _ALL_AT_ONCE = 2**62

@@ -1,7 +1,7 @@
 """From logits to the losses of rows, and from these to means and sums.
 
 Losses are not reduced where they are computed: here members and weights come in. The
-epoch (:mod:`imbalnet._fit.epoch`) and the validation use it.
+epoch (:mod:`imbalnet._fit.net.epoch`) and the validation use it.
 """
 
 from __future__ import annotations

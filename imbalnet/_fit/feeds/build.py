@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from imbalnet._fit.batches import Place
-from imbalnet._fit.feed import Feed, MemberFeed, SharedFeed
-from imbalnet._fit.fold_feed import FoldFeed
+from imbalnet._fit.feeds.batches import Place
+from imbalnet._fit.feeds.feed import Feed, MemberFeed, SharedFeed
+from imbalnet._fit.feeds.fold_feed import FoldFeed
 from imbalnet._fit.plan import TrainingPlan, loss_factors, seen_classes
 from imbalnet._fit.specs import Machine
 from imbalnet._fit.split import HeldOut

@@ -1,7 +1,7 @@
 """What is chosen before anything else: network, optimiser, number of members.
 
-The other parameters are checked against them, and resolved by them
-(:mod:`imbalnet._fit.options`). What a network takes is asked before the rows are read.
+The other parameters are checked against them, and resolved by them (`resolve`). Which
+columns a network accepts is found out before the rows are read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from torch import nn
 
 from imbalnet._fit.cv import name_of_cv
-from imbalnet._fit.recipes import Recipe, find_recipe
+from imbalnet._fit.options.recipes import Recipe, find_recipe
 from imbalnet._fit.specs import Splits
 from imbalnet._nested import accepted_names, name_of, nested
 from imbalnet._optimizers import OptimizerFactory

@@ -15,17 +15,17 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
 from torch import Tensor
 
-from imbalnet._fit.batches import Batch, FreshBatches, Place, Table, TensorBatches
 from imbalnet._fit.callbacks import BestEpoch
 from imbalnet._fit.checkpoint.saver import Saver
-from imbalnet._fit.epoch import train_in_a_loop, works_on_blocks
-from imbalnet._fit.feed import Feed
-from imbalnet._fit.net_copies import CopiesMixin
-from imbalnet._fit.net_predict import PredictingNet
-from imbalnet._fit.reduction import loss_per_row
+from imbalnet._fit.feeds.batches import Batch, FreshBatches, Place, Table, TensorBatches
+from imbalnet._fit.feeds.feed import Feed
+from imbalnet._fit.net.copies import CopiesMixin
+from imbalnet._fit.net.epoch import train_in_a_loop, works_on_blocks
+from imbalnet._fit.net.predict import PredictingNet
+from imbalnet._fit.net.reduction import loss_per_row
+from imbalnet._fit.net.validation import validate
 from imbalnet._fit.sharing import Alone
 from imbalnet._fit.specs import Phases
-from imbalnet._fit.validation import validate
 from imbalnet._predict import output_of
 from imbalnet._runtime import apart_from_forks
 from imbalnet._tables import Rows
@@ -42,9 +42,10 @@ class _StopTraining(KeyboardInterrupt):
 class ImbalanceNet(CopiesMixin, PredictingNet):
     """A skorch classifier that owns weighting, reduction and the softmax.
 
-    It trains on a :class:`~imbalnet._fit.feed.Feed`, whose batches carry loss weights,
-    and minimises ``mean(weight * loss)``: weights are normalised over the training set,
-    not over the batch, so that a batch without positives keeps its weight.
+    It trains on a :class:`~imbalnet._fit.feeds.feed.Feed`, whose batches carry loss
+    weights, and minimises ``mean(weight * loss)``: weights are normalised over the
+    training set, not over the batch, so that a batch without positives keeps its
+    weight.
 
     Of several members, each follows the gradient that it would have alone (L-BFGS has
     one line search for all).

@@ -1,7 +1,6 @@
 """The values of "auto": a recipe for each network and each preset.
 
-`imbalnet._fit.choices` finds the recipe, and `imbalnet._fit.options` resolves "auto"
-with it.
+`choices` finds the recipe, and `resolve` resolves "auto" with it.
 """
 
 from __future__ import annotations
