@@ -1,5 +1,5 @@
-"""The rows that a net reads: with codes of classes and weights, cut into batches.
+"""Step 3: the datasets of the net, which are rows, class codes and loss weights.
 
-``build`` makes a feed from the plan of a run, ``feed`` and ``fold_feed`` are its kinds,
-and ``batches`` cuts them.
+``build`` makes them from the plans of a run. ``feed`` and ``fold_feed`` define their
+classes, and ``batches`` the tables that these inherit from, and batches.
 """

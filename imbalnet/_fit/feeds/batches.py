@@ -1,4 +1,4 @@
-"""Rows on the device, and batches that are sliced from them."""
+"""Tables of rows on the device, and batches, which are slices of them."""
 
 from __future__ import annotations
 
@@ -29,22 +29,23 @@ from imbalnet.samplers._epochs import (
 
 Batch = tuple[Tensor, Tensor, Tensor]
 PreparedBatch = tuple[Tensor, Tensor, Tensor, Tensor]
+# From positions and batch sizes of an epoch to those of this process.
 Cut = Callable[[Tensor, list[int]], tuple[Tensor, list[int]]]
-# A table, positions of rows in it (None: all, in order), and for each batch the number
-# of these rows and its size.
+# A table, positions of rows in it (None: all, in order), and for each batch its number
+# of rows in this process and in all.
 Window = tuple["Table", Tensor | None, list[int], list[int]]
 
-# Most values of a block of batches: 1 MiB and 64 MiB in float32.
+# Largest number of values in a block of batches: 1 MiB and 64 MiB in float32.
 _CPU_BLOCK_VALUES = 2**18
 _GPU_BLOCK_VALUES = 2**24
 
-# Share of a device's free memory that a table may take; the network needs some, too.
+# Share of a device's free memory that a table may use; the network needs the rest.
 _SHARE_OF_FREE_MEMORY = 0.8
 
 
 @dataclass(frozen=True)
 class Place:
-    """Device and dtype of batches, and whether a dense table is there as a whole."""
+    """Device and dtype of batches, and whether a dense table is stored there."""
 
     dtype: torch.dtype
     device: torch.device
@@ -52,7 +53,7 @@ class Place:
 
     @classmethod
     def of(cls, X: Any, dtype: torch.dtype, device: torch.device) -> Place:
-        """Return the place of a table, which is resident if it fits on the device."""
+        """Return a place for X, which is stored on the device if it has the memory."""
         free = free_memory(device)
         n_bytes = X.size * dtype.itemsize if _is_dense(X) else 0
         if free is None or n_bytes <= _SHARE_OF_FREE_MEMORY * free:
@@ -66,16 +67,18 @@ class Place:
 
 
 class Table(Dataset):
-    """Rows of a table, as batches on the device; a split is an index.
+    """Some rows of a table, from which batches on the device are gathered.
 
-    A dense table is on the device as a whole if it fits. Sparse and larger ones stay in
+    A dense table is stored on the device if it fits. Sparse and larger ones stay in
     main memory, and are moved block by block. A table that is not in memory is read in
-    `windows`, each of which is a table in memory.
+    `windows`, each of which is a table in memory. Rows are selected by an index, so
+    that several splits share one table.
 
     With `keeps_sparse`, the batches of a sparse table are sparse tensors. Nothing is
-    copied if dtype and device agree. `weight` are the loss weights of all rows of the
-    table (None: the sample weights), `order` draws the rows of an epoch (None: all, in
-    order), and `features` are those of the table if they are on the device already.
+    copied if dtype and device are the same. `weight` are the loss weights of all rows
+    of the table (None: the sample weights), `order` draws the rows of an epoch (None:
+    all, in order), and `features` replace those of the table if they are already on the
+    device.
     """
 
     def __init__(
@@ -93,18 +96,19 @@ class Table(Dataset):
         is_dense = _is_dense(self.table)
         self.keeps_sparse = keeps_sparse and sparse.issparse(self.table)
         self.is_resident = is_dense and place.is_resident
-        home = self.device if self.is_resident else torch.device("cpu")
+        storage = self.device if self.is_resident else torch.device("cpu")
         if is_dense:
-            self.table = as_tensor(self.table, dtype=self.dtype, device=home)
-        self.codes = as_tensor(rows.codes, device=home)
+            self.table = as_tensor(self.table, dtype=self.dtype, device=storage)
+        self.codes = as_tensor(rows.codes, device=storage)
         weight = rows.weight if weight is None else weight
-        if weight is None:  # ones that take no memory
-            one = torch.ones((), dtype=self.dtype, device=home)
+        if weight is None:  # a view of a single 1
+            one = torch.ones((), dtype=self.dtype, device=storage)
             self.weight = one.expand(len(rows.codes))
         else:
-            self.weight = as_tensor(weight, dtype=self.dtype, device=home)
+            self.weight = as_tensor(weight, dtype=self.dtype, device=storage)
         self.order = order
-        self.index = None if rows.index is None else as_tensor(rows.index, device=home)
+        index = rows.index
+        self.index = None if index is None else as_tensor(index, device=storage)
 
     def __len__(self) -> int:
         return len(self.codes) if self.index is None else len(self.index)
@@ -116,8 +120,8 @@ class Table(Dataset):
     def take(self, positions: Tensor | slice) -> Batch:
         """Gather features, codes and weights of rows on the device.
 
-        `positions` count within these rows. A slice of a table without an index is not
-        copied.
+        `positions` refer to the selected rows, not to those of the table. A slice is
+        not copied if all rows are selected.
         """
         rows = self._table_rows(positions)
         features = self._sparse if self.keeps_sparse else self._features
@@ -134,7 +138,7 @@ class Table(Dataset):
     def epoch(self, batch_size: int) -> tuple[Tensor | None, list[int]]:
         """Return the positions of an epoch's rows, and the sizes of its batches.
 
-        The positions None are all rows, in order.
+        If positions are None, the epoch is all rows, in order.
         """
         if self.order is None:
             return None, batch_sizes(len(self), batch_size)
@@ -144,7 +148,7 @@ class Table(Dataset):
         return torch.from_numpy(flat).to(self.codes.device), sizes
 
     def windows(self, batch_size: int, cut: Cut | None = None) -> Iterator[Window]:
-        """Yield an epoch in windows, with the rows that `cut` selects for this process.
+        """Yield the windows of an epoch, with the rows of this process (`cut`).
 
         A table in memory is one window.
         """
@@ -162,7 +166,7 @@ class Table(Dataset):
             yield self._loaded(rows), None, lengths[some], sizes[some]
 
     def _loaded(self, positions: Tensor | slice) -> Table:
-        """Return rows at `positions`, in this order, as a table on the device."""
+        """Return the rows at `positions`, in their order, as a table on the device."""
         rows, window = self._table_rows(positions), copy.copy(self)
         window.is_resident, window.index = True, None
         window.table = self._features(rows)
@@ -204,7 +208,7 @@ class Table(Dataset):
 
     @property
     def X(self) -> Any:  # noqa: N802
-        """The features, gathered on each access; for skorch callbacks."""
+        """The features, for skorch's callbacks; gathered on each access."""
         if isinstance(self.table, ShuffledMatrix):
             raise ValueError(
                 "callbacks: one reads all training rows, which those of a LargeTable "
@@ -221,7 +225,7 @@ class Table(Dataset):
 
 
 def _is_dense(X: Any) -> bool:
-    """Whether a table can be one dense tensor."""
+    """Return whether a table can be converted to one dense tensor."""
     return not (sparse.issparse(X) or isinstance(X, ShuffledMatrix))
 
 
@@ -230,24 +234,23 @@ def _at(values: Tensor, rows: Tensor | slice) -> Tensor:
 
 
 class TensorBatches:
-    """Cut an epoch into batches, without a Python step for each row.
+    """Iterate over the batches of an epoch, without a Python step for each row.
 
-    Rows are gathered in blocks of several batches, as many as fit the processor's cache
-    (on a GPU, as many as keep it busy). A batch is a slice of its block.
+    Rows are gathered in blocks of several batches, which fit into the processor's cache
+    (on a GPU, the blocks are larger). A batch is a slice of its block.
 
-    A single last row is added to the batch before it, because batch normalisation
-    cannot train on one row.
+    If the last batch had a single row, this row is added to the batch before it,
+    because batch normalisation cannot be trained on one row.
 
     Attributes
     ----------
     prepare : callable or None
-        The network's first layers, if these are not trained, and are applied to whole
+        The network's first layers, if these are not trained, and can be applied to
         blocks.
     prepared_width : int
-        Number of values of a row after these layers.
+        Number of values in a row after these layers.
     cut : callable or None
-        Takes positions and batch sizes of an epoch, and returns those of the part of
-        this process.
+        Maps positions and batch sizes of an epoch to those of this process.
     """
 
     def __init__(self, dataset: Table, batch_size: int) -> None:
@@ -271,7 +274,7 @@ class TensorBatches:
             yield from _cut((X, codes, weight, share), lengths)
 
     def _blocks(self) -> Iterator[tuple[Batch, list[int], list[int]]]:
-        """Yield blocks of rows, and each batch's number of rows there and its size."""
+        """Yield blocks of rows, and each batch's number of rows here and in all."""
         windows = self.dataset.windows(self.batch_size, self.cut)
         for table, positions, lengths, sizes in windows:
             stop = 0
@@ -291,7 +294,7 @@ class TensorBatches:
 
 @dataclass(frozen=True)
 class FreshBatches:
-    """Batches of a dataset from a new iterator in each epoch, whatever makes it."""
+    """Batches of a dataset from a new iterator in each epoch, of any class."""
 
     dataset: Any
     new_iterator: Callable[[], Any]

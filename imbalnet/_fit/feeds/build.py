@@ -1,8 +1,8 @@
-"""Step 3: the rows that the net reads, built from the plans.
+"""Datasets of training and validation rows, built from the plans.
 
-`training_feed` and `validation_feed` choose among: one network's rows (`Feed`), members
-with batches of their own (`MemberFeed`) or shared ones (`SharedFeed`), and held-out
-folds (`FoldFeed`).
+`training_feed` and `validation_feed` choose the class: `Feed` for one network,
+`MemberFeed` for members with their own batches, `SharedFeed` for members that share
+batches, and `FoldFeed` for held-out folds.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def training_feed(
 ) -> Feed:
     """Return the training rows of a network, or of all its members.
 
-    `shares_batches` tells whether the network can prepare a batch once for all members,
-    `keeps_sparse` whether the one batch of a sparse table stays sparse; members share
-    it then.
+    `shares_batches` is whether the network can prepare a batch once for all members.
+    `keeps_sparse` is whether a sparse table stays sparse if it is one batch, which
+    members then share.
     """
     first = plans[0]
     is_one_batch = all(plan.order is None for plan in plans)
@@ -74,7 +74,10 @@ def _feed_of_one(plan: TrainingPlan, machine: Machine, keeps_sparse: bool) -> Fe
 
 
 def _factors_by_phase(plans: Sequence[TrainingPlan]) -> list[NDArray[np.float64]]:
-    """Return members' class factors, after those before deferred class weights."""
+    """Return the members' class factors, with deferred class weights of two phases.
+
+    The first phase is that of the epochs before the class weights.
+    """
     early = [plan.early_factor for plan in plans if plan.early_factor is not None]
     phases = [early, [plan.factor for plan in plans]]
     return [np.stack(factors) for factors in phases if factors]
@@ -87,7 +90,7 @@ def _shared_feed(
     factors: list[NDArray[np.float64]],
     keeps_sparse: bool,
 ) -> SharedFeed:
-    """Return the rows that all members see, also those that one of them holds out."""
+    """Return the rows of batches that members share, including held-out rows."""
     rows, folds, order = first.rows, None, None
     if held_out is not None and held_out.folds is not None:
         rows, folds = held_out.rows, held_out.folds
@@ -103,9 +106,10 @@ def validation_feed(
     train: Feed,
     phase_shifts: tuple[NDArray, NDArray],
 ) -> Feed:
-    """Return the rows that epochs are judged by; see :class:`FoldFeed`.
+    """Return the validation rows, with folds as a :class:`FoldFeed`.
 
-    They share the features of the training rows on the device, where the table is one.
+    If they are rows of the same table as the training rows, its features are stored on
+    the device only once.
     """
     held_out = held_out.judged
     rows = held_out.rows
@@ -130,7 +134,7 @@ def fold_feed(
     phase_shifts: tuple[NDArray, NDArray] | None = None,
     features: Any = None,
 ) -> FoldFeed:
-    """Return the rows of all folds, weighed as each member weighs its training rows."""
+    """Return the rows of all folds, with the class factors of their members."""
     factors, seen = loss_factors(plans), seen_classes(plans)
     return FoldFeed(held_out, place, factors, phase_shifts, features, seen)
 
@@ -138,9 +142,10 @@ def fold_feed(
 def in_one_table(
     parts: Sequence[Rows],
 ) -> tuple[Rows, list[NDArray[np.integer] | None]]:
-    """Bring members' training rows into one table, which most share anyway.
+    """Return one table for the training rows of all members.
 
-    Returns the rows of the table, and the positions of each member's (None: all).
+    Members usually share a table; otherwise, as after resampling, theirs are
+    concatenated. Also return the positions of each member's rows (None: all).
     """
     first = parts[0]
     if all(part.X is first.X for part in parts):

@@ -1,7 +1,7 @@
-"""The rows of a network or of all members, with the weights of their losses.
+"""Rows of a network or of all members, with the weights of their losses.
 
-`build` chooses the class, `batches` cuts the batches, and skorch's callbacks know the
-feeds as datasets.
+`build` chooses the class, and `batches` iterates over the batches. For skorch and its
+callbacks, a feed is a dataset.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from imbalnet.samplers._epochs import (
     without_single_row,
 )
 
-# Members' epochs are cut to the shortest if no more than this share gets lost.
-_MOST_CUT = 0.05
+# Members' epochs are cut to the shortest one if they lose at most this share of rows.
+_MAX_LOSS = 0.05
 
 
 class Feed(Table, SkorchDataset):
@@ -55,16 +55,16 @@ class Feed(Table, SkorchDataset):
             self.weights_by_phase.insert(0, early)
 
     def use_class_weights(self, is_used: bool) -> None:
-        """Choose the loss weights before deferred class weights, or with them."""
+        """Set the loss weights, with or without deferred class weights."""
         self.weight = self.weights_by_phase[-1 if is_used else 0]
 
 
 class _EnsembleFeed(Feed):
-    """Training rows whose classes have a weight of their own for each member.
+    """Training rows whose class weights differ between members.
 
-    `factors` turn sample weights into each member's loss weights, each of shape
-    ``(members, n_classes)``: the last for most epochs, the first of two for those
-    before deferred class weights.
+    `factors`, times the sample weights, are the loss weights. They are arrays of shape
+    ``(members, n_classes)``: one for all epochs, or two, of which the first is for the
+    epochs before deferred class weights.
     """
 
     def __init__(
@@ -75,41 +75,42 @@ class _EnsembleFeed(Feed):
         keeps_sparse: bool = False,
     ) -> None:
         self.is_weighted = rows.weight is not None
-        unit = rows.weight.max() if rows.weight is not None else 1.0
-        # float32 does not hold every scale
-        weight = rows.weight / unit if rows.weight is not None else None
+        weight, scale = rows.weight, 1.0
+        if weight is not None:  # weights of any scale, also beyond that of float32
+            scale = weight.max()
+            weight = weight / scale
         super().__init__(rows, place, weight=weight, keeps_sparse=keeps_sparse)
-        home = self.codes.device
+        storage = self.codes.device
         self.factors_by_phase = [
-            as_tensor(phase * unit, home, dtype=self.dtype) for phase in factors
+            as_tensor(phase * scale, storage, dtype=self.dtype) for phase in factors
         ]
         self.n_members, n_classes = factors[-1].shape
-        self.first = torch.arange(self.n_members, device=home) * n_classes
+        # of each member in the flattened factors
+        self.offsets = torch.arange(self.n_members, device=storage) * n_classes
         self.use_class_weights(True)
 
     def use_class_weights(self, is_used: bool) -> None:
-        """Choose the factors of the phase."""
+        """Set the factors, with or without deferred class weights."""
         self.factors = self.factors_by_phase[-1 if is_used else 0]
 
     def keep_members(self, which: slice) -> None:
-        """Leave the other members out of the batches; epochs are those of all."""
-        self.first = self.first[which]
+        """Remove the other members from batches, but not from the draws of epochs."""
+        self.offsets = self.offsets[which]
 
     def class_weights(self, codes: Tensor) -> Tensor:
-        """Return the factor of each row's class; `codes` end in the axis of members."""
+        """Return the factors of class codes, whose last axis is that of members."""
         device = codes.device
-        return self.factors.to(device).take(codes + self.first.to(device))
+        return self.factors.to(device).take(codes + self.offsets.to(device))
 
 
 class MemberFeed(_EnsembleFeed):
-    """Training rows of an ensemble: in a batch each member has rows of its own.
+    """Training rows of an ensemble in which each member has its own rows in a batch.
 
-    An epoch is a matrix of row numbers with a column for each member. All members draw
-    from one table.
+    An epoch is a matrix of positions in the table, with a column for each member.
 
-    Member j trains on the rows at ``positions[j]`` (None: all), as ``orders[j]`` draws
-    them. Without orders every member has its rows in one batch, where those who have
-    fewer are filled up with rows of weight 0.
+    Member j is trained on the rows at ``positions[j]`` (None: all), in the order drawn
+    by ``orders[j]``. Without orders, all rows are one batch, in which the columns of
+    members with fewer rows are filled up with rows of weight 0.
     """
 
     def __init__(
@@ -130,20 +131,20 @@ class MemberFeed(_EnsembleFeed):
 
     @property
     def values_per_row(self) -> int:
-        """Features in a row of a batch, for all members together."""
+        """Number of features in a row of a batch, summed over members."""
         return self.n_members * self.table.shape[1]
 
     def keep_members(self, which: slice) -> None:
-        """Leave the other members out of the batches; epochs are those of all."""
+        """Remove the other members from batches, but not from the draws of epochs."""
         super().keep_members(which)
         self.kept = which
         if self.orders is None:
             self.matrix, self.fill = self.matrix[:, which], self.fill[:, which]
 
     def take(self, positions: Tensor | slice) -> Batch:
-        """Gather the rows of an epoch: a matrix of the table's row numbers.
+        """Gather the rows at a matrix of positions in the table.
 
-        A slice cuts the one batch of those that have no order.
+        Without orders, `positions` is a slice of the single batch.
         """
         rows = self.matrix[positions] if isinstance(positions, slice) else positions
         flat = rows.flatten()
@@ -160,17 +161,17 @@ class MemberFeed(_EnsembleFeed):
         )
 
     def epoch(self, batch_size: int) -> tuple[Tensor | None, list[int]]:
-        """Return an epoch's table rows, a column a member, and its batch sizes.
+        """Return the positions of an epoch, a column for each member, and batch sizes.
 
-        Members whose epochs are longer leave out rows at its end, if those are few;
-        otherwise the others go on with another epoch of theirs.
+        If the members' epochs differ little in length, the longer ones are cut.
+        Otherwise the shorter ones are continued by another epoch of the member.
         """
         if self.orders is None:
             return None, [len(self.matrix)]
         epochs = [self._epoch_of(j, batch_size) for j in range(self.n_members)]
         lengths = [len(epoch) for epoch in epochs]
         length = min(lengths)
-        if max(lengths) - length > max(1, _MOST_CUT * max(lengths)):
+        if max(lengths) - length > max(1, _MAX_LOSS * max(lengths)):
             length = max(lengths)
         for j, epoch in enumerate(epochs):
             while len(epoch) < length:
@@ -193,7 +194,10 @@ class MemberFeed(_EnsembleFeed):
         return torch.from_numpy(matrix).to(self.codes.device)
 
     def _one_batch(self) -> tuple[Tensor, Tensor]:
-        """Return the matrix of all rows, and what makes each member's loss a mean."""
+        """Return the positions of all rows, and factors of their weights.
+
+        The factors make each member's loss the mean over its own rows.
+        """
         longest = max(self.lengths)
         columns = [np.arange(longest) % length for length in self.lengths]
         lengths = torch.tensor(self.lengths)
@@ -211,7 +215,7 @@ def _continued(epoch: EpochRows, more: EpochRows) -> EpochRows:
 def _aligned(
     epochs: Sequence[EpochRows], batch_size: int
 ) -> tuple[list[NDArray], list[int]]:
-    """Cut members' epochs, of one length, into batches of the same sizes."""
+    """Divide members' epochs, of equal length, into batches of equal sizes."""
     if not isinstance(epochs[0], list):
         columns = [np.asarray(epoch) for epoch in epochs]
         return columns, batch_sizes(len(columns[0]), batch_size)
@@ -224,15 +228,15 @@ def _aligned(
 
 
 def _thinned(batch: NDArray, n_rows: int) -> NDArray:
-    """Leave rows out all along a batch: it may stand class by class."""
+    """Select rows at equal distances, because a batch may be sorted by class."""
     return batch[np.arange(n_rows) * len(batch) // n_rows]
 
 
 class SharedFeed(_EnsembleFeed):
-    """Training rows of an ensemble whose members see the same batches.
+    """Training rows of an ensemble whose members share batches.
 
-    A row has weight 0 for the member that holds it out. That wastes less of a step than
-    rows of their own would cost a network that prepares them once for all its members.
+    A row has weight 0 for the member that holds it out. If the network prepares a batch
+    once for all members, this is faster than a batch for each member.
     """
 
     def __init__(
@@ -250,22 +254,22 @@ class SharedFeed(_EnsembleFeed):
             scale = len(folds) / np.maximum(len(folds) - held_out, 1)
             factors = [phase * scale for phase in factors]
         super().__init__(rows, place, factors, keeps_sparse)
-        home = self.codes.device
+        storage = self.codes.device
         self.order = order
-        self.members = torch.arange(self.n_members, device=home)
-        self.folds = None if folds is None else as_tensor(folds, home)
+        self.members = torch.arange(self.n_members, device=storage)
+        self.folds = None if folds is None else as_tensor(folds, storage)
 
     def keep_members(self, which: slice) -> None:
-        """Leave the weights of the other members out of the batches."""
+        """Remove the weights of the other members from the batches."""
         super().keep_members(which)
         self.members = self.members[which]
 
     def epoch(self, batch_size: int) -> tuple[Tensor | None, list[int]]:
-        """Return an epoch's rows; sparse ones are one batch, of all members' rows."""
+        """Return positions and batch sizes; sparse rows are one batch."""
         return (None, [len(self)]) if self.keeps_sparse else super().epoch(batch_size)
 
     def take(self, positions: Tensor | slice) -> Batch:
-        """Gather rows, and their class and weight for each member (two axes)."""
+        """Gather rows, with codes and weights of shape (rows, members)."""
         X, codes, row_weight = super().take(positions)
         codes = codes[:, None].expand(-1, len(self.members))
         weight = self.class_weights(codes)

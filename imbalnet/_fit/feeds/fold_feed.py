@@ -1,7 +1,7 @@
-"""Rows that members have held out, by which the epochs of an ensemble are judged.
+"""Held-out rows of all members, which are the validation rows of an ensemble.
 
-Each row is predicted by the one member that did not train on it. The net validates by
-them; the calibration reads them once more.
+Each row is predicted by the one member that was not trained on it. The net computes the
+scores of epochs from these predictions, and the calibration is fitted to them.
 """
 
 from __future__ import annotations
@@ -29,22 +29,23 @@ _ALL = slice(None)
 
 
 class FoldFeed(Feed):
-    """Rows of which each is predicted by the member that did not train on it.
+    """Rows of which each is predicted by the member that was not trained on it.
 
-    `factors`, of shape (members, n_classes), are the weights of a row of each class in
-    a member's training. Two `phase_shifts` of that shape bring the members' log
-    posteriors under the data's class prior: before deferred class weights, and with
-    them. Rows of a class that their member has not `seen`, of that shape too (None: all
-    have seen all), do not judge it.
+    `factors`, `phase_shifts` and `seen` have the shape (members, n_classes). `factors`
+    are the weights of the classes in the training of each member. `phase_shifts`, added
+    to the members' log posteriors, change their prior to that of the data: the first is
+    for the epochs before deferred class weights, the second for those with them. If a
+    member has not `seen` a class in training, its held-out rows of the class do not
+    count in the scores (None: each member has seen all classes).
 
     Attributes
     ----------
     loss_weight : Tensor of shape (n_rows,)
         Weights of the mean validation loss.
     known : ndarray of shape (n_known_rows,) or slice
-        The rows of classes that their member knows.
+        The rows of classes that their member has seen.
     entropy : float
-        Log loss of a prediction that knows the class shares alone.
+        Log loss if the class shares are predicted for each row.
     """
 
     score_weight: NDArray
@@ -68,9 +69,9 @@ class FoldFeed(Feed):
         shares = np.bincount(own, weight, factors.shape[1]) / weight.sum()
         self.n_members, self.class_prior = len(factors), shares
         self.is_stratified = held_out.stratified(*factors.shape)
-        self.is_stratified &= seen.all(axis=1)  # or the member lacks a class
+        self.is_stratified &= seen.all(axis=1)
         is_known = held_out.known(seen)
-        self.known = slice(None) if is_known.all() else np.flatnonzero(is_known)
+        self.known = _ALL if is_known.all() else np.flatnonzero(is_known)
         self.entropy = float(-xlogy(shares, shares).sum())
         loss_weight = weight / weight.max() * factors[folds, own]
         self.loss_weight = as_tensor(loss_weight, self.device, dtype=self.dtype)
@@ -78,24 +79,25 @@ class FoldFeed(Feed):
         self.matrix, self.slot = _fold_matrix(folds, self.n_members)
 
     def use_class_weights(self, is_used: bool) -> None:
-        """Choose the phase that log posteriors come from."""
+        """Set the phase of the log posteriors."""
         self.is_weighted_phase = is_used
 
     @property
     def X(self) -> Any:  # noqa: N802
-        """The features, which tell that each row has a member of its own.
+        """The features, with this dataset as their attribute `fold_feed`.
 
-        A callback may ask the net to predict them without the dataset.
+        A callback may pass only the features to ``predict_proba`` of the net, which
+        needs to know the member of each row.
         """
-        shown = copy.copy(self.table) if sparse.issparse(self.table) else super().X
-        shown.fold_feed = self
-        return shown
+        features = copy.copy(self.table) if sparse.issparse(self.table) else super().X
+        features.fold_feed = self
+        return features
 
     def parts(self, n_rows: int, members: slice = _ALL) -> Iterator[Tensor]:
-        """Yield features for about `n_rows` predictions: (rows, members, n_features).
+        """Yield features of shape (rows, members, n_features), of about `n_rows` rows.
 
-        Every member has the rows of its own fold. Short folds are filled up with other
-        rows, whose outputs are dropped.
+        Each member predicts the rows of its own fold. Short folds are filled up with
+        other rows, whose outputs are dropped.
         """
         longest, n_members = self.matrix.shape
         step = max(1, n_rows // n_members)
@@ -104,10 +106,11 @@ class FoldFeed(Feed):
             yield self.features(part.flatten()).unflatten(0, part.shape)
 
     def aligned(self, log_posterior: Tensor) -> Tensor:
-        """Bring all rows' log posteriors under one prior, and members to one level.
+        """Correct log posteriors for the priors and the offsets of members, in place.
 
-        They are changed in place: with many classes they are most of the memory. Folds
-        with other class shares than the rows keep their level.
+        Then all are under the class prior of the data. Offsets are not fitted to folds
+        whose class shares differ from those of all rows. The change is in place because
+        the array is large if there are many classes.
         """
         if self.phase_shifts is not None:
             shifts = self.phase_shifts[self.is_weighted_phase]
@@ -124,7 +127,7 @@ class FoldFeed(Feed):
         return torch.log_softmax(log_posterior, -1, out=log_posterior)
 
     def in_order(self, outputs: Tensor) -> Tensor:
-        """Bring outputs of `parts` into the order of the rows: (n_rows, n_classes)."""
+        """Return the outputs of `parts` in the order of rows: (n_rows, n_classes)."""
         return outputs.flatten(0, 1).index_select(0, self.slot.to(outputs.device))
 
 
@@ -138,7 +141,7 @@ def add_by_fold(
 
 
 def _fold_matrix(folds: NDArray[np.integer], n_folds: int) -> tuple[Tensor, Tensor]:
-    """Put each fold's rows into a column, and return each row's place in the matrix."""
+    """Return a matrix with a column of rows for each fold, and rows' places in it."""
     rows, is_row = rows_by_fold(folds, n_folds)
     matrix = np.ascontiguousarray(rows.T, dtype=index_dtype(len(folds)))
     slot = np.empty(len(folds), dtype=np.int64)
