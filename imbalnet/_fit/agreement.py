@@ -1,6 +1,7 @@
-"""Checks that the processes of a run under ``torchrun`` train the same.
+"""Checks that data, parameters and plans of all processes of ``torchrun`` are equal.
 
-:mod:`imbalnet._fit.train` calls them before training; with one process they do nothing.
+:mod:`imbalnet._fit.train` calls them before training. They do nothing if there is one
+process.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ _MOST_DIFFERENCES = 3
 def agree_on_fit(
     options: Options, rows: Rows, given: Rows | None, start: Any
 ) -> Options:
-    """Raise a ValueError if fits of ranks differ; return options with equal seeds.
+    """Raise a ValueError if data or parameters of ranks differ.
 
-    `start` are the weights of an earlier fit that training continues from, or None.
+    Return the options with the seeds of the first rank. `start` are the weights that
+    training continues from, or None.
     """
     ranks = ranks_now()
     if ranks is None:

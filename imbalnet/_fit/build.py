@@ -18,7 +18,7 @@ from imbalnet._fit.output import check_output
 from imbalnet._fit.specs import OptimizerSpec, Options
 from imbalnet._fit.split import HeldOut
 from imbalnet._nested import accepted_names
-from imbalnet._runtime import apart_from_forks, seeded_torch
+from imbalnet._runtime import seeded_torch, without_forks
 from imbalnet._tables import Rows
 from imbalnet.networks import CosineLinear, LinearModel, Members
 from imbalnet.networks.base import may_write
@@ -46,7 +46,7 @@ def build_net(
     sizes = {"in_features": rows.X.shape[1], "out_features": len(options.classes)}
     if rows.columns.n_categories:
         sizes["n_categories"] = rows.columns.n_categories
-    with seeded_torch(options.seeds.network, machine.device), apart_from_forks():
+    with seeded_torch(options.seeds.network, machine.device), without_forks():
         net = ImbalanceNet(
             spec.factory,
             **_prefixed("module", {**sizes, **spec.params}),
@@ -137,7 +137,7 @@ def resume(
     net.initialize_criterion()
     optimizer = options.optimizer
     was_lbfgs = isinstance(net.optimizer_, torch.optim.LBFGS)
-    leaves_lbfgs = optimizer.is_auto and was_lbfgs and not optimizer.solves
+    leaves_lbfgs = optimizer.is_auto and was_lbfgs and not optimizer.is_lbfgs
     if not options.is_partial or leaves_lbfgs:
         net.optimizer = optimizer.factory
         net.lr = optimizer.learning_rate

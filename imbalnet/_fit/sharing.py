@@ -1,9 +1,10 @@
-"""Sharing of the work of training between the processes of a run under ``torchrun``.
+"""Sharing of the training between the processes of a run under ``torchrun``.
 
-All of them plan and build the same, for the whole table. With `shared_by_ranks`, each
-trains some of the members (`ByMembers`), a part of each batch (`ByRows`), or, if
-neither is possible, the whole (`Repeated`). After each epoch, all have the same
-weights, scores and history, so that they choose the same epoch and stop together.
+Each process has the whole table, the same plans and the same network. Within
+`shared_by_ranks`, it trains some of the members (`ByMembers`), a part of each batch
+(`ByRows`), or, if neither is possible, the whole network on all rows (`Repeated`).
+After each epoch, weights, scores and history are synchronised, so that all processes
+choose the same epoch and stop together.
 """
 
 from __future__ import annotations
@@ -26,55 +27,55 @@ from imbalnet._ranks import Ranks, ranks_now
 from imbalnet._warn import warn
 from imbalnet.networks import ByteDropout
 
-# Entries of a history that each rank keeps as its own.
+# Entries of a history that are not synchronised.
 _OWN_ENTRIES = {"batches", "dur", "epoch"}
 
 
-class Alone:
-    """One process does all the work."""
+class Unshared:
+    """Training in one process; the base class of the kinds of sharing."""
 
     is_shared = False
     cut: Cut | None = None
 
     def part_of(self, net: Any) -> AbstractContextManager[None]:
-        """Return a context in which the net is the part that this rank trains."""
+        """Return a context in which the net's module is the part of this rank."""
         return nullcontext()
 
     def begin_batch(self) -> None:
         """Prepare for this rank's part of a batch."""
 
-    def add_up(self) -> None:
-        """Add up the gradients of all parts."""
+    def sum_gradients(self) -> None:
+        """Sum the gradients of all ranks."""
 
-    def joined(self, net: Any, total: float, n_rows: int) -> float:
-        """Load the weights of other ranks; return the mean loss of an epoch."""
+    def synchronize(self, net: Any, total: float, n_rows: int) -> float:
+        """Load the weights of other ranks; return the mean loss of an epoch.
+
+        `total` is the sum of the losses of `n_rows` rows on this rank.
+        """
         return total / n_rows
 
     def out_of_fold_logits(self, net: Any, feed: Any) -> Tensor:
-        """Return each row's logits of the member that did not train on it."""
+        """Return the logits of each row from the member that was not trained on it."""
         return net.out_of_fold_logits(feed)
 
-    def agree(self, history: Any) -> None:
+    def synchronize_scores(self, history: Any) -> None:
         """Record the same scores of an epoch on all ranks."""
 
-    def stops(self, stop_training: bool) -> bool:
-        """Return whether training is to stop."""
+    def should_stop(self, stop_training: bool) -> bool:
+        """Return whether training must stop."""
         return stop_training
 
 
-class Repeated(Alone):
-    """Every rank does all the work; the weights of the first one are used."""
+class Repeated(Unshared):
+    """Every rank trains the whole network; the weights of the first rank are used."""
 
     is_shared = True
 
     def __init__(self, ranks: Ranks) -> None:
         self.ranks = ranks
 
-    def joined(self, net: Any, total: float, n_rows: int) -> float:
-        """Load weights and loss of the first rank.
-
-        Those of other ranks may differ in rounding.
-        """
+    def synchronize(self, net: Any, total: float, n_rows: int) -> float:
+        """Load weights and loss of the first rank; others may differ by rounding."""
         modules = [getattr(net.module_, "_orig_mod", net.module_), net.criterion_]
         states = [_on_cpu(module) for module in modules] if self.ranks.is_first else []
         states, loss = self.ranks.exchange("weights", (states, total / n_rows))[0]
@@ -83,24 +84,24 @@ class Repeated(Alone):
                 module.load_state_dict(state)
         return loss
 
-    def agree(self, history: Any) -> None:
+    def synchronize_scores(self, history: Any) -> None:
         """Record the scores of the first rank."""
         record = history[-1]
         own = {key: record[key] for key in record.keys() - _OWN_ENTRIES}
         for key, value in sorted(self.ranks.exchange("scores", own)[0].items()):
             history.record(key, value)
 
-    def stops(self, stop_training: bool) -> bool:
-        """Return whether training is to stop on any rank."""
+    def should_stop(self, stop_training: bool) -> bool:
+        """Return whether training must stop on any rank."""
         return any(self.ranks.exchange("stop", bool(stop_training)))
 
 
 class ByMembers(Repeated):
-    """Every rank trains some of the members, on their own rows.
+    """Every rank trains some of the members, each on its own rows.
 
     The optimiser is that of the whole network, because the rounding of its step depends
-    on the position of a value in a tensor. Members of other ranks are replaced by their
-    weights at the end of an epoch.
+    on the position of a value in a tensor. At the end of an epoch, each rank loads the
+    weights of the other members.
     """
 
     def __init__(self, ranks: Ranks, net: Any, feed: Any) -> None:
@@ -115,21 +116,21 @@ class ByMembers(Repeated):
 
     @contextmanager
     def part_of(self, net: Any) -> Iterator[None]:
-        """Reduce the net to the members of this rank, in a block."""
+        """Replace the net's module by the members of this rank within a block."""
         whole, net.module_ = net.module_, self.compiled
         try:
             yield
         finally:
             net.module_ = whole
 
-    def add_up(self) -> None:
-        """Set the gradients: those of own members, and zeros for the others."""
+    def sum_gradients(self) -> None:
+        """Set the gradients of the whole network, which are 0 for other members."""
         for parameter, gradient, part, of_part in self.gradients:
             of_part.zero_() if part.grad is None else of_part.copy_(part.grad)
             part.grad = None
             parameter.grad = gradient if parameter.requires_grad else None
 
-    def joined(self, net: Any, total: float, n_rows: int) -> float:
+    def synchronize(self, net: Any, total: float, n_rows: int) -> float:
         """Load each member's weights from the rank that has trained it."""
         trained = _on_cpu(self.part), total, n_rows
         found = self.ranks.exchange("members", trained)
@@ -138,7 +139,7 @@ class ByMembers(Repeated):
         return sum(total for _, total, _ in found) / sum(n for _, _, n in found)
 
     def out_of_fold_logits(self, net: Any, feed: Any) -> Tensor:
-        """Compute the logits of rows that own members hold out; gather the others."""
+        """Compute logits with the members of this rank, and gather the others'."""
         with self.part_of(net):
             net.module_.eval()
             own = net.member_logits(feed, self.own).cpu()
@@ -147,10 +148,10 @@ class ByMembers(Repeated):
 
 
 class ByRows(Repeated):
-    """Every rank computes the gradients of a part of each batch; they are added up.
+    """Every rank computes the gradient of a part of each batch.
 
-    Loss weights are divided by the size of the whole batch, so that the sum over the
-    parts is the gradient of the whole batch, however it is cut.
+    Loss weights are divided by the size of the whole batch. So the sum of the ranks'
+    gradients is the gradient of the whole batch, however it is divided.
     """
 
     def __init__(self, ranks: Ranks, net: Any) -> None:
@@ -163,7 +164,7 @@ class ByRows(Repeated):
         self.cut = self._cut
 
     def _cut(self, positions: Tensor, sizes: list[int]) -> tuple[Tensor, list[int]]:
-        """Return this rank's part of an epoch's rows, and how many of each batch."""
+        """Return this rank's rows of an epoch, and their number in each batch."""
         check_draws(self.ranks, "epoch", digest((positions, sizes)))
         whole = np.array(sizes)
         low, high = (
@@ -180,14 +181,17 @@ class ByRows(Repeated):
 
     @contextmanager
     def part_of(self, net: Any) -> Iterator[None]:
-        """Take part in all sums of gradients of an epoch, also if a step fails here."""
+        """Take part in every sum of gradients of an epoch, even if a step fails here.
+
+        Otherwise the other ranks would wait for this one.
+        """
         learned = [p for _, p in net.get_all_learnable_params()]
         self.parameters = [p for p in learned if p.requires_grad]
         try:
             yield
         except BaseException:
-            for _ in range(self.n_left):  # the others wait for them
-                self._add_up([torch.zeros_like(p) for p in self.parameters])
+            for _ in range(self.n_left):
+                self._summed([torch.zeros_like(p) for p in self.parameters])
             raise
         finally:
             self.n_left = 0
@@ -195,31 +199,32 @@ class ByRows(Repeated):
                 dropout.within = None
 
     def begin_batch(self) -> None:
-        """Set the part of the batch, so that dropout is that of the whole batch."""
+        """Set the position of this part, so that dropout is that of the whole batch."""
         part = next(self.parts)
         for dropout in self.dropouts:
             dropout.within = part
 
-    def add_up(self) -> None:
-        """Add up the gradients of all parts; those of an empty one are zeros."""
+    def sum_gradients(self) -> None:
+        """Sum the gradients of all ranks; that of a rank without rows is 0."""
         own = [
             torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters
         ]
-        for parameter, gradient in zip(self.parameters, self._add_up(own), strict=True):
+        for parameter, gradient in zip(self.parameters, self._summed(own), strict=True):
             parameter.grad = gradient
 
-    def _add_up(self, gradients: list[Tensor]) -> list[Tensor]:
+    def _summed(self, gradients: list[Tensor]) -> list[Tensor]:
+        """Return the sums over ranks, which are computed by one message."""
         self.n_left -= 1
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         self.ranks.add_up(flat)
         parts = flat.split([gradient.numel() for gradient in gradients])
         return [part.view_as(p) for part, p in zip(parts, gradients, strict=True)]
 
-    def joined(self, net: Any, total: float, n_rows: int) -> float:
-        """Return the mean loss over the rows of all ranks; their weights are equal."""
+    def synchronize(self, net: Any, total: float, n_rows: int) -> float:
+        """Load weights, and return the mean loss over the rows of all ranks."""
         found = self.ranks.exchange("loss", (total, n_rows))
         loss = sum(total for total, _ in found) / sum(n for _, n in found)
-        return super().joined(net, loss, 1)
+        return super().synchronize(net, loss, 1)
 
 
 @contextmanager
@@ -240,15 +245,15 @@ def shared_by_ranks(
 
 def _sharing(
     ranks: Ranks, net: Any, feed: Any, options: Options, one_batch: bool
-) -> Alone:
-    """Choose how the ranks share the work, and warn if they cannot."""
-    reason = _whole_steps(net, options)
+) -> Unshared:
+    """Return how the ranks share the training, and warn if they cannot."""
+    reason = _reason_for_whole_steps(net, options)
     is_cut = ranks.size <= net.n_members and not options.is_partial
     if reason is None and is_cut and _has_members_apart(net):
         return ByMembers(ranks, net, feed)
     if one_batch:
         return Repeated(ranks)
-    reason = reason or _whole_batches(net, options)
+    reason = reason or _reason_for_whole_batches(net, options)
     if reason is None:
         return ByRows(ranks, net)
     if ranks.is_first:
@@ -259,8 +264,8 @@ def _sharing(
     return Repeated(ranks)
 
 
-def _whole_steps(net: Any, options: Options) -> str | None:
-    """Return why members cannot be trained apart; None if they can."""
+def _reason_for_whole_steps(net: Any, options: Options) -> str | None:
+    """Return why the steps cannot be divided; None if they can."""
     if not net.has_plain_steps:
         return (
             f"optimizer={options.optimizer.name!r} may look at all parameters at once"
@@ -272,8 +277,8 @@ def _whole_steps(net: Any, options: Options) -> str | None:
     return None
 
 
-def _whole_batches(net: Any, options: Options) -> str | None:
-    """Return why a batch cannot be cut; None if it can."""
+def _reason_for_whole_batches(net: Any, options: Options) -> str | None:
+    """Return why a batch cannot be divided; None if it can."""
     if net.criterion_.is_ranking:
         return f"{options.loss_name} compares the rows of a batch"
     if has_batch_norm(net.module_):
@@ -290,9 +295,9 @@ def _has_members_apart(net: Any) -> bool:
 def _gradients(
     whole: nn.Module, part: nn.Module
 ) -> Iterator[tuple[nn.Parameter, Tensor, nn.Parameter, Tensor]]:
-    """Yield a parameter of `whole` and its gradient, and the views of `part` in both.
+    """Yield each parameter of `whole`, a new gradient, and their views in `part`.
 
-    Parameters that are the same in both, as of networks side by side, are left out.
+    Parameters that are the same object in both networks are left out.
     """
     outer = {p.untyped_storage().data_ptr(): p for p in whole.parameters()}
     for inner in part.parameters():
@@ -311,7 +316,7 @@ def _members_of_ranks(n_members: int, n_ranks: int) -> list[slice]:
 
 
 def _on_cpu(module: nn.Module) -> dict[str, Any]:
-    """Return a state that can be sent: copies of the tensors."""
+    """Return a copy of the state on the CPU, which can be sent to other ranks."""
     return {
         name: value.detach().cpu().clone() if isinstance(value, Tensor) else value
         for name, value in module.state_dict().items()

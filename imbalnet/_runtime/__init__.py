@@ -11,7 +11,7 @@ from imbalnet._runtime.devices import (
     free_memory,
     resolve_device,
 )
-from imbalnet._runtime.forks import apart_from_forks
+from imbalnet._runtime.forks import without_forks
 from imbalnet._runtime.restore import restored_on_failure, restorer
 from imbalnet._runtime.seeds import seeded_torch, spawn_seeds
 from imbalnet._runtime.threads import (
@@ -26,7 +26,6 @@ from imbalnet._runtime.usual_state import in_usual_state
 
 __all__ = [
     "MOST_THREADS",
-    "apart_from_forks",
     "available_device",
     "check_bfloat16",
     "free_memory",
@@ -41,4 +40,5 @@ __all__ = [
     "spawn_seeds",
     "torch_threads",
     "training_threads",
+    "without_forks",
 ]

@@ -38,7 +38,7 @@ def in_forked_child(renew: Callable[[], None]) -> Callable[[], None]:
 
 
 @contextmanager
-def apart_from_forks() -> Iterator[None]:
+def without_forks() -> Iterator[None]:
     """Run a block, such as a training step, during which no other thread forks."""
     while _DRAWS.n_forks:
         time.sleep(1e-4)

@@ -1,8 +1,8 @@
-"""The skorch net, in layers: what it is made of, how it predicts, how it trains.
+"""Step 5: the skorch net, a class in three layers.
 
-``base`` builds the net, ``predict`` predicts, and ``training`` runs the epochs, with
-the steps of an epoch in ``epoch``, the weighted loss in ``reduction``, and the scores
-of held-out rows in ``validation``.
+``base`` builds module, loss and optimiser. ``predict`` adds prediction, and
+``training`` adds the epochs: ``epoch`` has the training loop, ``reduction`` the
+weighted loss, and ``validation`` the scores of held-out rows. ``copies`` copies nets.
 """
 
 from imbalnet._fit.net.training import ImbalanceNet

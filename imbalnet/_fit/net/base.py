@@ -1,7 +1,7 @@
-"""The lowest layer of the skorch net: its parameters, and what it is made of.
+"""The base class of the skorch net: it builds module, loss, optimiser and callbacks.
 
-:class:`BaseNet` builds module, loss, optimiser and callbacks. `PredictingNet` inherits
-from it, and :class:`~imbalnet._fit.net.ImbalanceNet`, which trains, from that.
+`PredictingNet` inherits from :class:`BaseNet`, and
+:class:`~imbalnet._fit.net.ImbalanceNet` from `PredictingNet`.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ from imbalnet._predict import rows_at_once
 from imbalnet.losses import Loss
 from imbalnet.networks import network_of
 
-# What a module is given beside the parameters of its user.
-_GIVEN_ANYWAY = {"in_features", "out_features", "n_categories", "module", "n_members"}
+# Arguments of a module that users do not pass, and errors do not name.
+_SET_BY_FIT = {"in_features", "out_features", "n_categories", "module", "n_members"}
 
 
 class BaseNet(NeuralNetClassifier):
     """A skorch classifier of one network, or of several members.
 
-    Weight decay acts on matrices only, not on biases; optimisers that have no such
-    argument (L-BFGS) minimise ``0.5 * weight_decay * |W|**2`` beside the loss. With
-    `is_mixed` the network computes in bfloat16 what torch's autocast allows; its
-    outputs, and so the loss, are of `dtype`. `phases` says how training changes,
-    `epochs_before` how many epochs are behind the weights.
+    Weight decay acts on matrices only, not on biases. For optimisers without the
+    argument ``weight_decay`` (L-BFGS), the net adds ``0.5 * weight_decay * |W|**2`` to
+    the loss. With `is_mixed`, torch's autocast computes in bfloat16; the outputs, and
+    so the loss, are of `dtype`. `phases` are the epochs at which the objective changes,
+    and `epochs_before` is the number of epochs that the weights were trained for
+    before this fit.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class BaseNet(NeuralNetClassifier):
 
     @property
     def network_(self) -> Any:
-        """What the network tells of itself, see :class:`~imbalnet.networks.Network`."""
+        """The module as a :class:`~imbalnet.networks.Network`."""
         return network_of(self.module_, self.has_member_axis)
 
     @property
@@ -89,7 +90,7 @@ class BaseNet(NeuralNetClassifier):
 
     @property
     def mixed_dtype(self) -> torch.dtype | None:
-        """The dtype of outputs that are computed in bfloat16; None if none are."""
+        """The dtype of the outputs under autocast; None without mixed precision."""
         return self.dtype if self.is_mixed else None
 
     # -- module and loss ---------------------------------------------------------
@@ -97,7 +98,7 @@ class BaseNet(NeuralNetClassifier):
     def initialize_module(self) -> Self:
         """Build the module, in the net's dtype and on its device."""
         params = self.get_params_for("module")
-        given = {name: params[name] for name in params.keys() - _GIVEN_ANYWAY}
+        given = {name: params[name] for name in params.keys() - _SET_BY_FIT}
         of_member = params.get("module", self.module)
         with named_failure("module", of_member, given):
             super().initialize_module()
@@ -110,11 +111,11 @@ class BaseNet(NeuralNetClassifier):
         return self
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
-        """Compile the network, but not the loss, which is a few operations."""
+        """Compile the network, but not the loss, which has few operations."""
         return super().torch_compile(module, name) if name == "module" else module
 
     def initialize_criterion(self) -> Self:
-        """Use the loss as it is, in the net's dtype."""
+        """Convert the loss to the net's dtype."""
         super().initialize_criterion()
         self.criterion_.to(dtype=self.dtype)
         return self
@@ -126,24 +127,24 @@ class BaseNet(NeuralNetClassifier):
         return [("epoch_timer", EpochTimer())]
 
     def initialize_callbacks(self) -> Self:
-        """Make scores of training rows predict anew.
+        """Disable the cache of callbacks that score training rows.
 
-        What skorch caches comes in the order of the batches, which are shuffled.
+        The cached predictions are in the order of the batches, which are shuffled.
         """
         super().initialize_callbacks()
         for _, callback in self.callbacks_:
             if isinstance(callback, EpochScoring) and callback.on_train:
-                callback.use_caching = False  # the estimator's own copy
+                callback.use_caching = False  # on a copy of the user's
         return self
 
     # -- optimiser ---------------------------------------------------------------
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Any:
-        """Build the optimiser, in which weight decay acts on the matrices only.
+        """Build the optimiser, with weight decay for the matrices only.
 
-        One without the argument (L-BFGS) takes no groups either: it has one learning
-        rate, and the net adds the penalty of the matrices (`penalised_`) to the loss.
-        The loss' own parameters do not decay.
+        An optimiser without weight decay (L-BFGS) does not accept parameter groups
+        either. It has one learning rate, and the net adds the penalty of the matrices
+        (`penalised_`) to the loss. The parameters of the loss have no weight decay.
         """
         decays = "weight_decay" in inspect.signature(self.optimizer).parameters
         groups = self.network_.parameter_groups()
@@ -161,11 +162,11 @@ class BaseNet(NeuralNetClassifier):
 
     @property
     def has_plain_steps(self) -> bool:
-        """Whether a step needs no closure of the optimiser, and no penalty."""
+        """Whether a step needs neither a closure nor a penalty."""
         return type(self.optimizer_) in PLAIN and not self.penalised_
 
     def _build_optimizer(self, groups: Sequence[dict[str, Any]] | None) -> None:
-        """Build the optimiser, of groups where it takes them."""
+        """Build the optimiser, with parameter groups unless `groups` is None."""
         kwargs = {"lr": self.lr, **self.get_params_for("optimizer")}
         params: list[Any] = [p for _, p in self.get_all_learnable_params()]
         if groups is not None:
@@ -178,7 +179,7 @@ class BaseNet(NeuralNetClassifier):
 def _torch_groups(
     groups: Sequence[dict[str, Any]], lr: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Return a network's groups as torch takes them."""
+    """Convert a network's parameter groups to those of torch's optimisers."""
     return [
         {
             "params": group["params"],

@@ -14,7 +14,7 @@ from imbalnet._warn import warn
 
 
 class CopiesMixin:
-    """Copying and storing of a skorch net, without parts that cannot be copied."""
+    """Copy and store a skorch net, without callbacks that cannot be copied."""
 
     callbacks_: list[tuple[str, Any]]
     criterion_: Any
@@ -24,22 +24,22 @@ class CopiesMixin:
     module_: Any
 
     def snapshot(self) -> Self:
-        """Return a net that keeps predicting as this one does now."""
+        """Return a net with the present weights, which predicts but does not train."""
         result = object.__new__(type(self))
         result.__dict__.update(vars(self))
         copies = copy.deepcopy((self.module_, self.criterion_, self.history))
         result.module_, result.criterion_, result.history = copies
         result.callbacks_ = []
         result.__dict__.pop("sharing", None)
-        result.formulas = None  # the estimator has its own
+        result.formulas = None  # those of callbacks during training
         return result
 
     @torch_threads(1)
     def restorer(self) -> Callable[[], None]:
         """Return a function that restores the present state of the net.
 
-        It restores all that further training may change: weights, optimiser, history,
-        and the attributes of net, module and callbacks.
+        The state is all that training may change: weights, optimiser, history, and the
+        attributes of net, module and callbacks.
         """
         parts = [self, self.optimizer_, *self.module_.modules()]
         parts += [callback for _, callback in self.callbacks_]
@@ -59,29 +59,27 @@ class CopiesMixin:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without callbacks that cannot be pickled."""
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
-        for name in ("callbacks", "callbacks_"):
-            state[name] = without_uncopyable(state[name] or [])
-        return state
+        return _with_copyable_callbacks(super().__getstate__())  # type: ignore[arg-type]
 
     def state_to_store(self) -> dict[str, Any]:
         """Return the attributes, with the optimiser as its ``state_dict``."""
-        state: dict[str, Any] = {**vars(self)}
+        state = {**vars(self)}
         optimizer = state.pop("optimizer_", None)
         if optimizer is not None:
             state["stored_optimizer"] = optimizer.state_dict()
-        for name in ("callbacks", "callbacks_"):
-            state[name] = without_uncopyable(state[name] or [])
-        return state
+        return _with_copyable_callbacks(state)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Copy all attributes at once; skorch's pickle separates shared weights."""
+        """Copy all attributes in one call, so that shared weights stay shared.
+
+        Copies by skorch's pickle would separate them.
+        """
         result = memo[id(self)] = object.__new__(type(self))
         result.__dict__.update(copy.deepcopy(self.state_to_store(), memo))
         return result
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Set stored attributes, with a device that this machine has."""
+        """Set stored attributes, on a device that is available."""
         device = available_device(state["device"])
         self.__dict__.update(state, device=device)
         if device != torch.device(state["device"]):
@@ -91,7 +89,7 @@ class CopiesMixin:
             )
 
     def __getattr__(self, name: str) -> Any:
-        """Build a stored optimiser at its first use: predictions do not need it."""
+        """Build the stored optimiser when it is first used, so not for prediction."""
         if name != "optimizer_" or "stored_optimizer" not in vars(self):
             return object.__getattribute__(self, name)  # raises the original error
         stored = self.__dict__.pop("stored_optimizer")
@@ -109,7 +107,7 @@ class CopiesMixin:
         stored = vars(self).get("stored_optimizer")
         if stored is not None:
             return stored["state"]
-        return getattr(self.optimizer_, "state", {})  # the user's may have none
+        return getattr(self.optimizer_, "state", {})  # a user's class may have none
 
     def release_optimizer(self) -> None:
         """Delete the optimiser's state."""
@@ -119,3 +117,10 @@ class CopiesMixin:
         """Delete the gradients of the last step."""
         self.module_.zero_grad(set_to_none=True)
         self.criterion_.zero_grad(set_to_none=True)
+
+
+def _with_copyable_callbacks(state: dict[str, Any]) -> dict[str, Any]:
+    """Remove the callbacks that cannot be copied from a net's attributes, in place."""
+    for name in ("callbacks", "callbacks_"):
+        state[name] = without_uncopyable(state[name] or [])
+    return state

@@ -1,7 +1,7 @@
-"""The training loop of an epoch, written out as one would by hand.
+"""The training loop of an epoch in plain torch.
 
-:class:`~imbalnet._fit.net.ImbalanceNet` uses it wherever no callback and no closure of
-an optimiser needs skorch's steps, which give the same weights but take longer.
+:class:`~imbalnet._fit.net.ImbalanceNet` uses it unless a callback or the closure of an
+optimiser needs skorch's steps. These result in the same weights, but take longer.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from torch import nn
 from imbalnet._fit.feeds.batches import Table, TensorBatches
 from imbalnet._fit.net.reduction import LossSum, loss_per_row
 from imbalnet._fit.output import has_batch_norm
-from imbalnet._fit.sharing import Alone
+from imbalnet._fit.sharing import Unshared
 from imbalnet._predict import output_of
-from imbalnet._runtime import apart_from_forks
+from imbalnet._runtime import without_forks
 from imbalnet.losses import Loss
 from imbalnet.networks import is_split
 from imbalnet.networks.base import with_all_columns
@@ -29,24 +29,25 @@ def train_in_a_loop(
     optimizer: torch.optim.Optimizer,
     *,
     mixed_dtype: torch.dtype | None,
-    sharing: Alone,
+    sharing: Unshared,
 ) -> tuple[float, int]:
-    """Train for one epoch; return the sum of the losses, and the number of rows."""
+    """Train for one epoch; return the sum of weighted losses, and their number."""
     forward = module if batches.prepare is None else module.body
     total = LossSum()
     for X, y, weight, share in batches.prepared():
         optimizer.zero_grad()
         sharing.begin_batch()
-        if len(y):  # this process has some of its rows
-            with apart_from_forks():
-                # an axis of one member would cost autograd some per cent of a step
+        if len(y):  # a process may have no row of a small batch
+            with without_forks():
+                # without a member axis for one member: a few per cent faster
                 logits = with_all_columns(output_of(forward, X, mixed_dtype))
                 losses = loss_per_row(criterion, logits, y)
-                # backward(share) would do, but torch imports sympy for it (0.5 s)
+                # the gradient of the weighted mean, as losses.backward(share), for
+                # which torch would import sympy (0.5 s)
                 share = share.to(losses.dtype).flatten()
-                losses.flatten().dot(share).backward()  # of the weighted mean
+                losses.flatten().dot(share).backward()
             total.add(losses.detach(), weight)
-        sharing.add_up()
+        sharing.sum_gradients()
         optimizer.step()
     return total.result()
 
@@ -54,8 +55,8 @@ def train_in_a_loop(
 def works_on_blocks(module: nn.Module, feed: Table) -> bool:
     """Return whether a network's ``prepare`` may be applied to blocks of batches.
 
-    Its ``forward`` must be ``body(prepare(x))``, no hook may listen to it, ``prepare``
-    must not learn, and nothing may depend on the other rows of a batch.
+    Its ``forward`` must be ``body(prepare(x))``, without hooks. ``prepare`` must not be
+    trained, and no output may depend on the other rows of a batch.
     """
     parts: list[Any] = [module, *getattr(module, "members", ())]
     hooks = [

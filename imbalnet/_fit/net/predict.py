@@ -1,7 +1,7 @@
-"""The middle layer of the skorch net: from rows to log posteriors and probabilities.
+"""Prediction by the skorch net: log posteriors and probabilities of rows.
 
-:mod:`imbalnet._predict` does the work block by block. During a training, callbacks ask
-for probabilities of training rows and of out-of-fold rows, too.
+:mod:`imbalnet._predict` computes them block by block. During training, callbacks also
+predict training rows and out-of-fold rows.
 """
 
 from __future__ import annotations
@@ -21,21 +21,23 @@ from imbalnet._fit.feeds.fold_feed import FoldFeed
 from imbalnet._fit.net.base import BaseNet
 from imbalnet._predict import Concatenation, Predictor, logits_of, loss_at
 
-_ALL_AT_ONCE = 2**62
+# Rows of a block if there is only one, which skorch represents by -1.
+_ALL_ROWS = 2**62
 
 
 class PredictingNet(BaseNet):
-    """A skorch classifier that predicts log posteriors, and owns the softmax.
+    """A skorch classifier whose module returns logits, and which predicts posteriors.
 
     Attributes
     ----------
     formulas : pair of Formula or None
-        What makes probabilities of log posteriors before deferred class weights, and
-        with them, for the callbacks of a training; None outside.
+        Convert log posteriors to probabilities for callbacks during training: in the
+        epochs before deferred class weights, and in those with them. None at other
+        times.
     is_weighted_phase : bool
-        Whether the present epoch has the class weights.
+        Whether the class weights are used in the present epoch.
     levels_members : bool
-        Whether the estimator brings members to one level (``calibrate``).
+        Whether the calibration fits an offset for each member (``calibrate``).
     """
 
     formulas: tuple[Formula, Formula] | None = None
@@ -56,7 +58,7 @@ class PredictingNet(BaseNet):
             device,
             self.dtype,
             self.is_mixed,
-            _ALL_AT_ONCE if block_rows == -1 else block_rows,  # as skorch has it
+            _ALL_ROWS if block_rows == -1 else block_rows,
             in_threads=device.type == "cpu" and not self.compile,
         )
 
@@ -65,7 +67,7 @@ class PredictingNet(BaseNet):
         return logits_of(self.module_, x, self.mixed_dtype)
 
     def evaluation_step(self, batch: Batch, training: bool = False) -> Tensor:
-        """Return the logits of a batch, for skorch; a single network has no members."""
+        """Return the logits of a batch, for skorch; without the axis of one member."""
         predictor, X = self.predictor, batch[0].to(self.device)
         if not training:
             with torch.no_grad():
@@ -74,7 +76,7 @@ class PredictingNet(BaseNet):
         return self.infer(X).squeeze(1)
 
     def log_posterior(self, logits: Tensor) -> Tensor:
-        """Return the log posteriors that `logits` stand for under the trained prior."""
+        """Compute log posteriors under the learned class prior from logits."""
         return loss_at(self.criterion_, logits).log_posterior(logits)
 
     def predict_log_posterior(
@@ -83,7 +85,7 @@ class PredictingNet(BaseNet):
         finish: Callable[[Tensor, slice], Tensor] | None = None,
         n_threads: int | None = 1,
     ) -> NDArray[np.float64]:
-        """Return log posteriors under the trained prior, of a matrix or a `Table`.
+        """Predict log posteriors under the learned prior, for a matrix or a `Table`.
 
         See :meth:`~imbalnet._predict.Predictor.predict`.
         """
@@ -97,22 +99,22 @@ class PredictingNet(BaseNet):
     # -- out-of-fold rows --------------------------------------------------------
 
     def out_of_fold_logits(self, feed: FoldFeed) -> Tensor:
-        """Return each row's logits of the member that did not train on it."""
+        """Return the logits of each row from the member that was not trained on it."""
         return feed.in_order(self.member_logits(feed, slice(None)))
 
     def member_logits(self, feed: FoldFeed, members: slice) -> Tensor:
         """Return the logits of some members for the rows of their folds.
 
-        They have the shape (rows of the longest fold, members, n_classes).
+        The shape is (rows of the longest fold, members, n_classes).
         """
-        together = Concatenation(len(feed.matrix))
+        logits = Concatenation(len(feed.matrix))
         for part in feed.parts(self.iterator_valid__batch_size, members):
-            together.add(self.infer(part))
-        return together.columns[0]
+            logits.add(self.infer(part))
+        return logits.columns[0]
 
     @torch.inference_mode()
     def out_of_fold_log_posterior(self, feed: FoldFeed) -> NDArray[np.float64]:
-        """Return out-of-fold log posteriors, each under its member's trained prior."""
+        """Return out-of-fold log posteriors, each under its member's learned prior."""
         self.check_is_fitted()
         self._set_training(False)
         logits = self.out_of_fold_logits(feed)
@@ -123,11 +125,11 @@ class PredictingNet(BaseNet):
     def predict_proba(self, X: Any) -> NDArray:
         """Return class probabilities, for skorch's callbacks.
 
-        In training they are those that the estimator would give, up to what is fitted
-        behind it (temperature, neighbours). Out-of-fold rows have theirs from the
-        member that did not train on them, with members on one level where the
-        estimator brings them there. Outside of training they are under the trained
-        prior, and out-of-fold ones under the data's.
+        During training, these are the probabilities that the estimator would return,
+        except that temperature and neighbours are not fitted yet. Each out-of-fold row
+        is predicted by the member that was not trained on it, with the offsets of
+        members if the calibration fits them. At other times, probabilities are under
+        the learned prior, and those of out-of-fold rows under that of the data.
         """
         formula = self.formulas and self.formulas[self.is_weighted_phase]
         feed = X if isinstance(X, FoldFeed) else getattr(X, "fold_feed", None)
@@ -139,7 +141,7 @@ class PredictingNet(BaseNet):
         return np.exp(of_members).mean(axis=1)
 
     def _out_of_fold_proba(self, feed: FoldFeed, formula: Formula | None) -> NDArray:
-        """Return each row's probabilities from the member that did not train on it."""
+        """Return probabilities of each row from the member not trained on it."""
         log_posterior = torch.from_numpy(self.out_of_fold_log_posterior(feed))
         if formula and not self.levels_members:
             own = formula.apply(log_posterior[:, None], members=feed.folds)

@@ -1,7 +1,7 @@
-"""From logits to the losses of rows, and from these to means and sums.
+"""Losses of rows and members from logits, and their weighted means and sums.
 
-Losses are not reduced where they are computed: here members and weights come in. The
-epoch (:mod:`imbalnet._fit.net.epoch`) and the validation use it.
+A :class:`~imbalnet.losses.Loss` returns the loss of each row. The functions here apply
+it to the members of an ensemble and add the weights, for training and validation.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from torch import Tensor
 
 from imbalnet.losses import Loss
 
-_SUMS_AT_ONCE = 64
+# Batches whose sums are allocated together.
+_BLOCK_SUMS = 64
 
 
 def loss_per_row(criterion: Loss, logits: Tensor, y: Tensor) -> Tensor:
     """Return the loss of each row, in the shape of `y`.
 
-    That is (batch, members), or (batch,) for rows that members share: their loss is the
-    mean of the members'. Logits of one member may lack the axis.
+    With labels of shape (batch, members), each member has its own loss. With labels of
+    shape (batch,), the loss of a row is the mean over members. The logits of a single
+    member may have the shape (batch, n_classes).
     """
     shape = logits.shape[:2]
     if logits.ndim == 2:
@@ -27,7 +29,7 @@ def loss_per_row(criterion: Loss, logits: Tensor, y: Tensor) -> Tensor:
         return criterion(logits.squeeze(1), y)
     if y.ndim == 1:
         return loss_per_row(criterion, logits, y[:, None].expand(shape)).mean(1)
-    if criterion.is_ranking:  # it compares a member's rows with each other
+    if criterion.is_ranking:  # compares the rows of each member with each other
         pairs = zip(logits.unbind(1), y.unbind(1), strict=True)
         return torch.stack([criterion(*pair) for pair in pairs], dim=1)
     # (B, M, C) -> (B * M, C) -> (B, M)
@@ -42,7 +44,10 @@ def mean_loss(criterion: Loss, logits: Tensor, y: Tensor, weight: Tensor) -> Ten
 
 
 class LossSum:
-    """Sum of weight * loss over an epoch's rows, with one synchronisation."""
+    """Sum of weight * loss over the rows of an epoch.
+
+    The sums stay on the device until `result`, which is the only synchronisation.
+    """
 
     def __init__(self) -> None:
         self.n_rows = 0
@@ -50,16 +55,16 @@ class LossSum:
         self.free: list[Tensor] = []
 
     def add(self, losses: Tensor, weight: Tensor) -> None:
-        """Add the rows of one batch, or those of each member."""
+        """Add the losses of a batch, of rows or of rows and members."""
         if not self.free:
-            self.sums.append(losses.new_zeros(_SUMS_AT_ONCE))
+            self.sums.append(losses.new_zeros(_BLOCK_SUMS))
             self.free = list(self.sums[-1].unbind())
         weight = weight.to(losses.dtype)
         torch.dot(losses.flatten(), weight.flatten(), out=self.free.pop())
         self.n_rows += losses.numel()
 
     def result(self) -> tuple[float, int]:
-        """Wait for the device; return the sum, and the number of rows."""
+        """Return the sum, and the number of losses."""
         if not self.sums:
             return 0.0, 0
         return torch.cat(self.sums).cpu().double().sum().item(), self.n_rows

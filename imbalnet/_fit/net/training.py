@@ -1,8 +1,8 @@
-"""Step 5: the skorch net, and how it trains.
+"""Training by the skorch net.
 
-skorch's loop calls `run_single_epoch`; what differs here is inside of it: batches come
-with loss weights, members have losses of their own, and an epoch waits for the device
-once. Its base classes build it (`BaseNet`) and predict (`PredictingNet`).
+skorch's loop calls `run_single_epoch`, which differs from skorch's own: batches include
+loss weights, each member has its own loss, and the device is synchronised once for each
+epoch.
 """
 
 from __future__ import annotations
@@ -24,46 +24,46 @@ from imbalnet._fit.net.epoch import train_in_a_loop, works_on_blocks
 from imbalnet._fit.net.predict import PredictingNet
 from imbalnet._fit.net.reduction import loss_per_row
 from imbalnet._fit.net.validation import validate
-from imbalnet._fit.sharing import Alone
+from imbalnet._fit.sharing import Unshared
 from imbalnet._fit.specs import Phases
 from imbalnet._predict import output_of
-from imbalnet._runtime import apart_from_forks
+from imbalnet._runtime import without_forks
 from imbalnet._tables import Rows
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-# Training rows whose outputs are looked at where there is no validation.
-_LOOKED_AT = 64
+# Training rows whose outputs are checked if there are no validation rows.
+_N_CHECKED = 64
 
 
 class _StopTraining(KeyboardInterrupt):
-    """Ends skorch's loop between two epochs."""
+    """Ends skorch's loop before an epoch."""
 
 
 class ImbalanceNet(CopiesMixin, PredictingNet):
-    """A skorch classifier that owns weighting, reduction and the softmax.
+    """A skorch classifier that weights and reduces the losses of rows itself.
 
-    It trains on a :class:`~imbalnet._fit.feeds.feed.Feed`, whose batches carry loss
-    weights, and minimises ``mean(weight * loss)``: weights are normalised over the
+    It is trained on a :class:`~imbalnet._fit.feeds.feed.Feed`, whose batches include
+    loss weights, and minimises ``mean(weight * loss)``. Weights are normalised over the
     training set, not over the batch, so that a batch without positives keeps its
     weight.
 
-    Of several members, each follows the gradient that it would have alone (L-BFGS has
-    one line search for all).
+    The gradient of a member does not depend on the other members, but L-BFGS has one
+    line search for all of them.
 
     Attributes
     ----------
-    sharing : Alone
-        How processes share the training.
+    sharing : Unshared
+        How the processes of ``torchrun`` share the training.
     """
 
-    sharing = Alone()
+    sharing = Unshared()
 
     # -- the epochs --------------------------------------------------------------
 
     def partial_fit(
         self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any
     ) -> ImbalanceNet:
-        """Train as skorch does, but do not swallow interrupts between the epochs."""
+        """Train as skorch does, but do not suppress a KeyboardInterrupt."""
         self.notify("on_train_begin", X=X, y=y)
         self.fit_loop(X, y, **fit_params)
         self.notify("on_train_end", X=X, y=y)
@@ -72,10 +72,11 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
     def fit_loop(
         self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any
     ) -> ImbalanceNet:
-        """Run the epochs until ``stop_training`` is set; remember an interrupt.
+        """Run the epochs until ``stop_training`` is set, or an interrupt.
 
-        `epochs_behind_` counts the epochs behind the present weights: those before,
-        then each epoch that ends, and at last those up to the epoch that is kept.
+        `epochs_behind_` is the number of epochs that the present weights were trained
+        for. It is increased after each epoch, and at the end it is that of the epoch
+        whose weights are kept.
         """
         self.was_interrupted = self.stop_training = False
         self.epochs_behind_ = self.epochs_before
@@ -86,15 +87,15 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
             super().fit_loop(X, y, epochs=epochs, **kwargs)
         except _StopTraining:
             pass
-        except KeyboardInterrupt:  # by which skorch's EarlyStopping ends training too
+        except KeyboardInterrupt:  # which skorch's EarlyStopping raises, too
             if len(self.history) == n_earlier:
                 raise
             self.was_interrupted = not self._has_stopped_early()
             if self.was_interrupted and self.sharing.is_shared:
-                raise  # the others are elsewhere
+                raise  # the other processes are at another step
         if not self.was_interrupted:
             self._check_last_step(*X)
-        # an epoch that was interrupted counts: its steps are in the weights
+        # an interrupted epoch counts, because its steps have changed the weights
         kept = self.best_epoch() or len(self.history)
         self.epochs_behind_ = self.epochs_before + kept - n_earlier
         return self
@@ -102,12 +103,12 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
     def on_epoch_begin(
         self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **_: Any
     ) -> None:
-        """Stop, or bring loss and class weights into the phase of training."""
-        if self.sharing.stops(self.stop_training):
+        """Stop training, or set loss and class weights to those of the phase."""
+        if self.sharing.should_stop(self.stop_training):
             raise _StopTraining
         super().on_epoch_begin(net, dataset_train, dataset_valid)
         if not self.batches_are_watched:
-            self.history.new_batch()  # skorch's Checkpoint looks for one
+            self.history.new_batch()  # skorch's Checkpoint reads one
         phases = self.phases or Phases(planned=self.max_epochs)
         done = self.epochs_behind_
         self.is_weighted_phase = done >= phases.unweighted
@@ -116,12 +117,12 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
             if isinstance(feed, Feed):
                 feed.use_class_weights(self.is_weighted_phase)
         if phases.changes_at(done) and isinstance(self.optimizer_, torch.optim.LBFGS):
-            self.optimizer_.state.clear()  # the curvature of another objective
+            self.optimizer_.state.clear()  # curvature of the earlier objective
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **_: Any
     ) -> None:
-        """Train, or validate, for one epoch, and record what it gave."""
+        """Train or validate for one epoch, and record the scores."""
         if iterator is None:
             return
         if not training:
@@ -136,19 +137,19 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
                 total, n_rows = self._train_in_a_loop(iterator)
             else:
                 total, n_rows = self._train_in_steps(iterator, step_fn)
-        loss = self.sharing.joined(self, total, n_rows)
+        loss = self.sharing.synchronize(self, total, n_rows)
         if not np.isfinite(loss):
             raise self._divergence(f"The training loss became {loss}")
         self.record_loss("train_loss", loss)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Count the epoch."""
+        """Synchronise the scores of the processes, and count the epoch."""
         super().on_epoch_end(net, **kwargs)
-        self.sharing.agree(self.history)
+        self.sharing.synchronize_scores(self.history)
         self.epochs_behind_ += 1
 
     def _resume(self, feeds: Any) -> int:
-        """Go on where a checkpoint was written; return the epochs behind it."""
+        """Restore a checkpoint; return the number of epochs that it was trained for."""
         savers = [cb for _, cb in self.callbacks_ if isinstance(cb, Saver)]
         n_done = savers[0].resume(self, feeds[0]) if savers else 0
         self.epochs_behind_ += n_done
@@ -163,17 +164,14 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
         )
 
     def best_epoch(self) -> int | None:
-        """Return the epoch, from 1, that BestEpoch kept; None if nothing chose one."""
+        """Return the epoch, from 1, that BestEpoch kept; None if it kept none."""
         chosen = [cb for _, cb in self.callbacks_ if isinstance(cb, BestEpoch)]
         return (chosen[0].best_epoch_ or None) if chosen else None
 
     # -- the steps of an epoch ---------------------------------------------------
 
     def _train_in_a_loop(self, batches: TensorBatches) -> tuple[float, int]:
-        """Train as by hand: the steps of skorch, with nothing around them.
-
-        Return the sum of the losses, and the number of rows.
-        """
+        """Train without skorch's closures and callbacks; see `train_in_a_loop`."""
         return train_in_a_loop(
             batches,
             self.module_,
@@ -184,16 +182,16 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
         )
 
     def _train_in_steps(self, batches: Any, step_fn: Any) -> tuple[float, int]:
-        """Train as skorch does: a closure for the optimiser, calls to callbacks.
+        """Train by skorch's steps, with closures for the optimiser and callbacks.
 
-        Return the mean loss, as that of a single row.
+        Return the mean loss, as the sum of one row.
         """
         losses, sizes = [], []
         for batch in batches:
             self.notify("on_batch_begin", batch=batch[:2], training=True)
             if not self.module_.training:  # a callback has predicted
                 self._set_training(True)
-            with apart_from_forks():
+            with without_forks():
                 step = step_fn(batch)
             losses.append(step["loss"])
             sizes.append(len(batch[1]))
@@ -207,7 +205,7 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the weighted loss of a batch and its gradients.
 
-        Of members it is the sum of their losses, so that each has its own gradient.
+        The loss is the sum over members, so that each has the gradient of its own.
         """
         X, y, weight = (values.to(self.device) for values in batch)
         logits = self.infer(X)
@@ -218,7 +216,7 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
         return {"loss": loss.detach(), "y_pred": logits.detach().squeeze(1)}
 
     def has_batch_callback(self) -> bool:
-        """Return whether a callback listens to batches, or reads what they record."""
+        """Return whether a callback is called for batches, or reads their records."""
         return any(
             getattr(type(callback), event) is not getattr(Callback, event)
             or isinstance(callback, PassthroughScoring)
@@ -227,17 +225,17 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
         )
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call the callbacks, but not for batches where none of them listens."""
+        """Call the callbacks, for batches only if one of them uses these."""
         if method_name not in _BATCH_EVENTS or self.batches_are_watched:
             super().notify(method_name, **cb_kwargs)
 
     def record_batch(self, prefix: str, loss: Tensor, n_rows: int) -> None:
-        """Record what skorch's callbacks read of a batch."""
+        """Record loss and size of a batch, which skorch's callbacks read."""
         self.history.record_batch(f"{prefix}_loss", loss.item())
         self.history.record_batch(f"{prefix}_batch_size", n_rows)
 
     def record_loss(self, name: str, loss: float) -> None:
-        """Record a loss, and whether it is the lowest, as skorch's callbacks ask."""
+        """Record a loss, and whether it is the lowest, for skorch's callbacks."""
         earlier = [record[name] for record in self.history[:-1] if name in record]
         self.history.record(name, loss)
         self.history.record(f"{name}_best", loss < min(earlier, default=np.inf))
@@ -248,22 +246,23 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
         """Do nothing: the estimator has validated the data."""
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
-        """Wrap features in rows of weight 1, unless they already are a dataset."""
+        """Convert features to a dataset of rows of weight 1; return datasets as is."""
         if isinstance(X, torch.utils.data.Dataset):
             return X
         codes = np.zeros(X.shape[0], dtype=np.int64) if y is None else y
         return Feed(Rows(X, codes), Place(self.dtype, torch.device(self.device)))
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Take ``X = (training rows, validation rows or None)``, split beforehand."""
+        """Return ``X`` if it is a pair of training and validation rows, or None."""
         if isinstance(X, tuple):
             return X
         return super().get_split_datasets(X, y, **fit_params)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Return batches; those of training are prepared in blocks where that is safe.
+        """Return the batches of a dataset.
 
-        The network's fixed first layers (``prepare``) then see whole blocks.
+        In training, the network's fixed first layers (``prepare``) are applied to
+        blocks of batches, if the result is the same.
         """
         new_iterator = partial(super().get_iterator, dataset, training=training)
         if not training:
@@ -281,7 +280,7 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
     # -- checks ------------------------------------------------------------------
 
     def _check_trainable(self) -> None:
-        """Raise if a callback has frozen all that could be trained."""
+        """Raise if a callback has frozen all parameters."""
         if any(p.requires_grad for _, p in self.get_all_learnable_params()):
             return
         names = ", ".join(name for name, _ in self.module_.named_parameters())
@@ -293,19 +292,20 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
 
     @torch.no_grad()
     def _check_last_step(self, train_feed: Table, valid_feed: Table | None) -> None:
-        """Raise if the last step, which no loss has seen, broke the weights.
+        """Raise if the last step has led to weights that are not finite.
 
-        Without validation, nothing has seen the outputs either.
+        No loss was computed after it. Without validation rows, no outputs were
+        computed either, so that some of them are checked, too.
         """
         weights = [p for _, p in self.get_all_learnable_params()]
         self.check_finite("The weights", *weights)
         if valid_feed is None:
             self._set_training(False)
-            rows = train_feed.features(slice(0, _LOOKED_AT))
+            rows = train_feed.features(slice(0, _N_CHECKED))
             self.check_finite("The outputs", self.infer(rows))
 
     def check_finite(self, what: str, *tensors: Tensor) -> None:
-        """Raise if training has broken tensors, which the message calls `what`."""
+        """Raise if tensors hold NaN or infinity; the message names them `what`."""
         if not all(torch.isfinite(tensor).all() for tensor in tensors):
             raise self._divergence(f"{what} became NaN or infinite")
 

@@ -1,7 +1,7 @@
-"""How an epoch is judged: loss and average precision of the validation rows.
+"""Scores of an epoch: loss and average precision of the validation rows.
 
-With folds, these are all rows, each predicted by the member that did not train on it.
-skorch's callbacks hear of each batch, where one of them listens.
+With folds, these are all rows, each predicted by the member that was not trained on it.
+skorch's callbacks are notified of each batch if one of them uses batches.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from imbalnet.posterior import least_log_loss
 
 @torch.no_grad()
 def validate(net: Any, batches: Any) -> None:
-    """Record the scores of an :class:`~imbalnet._fit.net.ImbalanceNet`."""
+    """Record the scores of an :class:`~imbalnet._fit.net.ImbalanceNet`'s epoch."""
     feed = batches.dataset
     has_folds = isinstance(feed, FoldFeed)
     logits, y, weight = (
@@ -39,37 +39,37 @@ def validate(net: Any, batches: Any) -> None:
 
 def _rows_of_batches(net: Any, batches: Any) -> Batch:
     """Return logits, codes and weights, and notify the callbacks of each batch."""
-    together = Concatenation(len(batches.dataset))
+    rows = Concatenation(len(batches.dataset))
     for batch in batches:
         net.notify("on_batch_begin", batch=batch[:2], training=False)
         X, y, weight = (values.to(net.device) for values in batch)
         logits = net.infer(X)
-        _tell(net, batch[:2], logits.squeeze(1), (logits, y, weight))
-        together.add(logits, y, weight)
-    logits, y, weight = together.columns
+        _end_batch(net, batch[:2], logits.squeeze(1), (logits, y, weight))
+        rows.add(logits, y, weight)
+    logits, y, weight = rows.columns
     return logits, y, weight
 
 
 def _rows_of_folds(net: Any, feed: FoldFeed) -> Batch:
-    """Return out-of-fold logits, codes and weights, which are one batch."""
+    """Return out-of-fold logits, codes and weights; callbacks see one batch."""
     batch = (feed.X, feed.y) if net.batches_are_watched else ()
     net.notify("on_batch_begin", batch=batch, training=False)
     logits = net.sharing.out_of_fold_logits(net, feed)
     y, weight = (of.to(logits.device) for of in (feed.y, feed.loss_weight))
     rows = logits.unsqueeze(1), y, weight
-    _tell(net, batch, logits, rows)
+    _end_batch(net, batch, logits, rows)
     return rows
 
 
-def _tell(net: Any, batch: Any, shown: Tensor, rows: Batch) -> None:
+def _end_batch(net: Any, batch: Any, y_pred: Tensor, rows: Batch) -> None:
     """Record a batch of validation rows, and notify the callbacks."""
     if net.batches_are_watched:
         net.record_batch("valid", mean_loss(net.criterion_, *rows), len(rows[1]))
-    net.notify("on_batch_end", batch=batch, training=False, y_pred=shown)
+    net.notify("on_batch_end", batch=batch, training=False, y_pred=y_pred)
 
 
 def _scores(log_posterior: Tensor, codes: NDArray, feed: Any) -> dict[str, float]:
-    """Return the average precision of the mean over members."""
+    """Return the average precision of the members' mean probabilities."""
     proba = log_posterior.exp().mean(1).numpy()
     precision = mean_average_precision(codes, proba, feed.score_weight)
     return {"valid_average_precision": precision}
@@ -78,14 +78,14 @@ def _scores(log_posterior: Tensor, codes: NDArray, feed: Any) -> dict[str, float
 def _scores_of_folds(
     log_posterior: Tensor, codes: NDArray, feed: FoldFeed
 ) -> dict[str, float]:
-    """Return the scores of the rows whose classes their members know."""
+    """Return the scores of out-of-fold rows whose class their member has seen."""
     aligned = feed.aligned(log_posterior[:, 0])[feed.known]
     codes, weight = codes[feed.known], feed.score_weight[feed.known]
     if not len(codes):
         return {}
     precision = mean_average_precision(codes, aligned.exp().numpy(), weight)
     log_loss = least_log_loss(aligned.numpy(), codes, weight)
-    unit = feed.entropy or 1.0  # rows of one class have none
+    unit = feed.entropy or 1.0  # 0 if all rows are of one class
     return {
         "valid_average_precision": precision,
         "valid_score": precision - log_loss / unit,
