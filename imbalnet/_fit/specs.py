@@ -31,7 +31,7 @@ class Seeds(NamedTuple):
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """The network to build.
+    """The network that is built.
 
     Attributes
     ----------
@@ -40,11 +40,11 @@ class NetworkSpec:
     factory : callable
         Class or factory of the whole network, including all members.
     params : mapping
-        Its arguments, without the numbers of columns and classes.
+        Arguments of the factory, without the numbers of columns and classes.
     n_members : int
-        Members that hold out rows of their own.
+        Number of members that each hold out their own rows.
     has_member_axis : bool
-        Whether members are the first axis of its parameters.
+        Whether the first axis of the parameters is that of the members.
     resolved_name : str
         The name of a member's network, or of the user's class.
     """
@@ -94,21 +94,21 @@ class OptimizerSpec:
         The optimiser's name, or that of the user's class.
     is_auto : bool
         Whether the parameter is "auto", so that ``partial_fit`` may choose another one.
-    solves : bool
-        Whether it is L-BFGS: full batches and a constant learning rate.
+    is_lbfgs : bool
+        Whether it is "lbfgs", which needs full batches and a constant learning rate.
     full_batch_learning_rate : float
-        Learning rate if an epoch is one step.
+        Learning rate if an epoch is a single batch.
     weight_decay : float or None
         None is 1 / sum of the training rows' weights.
     has_schedule : bool
-        Whether the learning rate falls along half a cosine.
+        Whether the learning rate decreases along half a cosine.
     """
 
     name: str
     factory: OptimizerFactory
     params: Mapping[str, Any]
     is_auto: bool
-    solves: bool
+    is_lbfgs: bool
     learning_rate: float
     full_batch_learning_rate: float
     weight_decay: float | None
@@ -157,9 +157,10 @@ class Splits:
     Attributes
     ----------
     folds : ndarray of shape (n_rows,) or None
-        The member that holds out each row, or -1.
+        The member that holds out each row; -1 for rows that none holds out.
     last : tuple of two ndarrays or None
-        Positions of the training and the validation rows of all members.
+        Positions of the training rows and of the validation rows, which are the same
+        for all members.
     """
 
     folds: NDArray[np.int16] | None = None
@@ -167,7 +168,7 @@ class Splits:
 
     @property
     def n_members(self) -> int | None:
-        """The number of members that the folds need."""
+        """The number of folds, one for each member; None without folds."""
         return None if self.folds is None else int(self.folds.max()) + 1
 
 
@@ -178,7 +179,8 @@ class Validation:
     Attributes
     ----------
     kind : {"folds", "split", "given", "none"}
-        A fold for each member, a share of each class, the user's rows, or no rows.
+        Which rows are held out: a fold by each member, a share of each class, rows
+        that the user passed, or none.
     fraction : float
         Share of each class for "split".
     monitor : {"average_precision", "combined", "loss"} or None
@@ -186,11 +188,11 @@ class Validation:
     patience : int
         Epochs without improvement after which training stops.
     calibrate : bool
-        Whether offset, member offsets and temperature are fitted.
+        Whether the offset, member offsets and the temperature are fitted.
     n_neighbors : int
         Number of neighbours; 0 uses none.
     splits : Splits or None
-        The folds, or the split, of the user.
+        The rows that ``cv`` holds out.
     """
 
     kind: str
@@ -206,8 +208,9 @@ class Validation:
 class Phases:
     """Phases of training, in epochs since the weights were initialised.
 
-    Class weights that begin late are deferred re-weighting [1]_. Validation rows have
-    their final weights from the start, so that the scores of all epochs are comparable.
+    Class weights that are used from a later epoch on are deferred re-weighting [1]_.
+    Validation rows have their final weights from the first epoch on, so that the scores
+    of all epochs are comparable.
 
     Attributes
     ----------
@@ -216,7 +219,7 @@ class Phases:
     unweighted : int
         Epochs before class weights are used.
     warmup : int
-        Epochs before the loss takes its final form.
+        Epochs before the loss has its final form.
 
     References
     ----------
@@ -239,10 +242,10 @@ class Phases:
 
 @dataclass(frozen=True)
 class Options:
-    """All options of one training run, without any "auto".
+    """All options of one training run; no value is "auto".
 
-    `checkpoint` is the folder that stores the fit until it is finished. `params` are
-    the estimator's parameters, if they are compared with those of another fit.
+    `checkpoint` is the folder that stores the state of the fit until it ends. `params`
+    are the estimator's parameters if they are compared with those of another fit.
     """
 
     classes: NDArray
@@ -261,15 +264,15 @@ class Options:
     verbose: int
     is_partial: bool  # partial_fit: one epoch, and class counts that add up
     target_prior: Any = None  # as the user passed it
-    starts_anew: bool = False  # with a new network, as in the first call
+    starts_anew: bool = False  # partial_fit: a new network, as in the first call
     checkpoint: str | None = None
     params: Mapping[str, Any] | None = None
 
     def resolved(self, monitor: str | None, net: Any) -> dict[str, Any]:
-        """Return the values of the parameters that may be "auto".
+        """Return the values that were used for parameters that may be "auto".
 
-        `monitor` is the score that chose the best epoch. Values that depend on the
-        training rows are those of the trained `net`.
+        `monitor` is the score that chose the best epoch. The trained `net` has the
+        values that depend on the training rows.
         """
         return {
             "module": self.network.resolved_name,

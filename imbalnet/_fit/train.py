@@ -48,7 +48,7 @@ from imbalnet.posterior.prior import log_ratio, target_distribution
 
 @dataclass(frozen=True)
 class _Run:
-    """A training run, as determined before a network is built."""
+    """All that a training run needs before a network is built."""
 
     options: Options
     rows: Rows
@@ -89,10 +89,10 @@ def train(
 ) -> Fitted:
     """Train a new net, or continue with that of `before`.
 
-    Validation rows are split off `rows` here, unless the user has `given` some. The net
-    of `before` is changed, and the caller must restore it on failure; if training
-    starts anew, it is not changed. `tasks` receive each epoch. With a checkpoint,
-    training continues after the last epoch that was written.
+    Validation rows are split off from `rows` here, unless `given` are the user's own.
+    The net of `before` is changed, and the caller must restore it on failure; it is not
+    changed if training starts anew. `tasks` are notified of each epoch. With a
+    checkpoint, training continues after the last epoch that was stored.
     """
     start = None if before is None else before.net.module_.state_dict()
     options = agree_on_fit(options, rows, given, start)
@@ -138,7 +138,7 @@ def _train(
             _run_epochs(net, run)
         calibration, out_of_fold = _calibrate(net, run)
     net.release_gradients()
-    if not options.is_partial:  # a warm start does not use its state
+    if not options.is_partial:  # warm_start does not use the optimiser's state
         net.release_optimizer()
     return run.result(net, calibration, out_of_fold)
 
@@ -171,7 +171,7 @@ def _prepared(
 
 
 def _new_net(run: _Run) -> ImbalanceNet:
-    """Build a net whose first output is the best constant one."""
+    """Build a net that initially outputs the best constant logits."""
     return build_net(
         run.options,
         run.rows,
@@ -183,19 +183,19 @@ def _new_net(run: _Run) -> ImbalanceNet:
 
 
 def _best_constant(options: Options, priors: Priors) -> Tensor:
-    """Return the best logits that are the same for all rows."""
+    """Return the logits, equal for all rows, that minimise the loss."""
     prior = priors.sampled if options.phases.unweighted else priors.weighted
     in_mean = np.broadcast_to(options.levers.loss_factors, prior.shape)
-    # a member's loss is a mean weighted by the class weights of the loss itself
+    # class weights of the loss itself also count in the denominator of its mean
     prior = prior / ((prior * in_mean).sum(1) / prior.sum(1))[:, None]
     return constant_minimiser(options.loss, torch.from_numpy(prior.mean(axis=0)))
 
 
 def _shift_of_new_classes(run: _Run) -> Tensor | None:
-    """Return the shift of the logits of classes whose first rows are in this call.
+    """Return a shift of the logits of classes whose first rows are in this call.
 
-    Their logits are very low, and the gradient of single rows is small there: training
-    would need thousands of rows to raise them.
+    So far these logits are very low, where the gradient of a row is small. Without the
+    shift, training would need thousands of rows to raise them.
     """
     before = run.before
     assert before is not None
@@ -254,10 +254,10 @@ def _run_epochs(net: ImbalanceNet, run: _Run) -> None:
 
 
 def _generator_context(net: ImbalanceNet, seed: int) -> AbstractContextManager[None]:
-    """Seed torch only for networks that may draw random numbers in training (dropout).
+    """Seed torch for networks that may draw random numbers in training (dropout).
 
-    Threads share the default generators, so fits in parallel threads would wait for
-    each other if they seeded them.
+    Threads share torch's default generators, and only one fit at a time may seed them.
+    So other networks do not seed them, and can be trained in parallel threads.
     """
     if not _may_draw(net):
         return nullcontext()
@@ -269,7 +269,7 @@ def _may_draw(net: ImbalanceNet) -> bool:
 
 
 def _uncalibrated(net: ImbalanceNet, run: _Run) -> Calibration:
-    """Return the calibration for the kept epoch that only corrects for priors."""
+    """Return a calibration, for the epoch that is kept, that only corrects priors."""
     late = run.options.phases.unweighted
     # with deferred weights, the prior depends on the phase of the kept epoch
     return _priors_only(run, is_weighted=late == 0 or net.epochs_behind_ > late)
@@ -281,7 +281,7 @@ def _priors_only(run: _Run, *, is_weighted: bool) -> Calibration:
 
 
 def _fitted_now(net: ImbalanceNet, run: _Run) -> Fitted:
-    """Return the result if training ended now, without a fitted calibration."""
+    """Return the result with the present weights, without a fitted calibration."""
     return run.result(net.snapshot(), _uncalibrated(net, run))
 
 

@@ -192,17 +192,17 @@ def test_optimizer_follows_module_and_name(params, rates, decay, options_of):
     spec = options_of(classifier(params)).optimizer
     assert (spec.learning_rate, spec.full_batch_learning_rate) == rates
     assert spec.weight_decay == decay
-    assert spec.solves is (params["module"] == "linear" and "optimizer" not in params)
-    assert spec.has_schedule is not spec.solves
+    assert spec.is_lbfgs is (params["module"] == "linear" and "optimizer" not in params)
+    assert spec.has_schedule is not spec.is_lbfgs
 
 
 def test_linear_models_are_solved_but_not_in_parts(options_of):
     """L-BFGS needs all rows in one batch, dense or sparse."""
     clf = classifier({"module": "linear"})
-    assert not options_of(clf, is_partial=True).optimizer.solves
+    assert not options_of(clf, is_partial=True).optimizer.is_lbfgs
     rows = Rows(sparse.csr_array((50, 3), dtype=np.float32), np.zeros(50, int))
     options = resolve_options(clf.get_params(deep=False), rows, np.arange(2))
-    assert options.optimizer.solves
+    assert options.optimizer.is_lbfgs
     assert options.levers.full_batch
 
 

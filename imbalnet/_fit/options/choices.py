@@ -52,7 +52,7 @@ class Chosen:
     has_schedule: bool
 
     @property
-    def solves(self) -> bool:
+    def is_lbfgs(self) -> bool:
         """Whether L-BFGS trains: full batches and a constant learning rate."""
         return self.optimizer == "lbfgs"
 
@@ -98,8 +98,8 @@ def feature_dtype(
 
     `in_parts` tells that the rows are not in memory at once.
     """
-    solves = _optimizer_of(params, in_parts) == "lbfgs"
-    is_double = params["dtype"] == "float64" or solves
+    is_lbfgs = _optimizer_of(params, in_parts) == "lbfgs"
+    is_double = params["dtype"] == "float64" or is_lbfgs
     return np.float64 if is_double else np.float32
 
 

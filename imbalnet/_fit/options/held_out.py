@@ -64,7 +64,7 @@ def _own_kind(
     if chosen.n_members > 1 and not rows.is_large:
         _check_folds(params, chosen.n_members, len(rows))
         return "folds"
-    is_large = len(rows) > _EARLY_STOPPING_ROWS and not chosen.solves
+    is_large = len(rows) > _EARLY_STOPPING_ROWS and not chosen.is_lbfgs
     return "split" if (is_large if asked == "auto" else asked) else "none"
 
 
@@ -103,7 +103,7 @@ def resolve_validation(
 ) -> Validation:
     """Return which rows are held out, and what for."""
     patience = params["patience"]
-    monitor = _monitor(kind, params, chosen.solves)
+    monitor = _monitor(kind, params, chosen.is_lbfgs)
     check_use(
         params["callbacks"] or [],
         kind,
@@ -126,12 +126,12 @@ def resolve_validation(
     )
 
 
-def _monitor(kind: str, params: Mapping[str, Any], solves: bool) -> str | None:
+def _monitor(kind: str, params: Mapping[str, Any], is_lbfgs: bool) -> str | None:
     """Return what the best epoch is chosen by; None keeps the last one."""
     asked, early = params["monitor"], params["early_stopping"]
     if kind == "none" or early is False:
         return None
-    if kind == "folds" and solves and early == "auto":
+    if kind == "folds" and is_lbfgs and early == "auto":
         return None
     if asked == "auto":
         return "combined" if kind == "folds" else "average_precision"

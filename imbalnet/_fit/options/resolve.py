@@ -158,7 +158,7 @@ def _optimizer(params: Mapping[str, Any], chosen: Chosen) -> OptimizerSpec:
     decay: float | None = None  # LogisticRegression(C=1)'s, for L-BFGS
     if params["weight_decay"] != "auto":
         decay = float(params["weight_decay"])
-    elif not chosen.solves:
+    elif not chosen.is_lbfgs:
         # AdamW decouples it from the gradient, of which it is a part in the others
         is_adamw = name in ("adamw", torch.optim.AdamW)
         decay = recipe.weight_decay if is_adamw else 1e-4
@@ -167,7 +167,7 @@ def _optimizer(params: Mapping[str, Any], chosen: Chosen) -> OptimizerSpec:
         factory=optimizer_factory(name),
         params=nested(params, "optimizer"),
         is_auto=params["optimizer"] == "auto",
-        solves=chosen.solves,
+        is_lbfgs=chosen.is_lbfgs,
         learning_rate=rates[0],
         full_batch_learning_rate=rates[1],
         weight_decay=decay,
@@ -242,7 +242,7 @@ def _levers(
         weight_params=weight_params,
         batch_size=batch_size,
         batch_factor=chosen.recipe.batch_factor,
-        full_batch=chosen.solves,
+        full_batch=chosen.is_lbfgs,
         defers_weights=phases.unweighted > 0,
         loss_factors=loss.factors_in_mean(len(classes)).double().cpu().numpy(),
     )
@@ -257,7 +257,7 @@ def _batch_size(
     """
     if params["batch_size"] != "auto":
         return int(params["batch_size"])
-    if largest_call is None or chosen.solves or len(rows) <= FULL_BATCH_ROWS:
+    if largest_call is None or chosen.is_lbfgs or len(rows) <= FULL_BATCH_ROWS:
         return None
     return chosen.recipe.batch_factor * auto_batch_size(largest_call)
 
