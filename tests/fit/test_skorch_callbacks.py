@@ -301,6 +301,13 @@ def test_monitor_of_nothing_is_named_before_training(
         fitted(rare, [*before, new(monitor)], schedule="constant", **params)
 
 
+@pytest.mark.parametrize("new", [Checkpoint, partial(LRScheduler, "StepLR")])
+def test_unknown_monitor_behind_a_callback_without_event_is_named(rare, new):
+    callbacks = [new(event_name=None), EarlyStopping("ap")]
+    with pytest.raises(ValueError, match=r"monitor='ap'.* known are .*'valid_loss'"):
+        fitted(rare, callbacks, schedule="constant", **SPLIT)
+
+
 def test_monitor_behind_an_own_callback_may_be_its_record(rare):
     class Own(Callback):
         def on_epoch_end(self, net, **kwargs):

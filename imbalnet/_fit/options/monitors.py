@@ -181,5 +181,5 @@ def _recorded_by(callback: Any, has_validation: bool) -> set[str]:
         has_best = callback.lower_is_better is not None
         return {name, f"{name}_best"} if has_best else {name}
     if isinstance(callback, Checkpoint | LRScheduler):
-        return {callback.event_name}
+        return {callback.event_name} - {None}
     return set()
