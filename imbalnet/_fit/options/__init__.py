@@ -1,7 +1,7 @@
 """From the estimator's parameters to :class:`~imbalnet._fit.specs.Options`.
 
-Every parameter is checked, and "auto" is resolved once, before anything is trained.
-``resolve`` is the entrance; the other modules hold checks and decisions by subject.
+Before training, every parameter is checked, and "auto" is resolved. ``resolve`` calls
+the other modules, which check and resolve the parameters of one subject each.
 """
 
 from imbalnet._fit.options.choices import column_rules, feature_dtype

@@ -1,7 +1,7 @@
-"""What is chosen before anything else: network, optimiser, number of members.
+"""The choices that other parameters depend on: network, optimiser, members.
 
-The other parameters are checked against them, and resolved by them (`resolve`). Which
-columns a network accepts is found out before the rows are read.
+``resolve`` checks and resolves the other parameters with them. `column_rules` and
+`feature_dtype` depend on them, too; the estimator needs these before it reads rows.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from imbalnet.networks import NETWORKS, LinearModel
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is chosen first.
+    """The choices that other parameters depend on.
 
     Attributes
     ----------
     recipe : Recipe
-        What "auto" stands for.
+        The values of "auto".
     module : callable
         Class or factory of a member's network.
     optimizer : str or callable
         The optimiser's name, or the user's class.
     n_members : int
-        One for each fold of the user's, if there are any.
+        Number of members, one for each fold of `splits`.
     splits : Splits or None
-        Those folds, or the split, that the user gives.
+        The rows that ``cv`` holds out.
     has_schedule : bool
-        Whether training lowers the learning rate itself.
+        Whether the learning rate decreases along half a cosine.
     """
 
     recipe: Recipe
@@ -53,18 +53,18 @@ class Chosen:
 
     @property
     def is_lbfgs(self) -> bool:
-        """Whether L-BFGS trains: full batches and a constant learning rate."""
+        """Whether the optimiser is "lbfgs", which needs full batches."""
         return self.optimizer == "lbfgs"
 
 
 def choose(
     params: Mapping[str, Any], rows: Rows, splits: Splits | None, *, is_partial: bool
 ) -> Chosen:
-    """Choose what the other parameters depend on."""
+    """Resolve the parameters that others depend on."""
     recipe = find_recipe(params["module"], params["preset"])
     optimizer = _optimizer_of(params, is_partial or rows.is_large)
     n_folds = None if is_partial else _n_folds(params["cv"], splits)
-    # members take time, rows even more
+    # training several members on that many rows would take too long
     n_auto = 1 if rows.is_large else recipe.n_members
     return Chosen(
         recipe=recipe,
@@ -77,9 +77,9 @@ def choose(
 
 
 def column_rules(params: Mapping[str, Any]) -> ColumnRules:
-    """Return what the network takes, and what the user says of the columns.
+    """Return which columns are categorical, and which values the network accepts.
 
-    Infinite values pass to a network only if ``module__clip=True`` asks for it.
+    Infinite values are accepted only with ``module__clip=True``.
     """
     module = _module_of(params)
     return ColumnRules(
@@ -94,9 +94,9 @@ def column_rules(params: Mapping[str, Any]) -> ColumnRules:
 def feature_dtype(
     params: Mapping[str, Any], *, in_parts: bool = False
 ) -> type[np.floating]:
-    """Return the precision of the features: float64 if asked for, and for L-BFGS.
+    """Return the dtype of the features: float64 if the user chose it, or for L-BFGS.
 
-    `in_parts` tells that the rows are not in memory at once.
+    `in_parts` is whether the rows are read in several parts.
     """
     is_lbfgs = _optimizer_of(params, in_parts) == "lbfgs"
     is_double = params["dtype"] == "float64" or is_lbfgs
@@ -111,9 +111,9 @@ def _module_of(params: Mapping[str, Any]) -> Callable[..., nn.Module]:
 def _optimizer_of(params: Mapping[str, Any], in_parts: bool) -> Any:
     """Return the optimiser's name or class.
 
-    L-BFGS solves the convex problem of a linear model. It needs all rows in one batch,
-    which ``partial_fit`` does not have (``in_parts``), and in which a ranking loss
-    would compare all pairs.
+    The loss of a linear model is convex, and L-BFGS finds its minimum. It needs all
+    rows in one batch. ``partial_fit`` and large tables (``in_parts``) do not have all
+    rows, and a ranking loss would compare all pairs of them.
     """
     if params["optimizer"] != "auto":
         return params["optimizer"]
@@ -125,14 +125,14 @@ def _optimizer_of(params: Mapping[str, Any], in_parts: bool) -> Any:
 
 
 def _n_folds(cv: Any, splits: Splits | None) -> int | None:
-    """Return the number of folds that the user asks for; None if there are none."""
+    """Return the number of folds of ``cv``; None if it has no folds."""
     if isinstance(cv, Integral):
         return int(cv)
     return None if splits is None else splits.n_members
 
 
 def _n_members(params: Mapping[str, Any], n_folds: int | None, n_auto: int) -> int:
-    """Return the number of members, or raise if there is not one for each fold."""
+    """Return the number of members; raise if it differs from the number of folds."""
     asked = params["n_members"]
     if n_folds is not None and asked not in ("auto", n_folds):
         raise ValueError(

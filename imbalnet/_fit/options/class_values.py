@@ -1,7 +1,7 @@
 """Checks of the parameters with a value for each class: weights, costs, priors.
 
-NumPy converts ``True`` and ``"5"`` to numbers; here they raise an error. Weights of
-labels that do not occur lead to a warning. :mod:`imbalnet.class_weights` and
+Booleans and strings such as ``"5"``, which NumPy would convert to numbers, raise an
+error. Weights of unknown labels lead to a warning. :mod:`imbalnet.class_weights` and
 :mod:`imbalnet.posterior` check the range of the numbers.
 """
 
@@ -26,10 +26,7 @@ _NAMES = "class_weight", "cost_matrix", "target_prior"
 
 
 def check_class_values(params: Mapping[str, Any], classes: NDArray) -> None:
-    """Raise for values that are no numbers, and warn of weights for unknown labels.
-
-    An unknown label is no error, because it may be missing by chance in a fold.
-    """
+    """Raise for values that are not numbers, and warn of weights for unknown labels."""
     for name in _NAMES:
         value = params[name]
         if not (value is None or isinstance(value, str) or callable(value)):
@@ -50,9 +47,9 @@ def check_class_values(params: Mapping[str, Any], classes: NDArray) -> None:
 
 
 def _warn_of_unknown_labels(class_weight: Any, classes: NDArray) -> None:
-    """Warn of weights for labels that do not exist.
+    """Warn of weights for labels that do not occur in y.
 
-    A label may be missing by chance, in a fold of the rows, so that it is no error.
+    This is not an error, because a label may be missing by chance in a fold.
     """
     of_label = values_by_label("class_weight", class_weight) or {}
     labels = classes.tolist()
@@ -66,7 +63,7 @@ def _warn_of_unknown_labels(class_weight: Any, classes: NDArray) -> None:
 
 
 def _check_takes_counts(function: Any) -> None:
-    """Raise unless a function takes one argument."""
+    """Raise if a function does not accept a single argument."""
     with suppress(ValueError):  # functions in C may have no signature
         try:
             inspect.signature(function).bind(None)
@@ -78,7 +75,7 @@ def _check_takes_counts(function: Any) -> None:
 
 
 def _check_numbers(name: str, value: Any) -> None:
-    """Raise if there is a value that is no number; name its position."""
+    """Raise if one of the values is not a number."""
     of_label = None if hasattr(value, "columns") else values_by_label(name, value)
     if of_label is not None:
         for key, each in of_label.items():
@@ -87,7 +84,7 @@ def _check_numbers(name: str, value: Any) -> None:
         return
     try:
         values = np.asarray(value, dtype=object)
-    except ValueError:  # sequences of several lengths, which have no shape
+    except ValueError:  # nested sequences of different lengths
         return
     wrong = next((each for each in values.flat if _is_text_or_flag(each)), None)
     if wrong is not None:
@@ -97,5 +94,5 @@ def _check_numbers(name: str, value: Any) -> None:
 
 
 def _is_text_or_flag(value: Any) -> bool:
-    """Return whether NumPy might convert a value to a number that is none."""
+    """Return whether a value is not a number, but NumPy may convert it to one."""
     return isinstance(value, str | bytes | bool | np.bool_)

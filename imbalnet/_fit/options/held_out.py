@@ -1,7 +1,7 @@
-"""Which rows are held out, and what they decide.
+"""Resolves which rows are held out, and what is chosen by their predictions.
 
-That is the best epoch, a threshold, and the weight of neighbours.
-`resolve` asks here; :mod:`imbalnet._fit.split` holds the rows out.
+The latter are the best epoch, a threshold, and the weight of neighbours.
+:mod:`imbalnet._fit.split` holds the rows out.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ import numpy as np
 from imbalnet._fit.cv import name_of_cv
 from imbalnet._fit.groups import warn_of_useless_groups
 from imbalnet._fit.options.choices import Chosen
-from imbalnet._fit.options.monitors import check_use
+from imbalnet._fit.options.monitors import check_skorch_callbacks
 from imbalnet._fit.specs import Phases, Validation
 from imbalnet._tables import Rows
 from imbalnet.losses import Loss
 from imbalnet.networks import OneHot
 
-# As HistGradientBoostingClassifier: below, a validation split costs more than it gives.
+# As in HistGradientBoostingClassifier. With fewer rows, those of a validation split are
+# more useful for training.
 _EARLY_STOPPING_ROWS = 10_000
 
-# So many folds may be empty: members without one train on all rows.
+# Up to this number, there may be more folds than rows: members whose folds are empty
+# are trained on all rows.
 _FEW_FOLDS = 64
 
-# The largest table in which "auto" looks for neighbours; frequent levels are columns.
+# The largest table for which "auto" uses neighbours; each frequent level is a column.
 _NEIGHBOR_ROWS, _NEIGHBOR_COLUMNS = 2**16, 2**9
 
 
@@ -38,24 +40,24 @@ def kind_of_validation(
     has_validation_rows: bool,
     is_partial: bool,
 ) -> str:
-    """Return which rows are held out, as `Validation` names them.
+    """Return which rows are held out, as `Validation.kind`.
 
-    Raise if the user asks for more folds than there are rows, or if a threshold needs
-    other rows. Warn if groups have no effect.
+    Raise if there are too few rows for the folds, or if a threshold needs out-of-fold
+    rows. Warn if groups have no effect.
     """
     kind = "given"
     if not has_validation_rows:
-        kind = _own_kind(params, rows, chosen, is_partial)
+        kind = _kind_from_rows(params, rows, chosen, is_partial)
     if rows.groups is not None:
         warn_of_useless_groups(kind)
     _check_chosen_threshold(params["threshold"], kind)
     return kind
 
 
-def _own_kind(
+def _kind_from_rows(
     params: Mapping[str, Any], rows: Rows, chosen: Chosen, is_partial: bool
 ) -> str:
-    """Return which rows are held out of those that ``fit`` was given."""
+    """Return which of the rows passed to ``fit`` are held out."""
     if chosen.splits is not None:
         return "split" if chosen.splits.folds is None else "folds"
     asked = params["early_stopping"]
@@ -69,7 +71,7 @@ def _own_kind(
 
 
 def _check_folds(params: Mapping[str, Any], n_members: int, n_rows: int) -> None:
-    """Raise if the user asks for more folds than there are rows."""
+    """Raise if `n_members` or `cv` requires many more folds than there are rows."""
     asked, cv = params["n_members"], params["cv"]
     is_asked = asked != "auto" or cv is not None
     if not is_asked or n_members <= max(n_rows, _FEW_FOLDS):
@@ -81,7 +83,7 @@ def _check_folds(params: Mapping[str, Any], n_members: int, n_rows: int) -> None
 
 
 def _check_chosen_threshold(threshold: Any, kind: str) -> None:
-    """Raise if a threshold is chosen by rows that this kind of validation lacks."""
+    """Raise if a threshold must be chosen without out-of-fold rows."""
     is_chosen = threshold is not None and not isinstance(threshold, Real)
     if is_chosen and kind != "folds":
         raise ValueError(
@@ -101,10 +103,10 @@ def resolve_validation(
     phases: Phases,
     is_partial: bool,
 ) -> Validation:
-    """Return which rows are held out, and what for."""
+    """Return which rows are held out, and what is chosen by them."""
     patience = params["patience"]
     monitor = _monitor(kind, params, chosen.is_lbfgs)
-    check_use(
+    check_skorch_callbacks(
         params["callbacks"] or [],
         kind,
         monitor,
@@ -127,7 +129,7 @@ def resolve_validation(
 
 
 def _monitor(kind: str, params: Mapping[str, Any], is_lbfgs: bool) -> str | None:
-    """Return what the best epoch is chosen by; None keeps the last one."""
+    """Return the score that chooses the best epoch; None keeps the last epoch."""
     asked, early = params["monitor"], params["early_stopping"]
     if kind == "none" or early is False:
         return None
@@ -141,7 +143,7 @@ def _monitor(kind: str, params: Mapping[str, Any], is_lbfgs: bool) -> str | None
 def _n_neighbors(
     kind: str, params: Mapping[str, Any], rows: Rows, loss: Loss, n_auto: int
 ) -> int:
-    """Return the number of neighbours; 0 where nothing tells their worth."""
+    """Return the number of neighbours; 0 if their weight cannot be fitted."""
     asked = params["n_neighbors"]
     is_auto = asked == "auto"
     reasons = {
@@ -160,11 +162,11 @@ def _n_neighbors(
             f"n_neighbors={asked} has its weight from out-of-fold rows, but "
             f"{reason}; set n_neighbors='auto' or 0."
         )
-    return 0 if reason or (is_auto and _is_large(rows)) else n_neighbors
+    return 0 if reason or (is_auto and _is_search_slow(rows)) else n_neighbors
 
 
-def _is_large(rows: Rows) -> bool:
-    """Return whether looking for neighbours takes long."""
+def _is_search_slow(rows: Rows) -> bool:
+    """Return whether the search for neighbours takes long."""
     sizes = np.asarray(rows.columns.n_categories or [0] * rows.X.shape[1])
     n_columns = (sizes == 0).sum() + OneHot(sizes[sizes > 0].tolist()).out_features
     return bool(rows.X.shape[0] > _NEIGHBOR_ROWS or n_columns > _NEIGHBOR_COLUMNS)

@@ -1,4 +1,4 @@
-"""Refusal of options that cannot work for a table that is not in memory."""
+"""Checks for parameters that cannot be used with a table that is not in memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_large(params: Mapping[str, Any], groups: Any) -> None:
 
 
 def check_in_memory(name: str, X: Any, cure: str) -> None:
-    """Raise if an argument of this name is a table that is not in memory."""
+    """Raise if X, the argument `name`, is a table that is not in memory."""
     if is_large(X):
         raise ValueError(
             f"{name} must be a table in memory, but is of type {type(X).__name__}: "
@@ -35,6 +35,7 @@ def check_in_memory(name: str, X: Any, cure: str) -> None:
 
 
 def _faults(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what a parameter needs that such a table lacks, and what to change."""
     sampler, cv, threshold, n_neighbors = (
         params[name] for name in ("sampler", "cv", "threshold", "n_neighbors")
     )

@@ -1,7 +1,8 @@
-"""Refusal of the user's skorch callbacks that cannot work, before training.
+"""Checks for skorch callbacks that conflict with other parameters.
 
-A callback may monitor a value that nothing records, or set a value that training sets
-itself. It would fail after the first epoch, or do harm without an error.
+A callback may monitor a value that is not recorded, or set a value that training sets
+itself. Without these checks, it would fail after the first epoch, or silently change
+the result.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from imbalnet._callbacks import callback_of
 
+# Names of the values that are recorded for each batch, and for each epoch.
 _OF_BATCHES = {"train_loss", "train_batch_size"}
 _OF_EPOCHS = {"epoch", "dur", "train_loss", "train_loss_best"}
 
 
-def check_use(
+def check_skorch_callbacks(
     callbacks: Sequence[Any],
     kind: str,
     monitor: str | None,
@@ -38,20 +40,20 @@ def check_use(
     n_members: int,
     has_schedule: bool,
 ) -> None:
-    """Raise for callbacks that cannot work with the other parameters.
+    """Raise for callbacks that conflict with other parameters.
 
-    `kind` is that of the validation, `monitor` what chooses the best epoch,
-    `n_unweighted` the number of epochs without class weights.
+    `kind` is that of the validation, `monitor` the score that chooses the best epoch,
+    and `n_unweighted` the number of epochs without class weights.
     """
     _check_restoring(callbacks, monitor, n_unweighted)
-    _check_rivals(callbacks, has_schedule=has_schedule, n_members=n_members)
+    _check_conflicts(callbacks, has_schedule=has_schedule, n_members=n_members)
     _check_monitors(callbacks, _recorded(kind, monitor, has_schedule=has_schedule))
 
 
 def _check_restoring(
     callbacks: Iterable[Any], monitor: str | None, n_unweighted: int
 ) -> None:
-    """Raise where a callback restores an epoch that must be known."""
+    """Raise if a callback restores an epoch that training chooses, or must know."""
     names = [
         type(callback).__name__
         for callback in map(callback_of, callbacks)
@@ -60,23 +62,23 @@ def _check_restoring(
     if not names or (monitor is None and not n_unweighted):
         return
     if monitor is not None:
-        rival = (
+        conflict = (
             "early stopping keeps its own best epoch; set load_best=False, or "
             "early_stopping=False"
         )
     else:
-        rival = (
+        conflict = (
             "whether the epoch that it restores had class weights "
             "(class_weight__start_epoch) is not known; set load_best=False, and "
             "early_stopping=True to keep the best epoch"
         )
-    raise ValueError(f"callbacks has {names[0]}(load_best=True), but {rival}.")
+    raise ValueError(f"callbacks has {names[0]}(load_best=True), but {conflict}.")
 
 
-def _check_rivals(
+def _check_conflicts(
     callbacks: Iterable[Any], *, has_schedule: bool, n_members: int
 ) -> None:
-    """Raise for callbacks that conflict with training."""
+    """Raise for callbacks that set or read what training sets otherwise."""
     for callback in _instances(callbacks):
         name = type(callback).__name__
         if isinstance(callback, InputShapeSetter):
@@ -98,10 +100,10 @@ def _check_rivals(
 
 
 def _check_monitors(callbacks: Iterable[Any], recorded: set[str]) -> None:
-    """Raise for a monitored name that neither training nor a callback records.
+    """Raise if a callback monitors a name that is not recorded before it is called.
 
-    `recorded` are the names that training records. Callbacks record in their order; one
-    that is not skorch's may record any name, so the check ends there.
+    `recorded` are the names that training records. Callbacks are called in order. One
+    that is not from skorch may record any name, so those after it are not checked.
     """
     recorded, has_validation = set(recorded), "valid_loss" in recorded
     for callback in _instances(callbacks):
@@ -121,10 +123,7 @@ def _check_monitors(callbacks: Iterable[Any], recorded: set[str]) -> None:
 
 
 def _recorded(kind: str, monitor: str | None, *, has_schedule: bool) -> set[str]:
-    """Return the names of the values that training records for an epoch.
-
-    `kind` is that of the validation; `monitor` is the score that chooses the epoch.
-    """
+    """Return the names of the values that training records for each epoch."""
     names = set(_OF_EPOCHS)
     if kind != "none":
         names |= {"valid_loss", "valid_loss_best", "valid_average_precision"}
@@ -159,7 +158,7 @@ def _instances(callbacks: Iterable[Any]) -> list[Any]:
 
 
 def _monitored(callback: Any) -> tuple[Any, bool]:
-    """Return the name that a callback monitors, and whether it is one of batches."""
+    """Return the name that a callback monitors, and whether it does so by batch."""
     if isinstance(callback, TrainEndCheckpoint):
         return None, False
     if isinstance(callback, Checkpoint | EarlyStopping):
@@ -173,6 +172,7 @@ def _monitored(callback: Any) -> tuple[Any, bool]:
 
 
 def _recorded_by(callback: Any, has_validation: bool) -> set[str]:
+    """Return the names of the values that a callback of skorch records."""
     if isinstance(callback, ScoringBase | PassthroughScoring):
         if not (callback.on_train or has_validation):
             return set()

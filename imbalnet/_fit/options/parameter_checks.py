@@ -1,8 +1,7 @@
 """Checks of nested parameters, and of parameters that exclude each other.
 
-`resolve` calls them, most before it resolves anything. What
-users give for classes is checked by `class_values`, what they say of held-out rows by
-`held_out`, their callbacks by `monitors`, and what large tables cannot do by `large`.
+Values for classes are checked in ``class_values``, parameters of held-out rows in
+``held_out``, callbacks in ``monitors``, and those with large tables in ``large``.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ from imbalnet.class_weights import class_weights
 from imbalnet.losses import Loss
 from imbalnet.networks import NETWORKS
 
-# What fit gives to the network, so that module__* cannot.
+# Arguments of the network that fit sets, so that module__* cannot.
 _SET_BY_FIT = ("in_features", "out_features", "n_categories")
 
-# What users may give to skorch as net__*, and where nested names follow.
+# Parameters of skorch that users may set as net__*, and those with nested names.
 _NET_PARAMETERS = {
     "iterator_train",
     "iterator_valid",
@@ -46,7 +45,7 @@ _WITH_NESTED = *_ITERATORS, "compile"
 
 _WEIGHT_PARAMETERS = {"power", "max_ratio", "start_epoch"}
 
-# Parameters that presume calibrated probabilities.
+# Parameters that need calibrated probabilities.
 _NEED_POSTERIOR = ("target_prior", "cost_matrix")
 
 
@@ -79,23 +78,23 @@ def check_module(
         without=(*_SET_BY_FIT, "n_members"),
     )
     if n_members > 1 and getattr(module, "members_share_rows", False):
-        _refuse_members(params["n_members"], params["cv"], name)
+        raise _error_of_members(params["n_members"], params["cv"], name)
 
 
-def _refuse_members(asked: Any, cv: Any, module_name: str) -> None:
-    """Raise for members with rows of their own, in a network whose members share."""
-    cause, cure = f"n_members={asked}", "leave n_members out, and set"
-    if asked == "auto":
+def _error_of_members(n_members: Any, cv: Any, module_name: str) -> ValueError:
+    """Return the error for a network whose members cannot have their own rows."""
+    cause, cure = f"n_members={n_members}", "leave n_members out, and set"
+    if n_members == "auto":
         cause = name_of_cv(cv)
         cure = "give a single split, as [(train, test)], and set"
-    raise ValueError(
+    return ValueError(
         f"{cause} trains each member on rows of its own, but those of "
         f"module={module_name} share theirs; {cure} their number by module__k."
     )
 
 
 def check_weight_parameters(params: Mapping[str, Any]) -> None:
-    """Raise for ``class_weight__*`` that the kind of weights does not have."""
+    """Raise for ``class_weight__*`` that `class_weight` does not have."""
     weight = params["class_weight"]
     is_effective = isinstance(weight, str) and weight == "effective"
     reject_unknown(
@@ -111,7 +110,7 @@ def check_weight_parameters(params: Mapping[str, Any]) -> None:
 def check_optimizer_parameters(
     params: Mapping[str, Any], optimizer: str | OptimizerFactory
 ) -> None:
-    """Raise for ``optimizer__*`` that the optimiser, a name or a class, lacks."""
+    """Raise for ``optimizer__*`` that the optimiser does not accept."""
     without = ("params", "weight_decay")
     known = accepted_names(optimizer_factory(optimizer), without)
     reject_unknown(
@@ -125,7 +124,7 @@ def check_optimizer_parameters(
 
 
 def check_net_parameters(params: Mapping[str, Any], n_members: int) -> None:
-    """Raise for ``net__*`` that skorch's net, or its iterators, cannot use."""
+    """Raise for ``net__*`` that neither skorch's net nor its iterators accept."""
     given = nested(params, "net")
     unknown = [name for name in given if split_nested(name)[0] not in _WITH_NESTED]
     reject_unknown("net", "the skorch net", unknown, _NET_PARAMETERS)
@@ -137,7 +136,7 @@ def check_net_parameters(params: Mapping[str, Any], n_members: int) -> None:
 
 
 def _check_own_batches(sampler: Any, n_members: int) -> None:
-    """Raise for what needs imbalnet's own batches, beside ``net__iterator_train``."""
+    """Raise for parameters that cannot be used with ``net__iterator_train``."""
     if n_members > 1:
         raise ValueError(
             f"n_members={n_members} gives each member batches of its own, "
@@ -152,7 +151,7 @@ def _check_own_batches(sampler: Any, n_members: int) -> None:
 
 
 def _check_iterator(name: str, iterator: Any, arguments: Mapping[str, Any]) -> None:
-    """Raise for an iterator that is none, and arguments that it does not take."""
+    """Raise if an iterator is not callable, or does not accept its arguments."""
     if not callable(iterator):
         raise ValueError(
             f"{name}={iterator!r} must be a class or function of batches, "
@@ -169,22 +168,22 @@ def _check_iterator(name: str, iterator: Any, arguments: Mapping[str, Any]) -> N
 
 
 def check_loss(params: Mapping[str, Any], loss: Loss, rows: Rows) -> None:
-    """Raise for what a loss cannot do, and warn if it gives no probabilities."""
+    """Raise or warn for parameters that cannot be used with a loss."""
     name = f"loss={params['loss']!r}"
     if loss.is_ranking:
         _check_unweighted(name, params, rows)
-    asks = [asked for asked in _NEED_POSTERIOR if params[asked] is not None]
-    if asks and not loss.is_calibrated:
+    used = [name for name in _NEED_POSTERIOR if params[name] is not None]
+    if used and not loss.is_calibrated:
         warn(
             f"{name} has no calibrated inverse: its probabilities rank, but "
-            f"{' and '.join(asks)} cannot work with them. Wrap the classifier in "
+            f"{' and '.join(used)} cannot work with them. Wrap the classifier in "
             "CalibratedClassifierCV, or (for a loss of your own) give it a method "
             "log_posterior(logits)."
         )
 
 
 def _check_unweighted(name: str, params: Mapping[str, Any], rows: Rows) -> None:
-    """Raise for weights, and full batches, where the rows of a batch are ranked."""
+    """Raise for weights and full batches, which a ranking loss cannot use."""
     class_weight = params["class_weight"]
     if params["optimizer"] == "lbfgs":
         raise ValueError(
@@ -205,7 +204,7 @@ def _check_unweighted(name: str, params: Mapping[str, Any], rows: Rows) -> None:
 
 
 def check_checkpoint(params: Mapping[str, Any]) -> None:
-    """Raise where an unfinished fit cannot be kept in a folder."""
+    """Raise if the state of an unfinished fit cannot be stored in a folder."""
     folder = str(params["checkpoint"])
     if "net__iterator_train" in params:
         raise ValueError(

@@ -1,6 +1,6 @@
-"""The values of "auto": a recipe for each network and each preset.
+"""The values of "auto", which depend on the network: a recipe for each.
 
-`choices` finds the recipe, and `resolve` resolves "auto" with it.
+``choices`` chooses the recipe, and ``resolve`` takes the values from it.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ class Recipe:
     Attributes
     ----------
     module : str or None
-        The network's name; None for networks of users' own.
+        The network's name; None for a user's own network.
     n_members : int
+        Number of members.
     n_neighbors : int
-        Number of nearest training rows that are used, if they help.
+        Number of nearest training rows, used if they improve the probabilities.
     max_epochs : int
-        Epochs for tables of up to ``row_visits / max_epochs`` rows; larger ones have
-        fewer.
+        Largest number of epochs, for tables of up to ``row_visits / max_epochs`` rows.
     row_visits : int or None
-        Most rows times epochs; None sets no limit.
+        Largest product of rows and epochs; None sets no limit.
     least_epochs : int
-        Epochs for the largest tables.
+        Smallest number of epochs, for the largest tables.
     patience : int
         Epochs without improvement after which training stops.
     learning_rate, full_batch_learning_rate : float
-        For Adam and AdamW; the second is for epochs of one step.
+        Learning rates of Adam and AdamW; the second is for epochs of a single batch.
     weight_decay : float
-        Decoupled, for AdamW.
+        Decoupled weight decay of AdamW.
     batch_factor : int
-        Factor of the usual automatic batch size.
-    params : dict
-        Arguments of the network, unless the user passes others.
+        Factor of the automatic batch size.
+    params : mapping
+        Arguments of the network, which ``module__*`` override.
     """
 
     module: str | None
@@ -116,7 +116,7 @@ _OF_MODULE = {
 
 
 def find_recipe(module: Any, preset: str | None) -> Recipe:
-    """Return the recipe that "auto" is resolved by; raise if both choose a network."""
+    """Return the recipe of a network; raise if both parameters choose one."""
     if isinstance(module, str) and module == "auto":
         return PRESETS[preset]
     if preset is not None:

@@ -1,7 +1,7 @@
-"""From the estimator's parameters to `Options`, in which no "auto" is left.
+"""From the estimator's parameters to `Options`, in which no value is "auto".
 
-`resolve_options` checks every parameter, and resolves "auto" once, by the rows and the
-defaults that `recipes` holds. The steps of a run take the values.
+`resolve_options` checks every parameter, and resolves "auto" from the rows and the
+defaults in ``recipes``.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def resolve_options(
 ) -> Options:
     """Check all parameters, and resolve "auto" from the rows.
 
-    `params` are the estimator's ``get_params(deep=False)``, `rows` all that ``fit`` was
-    given, and training goes on from `before`, or with a new network like that one:
-    `starts_anew_for` is then the number of rows that a call had at most. Errors name
-    the parameter, its value and the cure.
+    `params` are the estimator's ``get_params(deep=False)``, and `rows` all rows passed
+    to ``fit``. Training continues from `before`. If ``partial_fit`` instead starts anew
+    on the rows of several calls, `starts_anew_for` is the number of rows of the largest
+    call.
     """
     splits = None if is_partial else _splits(params, rows, classes, has_validation_rows)
     chosen = choose(params, rows, splits, is_partial=is_partial)
@@ -106,7 +106,7 @@ def resolve_options(
 def _splits(
     params: Mapping[str, Any], rows: Rows, classes: NDArray, has_validation_rows: bool
 ) -> Splits | None:
-    """Return which rows are held out, where the user says so."""
+    """Return the rows that ``cv`` holds out; None without ``cv``."""
     if params["cv"] is None:
         return None
     check_cv_alone(params["cv"], params["early_stopping"], has_validation_rows)
@@ -114,7 +114,7 @@ def _splits(
 
 
 def _check(params: Mapping[str, Any], classes: NDArray, chosen: Chosen) -> None:
-    """Raise for what is wrong whatever the rows are."""
+    """Raise for parameters that are wrong for any rows."""
     check_callbacks(params["callbacks"] or (), (SCHEDULE, BEST_EPOCH))
     check_class_values(params, classes)
     check_module(params, chosen.module, chosen.n_members)
@@ -124,11 +124,11 @@ def _check(params: Mapping[str, Any], classes: NDArray, chosen: Chosen) -> None:
 
 
 def _network(params: Mapping[str, Any], chosen: Chosen, loss: Loss) -> NetworkSpec:
-    """Return the whole network's factory and arguments.
+    """Return factory and arguments of the network, including all members.
 
-    A module that accepts ``n_members`` builds its members itself; others stand side by
-    side in :class:`~imbalnet.networks.Members`. A loss of cosines asks networks for
-    them.
+    A module that accepts ``n_members`` builds its members itself. Other modules are
+    combined by :class:`~imbalnet.networks.Members`. If the loss takes cosines, the
+    network must output them.
     """
     recipe, factory, n_members = chosen.recipe, chosen.module, chosen.n_members
     known = accepted_names(factory) or set()
@@ -155,11 +155,11 @@ def _optimizer(params: Mapping[str, Any], chosen: Chosen) -> OptimizerSpec:
         rates = [float(params["learning_rate"])] * 2
     elif name in ("lbfgs", "sgd"):
         rates = [1.0 if name == "lbfgs" else 0.05] * 2
-    decay: float | None = None  # LogisticRegression(C=1)'s, for L-BFGS
+    decay: float | None = None  # that of LogisticRegression(C=1), for "lbfgs"
     if params["weight_decay"] != "auto":
         decay = float(params["weight_decay"])
     elif not chosen.is_lbfgs:
-        # AdamW decouples it from the gradient, of which it is a part in the others
+        # in AdamW it is decoupled from the gradient; others add it to the gradient
         is_adamw = name in ("adamw", torch.optim.AdamW)
         decay = recipe.weight_decay if is_adamw else 1e-4
     return OptimizerSpec(
@@ -176,7 +176,7 @@ def _optimizer(params: Mapping[str, Any], chosen: Chosen) -> OptimizerSpec:
 
 
 def _machine(params: Mapping[str, Any], rows: Rows) -> Machine:
-    """Return where the network computes, and check that it can."""
+    """Return device and precision; raise if the device does not support them."""
     is_double = rows.X.dtype == np.float64
     dtype = torch.float64 if is_double else torch.float32
     device = resolve_device(params["device"], dtype)
@@ -189,7 +189,7 @@ def _machine(params: Mapping[str, Any], rows: Rows) -> Machine:
 def _phases(
     params: Mapping[str, Any], chosen: Chosen, loss: Loss, rows: Rows, is_partial: bool
 ) -> Phases:
-    """Return the number of epochs, and where training changes."""
+    """Return the number of epochs, and those at which the objective changes."""
     asked = params["max_epochs"]
     planned = chosen.recipe.epochs(len(rows)) if asked == "auto" else int(asked)
     start = nested(params, "class_weight").get("start_epoch", 0)
@@ -232,7 +232,7 @@ def _levers(
     sampler = params["sampler"]
     has_own_batches = "net__iterator_train" not in params
     if sampler is None and loss.is_ranking and has_own_batches:
-        sampler = "stratified_batch"  # for every class in each batch
+        sampler = "stratified_batch"  # so that each batch has rows of every class
     weight_params = nested(params, "class_weight")
     weight_params.pop("start_epoch", None)
     return Levers(
@@ -251,9 +251,10 @@ def _levers(
 def _batch_size(
     params: Mapping[str, Any], chosen: Chosen, rows: Rows, largest_call: int | None
 ) -> int | None:
-    """Return the rows of a batch; None chooses it from the rows of an epoch.
+    """Return the number of rows in a batch; None depends on the rows of an epoch.
 
-    Rows of several calls take as many steps together as they took call by call.
+    If ``partial_fit`` starts anew on the rows of several calls, the number of steps
+    must be about the same as in these calls.
     """
     if params["batch_size"] != "auto":
         return int(params["batch_size"])
@@ -263,14 +264,17 @@ def _batch_size(
 
 
 def _seeds(random_state: Any, before: Fitted | None) -> Seeds:
-    """Return a seed for each step; they differ where training goes on from `before`."""
+    """Return a seed for each step of the run.
+
+    After `before`, they differ from its seeds, except that of the split.
+    """
     step = 0 if before is None else before.n_epochs
     seeds = Seeds(*spawn_seeds(random_state, 5, step=step))
     return seeds if before is None else seeds._replace(split=before.split_seed)
 
 
 def _checkpoint(params: Mapping[str, Any]) -> str | None:
-    """Return where the unfinished fit is kept; None keeps it nowhere."""
+    """Return the folder that stores the state of the fit, or None."""
     if params["checkpoint"] is None:
         return None
     check_checkpoint(params)
@@ -278,8 +282,8 @@ def _checkpoint(params: Mapping[str, Any]) -> str | None:
 
 
 def _as_given(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are as the user says them."""
-    # a fit is compared with a saved one, or with those of other processes
+    """Return the options that are parameters as the user passed them."""
+    # with that of a stored fit, or with those of other processes
     is_compared = params["checkpoint"] is not None or ranks_now() is not None
     return {
         "loss_name": f"loss={params['loss']!r}",
