@@ -1,8 +1,8 @@
-"""Where and how the computation runs: device, threads, seeds, and undo on failure.
+"""State of the process and of torch: device, threads, forks, seeds, settings.
 
-The estimator, :mod:`imbalnet._fit` and :mod:`imbalnet._predict` use these functions,
-so that they leave the threads and the generators of the process as they were, and do
-not depend on what the caller has set around them.
+The estimator, :mod:`imbalnet._fit` and :mod:`imbalnet._predict` use these functions, so
+that results do not depend on the caller's settings, and the settings are restored
+afterwards. If a method fails, ``restore`` resets the attributes of the estimator.
 """
 
 from imbalnet._runtime.devices import (

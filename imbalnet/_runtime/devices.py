@@ -1,4 +1,4 @@
-"""Devices: which one the computation runs on, and what it can do."""
+"""Choice of the device, and checks of what it supports."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from contextlib import suppress
 
 import torch
 
-from imbalnet._ranks import ranks_now
+from imbalnet._ranks import Ranks, ranks_now
 
 
 def resolve_device(
     device: str | torch.device, dtype: torch.dtype = torch.float32
 ) -> torch.device:
-    """Convert the parameter ``device`` to a device that this machine has, or raise.
+    """Convert the parameter ``device``; raise if this machine does not have it.
 
-    "auto" passes over Apple's GPUs if `dtype` is float64, which they lack. Of several
-    processes that fit together, each has the GPU of its number on the machine.
+    "auto" does not choose Apple's GPUs if `dtype` is float64, which they do not
+    support. Each process of ``torchrun`` uses the GPU of its local rank.
     """
-    if ranks_now() is not None and torch.cuda.is_available():
-        device = _gpu_of_rank(device)
+    ranks = ranks_now()
+    if ranks is not None and torch.cuda.is_available():
+        device = _gpu_of_rank(device, ranks)
     has_mps = torch.backends.mps.is_available()
     if device == "auto" and torch.cuda.is_available():
         return torch.device("cuda")
@@ -41,11 +42,11 @@ def resolve_device(
     return resolved
 
 
-def _gpu_of_rank(device: str | torch.device) -> str | torch.device:
-    """Return the GPU of this process where the user names none."""
-    ranks, n_gpus = ranks_now(), torch.cuda.device_count()
-    if ranks is None or str(device) not in ("auto", "cuda"):
+def _gpu_of_rank(device: str | torch.device, ranks: Ranks) -> str | torch.device:
+    """Return the GPU of this process, or `device` if it has an index or is no GPU."""
+    if str(device) not in ("auto", "cuda"):
         return device
+    n_gpus = torch.cuda.device_count()
     if ranks.local_rank >= n_gpus:
         raise ValueError(
             f"device={str(device)!r} gives each process a GPU of its own, but this is "
@@ -56,7 +57,7 @@ def _gpu_of_rank(device: str | torch.device) -> str | torch.device:
 
 
 def available_device(device: str | torch.device) -> torch.device:
-    """Return a device that this machine has: the one named, its like, or the CPU."""
+    """Return the device if this machine has it, or one of its type, or the CPU."""
     kind = torch.device(device).type
     for candidate in (device, kind):
         with suppress(ValueError):
@@ -65,32 +66,32 @@ def available_device(device: str | torch.device) -> torch.device:
 
 
 def _computes(device: torch.device) -> bool:
-    """Return whether a value can be put on a device and read there.
+    """Return whether a value can be stored on a device and read from it.
 
-    torch takes the names of devices that it was built without, "meta", which holds no
-    values, and any number of a processor.
+    ``torch.device`` also accepts devices that torch was built without, "meta", which
+    stores no values, and any index of a CPU.
     """
     if device.type == "cpu":
         return not device.index
     try:
         return torch.ones(1, device=device).item() == 1.0
-    except Exception:  # each kind of device fails with errors of its own
+    except Exception:  # the class of the error depends on the device
         return False
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Return the free bytes of a GPU, and None for other devices."""
+    """Return the free memory of a CUDA device in bytes; None for other devices."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
 def check_bfloat16(device: torch.device) -> None:
-    """Raise a ValueError if the device does not compute in bfloat16."""
+    """Raise a ValueError if the device does not support bfloat16."""
     if device.type == "cuda":
         is_supported = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "cpu":
         is_supported = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     else:
-        is_supported = True  # or torch raises
+        is_supported = True  # otherwise torch raises an error
     if not is_supported:
         raise ValueError(
             f"dtype='bfloat16' is not supported by this machine's device {device}; use "

@@ -1,7 +1,7 @@
-"""Forked processes, in which the other threads of their parent do not run.
+"""Handling of forks: a forked process has only the thread that forked it.
 
-What those threads hold would stay taken in the child. Each module that has a lock
-renews it there, with :func:`in_forked_child`.
+A lock that another thread holds at that time is never released in the child. So each
+module with a lock replaces it in the child, by :func:`in_forked_child`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from types import SimpleNamespace
 
 _PROCESS = SimpleNamespace(is_forked=False)
 
-# Held while torch's default generator draws. A fork waits for that: the lock inside of
-# the generator, which nobody can renew, would stay taken in the child.
+# The lock is held while torch's default generator may be used, and a fork waits for it.
+# The generator has a lock itself, which cannot be replaced in the child.
 _DRAWS = SimpleNamespace(lock=threading.RLock(), n_forks=0, forks=threading.local())
-_LONGEST_DRAW = 10.0  # seconds that a fork waits
+_LONGEST_WAIT = 10.0  # seconds that a fork waits
 
 
 def is_forked() -> bool:
-    """Return whether the process was forked off another one.
+    """Return whether this process was forked.
 
-    OpenMP's threads do not survive that, and torch would wait for them for ever: such a
-    process computes with one.
+    It does not have the OpenMP threads of its parent, for which torch would wait
+    forever. So it must compute with one thread.
     """
     return _PROCESS.is_forked
 
 
 def in_forked_child(renew: Callable[[], None]) -> Callable[[], None]:
-    """Let a function run first thing in each process that is forked off this one."""
+    """Register a function that is called in each process forked from this one."""
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_child=renew)
     return renew
@@ -39,29 +39,29 @@ def in_forked_child(renew: Callable[[], None]) -> Callable[[], None]:
 
 @contextmanager
 def without_forks() -> Iterator[None]:
-    """Run a block, such as a training step, during which no other thread forks."""
+    """Prevent other threads from forking during a block, such as a training step."""
     while _DRAWS.n_forks:
         time.sleep(1e-4)
     with _DRAWS.lock:
         yield
 
 
-def _await_draws() -> None:
+def _lock_before_fork() -> None:
     _DRAWS.n_forks += 1
-    _DRAWS.forks.has_lock = _DRAWS.lock.acquire(timeout=_LONGEST_DRAW)
+    _DRAWS.forks.has_lock = _DRAWS.lock.acquire(timeout=_LONGEST_WAIT)
 
 
-def _go_on_drawing() -> None:
+def _unlock_after_fork() -> None:
     _DRAWS.n_forks -= 1
     if _DRAWS.forks.has_lock:
         _DRAWS.lock.release()
 
 
 @in_forked_child
-def _forget_parent() -> None:
+def _reset_in_child() -> None:
     _PROCESS.is_forked = True
     _DRAWS.lock, _DRAWS.n_forks = threading.RLock(), 0
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_await_draws, after_in_parent=_go_on_drawing)
+    os.register_at_fork(before=_lock_before_fork, after_in_parent=_unlock_after_fork)

@@ -1,4 +1,4 @@
-"""Back to the attributes from before, where a method fails."""
+"""Restoring the attributes of an object if a method fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def restorer(instance: Any) -> Callable[[], None]:
-    """Return a function that sets the attributes of an object to what they are now."""
+    """Return a function that restores the present attributes of an object."""
     before = dict(vars(instance))
 
     def restore() -> None:
@@ -26,7 +26,7 @@ def restored_on_failure(
 ) -> Iterator[None]:
     """Restore the attributes of an object if the block fails, or is interrupted.
 
-    `inner` is called as well, to restore what the attributes refer to.
+    `inner` is called afterwards, to restore objects that the attributes refer to.
     """
     outer = restorer(instance)
 

@@ -1,4 +1,4 @@
-"""Seeds: drawn from ``random_state``, and set in torch for a block alone."""
+"""Seeds from ``random_state``, and seeding of torch within a block."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 
 from imbalnet._runtime.forks import in_forked_child
 
-# Torch's default generators belong to the process, so only one fit at a time may
-# seed them; fits in other threads (joblib's threading backend) wait for it.
+# All threads share torch's default generators, so only one fit at a time may seed them.
+# Fits in other threads (joblib's threading backend) wait for it.
 _GENERATORS = SimpleNamespace(lock=threading.RLock())
 
 _MAX_SEED = 2**31 - 1
@@ -28,7 +28,7 @@ def _renew_lock() -> None:
 def seeded_torch(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's default generators in a block, and restore them afterwards.
 
-    Weight initialisation and ``torch.nn.Dropout`` use no other generators.
+    Weight initialisation and ``torch.nn.Dropout`` use only these generators.
     """
     devices = [device] if device.type in ("cuda", "mps") else []
     device_type = device.type if devices else "cuda"
@@ -36,7 +36,7 @@ def seeded_torch(seed: int, device: torch.device) -> Iterator[None]:
         _GENERATORS.lock,
         torch.random.fork_rng(devices, device_type=device_type),
     ):
-        # torch.manual_seed would seed the generators of all other devices too
+        # torch.manual_seed would also seed the generators of all other devices
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):
@@ -49,10 +49,9 @@ def seeded_torch(seed: int, device: torch.device) -> Iterator[None]:
 def spawn_seeds(
     random_state: int | np.random.RandomState | None, n_seeds: int, step: int = 0
 ) -> list[int]:
-    """Draw independent seeds from ``random_state``, different ones at each `step`.
+    """Draw independent seeds from ``random_state``, which differ between steps.
 
-    None uses fresh entropy from the operating system. NumPy's global generator is not
-    used.
+    None uses entropy from the operating system, and never NumPy's global generator.
     """
     if isinstance(random_state, np.random.RandomState):
         return [int(s) for s in random_state.randint(_MAX_SEED, size=n_seeds)]

@@ -1,4 +1,4 @@
-"""Threads: how many compute, and how their number comes back afterwards."""
+"""Numbers of threads for training and prediction, and contexts that set them."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ _LARGE_STEP = 2**27
 _LARGE_PREDICTION = 2**26
 _MOST_THREADS = 4
 
-# What users may ask for: as many threads as there are cores, or what nearly any machine
-# can start. OpenMP ends the process if it cannot start a thread.
+# The largest value of ``n_threads``. OpenMP aborts the process if it cannot start a
+# thread; nearly any machine can start 256.
 MOST_THREADS = max(256, os.cpu_count() or 1)
 
-_LONGEST_END = 1.0  # seconds that a pool waits for its threads
+_LONGEST_WAIT = 1.0  # seconds that a pool waits for the end of its threads
 
 
 def available_threads() -> int:
-    """Return how many threads may compute at once.
+    """Return how many threads may compute at the same time.
 
-    In the threads and processes of a pool it is one, because the other workers are
-    busy. Elsewhere torch (by ``OMP_NUM_THREADS``, which joblib sets for its processes),
-    the processor affinity and the limits of a container bound it.
+    In the worker threads and processes of a pool it is 1, because the other workers use
+    the other cores. Otherwise it is limited by torch (by ``OMP_NUM_THREADS``, which
+    joblib sets for its processes), the processor affinity, and a container.
     """
     is_thread = threading.current_thread() is not threading.main_thread()
     is_process = multiprocessing.parent_process() is not None
-    is_alone = is_process and "OMP_NUM_THREADS" not in os.environ
-    if is_thread or is_alone or is_forked():
+    is_worker = is_process and "OMP_NUM_THREADS" not in os.environ
+    if is_thread or is_worker or is_forked():
         return 1
     n_outside = _OUTSIDE.n_threads if _NESTING.is_inside else torch.get_num_threads()
     return min(n_outside, cpu_count())
 
 
 def checked_threads(n_threads: Any) -> int:
-    """Return the parameter ``n_threads``, or raise if it is no sensible number."""
+    """Return the parameter ``n_threads``, or raise if it is out of range."""
     if is_integer(n_threads) and 1 <= n_threads <= MOST_THREADS:
         return int(n_threads)
     raise ValueError(
@@ -60,11 +60,11 @@ def checked_threads(n_threads: Any) -> int:
 
 
 def training_threads(n_threads: int | None, products: int) -> int:
-    """Return the number of threads for training steps of so many products.
+    """Return the number of threads for training steps with this number of products.
 
-    None chooses. The threads of a step wait for each other many times, so that small
-    steps are slower with several threads, and much slower if other processes use the
-    cores: they get one. Large steps leave one core free.
+    With None, a small step uses one thread: threads wait for each other many times in a
+    step, so that several take longer, and much longer if other processes use the cores.
+    Large steps leave one core free.
     """
     if n_threads is not None:
         return checked_threads(n_threads)
@@ -74,10 +74,10 @@ def training_threads(n_threads: int | None, products: int) -> int:
 
 
 def prediction_threads(n_threads: int | None, products: int) -> int:
-    """Return the number of threads for a prediction of so many products.
+    """Return the number of threads for a prediction with this number of products.
 
-    None chooses one for each core, because these threads do not wait for each other,
-    and one thread for small predictions.
+    With None, it is one for each core, because these threads do not wait for each
+    other, and one for small predictions.
     """
     if n_threads is not None:
         return checked_threads(n_threads)
@@ -91,7 +91,7 @@ class _Nesting(threading.local):
 
 
 _NESTING = _Nesting()
-# The threads that are inside such blocks, and torch's number before the first of them.
+# How many threads are inside such blocks, and torch's number of threads outside.
 _OUTSIDE = SimpleNamespace(n_inside=0, n_threads=1, lock=threading.Lock())
 
 
@@ -99,10 +99,11 @@ _OUTSIDE = SimpleNamespace(n_inside=0, n_threads=1, lock=threading.Lock())
 def torch_threads(n_threads: int) -> Iterator[None]:
     """Run a block with `n_threads` of torch's intra-operation threads.
 
-    Torch keeps a number for each thread, and one that new threads start with; setting
-    the first sets the second. A thread that starts while others are inside a block
-    starts with their number. Its outermost block goes back to the number from before.
-    In a forked process `n_threads` is 1.
+    Torch has a number for each thread, and a default for new threads. Setting the
+    number of a thread also changes the default, so that a thread started while others
+    are inside a block has their number. So the outermost block of each thread restores
+    the number that torch had outside of all blocks. In a forked process, one thread is
+    used.
     """
     n_threads = 1 if is_forked() else n_threads
     is_outermost = not _NESTING.is_inside
@@ -123,14 +124,14 @@ def torch_threads(n_threads: int) -> Iterator[None]:
 
 
 def _threads_outside() -> int:
-    """Return the number of threads of a thread that starts outside of all blocks."""
+    """Return the number of threads that torch has outside of all blocks."""
     if threading.current_thread() is threading.main_thread():
         return torch.get_num_threads()
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(torch.get_num_threads).result()
 
 
-# Held by the thread that limits BLAS, whose number of threads is the process'.
+# Held by the thread that limits BLAS, which has one number for the whole process.
 _BLAS = SimpleNamespace(lock=threading.Lock())
 
 
@@ -138,9 +139,9 @@ _BLAS = SimpleNamespace(lock=threading.Lock())
 def one_blas_thread() -> Iterator[None]:
     """Run a block with one thread for NumPy's and SciPy's matrix products.
 
-    Training has many small ones, whose threads wait for each other: with a busy core
-    they take many times as long. Of blocks that overlap only the first one sets the
-    number, and sets it back: each of several would take the other's for the original.
+    Training has many small products, whose threads wait for each other. If another
+    process uses a core, they take many times as long. If blocks overlap, only the first
+    one sets and restores the number: another would restore the limit of the first.
     """
     lock = _BLAS.lock
     if not lock.acquire(blocking=False):
@@ -155,23 +156,23 @@ def one_blas_thread() -> Iterator[None]:
 
 @cache
 def _libraries() -> ThreadpoolController:
-    return ThreadpoolController()  # searches for libraries: 8 ms
+    return ThreadpoolController()  # searching for the libraries takes 8 ms
 
 
 @in_forked_child
-def _forget_other_threads() -> None:
-    """Renew the locks, and count only the thread that forked."""
+def _reset_in_child() -> None:
+    """Replace the locks, and count only the thread that forked."""
     _BLAS.lock, _OUTSIDE.lock = threading.Lock(), threading.Lock()
     _OUTSIDE.n_inside = int(_NESTING.is_inside)
 
 
 @contextmanager
 def pool_of_threads(n_threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Run a block with a pool of threads, in each of which torch takes one.
+    """Run a block with a pool of threads, in each of which torch uses one thread.
 
-    Behind the block the system has ended them, too. A thread that ends gives back
-    memory to MKL: a process that is forked meanwhile has half a list of threads, in
-    which its first matrix product searches for ever.
+    After the block, the operating system has also ended the threads. An ending thread
+    frees memory of MKL. In a process that is forked at this time, MKL's list of threads
+    is inconsistent, and the first matrix product never ends.
     """
     threads: list[int] = []
 
@@ -187,8 +188,8 @@ def pool_of_threads(n_threads: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def _await_ends(threads: list[int]) -> None:
-    """Wait until the system has no such threads, where it tells (Linux)."""
-    last = time.monotonic() + _LONGEST_END
+    """Wait until the operating system has ended the threads (on Linux only)."""
+    last = time.monotonic() + _LONGEST_WAIT
     for thread in threads:
         while os.path.exists(f"/proc/self/task/{thread}") and time.monotonic() < last:
             time.sleep(1e-5)

@@ -1,4 +1,4 @@
-"""Settings of torch and NumPy around a call, on which no result may depend."""
+"""Default settings of torch and NumPy, so that results do not depend on others."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from imbalnet._runtime.forks import in_forked_child
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-# Torch's default dtype belongs to the process: the number of blocks that have set it to
-# float32, and what it was before.
+# All threads share torch's default dtype: the number of blocks that have set it to
+# float32, and the dtype before.
 _DTYPE = SimpleNamespace(n_inside=0, before=torch.float32, lock=threading.Lock())
 
 
@@ -29,9 +29,9 @@ def _renew_lock() -> None:
 
 @contextmanager
 def _float32_by_default() -> Iterator[None]:
-    """Run a block with torch's usual default dtype.
+    """Run a block with float32 as torch's default dtype.
 
-    The last of blocks that overlap sets it back.
+    If blocks overlap, the last one that ends restores the dtype.
     """
     with _DTYPE.lock:
         if torch.get_default_dtype() != torch.float32:
@@ -49,7 +49,7 @@ def _float32_by_default() -> Iterator[None]:
 
 @contextmanager
 def _denormals_kept() -> Iterator[None]:
-    """Run a block in which numbers near 0 are not taken for 0."""
+    """Run a block without rounding denormal numbers to 0."""
     torch.set_flush_denormal(False)
     try:
         yield
@@ -68,25 +68,26 @@ _SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
 
 
 def _unusual() -> list[AbstractContextManager[Any]]:
-    """Return contexts that undo what the caller has set and results would depend on.
+    """Return contexts that replace settings of the caller that change results.
 
-    Each prediction comes here: looking costs less than entering a context.
+    Each prediction calls this, and checking a setting is faster than entering a
+    context.
     """
     found: list[AbstractContextManager[Any]] = []
     if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
-        found.append(torch.inference_mode(False))  # lets gradients be computed too
-    # a cache would hold the weights of the first step until the caller's autocast ends
+        found.append(torch.inference_mode(False))  # also enables gradients
+    # a cache would keep the weights of the first step until the caller's autocast ends
     found += [
         torch.autocast(device, enabled=False, cache_enabled=False)
         for device in _AUTOCASTS
         if torch.is_autocast_enabled(device)
     ]
-    new = torch.empty(0)  # tells the default dtype and the default device
+    new = torch.empty(0)  # has the default dtype and the default device
     if new.dtype != torch.float32 or _DTYPE.n_inside:
         found.append(_float32_by_default())
     if not new.is_cpu:
         found.append(torch.device("cpu"))
-    if _SMALLEST * 1.0 == 0.0:  # torch does not tell whether it flushes denormals
+    if _SMALLEST * 1.0 == 0.0:  # torch has no getter of set_flush_denormal
         found.append(_denormals_kept())
     if np.geterr() != _NUMPY_ERRORS:
         found.append(np.errstate(**_NUMPY_ERRORS))
@@ -94,14 +95,14 @@ def _unusual() -> list[AbstractContextManager[Any]]:
 
 
 def in_usual_state(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let a function compute as in a new process, whatever is set around its call.
+    """Make a function compute with the settings of a new process.
 
-    That is, torch computes gradients, on no device but those that are named, and
-    without autocast; its default dtype is float32, denormal numbers are kept, and NumPy
-    has its own rules for division by zero, overflow and the like. What was set is set
-    again afterwards. Modes that only look (anomaly detection) or forbid (deterministic
-    algorithms, warnings as errors) stay, and so does the precision of float32 products,
-    with which users choose speed.
+    Gradients are enabled and autocast is disabled, torch's default device is the CPU
+    and its default dtype float32, denormal numbers are kept, and NumPy handles division
+    by zero and overflow as by default. Afterwards, the caller's settings are restored.
+    Settings that only add checks (anomaly detection, deterministic algorithms, warnings
+    as errors) are not changed. Neither is the precision of float32 products, which
+    users may reduce for speed.
     """
 
     @wraps(function)
