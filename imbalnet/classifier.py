@@ -160,14 +160,14 @@ class BalancedNeuralClassifier(
 ):
     """Neural network classifier for imbalanced tabular data.
 
-    This scikit-learn classifier trains a torch network f by skorch. Training minimises
-    the mean of ``w[y] * s * loss(f(x), y)`` over the training rows that `sampler`
-    draws, where w are class weights and s sample weights. Validation rows are split off
-    before anything is weighted or resampled. The classifier computes the class
-    distribution that the network has learned (``effective_prior_``). So `target_prior`
-    can adapt the probabilities to another class distribution.
+    This scikit-learn classifier trains a torch network f with skorch. It minimises the
+    mean of ``w[y] * s * loss(f(x), y)`` over the training rows that `sampler` draws,
+    where w are class weights and s sample weights. Validation rows are split off before
+    anything is weighted or resampled. The classifier computes the class distribution
+    that the network has learned (``effective_prior_``). So `target_prior` can adapt the
+    probabilities to another class distribution.
 
-    Most fits need two or three of the parameters. They are about
+    Most fits need only two or three of the parameters. They are about
 
     - the network: `module`, `preset`, `n_members`, `n_neighbors`;
     - levers against imbalance: `loss`, `class_weight`, `sampler`;
@@ -244,9 +244,9 @@ class BalancedNeuralClassifier(
         is not a number, it says what to optimise on the out-of-fold rows: "f1", "f2",
         "mcc", "g_mean", "balanced_accuracy", a criterion such as
         ``PrecisionAtLeast(0.9)``, or a function of true and predicted labels, see
-        :func:`imbalnet.decisions.choose_threshold`. This needs `n_members` above 1, and
-        weights the rows to the class distribution of `target_prior`. You can change the
-        threshold after ``fit``.
+        :func:`imbalnet.decisions.choose_threshold`. This needs `n_members` above 1. The
+        rows are weighted so that their class distribution is `target_prior`. You can
+        change the threshold after ``fit``.
 
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         Columns that hold categories, as names, positions or a mask. "from_dtype"
@@ -255,8 +255,8 @@ class BalancedNeuralClassifier(
         than numbers, and columns of an array that have words. Categories of an ordered
         dtype become numbers, their position in the order, unless you name them here.
         With None, all columns are numbers. Missing and unseen values are categories,
-        too. If ``fit`` did not see a value, but just one category with the same meaning
-        ("1" and 1, "true" and True, " A " and "a"), the value counts as this category.
+        too. But if just one category has the same meaning as an unseen value ("1" and
+        1, "true" and True, " A " and "a"), the value counts as this category.
 
     n_members : int or "auto", default="auto"
         Number of networks, the members, that are trained side by side from different
@@ -360,9 +360,9 @@ class BalancedNeuralClassifier(
         Whether to use ``torch.compile``, which first takes some seconds.
 
     warm_start : bool, default=False
-        Whether ``fit`` continues from the present weights, with the same validation
+        Whether ``fit`` continues from the current weights, with the same validation
         rows. You may change loss, optimiser, learning rate and callbacks, but not the
-        network. ``oof_proba_`` needs the same rows as before.
+        network. ``oof_proba_`` is available only if the rows are the same as before.
 
     checkpoint : str, path or None, default=None
         Folder that stores the state of a ``fit`` until it ends. If ``fit`` is killed,
@@ -417,12 +417,12 @@ class BalancedNeuralClassifier(
         ``offset``, ``neighbors``, ``neighbor_weight``.
 
     temperature_ : float
-        Divides the log posteriors, see :func:`imbalnet.posterior.fit_temperature`; 1
-        without out-of-fold rows.
+        The log posteriors are divided by it, see
+        :func:`imbalnet.posterior.fit_temperature`; 1 without out-of-fold rows.
 
     offset_ : ndarray of shape (n_classes,)
-        Added to the log posteriors, see :func:`imbalnet.posterior.fit_offset`; zeros
-        without validation rows.
+        It is added to the log posteriors, see :func:`imbalnet.posterior.fit_offset`;
+        zeros without validation rows.
 
     neighbor_weight_ : float
         Weight of the evidence from the nearest training rows; 0 if it is not used.
@@ -788,23 +788,25 @@ class BalancedNeuralClassifier(
         *,
         is_partial: bool,
     ) -> Rows:
-        """Read training rows; those of the first call determine the columns' kinds."""
-        large = isinstance(X, LargeTable)
-        if large:
+        """Read training rows; those of the first call determine kinds of columns."""
+        is_large = isinstance(X, LargeTable)
+        if is_large:
             X, y = without_labels(X, y)
-        reading = self._reading_of_rows(before, is_partial=is_partial, in_parts=large)
+        reading = self._training_reading(
+            before, is_partial=is_partial, in_parts=is_large
+        )
         X = self._table(X, reading, reset=before is None)
-        read = read_large_rows if large else read_rows
+        read = read_large_rows if is_large else read_rows
         rows, self.classes_ = read(X, y, sample_weight, reading, classes)
         self._columns = rows.columns
         return rows
 
-    def _reading_of_rows(
+    def _training_reading(
         self, before: Fitted | None, *, is_partial: bool, in_parts: bool
     ) -> Reading:
         """Return how training rows are read.
 
-        While ``partial_fit`` gathers rows, each call determines the columns anew.
+        While ``partial_fit`` gathers rows, each call determines kinds of columns anew.
         """
         gathered = before.gathered if before and is_partial else None
         if before and gathered is None:
@@ -827,7 +829,7 @@ class BalancedNeuralClassifier(
         return Reading(columns, dtype, type(self).__name__, title)
 
     def _table(self, X: Any, reading: Reading, *, reset: bool) -> Any:
-        """Return X as a table; set, or compare, column names and width."""
+        """Return X as a table; with `reset` store its columns, otherwise check them."""
         X = opened(X, reading.title)
         if isinstance(X, LargeTable):
             X = X if reset else X.with_columns_of(self._column_names)
@@ -835,7 +837,7 @@ class BalancedNeuralClassifier(
             return X
         names, X = column_names(X), as_table(X, reading)
         try:
-            if reset or not self._is_as_in_fit(X, names):
+            if reset or not self._has_columns_of_fit(X, names):
                 check_names(names, None if reset else self._column_names)
                 validate_data(self, X, reset=reset, skip_check_array=True)
         except ValueError as error:
@@ -846,8 +848,8 @@ class BalancedNeuralClassifier(
             self._column_names = names
         return X
 
-    def _is_as_in_fit(self, X: Any, names: list[Any] | None) -> bool:
-        """Whether names and width are those of fit; scikit-learn's check is slow."""
+    def _has_columns_of_fit(self, X: Any, names: list[Any] | None) -> bool:
+        """Return whether the columns are those of fit, faster than `validate_data`."""
         return names == self._column_names and X.shape[1] == self.n_features_in_
 
     def _train(
@@ -858,7 +860,7 @@ class BalancedNeuralClassifier(
         part: Part | None = None,
         tasks: FitTasks | None = None,
     ) -> None:
-        """Resolve the parameters, train, and keep the result."""
+        """Resolve the parameters, train, and set the fitted attributes."""
         self._reject_unknown_parameters()
         options = resolve_options(
             self.get_params(deep=False),
@@ -874,7 +876,7 @@ class BalancedNeuralClassifier(
             fitted = replace(fitted, gathered=part.gathered)
         self._keep(fitted)
         if self.threshold is not None:
-            self._chosen_threshold()  # so that a wrong one is an error of fit
+            self._chosen_threshold()  # raises an error if the parameter is wrong
         if tasks is not None:
             tasks.end_training()
         if fitted.gathered is None:
@@ -899,9 +901,10 @@ class BalancedNeuralClassifier(
         self.resolved_ = dict(fitted.resolved)
 
     def _attributes_of(self, fitted: Fitted) -> dict[str, Any]:
-        """Return the attributes of the estimator, as fitted during training.
+        """Return the attributes that the estimator has if `fitted` is its result.
 
-        Without out-of-fold rows, only a number can be its threshold.
+        scikit-learn's callbacks use them during training. There are no out-of-fold rows
+        at this time, so that a threshold that is not a number is ignored.
         """
         fitted_now = copy.copy(self)
         fitted_now._keep(fitted)
@@ -963,7 +966,10 @@ class BalancedNeuralClassifier(
     def _decide(
         self, log_proba_under: Callable[[Any], NDArray], cost_matrix: Any = None
     ) -> NDArray[np.intp]:
-        """Return class codes, by log probabilities under a target prior."""
+        """Return the predicted class codes.
+
+        `log_proba_under` returns the log probabilities under a target prior.
+        """
         if self.threshold is not None and cost_matrix is None:
             of_positive = np.exp(log_proba_under(self.target_prior)[:, 1])
             return (of_positive >= self.threshold_).astype(np.intp)
@@ -1039,7 +1045,7 @@ class BalancedNeuralClassifier(
         return log_proba
 
     def _log_proba(self, X: Any, target_prior: Any) -> NDArray[np.float64]:
-        """Return log probabilities under a prior, block by block."""
+        """Compute log probabilities under a target prior, block by block."""
         formula = self.calibration_.for_target(self._resolved(target_prior))
         reading = self._reading(self._columns, self.net_.feature_dtype)
         parts = []
@@ -1051,23 +1057,24 @@ class BalancedNeuralClassifier(
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _resolved(self, target_prior: Any) -> NDArray[np.float64] | None:
+        """Return a target prior as an array in the order of the classes."""
         return target_distribution(target_prior, self.classes_, self.class_prior_)
 
     # -- conventions of scikit-learn -----------------------------------------------
 
     def _check_is_fitted(self) -> None:
-        if not self._is_fitted:  # scikit-learn's check is slow
+        if not self._is_fitted:  # faster than scikit-learn's check
             check_is_fitted(self)
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Return whether there is a trained net."""
+        """Return whether the estimator is fitted."""
         return self._is_fitted
 
     def __sklearn_tags__(self) -> Tags:
-        """Return the tags: which tables the network takes."""
+        """Return the tags, which depend on the tables that the network accepts."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        with suppress(KeyError, TypeError, ValueError):  # fit raises them
+        with suppress(KeyError, TypeError, ValueError):  # which fit raises
             rules = column_rules(self.get_params(deep=False))
             tags.input_tags.allow_nan = rules.missing
             tags.input_tags.categorical = rules.categories
