@@ -1,12 +1,12 @@
-# Two commands on a machine with Python and make do all the set-up: `make demo` and
-# `make test`. Both create .venv once and install with constraints.txt.
+# `make demo` and `make test` need only Python: the first call creates .venv, with the
+# versions of constraints.txt.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-# Torch threads beside other processes are slower than one.
+# If other processes use the cores, several torch threads are slower than one.
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test test-long fuzz mutants coverage test-oldest dist test-dist licences lint format types docs pages
@@ -21,19 +21,19 @@ test: $(INSTALLED)
 test-long: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 -q -m long
 
-# The properties of tests/fuzz with other examples each time, for about ten minutes.
+# The property tests of tests/fuzz with new random examples, for about ten minutes.
 fuzz: $(INSTALLED)
 	IMBALNET_FUZZ=1500 $(BIN)/python -m pytest -n 2 -q --timeout 1200 tests/fuzz
 
-# Some 4,800 faults put into the code one by one, of each of which a test should fail.
-# Takes an hour or more. What was found stays in mutants/.
+# About 4,800 mutants: faults put into the code one by one, each of which should make a
+# test fail. This takes an hour or more. The results are in mutants/.
 mutants: $(INSTALLED)
 	$(BIN)/pip install --quiet --constraint constraints.txt mutmut==3.8.1
 	rm -rf mutants
 	$(BIN)/python -m mutmut run --max-children 2
 	$(BIN)/python .ci/mutants.py
 
-# Which lines and branches the tests pass, those of processes that they start included.
+# The lines and branches that tests run, including those of processes that they start.
 coverage: $(INSTALLED)
 	$(BIN)/pip install --quiet --constraint constraints.txt coverage==7.17.5
 	$(BIN)/coverage erase
@@ -41,7 +41,7 @@ coverage: $(INSTALLED)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# Without the guide, which shows what the newest versions print.
+# Without the guide, whose outputs are those of the newest versions.
 test-oldest: .venv-oldest/.installed
 	.venv-oldest/bin/python -m pytest -n 2 -q tests imbalnet
 
@@ -50,7 +50,7 @@ dist: $(INSTALLED)
 	$(BIN)/python -m build
 	$(BIN)/twine check --strict dist/*
 
-# The wheel in an empty environment, and the tests that the sdist has.
+# Install the wheel in an empty environment, and run the tests of the sdist.
 test-dist: dist
 	rm -rf .venv-dist
 	$(PYTHON) -m venv .venv-dist
@@ -77,7 +77,7 @@ types: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
-# Every page in Chromium, which must be on the PATH, without a network. Takes minutes.
+# Check every page in Chromium, which must be on the PATH. This takes minutes.
 pages: docs
 	$(BIN)/pip install --quiet --constraint constraints.txt playwright==1.65.2
 	$(BIN)/python .ci/pages.py docs/_build/html

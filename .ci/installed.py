@@ -1,7 +1,7 @@
-"""Check an installed imbalnet in an environment that has its dependencies only.
+"""Check an installed imbalnet in an environment without optional dependencies.
 
-Run it outside the repository: every module is imported, a classifier is fitted, and
-what needs an extra says which.
+Run it outside the repository. It imports every module, fits a classifier, and checks
+the errors of functions that need an extra.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EXTRAS = ["matplotlib", "onnx", "onnxscript", "pandas", "pyarrow", "skl2onnx", "
 
 
 def main() -> None:
-    """Raise if something is missing, or there too much."""
+    """Raise if files or modules are missing, or should not be there."""
     place = Path(imbalnet.__file__).parent
     assert "site-packages" in place.parts, place
     for info in pkgutil.walk_packages(imbalnet.__path__, "imbalnet."):
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def check_description() -> None:
-    """Raise if the text for PyPI's page has links that lead nowhere there."""
+    """Raise if the description has relative links, which are dead on PyPI."""
     text = metadata("imbalnet")["Description"]
     links = re.findall(r'(?:\]\(|src="|href=")([^)"\s]+)', text)
     assert links, "no description"
@@ -52,7 +52,7 @@ def check_description() -> None:
 
 
 def check_fit() -> None:
-    """Fit, predict, and ask for what needs extras."""
+    """Fit, predict, and call functions that need extras."""
     X, y = make_classification(400, weights=[0.9], random_state=0)
     model = imbalnet.BalancedNeuralClassifier(max_epochs=2, random_state=0).fit(X, y)
     assert np.allclose(model.predict_proba(X).sum(axis=1), 1)
@@ -67,7 +67,7 @@ def check_fit() -> None:
 
 
 def check_cure(call: Callable[..., object], arguments: tuple, cure: str) -> None:
-    """Raise unless a call says what to install."""
+    """Raise if the error of a call does not name the extra to install."""
     message = ""
     try:
         call(*arguments)

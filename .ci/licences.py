@@ -19,7 +19,7 @@ what their metadata say of their licences; `make licences` writes this table.
 
 
 def name_of(requirement: str) -> str:
-    """Return the name of a package."""
+    """Return the name of the package that a requirement specifies."""
     found = re.match(r"[\w.-]+", requirement)
     assert found, requirement
     return found.group()
@@ -45,7 +45,7 @@ def main() -> None:
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     parts = {"": project["dependencies"]}
     parts |= {extra: project["optional-dependencies"][extra] for extra in EXTRAS}
-    use: dict[str, str] = {}  # the first one: core before extras
+    use: dict[str, str] = {}  # the first use of a package: core before extras
     for extra, requirements in parts.items():
         for requirement in requirements:
             use.setdefault(name_of(requirement), f"imbalnet[{extra}]" if extra else "")

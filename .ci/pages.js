@@ -1,4 +1,4 @@
-// What a reader would find wrong with a page: a list of sentences. Run in the page.
+// Return the faults of the current page, as a list of sentences.
 () => {
   const found = [];
   const width = document.documentElement.clientWidth;
@@ -10,7 +10,7 @@
   const isShown = (element) =>
     element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) &&
     element.getBoundingClientRect().width > 1; // 1 px is for screen readers alone
-  // The theme lets all of an article scroll sideways; only boxes within it should.
+  // In this theme the whole article can scroll sideways; only boxes in it should.
   const frame = document.querySelector(".bd-article-container");
   const scrolls = (element) => {
     for (let box = element.parentElement; box && box !== frame; box = box.parentElement) {
