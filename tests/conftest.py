@@ -1,12 +1,12 @@
-"""What all tests share."""
+"""Fixtures of all tests: tables, callbacks and modules."""
 
 from __future__ import annotations
 
 import os
 
-# Workers of pytest-xdist and joblib share the cores.
+# The workers of pytest-xdist and joblib share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Without it, one of scikit-learn's estimator checks skips itself.
+# Without it, one of scikit-learn's estimator checks is skipped.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import signal
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 
 def pytest_collection_modifyitems(items):
-    """Skip what needs a GPU where there is none."""
+    """Skip tests that need a GPU if there is none."""
     if torch.cuda.is_available():
         return
     skip = pytest.mark.skip(reason="needs a CUDA device")
@@ -61,7 +61,7 @@ def rng():
 
 
 class Batch(NamedTuple):
-    """What callbacks are told of one batch."""
+    """The arguments of a callback for one batch."""
 
     training: bool
     X: Tensor
@@ -70,7 +70,7 @@ class Batch(NamedTuple):
 
 
 class Recorder(Callback):
-    """Keep every batch; that it listens makes the net train in skorch's steps."""
+    """Record every batch, for which the net must be trained by skorch's steps."""
 
     def __init__(self):
         self.batches = []
@@ -83,7 +83,7 @@ class Recorder(Callback):
         self.batches.append(Batch(training, *tensors))
 
     def of(self, *, training):
-        """The batches of training, or those of validation."""
+        """Return the batches of training, or those of validation."""
         return [batch for batch in self.batches if batch.training == training]
 
 
@@ -92,8 +92,8 @@ def recorder():
     return Recorder()
 
 
-class InterruptBehindEpoch(Callback):
-    """Ctrl-C at the end of an epoch."""
+class InterruptAfterEpoch(Callback):
+    """Raise SIGINT at the end of an epoch."""
 
     def __init__(self, epoch):
         self.epoch = epoch
@@ -104,7 +104,7 @@ class InterruptBehindEpoch(Callback):
 
 
 class InterruptInEpoch(Callback):
-    """Ctrl-C in the middle of an epoch."""
+    """Raise SIGINT in the middle of an epoch."""
 
     def __init__(self, epoch):
         self.epoch = epoch
@@ -116,20 +116,20 @@ class InterruptInEpoch(Callback):
 
 @pytest.fixture
 def interrupt():
-    """Callbacks that press Ctrl-C: by the place in the epoch, "batch" or "epoch".
+    """Callbacks that raise SIGINT, as Ctrl-C does, in a batch or after an epoch.
 
-    Python leaves SIGINT ignored if it was ignored when the process began.
+    The handler is set because Python ignores SIGINT if the parent process did.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield {"batch": InterruptInEpoch, "epoch": InterruptBehindEpoch}
+    yield {"batch": InterruptInEpoch, "epoch": InterruptAfterEpoch}
     signal.signal(signal.SIGINT, before)
 
 
-# -- modules of users' own -----------------------------------------------------------
+# -- modules as users write them -----------------------------------------------------
 
 
 class OneColumn(nn.Module):
-    """One column for two classes, batch norm and dropout: what users write."""
+    """A module with one output for two classes, batch normalisation and dropout."""
 
     def __init__(self, in_features, out_features, width=16):
         super().__init__()

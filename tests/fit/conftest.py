@@ -1,4 +1,4 @@
-"""What tests of training share: tables on their way to the net, and options."""
+"""Fixtures of the tests of training: tables on a device, and options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 class Scripted:
-    """Return known epochs, the last one again and again."""
+    """A sampler that returns given epochs, and then the last one repeatedly."""
 
     def __init__(self, *epochs):
         self.epochs = list(epochs)
@@ -31,13 +31,13 @@ def scripted():
 
 @pytest.fixture(scope="session")
 def place():
-    """The processor's memory, in float32."""
+    """The CPU, with float32."""
     return Place(torch.float32, CPU)
 
 
 @pytest.fixture(scope="session")
 def make_table(place):
-    """Put rows on their way to the net."""
+    """Return a function that makes a `Table` of rows."""
 
     def make(X, codes, weight=None, index=None, *, order=None):
         return Table(Rows(X, codes, weight, index), place, order=order)
@@ -47,7 +47,7 @@ def make_table(place):
 
 @pytest.fixture(scope="session")
 def options_of():
-    """Resolve an estimator's parameters for so many rows of numbers."""
+    """Return a function that resolves an estimator's parameters."""
 
     def resolve(clf, n_rows=100, *, n_columns=3, dtype=np.float32, **call):
         X = np.broadcast_to(dtype(0), (n_rows, n_columns))
