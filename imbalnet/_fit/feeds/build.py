@@ -74,9 +74,9 @@ def _feed_of_one(plan: TrainingPlan, machine: Machine, keeps_sparse: bool) -> Fe
 
 
 def _factors_by_phase(plans: Sequence[TrainingPlan]) -> list[NDArray[np.float64]]:
-    """Return the members' class factors, with deferred class weights of two phases.
+    """Return the members' class factors for each phase of training.
 
-    The first phase is that of the epochs before the class weights.
+    With deferred class weights, there is another phase before that of the weights.
     """
     early = [plan.early_factor for plan in plans if plan.early_factor is not None]
     phases = [early, [plan.factor for plan in plans]]

@@ -27,7 +27,7 @@ from imbalnet.samplers._epochs import (
 )
 
 # Members' epochs are cut to the shortest one if they lose at most this share of rows.
-_MAX_LOSS = 0.05
+_MAX_CUT_SHARE = 0.05
 
 
 class Feed(Table, SkorchDataset):
@@ -85,7 +85,7 @@ class _EnsembleFeed(Feed):
             as_tensor(phase * scale, storage, dtype=self.dtype) for phase in factors
         ]
         self.n_members, n_classes = factors[-1].shape
-        # of each member in the flattened factors
+        # position of each member in the flattened factors
         self.offsets = torch.arange(self.n_members, device=storage) * n_classes
         self.use_class_weights(True)
 
@@ -171,7 +171,7 @@ class MemberFeed(_EnsembleFeed):
         epochs = [self._epoch_of(j, batch_size) for j in range(self.n_members)]
         lengths = [len(epoch) for epoch in epochs]
         length = min(lengths)
-        if max(lengths) - length > max(1, _MAX_LOSS * max(lengths)):
+        if max(lengths) - length > max(1, _MAX_CUT_SHARE * max(lengths)):
             length = max(lengths)
         for j, epoch in enumerate(epochs):
             while len(epoch) < length:

@@ -55,7 +55,7 @@ class LossSum:
         self.free: list[Tensor] = []
 
     def add(self, losses: Tensor, weight: Tensor) -> None:
-        """Add the losses of a batch, of rows or of rows and members."""
+        """Add the losses of a batch, of shape (batch,) or (batch, members)."""
         if not self.free:
             self.sums.append(losses.new_zeros(_BLOCK_SUMS))
             self.free = list(self.sums[-1].unbind())

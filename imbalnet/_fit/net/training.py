@@ -149,7 +149,7 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
         self.epochs_behind_ += 1
 
     def _resume(self, feeds: Any) -> int:
-        """Restore a checkpoint; return the number of epochs that it was trained for."""
+        """Restore a checkpoint, if there is one; return its number of epochs."""
         savers = [cb for _, cb in self.callbacks_ if isinstance(cb, Saver)]
         n_done = savers[0].resume(self, feeds[0]) if savers else 0
         self.epochs_behind_ += n_done
@@ -184,7 +184,7 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
     def _train_in_steps(self, batches: Any, step_fn: Any) -> tuple[float, int]:
         """Train by skorch's steps, with closures for the optimiser and callbacks.
 
-        Return the mean loss, as the sum of one row.
+        Return the mean loss, and 1 as the number of rows to divide it by.
         """
         losses, sizes = [], []
         for batch in batches:
@@ -205,7 +205,8 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the weighted loss of a batch and its gradients.
 
-        The loss is the sum over members, so that each has the gradient of its own.
+        The losses of members are summed, so that the gradient of each is that of its
+        own loss.
         """
         X, y, weight = (values.to(self.device) for values in batch)
         logits = self.infer(X)
@@ -253,7 +254,7 @@ class ImbalanceNet(CopiesMixin, PredictingNet):
         return Feed(Rows(X, codes), Place(self.dtype, torch.device(self.device)))
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Return ``X`` if it is a pair of training and validation rows, or None."""
+        """Return ``X`` if it is a pair: training rows, and validation rows or None."""
         if isinstance(X, tuple):
             return X
         return super().get_split_datasets(X, y, **fit_params)

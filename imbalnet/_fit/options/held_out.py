@@ -1,7 +1,7 @@
-"""Resolves which rows are held out, and what is chosen by their predictions.
+"""Resolution of the parameters of held-out rows.
 
-The latter are the best epoch, a threshold, and the weight of neighbours.
-:mod:`imbalnet._fit.split` holds the rows out.
+The predictions of these rows choose the best epoch, a threshold, and the weight of
+neighbours. :mod:`imbalnet._fit.split` holds the rows out.
 """
 
 from __future__ import annotations
