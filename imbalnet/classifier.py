@@ -695,8 +695,8 @@ class BalancedNeuralClassifier(
             check_in_memory("X_val", X_val, "give a frame or an array of some rows")
             rows = self._read(X, y, sample_weight, classes, before, is_partial=False)
             rows = replace(rows, groups=as_groups(groups, rows.X))
-            given = self._read_validation(X_val, y_val, rows)
-            self._train(rows, given, before, tasks=tasks)
+            validation_rows = self._read_validation(X_val, y_val, rows)
+            self._train(rows, validation_rows, before, tasks=tasks)
         if self.net_.was_interrupted:  # also stops a search or loop
             raise KeyboardInterrupt(
                 f"training ended in epoch {self.n_iter_}; the estimator keeps the best "
@@ -855,7 +855,7 @@ class BalancedNeuralClassifier(
     def _train(
         self,
         rows: Rows,
-        given: Rows | None,
+        validation_rows: Rows | None,
         before: Fitted | None,
         part: Part | None = None,
         tasks: FitTasks | None = None,
@@ -867,11 +867,11 @@ class BalancedNeuralClassifier(
             rows,
             self.classes_,
             is_partial=part is not None,
-            has_validation_rows=given is not None,
+            has_validation_rows=validation_rows is not None,
             before=before,
             starts_anew_for=None if part is None else part.starts_anew_for,
         )
-        fitted = train(options, rows, given, before, tasks)
+        fitted = train(options, rows, validation_rows, before, tasks)
         if part is not None:
             fitted = replace(fitted, gathered=part.gathered)
         self._keep(fitted)

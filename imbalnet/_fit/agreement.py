@@ -23,7 +23,7 @@ _MOST_DIFFERENCES = 3
 
 
 def agree_on_fit(
-    options: Options, rows: Rows, given: Rows | None, start: Any
+    options: Options, rows: Rows, validation_rows: Rows | None, start: Any
 ) -> Options:
     """Raise a ValueError if data or parameters of ranks differ.
 
@@ -35,7 +35,7 @@ def agree_on_fit(
         return options
     kind = torch.device(options.machine.device.type)  # indices of GPUs differ
     alike = replace(options, machine=replace(options.machine, device=kind))
-    identity = Identity.of(alike, rows, given, start)
+    identity = Identity.of(alike, rows, validation_rows, start)
     found = ranks.exchange("fit", (dict(identity.entries), tuple(options.seeds)))
     first, seeds = found[0]
     for rank, (entries, _) in enumerate(found):

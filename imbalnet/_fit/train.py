@@ -83,24 +83,24 @@ class _Run:
 def train(
     options: Options,
     rows: Rows,
-    given: Rows | None,
+    validation_rows: Rows | None,
     before: Fitted | None = None,
     tasks: Tasks | None = None,
 ) -> Fitted:
     """Train a new net, or continue with that of `before`.
 
-    Validation rows are split off from `rows` here, unless `given` are the user's own.
-    The net of `before` is changed, and the caller must restore it on failure; it is not
-    changed if training starts anew. `tasks` are notified of each epoch. With a
-    checkpoint, training continues after the last epoch that was stored.
+    If the user passed no `validation_rows`, they are split off from `rows`. The net of
+    `before` is changed, and the caller must restore it on failure; it is not changed if
+    training starts anew. `tasks` are notified of each epoch. With a checkpoint,
+    training continues after the last epoch that was stored.
     """
     start = None if before is None else before.net.module_.state_dict()
-    options = agree_on_fit(options, rows, given, start)
+    options = agree_on_fit(options, rows, validation_rows, start)
     if options.checkpoint is None:
-        return _train(options, rows, given, before, tasks)
-    with saved_fit(options, rows, given, start) as saver:
+        return _train(options, rows, validation_rows, before, tasks)
+    with saved_fit(options, rows, validation_rows, start) as saver:
         options = replace(options, seeds=saver.seeds)
-        fitted = _train(options, rows, given, before, tasks, saver)
+        fitted = _train(options, rows, validation_rows, before, tasks, saver)
         saver.finish(is_whole=not fitted.net.was_interrupted)
     return fitted
 
@@ -108,14 +108,14 @@ def train(
 def _train(
     options: Options,
     rows: Rows,
-    given: Rows | None,
+    validation_rows: Rows | None,
     before: Fitted | None,
     tasks: Tasks | None,
     saver: Saver | None = None,
 ) -> Fitted:
     """Train; `saver` is called after each epoch."""
     earlier, before = before, None if options.starts_anew else before
-    run = _prepared(options, rows, given, before)
+    run = _prepared(options, rows, validation_rows, before)
     with one_blas_thread():
         net = before.net if before else _new_net(run)
     if earlier and options.starts_anew:
@@ -144,7 +144,7 @@ def _train(
 
 
 def _prepared(
-    options: Options, rows: Rows, given: Rows | None, before: Fitted | None
+    options: Options, rows: Rows, validation_rows: Rows | None, before: Fitted | None
 ) -> _Run:
     """Split off validation rows, plan the members' training, and bind the loss."""
     seeds, classes, validation = options.seeds, options.classes, options.validation
@@ -154,7 +154,9 @@ def _prepared(
         data_counts += before.data_counts
         earlier = before.class_counts
     row_counts = np.bincount(rows.of(rows.codes), minlength=len(classes))
-    rows, held_out = split_off(rows, given, validation, n_members, classes, seeds.split)
+    rows, held_out = split_off(
+        rows, validation_rows, validation, n_members, classes, seeds.split
+    )
     folds = None if held_out is None else held_out.folds
     plans = plan_members(rows, folds, options.levers, n_members, seeds.plan, earlier)
     monitor, note = validation.monitor, ""

@@ -133,12 +133,12 @@ def _n_folds(cv: Any, splits: Splits | None) -> int | None:
 
 def _n_members(params: Mapping[str, Any], n_folds: int | None, n_auto: int) -> int:
     """Return the number of members; raise if it differs from the number of folds."""
-    asked = params["n_members"]
-    if n_folds is not None and asked not in ("auto", n_folds):
+    n_members = params["n_members"]
+    if n_folds is not None and n_members not in ("auto", n_folds):
         raise ValueError(
             f"{name_of_cv(params['cv'])} has {n_folds} folds, one for each member, but "
-            f"n_members={asked}; set n_members={n_folds} or 'auto'."
+            f"n_members={n_members}; set n_members={n_folds} or 'auto'."
         )
-    if asked == "auto" and n_folds is None:
+    if n_members == "auto" and n_folds is None:
         return n_auto
-    return int(n_folds or asked)
+    return int(n_folds or n_members)

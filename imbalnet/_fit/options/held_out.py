@@ -60,23 +60,24 @@ def _kind_from_rows(
     """Return which of the rows passed to ``fit`` are held out."""
     if chosen.splits is not None:
         return "split" if chosen.splits.folds is None else "folds"
-    asked = params["early_stopping"]
-    if is_partial or asked is False:
+    early_stopping = params["early_stopping"]
+    if is_partial or early_stopping is False:
         return "none"
     if chosen.n_members > 1 and not rows.is_large:
         _check_folds(params, chosen.n_members, len(rows))
         return "folds"
-    is_large = len(rows) > _EARLY_STOPPING_ROWS and not chosen.is_lbfgs
-    return "split" if (is_large if asked == "auto" else asked) else "none"
+    if early_stopping == "auto":
+        early_stopping = len(rows) > _EARLY_STOPPING_ROWS and not chosen.is_lbfgs
+    return "split" if early_stopping else "none"
 
 
 def _check_folds(params: Mapping[str, Any], n_members: int, n_rows: int) -> None:
     """Raise if `n_members` or `cv` requires many more folds than there are rows."""
-    asked, cv = params["n_members"], params["cv"]
-    is_asked = asked != "auto" or cv is not None
-    if not is_asked or n_members <= max(n_rows, _FEW_FOLDS):
+    parameter, cv = params["n_members"], params["cv"]
+    is_auto = parameter == "auto" and cv is None
+    if is_auto or n_members <= max(n_rows, _FEW_FOLDS):
         return
-    name = f"n_members={asked}" if cv is None else name_of_cv(cv)
+    name = f"n_members={parameter}" if cv is None else name_of_cv(cv)
     raise ValueError(
         f"{name} asks for more folds than there are rows of X, {n_rows}; lower it."
     )
@@ -130,22 +131,22 @@ def resolve_validation(
 
 def _monitor(kind: str, params: Mapping[str, Any], is_lbfgs: bool) -> str | None:
     """Return the score that chooses the best epoch; None keeps the last epoch."""
-    asked, early = params["monitor"], params["early_stopping"]
-    if kind == "none" or early is False:
+    monitor, early_stopping = params["monitor"], params["early_stopping"]
+    if kind == "none" or early_stopping is False:
         return None
-    if kind == "folds" and is_lbfgs and early == "auto":
+    if kind == "folds" and is_lbfgs and early_stopping == "auto":
         return None
-    if asked == "auto":
+    if monitor == "auto":
         return "combined" if kind == "folds" else "average_precision"
-    return asked
+    return monitor
 
 
 def _n_neighbors(
     kind: str, params: Mapping[str, Any], rows: Rows, loss: Loss, n_auto: int
 ) -> int:
     """Return the number of neighbours; 0 if their weight cannot be fitted."""
-    asked = params["n_neighbors"]
-    is_auto = asked == "auto"
+    parameter = params["n_neighbors"]
+    is_auto = parameter == "auto"
     reasons = {
         "no row is held out by a member (n_members, cv, early_stopping, X_val)": (
             kind != "folds"
@@ -156,10 +157,10 @@ def _n_neighbors(
         "there are fewer than three rows": len(rows) < 3,
     }
     reason = next((text for text, holds in reasons.items() if holds), None)
-    n_neighbors = n_auto if is_auto else int(asked)
+    n_neighbors = n_auto if is_auto else int(parameter)
     if n_neighbors and reason and not is_auto:
         raise ValueError(
-            f"n_neighbors={asked} has its weight from out-of-fold rows, but "
+            f"{n_neighbors=} has its weight from out-of-fold rows, but "
             f"{reason}; set n_neighbors='auto' or 0."
         )
     return 0 if reason or (is_auto and _is_search_slow(rows)) else n_neighbors

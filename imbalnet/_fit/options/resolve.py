@@ -190,8 +190,8 @@ def _phases(
     params: Mapping[str, Any], chosen: Chosen, loss: Loss, rows: Rows, is_partial: bool
 ) -> Phases:
     """Return the number of epochs, and those at which the objective changes."""
-    asked = params["max_epochs"]
-    planned = chosen.recipe.epochs(len(rows)) if asked == "auto" else int(asked)
+    planned = params["max_epochs"]
+    planned = chosen.recipe.epochs(len(rows)) if planned == "auto" else int(planned)
     start = nested(params, "class_weight").get("start_epoch", 0)
     unweighted = 0
     if params["class_weight"] is not None:
