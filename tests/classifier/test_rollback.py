@@ -24,13 +24,19 @@ class InjectedError(BaseException):
 
 
 class Raise:
-    """Raise an exception at the k-th call of a function of the package."""
+    """Raise an exception at the k-th call of a function of the package.
+
+    Generator expressions do not count: Python calls those that were not used up once
+    more when it deletes them, and swallows what is raised there.
+    """
 
     def __init__(self, k, error=InjectedError):
         self.k, self.error, self.n_calls = k, error, 0
 
     def __call__(self, frame, event, arg):
-        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
+        code = frame.f_code
+        is_ours = code.co_filename.startswith(PACKAGE) and code.co_name != "<genexpr>"
+        if event == "call" and is_ours:
             self.n_calls += 1
             if self.n_calls == self.k:
                 sys.settrace(None)
