@@ -169,6 +169,15 @@ def _one_column_each(scores: NDArray, n_classes: int) -> NDArray:
     return np.hstack([scores, lowest])
 
 
+def _present(
+    codes: NDArray[np.intp], sample_weight: ArrayLike | None
+) -> tuple[NDArray[np.intp], NDArray]:
+    """Return the classes that occur in rows of weight above 0, and their weights."""
+    mass = np.bincount(codes, sample_weight)
+    present = np.flatnonzero(mass)
+    return present, mass[present]
+
+
 def _of_scores(
     codes: NDArray[np.intp],
     scores: NDArray,
@@ -181,16 +190,16 @@ def _of_scores(
 ) -> float:
     """Return a figure of two classes; for several, the mean of one against the rest.
 
-    The mean is over the classes that occur; with `average` "weighted", by their numbers
-    of rows. If only one class occurs, the result is `chance`.
+    The mean is over the classes that occur; with `average` "weighted", by the sums of
+    the weights of their rows. If only one class occurs, the result is `chance`.
     """
-    present, counts = np.unique(codes, return_counts=True)
+    present, mass = _present(codes, params.get("sample_weight"))
     if len(present) < 2 and chance is not None:
         return chance
     if len(classes) == 2:
         return figure(codes == 1, scores, **params)
     values = [figure(codes == code, scores[:, code], **params) for code in present]
-    return float(np.average(values, weights=counts if average == "weighted" else None))
+    return float(np.average(values, weights=mass if average == "weighted" else None))
 
 
 def _of_distribution(
@@ -203,7 +212,8 @@ def _of_distribution(
     **params: Any,
 ) -> float:
     """Return a figure of the probabilities of all classes."""
-    if chance is not None and len(np.unique(codes)) < 2:
+    present, _ = _present(codes, params.get("sample_weight"))
+    if chance is not None and len(present) < 2:
         return chance
     return figure(codes, probabilities, labels=np.arange(len(classes)), **params)
 
@@ -214,14 +224,19 @@ def _of_decisions(
     classes: Sequence,
     *,
     figure: Callable[..., float],
-    average: str = "macro",
+    average: str | None = None,
     **params: Any,
 ) -> float:
-    """Return a figure of the second of two classes, or the mean of those that occur."""
+    """Return a figure of the second of two classes, or an average of those that occur.
+
+    That is the mean, unless `average` is another one. An `average` that is given is
+    computed for two classes, too.
+    """
     params["average"] = "binary"
-    if len(classes) > 2 or average == "weighted":
-        params |= {"average": average, "labels": np.unique(codes)}
-    return figure(codes, called, zero_division=0.0, **params)
+    if len(classes) > 2 or average is not None:
+        present, _ = _present(codes, params.get("sample_weight"))
+        params |= {"average": average or "macro", "labels": present}
+    return figure(codes, called, **{"zero_division": 0.0, **params})
 
 
 def _of_all_decisions(
@@ -236,17 +251,25 @@ def _of_all_decisions(
     return figure(codes, called, **params)
 
 
-def _balanced_accuracy(codes: NDArray, called: NDArray, **params: Any) -> float:
+def _balanced_accuracy(
+    codes: NDArray, called: NDArray, sample_weight: ArrayLike | None = None
+) -> float:
     # scikit-learn's own warns if a class is predicted that a fold lacks
+    present, _ = _present(codes, sample_weight)
     return recall_score(
-        codes, called, average="macro", labels=np.unique(codes), **params
+        codes, called, average="macro", labels=present, sample_weight=sample_weight
     )
 
 
-def _g_mean(codes: NDArray, called: NDArray, **params: Any) -> float:
+def _g_mean(
+    codes: NDArray, called: NDArray, sample_weight: ArrayLike | None = None
+) -> float:
     from imblearn.metrics import geometric_mean_score  # takes a second to import
 
-    return geometric_mean_score(codes, called, labels=np.unique(codes), **params)
+    present, _ = _present(codes, sample_weight)
+    return geometric_mean_score(
+        codes, called, labels=present, sample_weight=sample_weight
+    )
 
 
 def _mcc(codes: NDArray, called: NDArray, **params: Any) -> float:
@@ -404,12 +427,13 @@ def get_scorer(name: str, **params: Any) -> ClassifierScorer:
         )
     scorer = SCORERS[name]
     score_func = scorer._score_func
-    known = {"average", *signature(score_func.keywords["figure"]).parameters}
-    known -= _GIVEN
+    known = {*signature(score_func.keywords["figure"]).parameters, "average"} - _GIVEN
+    if score_func.func not in (_of_scores, _of_decisions):
+        known.remove("average")  # they have no positive class
     for param, value in params.items():
         if param not in known:
             raise ValueError(
-                f"{name!r} has no parameter {param!r}, but {sorted(known)}."
+                f"{name!r} has no parameter {param!r}; it has {sorted(known) or None}."
                 f"{did_you_mean(param, known)}"
             )
         averages = [*_AVERAGES, *["micro"] * (score_func.func is _of_decisions)]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logit
 
+from imbalnet._text import numbered_repeats
 from imbalnet.decisions import Counts, threshold_counts
 from imbalnet.decisions.criteria import (
     AlertShare,
@@ -363,7 +364,8 @@ def _named(criteria: Any) -> dict[str, Any]:
             as_criterion(criterion, "criteria")
     if isinstance(criteria, Mapping):
         return {str(name): criterion for name, criterion in criteria.items()}
-    return {_name(criterion): criterion for criterion in criteria}
+    names = numbered_repeats(map(_name, criteria))
+    return dict(zip(names, criteria, strict=True))
 
 
 def _of_kept(criterion: Any, kept: NDArray[np.bool_]) -> Any:
