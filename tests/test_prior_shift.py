@@ -309,6 +309,16 @@ def test_sample_weight_that_the_classifier_does_not_take_is_named(data):
         model.fit(X, y, sample_weight=np.ones(len(y)))
 
 
+def test_searches_take_sample_weight(data):
+    X, y, _ = (part[:300] for part in data)
+    weight, grid = np.arange(300) % 3 + 1.0, {"var_smoothing": [1e-9, 0.1]}
+    model = PriorShiftClassifier(
+        GridSearchCV(GaussianNB(), grid, cv=2), effective_prior="train"
+    ).fit(X, y, sample_weight=weight)
+    search = GridSearchCV(GaussianNB(), grid, cv=2).fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(model.predict_proba(X), search.predict_proba(X))
+
+
 def test_frozen_classifier_needs_rows_of_its_classes(data):
     X, y, _ = (part[:300] for part in data)
     frozen = FrozenEstimator(GaussianNB().fit(X, np.where(y == 1, "yes", "no")))

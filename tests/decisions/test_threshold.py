@@ -105,6 +105,19 @@ def test_neighbouring_floats_are_told_apart():
     assert choose_threshold(y, p) == 0.5
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_threshold_calls_the_same_rows_in_the_precision_of_the_probabilities(
+    dtype, held_out
+):
+    y, p = held_out
+    p = p.astype(dtype)
+    for share in (0.0, 0.01, 0.03, 0.1, 0.3, 0.5):
+        threshold = choose_threshold(y, p, AlertShare(share))
+        called = p >= threshold
+        assert called.mean() <= share
+        np.testing.assert_array_equal(called, p.astype(np.float64) >= threshold)
+
+
 def test_weights_count_as_repeated_rows(held_out, rng):
     y, p = held_out
     n_times = rng.integers(0, 4, len(y))

@@ -28,6 +28,11 @@ def test_groups_are_drawn_whole():
     assert len({tuple(counts) for counts in drawn}) > 3
 
 
+def test_groups_of_several_kinds_are_kept_apart():
+    (counts,) = bootstrap_weights([0] * 4, 1, groups=[1, "1", 2, 2], random_state=0)
+    assert counts.tolist() == [2, 1, 0, 0]
+
+
 def test_standard_error_of_a_share_is_the_binomial_one():
     """Recall is the share of positives that are called."""
     y = np.repeat([0, 1], [200, 100])

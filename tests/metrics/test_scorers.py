@@ -259,6 +259,28 @@ def test_weights_are_those_of_repeated_rows(name, two):
     assert found == pytest.approx(expected, abs=0.02)
 
 
+@pytest.mark.parametrize("average", ["macro", "weighted"])
+@each_scorer
+def test_a_class_of_weight_0_does_not_occur(name, average, three):
+    X, y = three
+    model = GaussianNB().fit(X, y)
+    n = np.where(y == 1, 0, np.arange(len(y)) % 4)
+    try:
+        scorer = get_scorer(name, average=average)
+    except ValueError:  # a figure without one-vs-rest
+        scorer = get_scorer(name)
+    expected = scorer(model, X.repeat(n, axis=0), y.repeat(n))
+    assert scorer(model, X, y, sample_weight=n) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
+def test_averages_are_those_of_scikit_learn_for_two_classes_too(average, two):
+    X, y = two
+    model = GaussianNB().fit(X, y)
+    expected = metrics.f1_score(y, model.predict(X), average=average)
+    assert get_scorer("f1", average=average)(model, X, y) == pytest.approx(expected)
+
+
 def test_weights_are_routed(two):
     X, y = two
     weight = np.where(y == 1, 3.0, 1.0)
@@ -326,6 +348,8 @@ def test_the_network_is_scored(two):
     [
         ("averageprecision", {}, "averageprecision.*average_precision"),
         ("recall_at_k", {"n": 3}, "no parameter 'n'.*'k'"),
+        ("mcc", {"average": "macro"}, "no parameter 'average'; it has None"),
+        ("neg_log_loss", {"average": "macro"}, "no parameter 'average'; it has"),
     ],
 )
 def test_unknown_names_are_listed(name, params, message):
