@@ -314,10 +314,10 @@ class LeastCost:
                 "cannot be added up from them; use choose_threshold."
             )
         cost = (
-            self.false_positive * counts.false_positives
-            + self.false_negative * counts.false_negatives
-            + self.true_positive * counts.true_positives
-            + self.true_negative * counts.true_negatives
+            float(self.false_positive) * counts.false_positives
+            + float(self.false_negative) * counts.false_negatives
+            + float(self.true_positive) * counts.true_positives
+            + float(self.true_negative) * counts.true_negatives
         )
         return -_ratio(cost, counts.total)
 

@@ -32,7 +32,7 @@ from imbalnet._checks import (
     checked_weights,
     did_you_mean,
 )
-from imbalnet._tables.labels import as_labels, check_lengths
+from imbalnet._tables.labels import as_labels, check_lengths, sorted_classes
 from imbalnet.metrics._fitted import check_classifier
 from imbalnet.metrics._rows import checked_budget
 from imbalnet.metrics.costs import least_cost, mean_cost
@@ -99,7 +99,7 @@ class ClassifierScorer(_BaseScorer):
         check_classifier(estimator, method)
         if method == SCORES:  # scikit-learn caches responses by the method's name
             method = next((name for name in SCORES if hasattr(estimator, name)), method)
-        codes, classes = _codes(y_true, estimator.classes_)
+        codes, classes = _codes(y_true, _known_classes(estimator, y_true, method))
         response = method_caller(estimator, method, X)
         check_lengths(np.asarray(response), codes)
         if kwargs.get("sample_weight") is not None:
@@ -149,6 +149,38 @@ class ClassifierScorer(_BaseScorer):
 
     def _get_pos_label(self) -> None:
         return None  # classes_[1], for any labels
+
+
+def _known_classes(estimator: Any, y_true: ArrayLike, method: Any) -> ArrayLike:
+    """Return the classes of an estimator, of which each has a column of scores.
+
+    Raises
+    ------
+    ValueError
+        If its scores are not one for each of several classes.
+    """
+    known = np.asarray(estimator.classes_)
+    if len(known) == 1 and method == "predict":  # the positive label may be the other
+        return sorted_classes(np.concatenate([known, as_labels(y_true)]))
+    if len(known) == 1:
+        raise ValueError(
+            f"estimator was fitted with rows of one class alone, {known.tolist()}, so "
+            "that it has no scores of others; use stratified folds."
+        )
+    if method == "decision_function" and len(known) > 2 and _is_ovo(estimator):
+        raise ValueError(
+            "estimator has decision_function_shape='ovo', a score for each pair of "
+            "classes; set it to 'ovr', which gives one for each class."
+        )
+    return known
+
+
+def _is_ovo(estimator: Any) -> bool:
+    """Return whether an SVC, also one in a pipeline, scores pairs of classes."""
+    return any(
+        name.endswith("decision_function_shape") and value == "ovo"
+        for name, value in estimator.get_params().items()
+    )
 
 
 def _codes(labels: ArrayLike, classes: ArrayLike) -> tuple[NDArray[np.intp], list]:

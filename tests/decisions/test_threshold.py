@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from imblearn.metrics import geometric_mean_score
@@ -209,6 +211,13 @@ def test_no_other_threshold_costs_less_by_rows(n_of_rows, is_weighted, held_out,
     chosen = choose_threshold(y, p, LeastCost(*costs), sample_weight=weight)
     least = min(cost_at(t, y, p, costs, weight) for t in [*np.unique(p), 1.1])
     assert cost_at(chosen, y, p, costs, weight) == pytest.approx(least)
+
+
+def test_decimal_costs_are_numbers(held_out):
+    costs = LeastCost(Decimal("0.5"), Decimal(3))
+    assert choose_threshold(*held_out, costs) == choose_threshold(
+        *held_out, LeastCost(0.5, 3)
+    )
 
 
 def test_equal_costs_of_rows_are_one_cost(held_out):

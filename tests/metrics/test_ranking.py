@@ -180,7 +180,7 @@ def test_rows_without_weight_have_no_share_of_the_budget(rng):
 
 @pytest.mark.parametrize("figure", [recall_at_precision, recall_at_fpr])
 def test_bounds_are_reached_up_to_rounding(figure, rng):
-    for _ in range(50):
+    for _ in range(15):
         y, scores = np.append([0, 1], rng.integers(0, 2, 8)), rng.random(10)
         for share in (0.2, 0.3, 0.5, 0.6, 0.75, 0.8):
             weighted = figure(y, scores, share, sample_weight=np.full(10, 0.1))

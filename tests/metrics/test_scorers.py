@@ -23,6 +23,7 @@ from sklearn.model_selection import (
     learning_curve,
 )
 from sklearn.naive_bayes import GaussianNB
+from sklearn.svm import SVC
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet.metrics import SCORERS, get_scorer
@@ -232,6 +233,25 @@ def test_class_that_fit_did_not_see_has_no_probability(two):
     model = GaussianNB().fit(X, np.array(["a", "b"])[y])
     with pytest.raises(ValueError, match="'new'"):
         SCORERS["neg_log_loss"](model, X, np.full(len(y), "new"))
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_classifier_of_one_class_is_scored_by_its_predictions(label, two):
+    X, y = two
+    model = DummyClassifier().fit(X[y == label], y[y == label])
+    for name in ("f1", "recall", "precision"):
+        figure = getattr(metrics, f"{name}_score")
+        expected = figure(y, model.predict(X), zero_division=0.0)
+        assert SCORERS[name](model, X, y) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="one class alone.*stratified"):
+        SCORERS["average_precision"](model, X, y)
+
+
+def test_scores_of_pairs_of_classes_are_named(three):
+    X, y = three
+    model = SVC(decision_function_shape="ovo").fit(X, y)
+    with pytest.raises(ValueError, match="'ovo'.*set it to 'ovr'"):
+        SCORERS["average_precision"](model, X, y)
 
 
 def test_ranking_needs_no_probabilities(two):

@@ -396,13 +396,13 @@ def test_importance_finds_the_column_that_tells(n_classes, rng):
 
 @pytest.mark.parametrize("pos_label", [0, 2])
 def test_functions_of_labels_take_any_positive_label(pos_label, rng):
-    y, p = rng.integers(0, 3, 300), rng.dirichlet(np.ones(3), 300)
+    y, p = rng.integers(0, 3, 150), rng.multinomial(10, np.ones(3) / 3, 150) / 10
     drawn = ThresholdDisplay.from_predictions(
         y, p, criteria=matthews_corrcoef, pos_label=pos_label
     )
     is_of, p_of = y == pos_label, p[:, pos_label]
     assert drawn.curves[0].best == choose_threshold(is_of, p_of, matthews_corrcoef)
-    y, p = y[y < 2], p[y < 2, :2] / p[y < 2, :2].sum(axis=1, keepdims=True)
+    y, p = y[y < 2], np.column_stack([1 - p[y < 2, 1], p[y < 2, 1]])
     drawn = ThresholdDisplay.from_predictions(
         y, p, criteria=matthews_corrcoef, pos_label=0
     )
