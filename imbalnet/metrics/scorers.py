@@ -34,7 +34,7 @@ from imbalnet._checks import (
 )
 from imbalnet._tables.labels import as_labels, check_lengths, sorted_classes
 from imbalnet.metrics._fitted import check_classifier
-from imbalnet.metrics._rows import checked_budget
+from imbalnet.metrics._rows import checked_budget, pairs_of_labels
 from imbalnet.metrics.costs import least_cost, mean_cost
 from imbalnet.metrics.probabilities import brier_skill_score, calibration_error
 from imbalnet.metrics.ranking import (
@@ -62,7 +62,9 @@ class ClassifierScorer(_BaseScorer):
         Called as ``score_func(codes, response, classes, **kwargs)``, where `codes` are
         those of the true classes. For `response_method` "predict", `response` holds the
         codes of the predicted classes; otherwise scores, of shape (n_rows,) for the
-        second of two classes, or (n_rows, n_classes).
+        second of two classes, or (n_rows, n_classes). To tune a threshold,
+        :class:`~sklearn.model_selection.TunedThresholdClassifierCV` calls it with true
+        and predicted labels, and without `classes`.
     sign : {1, -1}
         -1 if lower values are better.
     kwargs : dict
@@ -210,10 +212,31 @@ def _present(
     return present, mass[present]
 
 
+def _encoded(
+    true: NDArray, called: NDArray, classes: Sequence | None
+) -> tuple[NDArray[np.intp], NDArray[np.intp], Any]:
+    """Return codes and classes, also of labels, for which `classes` is None.
+
+    scikit-learn's TunedThresholdClassifierCV does not call scorers, but their function,
+    with true and predicted labels.
+    """
+    return pairs_of_labels(true, called) if classes is None else (true, called, classes)
+
+
+def _of_columns(classes: Sequence | None) -> Sequence:
+    """Return the classes of scores; raise if there are labels in place of scores."""
+    if classes is None:
+        raise ValueError(
+            "A figure of scores or probabilities does not depend on a threshold; tune "
+            "the threshold by a figure of decisions, such as 'f1' or 'mcc'."
+        )
+    return classes
+
+
 def _of_scores(
     codes: NDArray[np.intp],
     scores: NDArray,
-    classes: Sequence,
+    classes: Sequence | None = None,
     *,
     figure: Callable[..., float],
     chance: float | None = None,
@@ -225,6 +248,7 @@ def _of_scores(
     The mean is over the classes that occur; with `average` "weighted", by the sums of
     the weights of their rows. If only one class occurs, the result is `chance`.
     """
+    classes = _of_columns(classes)
     present, mass = _present(codes, params.get("sample_weight"))
     if len(present) < 2 and chance is not None:
         return chance
@@ -237,13 +261,14 @@ def _of_scores(
 def _of_distribution(
     codes: NDArray[np.intp],
     probabilities: NDArray,
-    classes: Sequence,
+    classes: Sequence | None = None,
     *,
     figure: Callable[..., float],
     chance: float | None = None,
     **params: Any,
 ) -> float:
     """Return a figure of the probabilities of all classes."""
+    classes = _of_columns(classes)
     present, _ = _present(codes, params.get("sample_weight"))
     if chance is not None and len(present) < 2:
         return chance
@@ -251,9 +276,9 @@ def _of_distribution(
 
 
 def _of_decisions(
-    codes: NDArray[np.intp],
-    called: NDArray[np.intp],
-    classes: Sequence,
+    codes: NDArray,
+    called: NDArray,
+    classes: Sequence | None = None,
     *,
     figure: Callable[..., float],
     average: str | None = None,
@@ -264,6 +289,7 @@ def _of_decisions(
     That is the mean, unless `average` is another one. An `average` that is given is
     computed for two classes, too.
     """
+    codes, called, classes = _encoded(codes, called, classes)
     params["average"] = "binary"
     if len(classes) > 2 or average is not None:
         present, _ = _present(codes, params.get("sample_weight"))
@@ -272,14 +298,15 @@ def _of_decisions(
 
 
 def _of_all_decisions(
-    codes: NDArray[np.intp],
-    called: NDArray[np.intp],
-    classes: Sequence,
+    codes: NDArray,
+    called: NDArray,
+    classes: Sequence | None = None,
     *,
     figure: Callable[..., float],
     **params: Any,
 ) -> float:
     """Return a figure that has no positive class."""
+    codes, called, classes = _encoded(codes, called, classes)
     return figure(codes, called, **params)
 
 
@@ -296,12 +323,11 @@ def _balanced_accuracy(
 def _g_mean(
     codes: NDArray, called: NDArray, sample_weight: ArrayLike | None = None
 ) -> float:
-    from imblearn.metrics import geometric_mean_score  # takes a second to import
-
     present, _ = _present(codes, sample_weight)
-    return geometric_mean_score(
-        codes, called, labels=present, sample_weight=sample_weight
+    recalls = recall_score(
+        codes, called, average=None, labels=present, sample_weight=sample_weight
     )
+    return float(np.prod(recalls) ** (1 / len(recalls)))
 
 
 def _mcc(codes: NDArray, called: NDArray, **params: Any) -> float:
@@ -311,16 +337,18 @@ def _mcc(codes: NDArray, called: NDArray, **params: Any) -> float:
 
 
 def _cost(
-    codes: NDArray[np.intp],
+    codes: NDArray,
     response: NDArray,
-    classes: Sequence,
+    classes: Sequence | None = None,
     *,
     figure: Callable[..., float],
     cost_matrix: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
     """Return the mean cost of decisions, or of the cheapest decisions."""
-    labels = np.asarray(classes)
+    if figure is mean_cost:
+        codes, response, classes = _encoded(codes, response, classes)
+    labels = np.asarray(_of_columns(classes))
     if figure is mean_cost:
         codes, response = labels[codes], labels[response]
     return figure(

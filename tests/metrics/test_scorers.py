@@ -19,6 +19,7 @@ from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
     PredefinedSplit,
+    TunedThresholdClassifierCV,
     cross_validate,
     learning_curve,
 )
@@ -68,6 +69,14 @@ SAME = {
     "recall": "recall",
     "balanced_accuracy": "balanced_accuracy",
     "mcc": "matthews_corrcoef",
+}
+
+
+FUNCTIONS = {
+    "f1": metrics.f1_score,
+    "balanced_accuracy": metrics.balanced_accuracy_score,
+    "mcc": metrics.matthews_corrcoef,
+    "g_mean": geometric_mean_score,
 }
 
 
@@ -323,6 +332,41 @@ def test_parameters_reach_the_figure(two):
     model = GaussianNB().fit(X, y)
     few, many = (get_scorer("recall_at_k", k=k)(model, X, y) for k in (5, 200))
     assert few < many
+
+
+@pytest.mark.parametrize("kind", ["int", "words"])
+def test_figures_of_decisions_tune_thresholds(kind, two):
+    """scikit-learn calls the function of the scorer then, with labels."""
+    X, y = two
+    for name in ("f1", "balanced_accuracy", "mcc", "g_mean"):
+        expected, found = (
+            TunedThresholdClassifierCV(
+                GaussianNB(), scoring=scoring, cv=2, thresholds=9, store_cv_results=True
+            ).fit(X, labels)
+            for scoring, labels in (
+                (metrics.make_scorer(FUNCTIONS[name]), y),
+                (get_scorer(name), LABELS[kind](y)),
+            )
+        )
+        assert found.best_threshold_ == expected.best_threshold_
+        assert found.best_score_ == pytest.approx(expected.best_score_)
+
+
+def test_costs_tune_thresholds(two):
+    X, y = two
+    words = LABELS["words"](y)
+    costs = {("fraud", "fine"): 9.0, ("fine", "fraud"): 1.0}
+    scoring = get_scorer("neg_mean_cost", cost_matrix=costs)
+    tuned = TunedThresholdClassifierCV(GaussianNB(), scoring=scoring, cv=2)
+    scores = [scoring(m.fit(X, words), X, words) for m in (tuned, GaussianNB())]
+    assert scores[0] > scores[1]
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "neg_log_loss", "neg_least_cost"])
+def test_figures_of_scores_tune_no_threshold(name, two):
+    tuned = TunedThresholdClassifierCV(GaussianNB(), scoring=SCORERS[name], cv=2)
+    with pytest.raises(ValueError, match="figure of decisions, such as 'f1'"):
+        tuned.fit(*two)
 
 
 @each_scorer
