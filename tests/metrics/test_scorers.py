@@ -252,14 +252,14 @@ def test_classifier_of_one_class_is_scored_by_its_predictions(label, two):
         figure = getattr(metrics, f"{name}_score")
         expected = figure(y, model.predict(X), zero_division=0.0)
         assert SCORERS[name](model, X, y) == pytest.approx(expected)
-    with pytest.raises(ValueError, match="one class alone.*stratified"):
+    with pytest.raises(ValueError, match=r"one class alone.*stratified"):
         SCORERS["average_precision"](model, X, y)
 
 
 def test_scores_of_pairs_of_classes_are_named(three):
     X, y = three
     model = SVC(decision_function_shape="ovo").fit(X, y)
-    with pytest.raises(ValueError, match="'ovo'.*set it to 'ovr'"):
+    with pytest.raises(ValueError, match=r"'ovo'.*set it to 'ovr'"):
         SCORERS["average_precision"](model, X, y)
 
 
