@@ -25,6 +25,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 from sklearn.metrics._scorer import _BaseScorer
+from sklearn.pipeline import Pipeline
 
 from imbalnet._checks import (
     checked_integer,
@@ -178,11 +179,12 @@ def _known_classes(estimator: Any, y_true: ArrayLike, method: Any) -> ArrayLike:
 
 
 def _is_ovo(estimator: Any) -> bool:
-    """Return whether an SVC, also one in a pipeline, scores pairs of classes."""
-    return any(
-        name.endswith("decision_function_shape") and value == "ovo"
-        for name, value in estimator.get_params().items()
-    )
+    """Return whether an SVC, also one in searches and pipelines, scores pairs."""
+    if hasattr(estimator, "best_estimator_"):
+        return _is_ovo(estimator.best_estimator_)
+    if isinstance(estimator, Pipeline):
+        return _is_ovo(estimator[-1])
+    return getattr(estimator, "decision_function_shape", None) == "ovo"
 
 
 def _codes(labels: ArrayLike, classes: ArrayLike) -> tuple[NDArray[np.intp], list]:

@@ -23,7 +23,9 @@ from sklearn.model_selection import (
     cross_validate,
     learning_curve,
 )
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from imbalnet import BalancedNeuralClassifier
@@ -260,7 +262,9 @@ def test_scores_of_pairs_of_classes_are_named(three):
     X, y = three
     model = SVC(decision_function_shape="ovo").fit(X, y)
     with pytest.raises(ValueError, match=r"'ovo'.*set it to 'ovr'"):
-        SCORERS["average_precision"](model, X, y)
+        SCORERS["average_precision"](make_pipeline(model), X, y)
+    of_each = OneVsRestClassifier(model).fit(X, y)  # its scores are one for each class
+    assert SCORERS["average_precision"](of_each, X, y) > 0.5
 
 
 def test_ranking_needs_no_probabilities(two):
