@@ -421,6 +421,15 @@ def check_threshold(threshold: Any, n_classes: int) -> None:
         )
 
 
+def of_kept_rows(criterion: Any, kept: NDArray[np.bool_]) -> Any:
+    """Return a criterion for some of the rows, whose costs may differ."""
+    if not isinstance(criterion, LeastCost) or not criterion.is_of_rows:
+        return criterion
+    criterion.excess(len(kept))  # raises for costs of another number of rows
+    costs = vars(criterion).items()
+    return LeastCost(**{n: np.asarray(c)[kept] if np.ndim(c) else c for n, c in costs})
+
+
 def _checked_costs(name: str, cost: Any) -> NDArray[np.float64]:
     """Return one cost, or one for each row, as floats, or raise."""
     try:

@@ -19,6 +19,7 @@ from imbalnet.decisions.criteria import (
     RecallAtLeast,
     as_criterion,
     fewest_errors,
+    of_kept_rows,
 )
 from imbalnet.metrics._rows import (
     as_positive_probabilities,
@@ -121,11 +122,12 @@ def choose_threshold(
     is_second = bool(labels[0] < labels[1])
     scores = as_positive_probabilities(probabilities, len(true), is_second=is_second)
     weight = checked_weights(sample_weight, len(scores))
+    kept = weight > 0
     best = best_threshold(
-        scores,
-        is_positive,
-        weight,
-        criterion,
+        scores[kept],
+        is_positive[kept],
+        weight[kept],
+        of_kept_rows(criterion, kept),
         labels=labels,
         passes_weight=sample_weight is not None,
     )

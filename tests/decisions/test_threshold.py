@@ -106,6 +106,18 @@ def test_neighbouring_floats_are_told_apart():
     assert choose_threshold(y, p) == 0.5
 
 
+def test_rows_of_weight_0_do_not_count(held_out):
+    y, p = held_out
+    weight, cost = np.arange(len(y)) % 3, np.arange(len(y)) % 7 + 1.0
+    kept = weight > 0
+    pairs = [(name, name) for name in ("f1", AlertShare(0.2), matthews_corrcoef)]
+    for criterion, own in [*pairs, (LeastCost(2, cost), LeastCost(2, cost[kept]))]:
+        found = choose_threshold(y, p, criterion, sample_weight=weight)
+        assert found == choose_threshold(
+            y[kept], p[kept], own, sample_weight=weight[kept]
+        )
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_a_threshold_calls_the_same_rows_in_the_precision_of_the_probabilities(
     dtype, held_out
