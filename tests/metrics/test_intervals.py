@@ -131,6 +131,26 @@ def test_pairs_are_judged_on_the_same_resamples(rng):
     assert pair.high - pair.low < 0.5 * (alone.high - alone.low)
 
 
+@pytest.mark.parametrize("is_grouped", [False, True])
+def test_rows_of_weight_0_are_left_out(is_grouped, rng):
+    y, scores, weight = rng.integers(0, 2, 60), rng.random(60), np.arange(60) % 3
+    groups = np.arange(60) // 5 if is_grouped else None
+    kept = weight > 0
+    found, expected = (
+        bootstrap_interval(
+            average_precision_score,
+            y[rows],
+            scores[rows],
+            sample_weight=weight[rows],
+            groups=groups[rows] if is_grouped else None,
+            n_resamples=5,
+            random_state=0,
+        )
+        for rows in (slice(None), kept)
+    )
+    assert found == expected
+
+
 def test_weights_go_with_their_rows(rng):
     y, called = rng.integers(0, 2, 80), rng.integers(0, 2, 80)
     weight = rng.random(80)
