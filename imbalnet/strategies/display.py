@@ -410,7 +410,8 @@ def _test_share(search: Any) -> float:
     share: Any
     if isinstance(cv, Sequence | PredefinedSplit):  # pairs of training and test rows
         pairs = cv.split() if isinstance(cv, PredefinedSplit) else cv
-        share = np.mean([len(test) / (len(train) + len(test)) for train, test in pairs])
+        counts = np.array([[*map(_n_chosen, pair)] for pair in pairs])
+        share = np.mean(counts[:, 1] / counts.sum(axis=1))
     elif isinstance(cv, _NOT_FOLDS):
         share = np.nan
     elif not hasattr(cv, "test_size"):
@@ -430,3 +431,9 @@ def _test_share(search: Any) -> float:
             "give it as test_share=."
         )
     return share
+
+
+def _n_chosen(rows: ArrayLike) -> int:
+    """Return the number of rows of positions, or of a mask."""
+    chosen = np.asarray(rows)
+    return int(chosen.sum()) if chosen.dtype == bool else len(chosen)

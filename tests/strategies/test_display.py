@@ -256,6 +256,7 @@ def test_candidate_that_failed_is_in_the_frame_but_not_drawn(data):
         (StratifiedShuffleSplit(3, test_size=0.2, train_size=0.3, random_state=0), 0.4),
         (StratifiedShuffleSplit(3, test_size=60, train_size=90, random_state=0), 0.4),
         (PredefinedSplit(np.arange(300) % 5 - 3), 0.2),  # 60 % are never tested
+        ([(np.arange(300) % 4 > 0, np.arange(300) % 4 == 0)] * 2, 0.25),  # masks
     ],
 )
 def test_share_of_the_test_rows_is_taken_from_cv(data, cv, share):
