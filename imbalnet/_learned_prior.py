@@ -38,7 +38,9 @@ _NEUTRAL = {
 }
 # Base classes whose probabilities do not follow weights: leaves of one class give 0 and
 # 1 whatever the weights, and the probabilities of an SVC are fitted without them.
-_WITHOUT_WEIGHTS = {"BaseDecisionTree", "BaseForest", "BaseLibSVM"}
+_WITHOUT_WEIGHTS = {"BaseBagging", "BaseDecisionTree", "BaseForest", "BaseLibSVM"}
+# Classes whose probabilities do not depend on the class distribution at all.
+_WITHOUT_PRIOR = {"ComplementNB"}
 _CURE = (
     "give effective_prior the class distribution that its probabilities hold for, such "
     'as "uniform" after balancing'
@@ -92,6 +94,10 @@ def check_is_known(model: Any) -> None:
             f"{title}: what becomes of weights and rows in its {inside[0]} is not "
             f"known; wrap that classifier instead, or {_CURE}."
         )
+    if _WITHOUT_PRIOR & _bases(last):
+        raise ValueError(
+            f"{title}: its probabilities do not follow the class distribution; {_CURE}."
+        )
     for name, value in params.items():  # also criterion__weight, as skorch has it
         neutral = _NEUTRAL.get(name.split("__")[-1], (value,))
         if not any(value is of for of in neutral):
@@ -118,18 +124,22 @@ def learned_prior(recorder: FitRecorder, classes: NDArray) -> NDArray[np.float64
     is_weighted = weight is not None and np.ptp(weight) > 0
     has_factors = np.ptp(factors[counts > 0]) > 0
     title = f"effective_prior='auto' with {type(model).__name__}"
-    bases = {base.__name__ for base in type(model).__mro__}
     if has_factors and is_weighted and _is_balanced(params.get("class_weight")):
         raise ValueError(
             f"{title}: classifiers differ in whether class_weight='balanced' counts "
             f"rows or the sum of their sample_weight; {_CURE}."
         )
-    if (has_factors or is_weighted) and bases & _WITHOUT_WEIGHTS:
+    if (has_factors or is_weighted) and _bases(model) & _WITHOUT_WEIGHTS:
         raise ValueError(
             f"{title}: its probabilities do not follow weights in closed form; leave "
             f"the weights out, or {_CURE}."
         )
     return effective_prior(counts, factors)
+
+
+def _bases(model: Any) -> set[str]:
+    """Return the names of a model's class and its base classes."""
+    return {base.__name__ for base in type(model).__mro__}
 
 
 def _is_balanced(class_weight: Any) -> bool:

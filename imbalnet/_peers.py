@@ -21,6 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from imbalnet._tables import ColumnRules, Columns, Reading, as_table
 from imbalnet._tables.features import read_matrix
+from imbalnet.networks.layers.categories import dense
 from imbalnet.tables import ColumnReport
 
 # Of the linear model: one-hot columns for a category, and rows that a level needs to
@@ -86,7 +87,7 @@ class _TableReader(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return the matrix; infinite values become missing."""
-        matrix = np.asarray(self._matrix(X, self.columns_)[0])
+        matrix = np.asarray(dense(self._matrix(X, self.columns_)[0]))
         return np.where(np.isinf(matrix), np.nan, matrix)
 
     def _matrix(self, X: Any, columns: ColumnRules | Columns) -> tuple[Any, Columns]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -37,3 +38,13 @@ def html_list(items: Iterable[str]) -> str:
     """Return a bullet list, or an empty string without items."""
     points = "".join(f"<li>{escape(item)}</li>" for item in items)
     return f"<ul>{points}</ul>" if points else ""
+
+
+def numbered_repeats(names: Iterable[str]) -> list[str]:
+    """Return names, of which those that occurred before are numbered: a, b, a #2."""
+    n_seen: Counter[str] = Counter()
+    numbered = []
+    for name in names:
+        n_seen[name] += 1
+        numbered.append(name if n_seen[name] == 1 else f"{name} #{n_seen[name]}")
+    return numbered

@@ -265,7 +265,8 @@ def compare(
     Every model is trained and tested on the same splits of the table:
 
     - "imbalnet", which is :class:`~imbalnet.BalancedNeuralClassifier` without further
-      parameters, and for two classes the same fit with ``threshold="f1"``;
+      parameters, and for two classes the same fit with ``threshold="f1"``, if its
+      members hold out folds;
     - levers against imbalance from :func:`~imbalnet.strategies.strategy_grid`;
     - :class:`~sklearn.linear_model.LogisticRegression` on standardised numbers and
       one-hot categories, plain and with balanced class weights;
@@ -275,7 +276,7 @@ def compare(
 
     Parameters
     ----------
-    X : {array-like, data frame} of shape (n_rows, n_features)
+    X : {array-like, data frame, sparse matrix} of shape (n_rows, n_features)
         The raw table, with words, categories and gaps.
     y : array-like of shape (n_rows,)
         Labels of any sortable kind. Of two labels, the second in sorted order is the
@@ -481,7 +482,7 @@ def _run_split(
             scored = _scored(model, X_test, codes[test], prior, np.unique(y))
         except Exception as error:
             raise ValueError(f"{name!r} could not be scored: {error}") from error
-        if name == DEFAULT and len(prior) == 2:
+        if name == DEFAULT and len(prior) == 2 and hasattr(model, "oof_proba_"):
             model.set_params(threshold="f1")  # read at prediction time
             decided = _scored(model, X_test, codes[test], prior, np.unique(y))
             scores[TUNED] = {**decided, **seconds}

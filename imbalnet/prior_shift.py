@@ -18,6 +18,7 @@ from sklearn.base import (
     _fit_context,
     clone,
 )
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metadata_routing import (
@@ -34,6 +35,7 @@ from imbalnet._learned_prior import (
     learned_prior,
     replace_last_step,
 )
+from imbalnet._nested import accepted_names
 from imbalnet._tables.labels import as_codes, as_labels, as_weights, sorted_classes
 from imbalnet.posterior import effective_prior, shift_probabilities
 from imbalnet.posterior.prior import class_distribution, target_distribution
@@ -293,13 +295,21 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             return routed["estimator"]["fit"]
         if sample_weight is None:
             return fit_params
-        if not has_fit_parameter(self.estimator, "sample_weight"):
+        if not _takes_weight(self.estimator):
             raise ValueError(
                 f"sample_weight: {type(self.estimator).__name__}.fit takes none; leave "
                 "it out, or for a step of a pipeline enable scikit-learn's metadata "
                 "routing."
             )
         return {**fit_params, "sample_weight": sample_weight}
+
+
+def _takes_weight(estimator: Any) -> bool:
+    """Return whether ``fit`` takes `sample_weight`, by name or as searches do."""
+    if has_fit_parameter(estimator, "sample_weight"):
+        return True
+    takes_any = accepted_names(estimator.fit) is None
+    return takes_any and not isinstance(estimator, Pipeline)  # it wants step__name
 
 
 def _fitted(

@@ -175,6 +175,7 @@ def test_plots_rest_on_arrays_only():
         "_checks",
         "_packages",
         "_tables",
+        "_text",
         "decisions",
         "metrics",
         "posterior",

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from joblib import parallel_config
 from matplotlib import pyplot as plt
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -49,6 +50,20 @@ def raw():
 @pytest.fixture(scope="module")
 def found(raw):
     return quick(*raw)
+
+
+def test_sparse_tables_and_a_network_without_folds_are_compared(rng):
+    X, y = rng.normal(size=(80, 2)) * (rng.random((80, 2)) < 0.5), np.arange(80) % 2
+    network = clone(FAST).set_params(n_members=1, max_epochs=1)
+    of_dense, of_sparse = (
+        compare(table, y, network=network, cv=2, random_state=0).scores
+        for table in (X, sparse.csr_matrix(X))
+    )
+    assert [name for name in of_dense if "threshold" in name] == []
+    for name in ("LogisticRegression", "HistGradientBoosting"):
+        np.testing.assert_allclose(
+            of_sparse[name]["log_loss"], of_dense[name]["log_loss"]
+        )
 
 
 def test_compare_scores_every_model_on_every_split(found):

@@ -13,6 +13,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import (
+    BaggingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     VotingClassifier,
@@ -20,7 +21,7 @@ from sklearn.ensemble import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.naive_bayes import GaussianNB
+from sklearn.naive_bayes import ComplementNB, GaussianNB
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -253,6 +254,7 @@ UNKNOWN = {
         "class_weight=array",
     ),
     "priors": (GaussianNB(priors=[0.5, 0.5]), r"priors=\[0.5, 0.5\]"),
+    "complement": (ComplementNB(), "do not follow the class distribution"),
     "network": (BalancedNeuralClassifier("linear"), "target_prior=None"),
     "forest": (RandomForestClassifier(class_weight="balanced"), "do not follow"),
     "subsample": (
@@ -273,6 +275,14 @@ def test_auto_refuses_what_it_cannot_know(name, data):
     with pytest.raises(ValueError, match=f"effective_prior='auto' .*{message}"):
         model.fit(X, y)
     assert not hasattr(model, "estimator_")
+
+
+def test_auto_refuses_weighted_bags_of_trees(data):
+    X, y, _ = (part[:300] for part in data)
+    model = PriorShiftClassifier(BaggingClassifier(n_estimators=2))
+    assert model.fit(X, y).effective_prior_ is not None
+    with pytest.raises(ValueError, match="do not follow weights"):
+        model.fit(X, y, sample_weight=1.0 + y)
 
 
 def test_auto_refuses_balanced_weights_beside_sample_weight(data):
@@ -307,6 +317,16 @@ def test_sample_weight_that_the_classifier_does_not_take_is_named(data):
     model = PriorShiftClassifier(make_pipeline(StandardScaler(), GaussianNB()))
     with pytest.raises(ValueError, match="sample_weight: Pipeline"):
         model.fit(X, y, sample_weight=np.ones(len(y)))
+
+
+def test_searches_take_sample_weight(data):
+    X, y, _ = (part[:300] for part in data)
+    weight, grid = np.arange(300) % 3 + 1.0, {"var_smoothing": [1e-9, 0.1]}
+    model = PriorShiftClassifier(
+        GridSearchCV(GaussianNB(), grid, cv=2), effective_prior="train"
+    ).fit(X, y, sample_weight=weight)
+    search = GridSearchCV(GaussianNB(), grid, cv=2).fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(model.predict_proba(X), search.predict_proba(X))
 
 
 def test_frozen_classifier_needs_rows_of_its_classes(data):

@@ -314,10 +314,10 @@ class LeastCost:
                 "cannot be added up from them; use choose_threshold."
             )
         cost = (
-            self.false_positive * counts.false_positives
-            + self.false_negative * counts.false_negatives
-            + self.true_positive * counts.true_positives
-            + self.true_negative * counts.true_negatives
+            float(self.false_positive) * counts.false_positives
+            + float(self.false_negative) * counts.false_negatives
+            + float(self.true_positive) * counts.true_positives
+            + float(self.true_negative) * counts.true_negatives
         )
         return -_ratio(cost, counts.total)
 
@@ -419,6 +419,15 @@ def check_threshold(threshold: Any, n_classes: int) -> None:
             f"threshold={threshold!r} decides between two classes, but y holds "
             f"{n_classes}. For more, change target_prior, or give a cost_matrix."
         )
+
+
+def of_kept_rows(criterion: Any, kept: NDArray[np.bool_]) -> Any:
+    """Return a criterion for some of the rows, whose costs may differ."""
+    if not isinstance(criterion, LeastCost) or not criterion.is_of_rows:
+        return criterion
+    criterion.excess(len(kept))  # raises for costs of another number of rows
+    costs = vars(criterion).items()
+    return LeastCost(**{n: np.asarray(c)[kept] if np.ndim(c) else c for n, c in costs})
 
 
 def _checked_costs(name: str, cost: Any) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from imbalnet.decisions.criteria import (
     RecallAtLeast,
     as_criterion,
     fewest_errors,
+    of_kept_rows,
 )
 from imbalnet.metrics._rows import (
     as_positive_probabilities,
@@ -121,14 +122,30 @@ def choose_threshold(
     is_second = bool(labels[0] < labels[1])
     scores = as_positive_probabilities(probabilities, len(true), is_second=is_second)
     weight = checked_weights(sample_weight, len(scores))
-    return best_threshold(
-        scores,
-        is_positive,
-        weight,
-        criterion,
+    kept = weight > 0
+    best = best_threshold(
+        scores[kept],
+        is_positive[kept],
+        weight[kept],
+        of_kept_rows(criterion, kept),
         labels=labels,
         passes_weight=sample_weight is not None,
     )
+    return _rounded_up(best, np.asarray(probabilities).dtype)
+
+
+def _rounded_up(threshold: float, dtype: np.dtype) -> float:
+    """Return the lowest number of a dtype of floats that is at least the threshold.
+
+    NumPy compares an array with a number in the precision of the array. If that rounded
+    the threshold down, ``probabilities >= threshold`` would call further rows.
+    """
+    if dtype.kind != "f" or dtype.itemsize >= 8:
+        return threshold
+    rounded = dtype.type(threshold)
+    if float(rounded) < threshold:
+        rounded = np.nextafter(rounded, dtype.type(np.inf))
+    return float(rounded)
 
 
 def best_threshold(

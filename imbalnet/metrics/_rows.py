@@ -211,9 +211,11 @@ def codes_of_groups(
     if not len(numbers):
         raise ValueError(f"{name} is empty: it holds no rows; give at least one.")
     try:
-        return np.unique(column_or_1d(groups), return_inverse=True)[1]
+        codes = np.unique(column_or_1d(groups), return_inverse=True)[1]
     except TypeError:  # labels of several kinds cannot be sorted
         return numbers.astype(np.intp)
+    # NumPy makes strings of a list of several kinds, so that 1 and "1" would be equal
+    return codes if codes.max() == numbers.max() else numbers.astype(np.intp)
 
 
 def checked_budget(name: str, value: Any) -> float:

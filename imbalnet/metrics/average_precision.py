@@ -30,8 +30,8 @@ def macro_average_precision(
     Returns
     -------
     float
-        Between 0 and 1. The mean is over the classes that occur in `codes`. For two
-        classes without rows of the second it is 0.
+        Between 0 and 1. The mean is over the classes that occur in `codes`, in rows of
+        weight above 0. For two classes without such rows of the second it is 0.
 
     Raises
     ------
@@ -82,7 +82,10 @@ def mean_average_precision(
     If all weights are 0, which those of validation rows may be, the result is 0.
     """
     check_finite("scores", scores)
-    scored = [1] if scores.shape[1] == 2 else np.unique(codes)
+    present = np.flatnonzero(np.bincount(codes.astype(np.intp), weight))
+    if not len(present):
+        return 0.0
+    scored = [1] if scores.shape[1] == 2 else present
     of_classes = (RankedRows(scores[:, c], codes == c).counts(weight) for c in scored)
     return float(np.mean([average_precision_of_counts(*of) for of in of_classes]))
 

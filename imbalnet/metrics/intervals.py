@@ -156,7 +156,7 @@ def bootstrap_interval(
     y_score : array-like of shape (n_rows,) or (n_rows, n_classes)
         Scores, probabilities or predictions, as `figure` expects them.
     sample_weight : array-like of shape (n_rows,), default=None
-        Weights of the rows; None means equal weights.
+        Weights of the rows; None means equal weights. Rows of weight 0 are left out.
     scale : {"logit", "linear"}, default="logit"
         "logit" for figures between 0 and 1, "linear" for others, such as costs.
     **options
@@ -278,11 +278,16 @@ class _Draws:
         self._given = {"y_true": labels}
         for name, score in scores.items():
             self._given[name] = _rows_of_scores(name, score, len(labels))
-        if sample_weight is not None:
-            weight = checked_weights(sample_weight, len(labels))
-            self._given["sample_weight"] = weight
         self._figure, self._scores = _checked_figure(figure), scores
         groups = bootstrap.get("groups")
+        if sample_weight is not None:
+            weight = checked_weights(sample_weight, len(labels))
+            kept, self._given["sample_weight"] = weight > 0, weight
+            if groups is not None:
+                groups = codes_of_groups("groups", groups, len(labels))[kept]
+                bootstrap["groups"] = groups
+            self._given = {name: of[kept] for name, of in self._given.items()}
+            labels = labels[kept]
         strata = labels if groups is None else groups
         self.quantile = student_quantile(strata, level, by_group=groups is not None)
         checked_integer("n_resamples", bootstrap.get("n_resamples", 400), 2)

@@ -20,6 +20,9 @@ from imbalnet.metrics._rows import (
     codes_of_groups,
 )
 
+# Shares are sums of weights, which are rounded.
+_ROUNDING = 1e-12
+
 
 def average_precision_lift(
     y_true: ArrayLike,
@@ -288,7 +291,7 @@ def recall_at_precision(
     reached, recall, _ = precision_recall_curve(
         is_positive, scores, sample_weight=weight
     )
-    return float(recall[reached >= floor].max(initial=0.0))
+    return float(recall[reached >= floor - _ROUNDING].max(initial=0.0))
 
 
 def recall_at_fpr(
@@ -342,7 +345,7 @@ def recall_at_fpr(
     rate, recall, _ = roc_curve(
         is_positive, scores, sample_weight=weight, drop_intermediate=False
     )
-    return float(recall[rate <= ceiling].max())
+    return float(recall[rate <= ceiling + _ROUNDING].max())
 
 
 def _read(
@@ -392,7 +395,8 @@ def _share_called(
     if not weight.any():  # of a period
         return np.zeros(len(scores))
     budget = min(k if k >= 1 else k * weight.sum(), weight.sum())
-    order = np.argsort(-scores, kind="stable")
+    counted = np.flatnonzero(weight)  # without weight there is no share at the edge
+    order = counted[np.argsort(-scores[counted], kind="stable")]
     reached = np.cumsum(weight[order])
     edge = scores[order[min(np.searchsorted(reached, budget), len(order) - 1)]]
     above, at_edge = scores > edge, scores == edge

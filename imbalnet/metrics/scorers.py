@@ -25,6 +25,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 from sklearn.metrics._scorer import _BaseScorer
+from sklearn.pipeline import Pipeline
 
 from imbalnet._checks import (
     checked_integer,
@@ -32,9 +33,9 @@ from imbalnet._checks import (
     checked_weights,
     did_you_mean,
 )
-from imbalnet._tables.labels import as_labels, check_lengths
+from imbalnet._tables.labels import as_labels, check_lengths, sorted_classes
 from imbalnet.metrics._fitted import check_classifier
-from imbalnet.metrics._rows import checked_budget
+from imbalnet.metrics._rows import checked_budget, pairs_of_labels
 from imbalnet.metrics.costs import least_cost, mean_cost
 from imbalnet.metrics.probabilities import brier_skill_score, calibration_error
 from imbalnet.metrics.ranking import (
@@ -62,7 +63,9 @@ class ClassifierScorer(_BaseScorer):
         Called as ``score_func(codes, response, classes, **kwargs)``, where `codes` are
         those of the true classes. For `response_method` "predict", `response` holds the
         codes of the predicted classes; otherwise scores, of shape (n_rows,) for the
-        second of two classes, or (n_rows, n_classes).
+        second of two classes, or (n_rows, n_classes). To tune a threshold,
+        :class:`~sklearn.model_selection.TunedThresholdClassifierCV` calls it with true
+        and predicted labels, and without `classes`.
     sign : {1, -1}
         -1 if lower values are better.
     kwargs : dict
@@ -99,7 +102,7 @@ class ClassifierScorer(_BaseScorer):
         check_classifier(estimator, method)
         if method == SCORES:  # scikit-learn caches responses by the method's name
             method = next((name for name in SCORES if hasattr(estimator, name)), method)
-        codes, classes = _codes(y_true, estimator.classes_)
+        codes, classes = _codes(y_true, _known_classes(estimator, y_true, method))
         response = method_caller(estimator, method, X)
         check_lengths(np.asarray(response), codes)
         if kwargs.get("sample_weight") is not None:
@@ -151,6 +154,39 @@ class ClassifierScorer(_BaseScorer):
         return None  # classes_[1], for any labels
 
 
+def _known_classes(estimator: Any, y_true: ArrayLike, method: Any) -> ArrayLike:
+    """Return the classes of an estimator, of which each has a column of scores.
+
+    Raises
+    ------
+    ValueError
+        If its scores are not one for each of several classes.
+    """
+    known = np.asarray(estimator.classes_)
+    if len(known) == 1 and method == "predict":  # the positive label may be the other
+        return sorted_classes(np.concatenate([known, as_labels(y_true)]))
+    if len(known) == 1:
+        raise ValueError(
+            f"estimator was fitted with rows of one class alone, {known.tolist()}, so "
+            "that it has no scores of others; use stratified folds."
+        )
+    if method == "decision_function" and len(known) > 2 and _is_ovo(estimator):
+        raise ValueError(
+            "estimator has decision_function_shape='ovo', a score for each pair of "
+            "classes; set it to 'ovr', which gives one for each class."
+        )
+    return known
+
+
+def _is_ovo(estimator: Any) -> bool:
+    """Return whether an SVC, also one in searches and pipelines, scores pairs."""
+    if hasattr(estimator, "best_estimator_"):
+        return _is_ovo(estimator.best_estimator_)
+    if isinstance(estimator, Pipeline):
+        return _is_ovo(estimator[-1])
+    return getattr(estimator, "decision_function_shape", None) == "ovo"
+
+
 def _codes(labels: ArrayLike, classes: ArrayLike) -> tuple[NDArray[np.intp], list]:
     """Return the positions of labels in `classes`, to which unknown ones are added."""
     known = np.asarray(classes).tolist()
@@ -169,10 +205,40 @@ def _one_column_each(scores: NDArray, n_classes: int) -> NDArray:
     return np.hstack([scores, lowest])
 
 
+def _present(
+    codes: NDArray[np.intp], sample_weight: ArrayLike | None
+) -> tuple[NDArray[np.intp], NDArray]:
+    """Return the classes that occur in rows of weight above 0, and their weights."""
+    mass = np.bincount(codes, sample_weight)
+    present = np.flatnonzero(mass)
+    return present, mass[present]
+
+
+def _encoded(
+    true: NDArray, called: NDArray, classes: Sequence | None
+) -> tuple[NDArray[np.intp], NDArray[np.intp], Any]:
+    """Return codes and classes, also of labels, for which `classes` is None.
+
+    scikit-learn's TunedThresholdClassifierCV does not call scorers, but their function,
+    with true and predicted labels.
+    """
+    return pairs_of_labels(true, called) if classes is None else (true, called, classes)
+
+
+def _of_columns(classes: Sequence | None) -> Sequence:
+    """Return the classes of scores; raise if there are labels in place of scores."""
+    if classes is None:
+        raise ValueError(
+            "A figure of scores or probabilities does not depend on a threshold; tune "
+            "the threshold by a figure of decisions, such as 'f1' or 'mcc'."
+        )
+    return classes
+
+
 def _of_scores(
     codes: NDArray[np.intp],
     scores: NDArray,
-    classes: Sequence,
+    classes: Sequence | None = None,
     *,
     figure: Callable[..., float],
     chance: float | None = None,
@@ -181,72 +247,89 @@ def _of_scores(
 ) -> float:
     """Return a figure of two classes; for several, the mean of one against the rest.
 
-    The mean is over the classes that occur; with `average` "weighted", by their numbers
-    of rows. If only one class occurs, the result is `chance`.
+    The mean is over the classes that occur; with `average` "weighted", by the sums of
+    the weights of their rows. If only one class occurs, the result is `chance`.
     """
-    present, counts = np.unique(codes, return_counts=True)
+    classes = _of_columns(classes)
+    present, mass = _present(codes, params.get("sample_weight"))
     if len(present) < 2 and chance is not None:
         return chance
     if len(classes) == 2:
         return figure(codes == 1, scores, **params)
     values = [figure(codes == code, scores[:, code], **params) for code in present]
-    return float(np.average(values, weights=counts if average == "weighted" else None))
+    return float(np.average(values, weights=mass if average == "weighted" else None))
 
 
 def _of_distribution(
     codes: NDArray[np.intp],
     probabilities: NDArray,
-    classes: Sequence,
+    classes: Sequence | None = None,
     *,
     figure: Callable[..., float],
     chance: float | None = None,
     **params: Any,
 ) -> float:
     """Return a figure of the probabilities of all classes."""
-    if chance is not None and len(np.unique(codes)) < 2:
+    classes = _of_columns(classes)
+    present, _ = _present(codes, params.get("sample_weight"))
+    if chance is not None and len(present) < 2:
         return chance
     return figure(codes, probabilities, labels=np.arange(len(classes)), **params)
 
 
 def _of_decisions(
-    codes: NDArray[np.intp],
-    called: NDArray[np.intp],
-    classes: Sequence,
+    codes: NDArray,
+    called: NDArray,
+    classes: Sequence | None = None,
     *,
     figure: Callable[..., float],
-    average: str = "macro",
+    average: str | None = None,
     **params: Any,
 ) -> float:
-    """Return a figure of the second of two classes, or the mean of those that occur."""
+    """Return a figure of the second of two classes, or an average of those that occur.
+
+    That is the mean, unless `average` is another one. An `average` that is given is
+    computed for two classes, too.
+    """
+    codes, called, classes = _encoded(codes, called, classes)
     params["average"] = "binary"
-    if len(classes) > 2 or average == "weighted":
-        params |= {"average": average, "labels": np.unique(codes)}
-    return figure(codes, called, zero_division=0.0, **params)
+    if len(classes) > 2 or average is not None:
+        present, _ = _present(codes, params.get("sample_weight"))
+        params |= {"average": average or "macro", "labels": present}
+    return figure(codes, called, **{"zero_division": 0.0, **params})
 
 
 def _of_all_decisions(
-    codes: NDArray[np.intp],
-    called: NDArray[np.intp],
-    classes: Sequence,
+    codes: NDArray,
+    called: NDArray,
+    classes: Sequence | None = None,
     *,
     figure: Callable[..., float],
     **params: Any,
 ) -> float:
     """Return a figure that has no positive class."""
+    codes, called, classes = _encoded(codes, called, classes)
     return figure(codes, called, **params)
 
 
-def _balanced_accuracy(codes: NDArray, called: NDArray, **params: Any) -> float:
+def _balanced_accuracy(
+    codes: NDArray, called: NDArray, sample_weight: ArrayLike | None = None
+) -> float:
     # scikit-learn's own warns if a class is predicted that a fold lacks
+    present, _ = _present(codes, sample_weight)
     return recall_score(
-        codes, called, average="macro", labels=np.unique(codes), **params
+        codes, called, average="macro", labels=present, sample_weight=sample_weight
     )
 
 
-def _g_mean(codes: NDArray, called: NDArray, **params: Any) -> float:
-    from imblearn.metrics import geometric_mean_score  # takes a second to import
-
-    return geometric_mean_score(codes, called, labels=np.unique(codes), **params)
+def _g_mean(
+    codes: NDArray, called: NDArray, sample_weight: ArrayLike | None = None
+) -> float:
+    present, _ = _present(codes, sample_weight)
+    recalls = recall_score(
+        codes, called, average=None, labels=present, sample_weight=sample_weight
+    )
+    return float(np.prod(recalls) ** (1 / len(recalls)))
 
 
 def _mcc(codes: NDArray, called: NDArray, **params: Any) -> float:
@@ -256,16 +339,18 @@ def _mcc(codes: NDArray, called: NDArray, **params: Any) -> float:
 
 
 def _cost(
-    codes: NDArray[np.intp],
+    codes: NDArray,
     response: NDArray,
-    classes: Sequence,
+    classes: Sequence | None = None,
     *,
     figure: Callable[..., float],
     cost_matrix: Any = None,
     sample_weight: ArrayLike | None = None,
 ) -> float:
     """Return the mean cost of decisions, or of the cheapest decisions."""
-    labels = np.asarray(classes)
+    if figure is mean_cost:
+        codes, response, classes = _encoded(codes, response, classes)
+    labels = np.asarray(_of_columns(classes))
     if figure is mean_cost:
         codes, response = labels[codes], labels[response]
     return figure(
@@ -404,12 +489,13 @@ def get_scorer(name: str, **params: Any) -> ClassifierScorer:
         )
     scorer = SCORERS[name]
     score_func = scorer._score_func
-    known = {"average", *signature(score_func.keywords["figure"]).parameters}
-    known -= _GIVEN
+    known = {*signature(score_func.keywords["figure"]).parameters, "average"} - _GIVEN
+    if score_func.func not in (_of_scores, _of_decisions):
+        known.remove("average")  # they have no positive class
     for param, value in params.items():
         if param not in known:
             raise ValueError(
-                f"{name!r} has no parameter {param!r}, but {sorted(known)}."
+                f"{name!r} has no parameter {param!r}; it has {sorted(known) or None}."
                 f"{did_you_mean(param, known)}"
             )
         averages = [*_AVERAGES, *["micro"] * (score_func.func is _of_decisions)]

@@ -85,13 +85,14 @@ class Predictions(ScoredRows):
             return self
         labels = self.classes.tolist()
         code = position_of_label(pos_label, labels)
-        rest = f"not {label_text(pos_label)}"
-        negative = labels[1 - code] if self.is_binary else rest
+        text = label_text(pos_label)
+        # of one dtype, which functions of true and predicted labels need
+        named = np.array([f"not {text}", text])
         positive = self.probabilities[:, code]
         return replace(
             self,
             codes=(self.codes == code).astype(np.intp),
-            classes=np.array([negative, pos_label], dtype=object),
+            classes=self.classes[[1 - code, code]] if self.is_binary else named,
             probabilities=np.stack([1 - positive, positive], axis=1),
         )
 

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logit
 
+from imbalnet._text import numbered_repeats
 from imbalnet.decisions import Counts, threshold_counts
 from imbalnet.decisions.criteria import (
     AlertShare,
-    LeastCost,
     PrecisionAtLeast,
     RecallAtLeast,
     as_criterion,
+    of_kept_rows,
 )
 from imbalnet.decisions.threshold import criterion_values
 from imbalnet.plots._base import (
@@ -222,7 +223,7 @@ class ThresholdDisplay(PredictionsDisplay):
         if sample_weight is not None:  # rows of weight 0 are left out
             kept = np.asarray(sample_weight) > 0
             named = _named(criteria)
-            criteria = {label: _of_kept(named[label], kept) for label in named}
+            criteria = {label: of_kept_rows(named[label], kept) for label in named}
         display = cls._of_rows(
             rows, threshold, name, criteria, weighs=sample_weight is not None
         )
@@ -363,16 +364,8 @@ def _named(criteria: Any) -> dict[str, Any]:
             as_criterion(criterion, "criteria")
     if isinstance(criteria, Mapping):
         return {str(name): criterion for name, criterion in criteria.items()}
-    return {_name(criterion): criterion for criterion in criteria}
-
-
-def _of_kept(criterion: Any, kept: NDArray[np.bool_]) -> Any:
-    """Return a criterion for some of the rows, whose costs may differ."""
-    if not isinstance(criterion, LeastCost) or not criterion.is_of_rows:
-        return criterion
-    criterion.excess(len(kept))  # raises for costs of another number of rows
-    costs = vars(criterion).items()
-    return LeastCost(**{n: np.asarray(c)[kept] if np.ndim(c) else c for n, c in costs})
+    names = numbered_repeats(map(_name, criteria))
+    return dict(zip(names, criteria, strict=True))
 
 
 def _name(criterion: Any) -> str:

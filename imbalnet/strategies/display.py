@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.model_selection import (
     GroupShuffleSplit,
     LeavePGroupsOut,
     LeavePOut,
+    PredefinedSplit,
     TimeSeriesSplit,
 )
 
@@ -27,8 +28,9 @@ from imbalnet.strategies.differences import (
 from imbalnet.strategies.names import PLAIN, unique_names
 
 _COLOUR = "#0072B2"  # blue and grey of Okabe and Ito
-# Splits whose test share is neither 1 / n_splits nor a parameter.
-_NOT_FOLDS = LeavePGroupsOut, LeavePOut, TimeSeriesSplit
+# Splits whose test share is neither 1 / n_splits nor a parameter. A generator was used
+# up by the search.
+_NOT_FOLDS = Iterator, LeavePGroupsOut, LeavePOut, TimeSeriesSplit
 
 
 class StrategyComparisonDisplay:
@@ -406,12 +408,17 @@ def _test_share(search: Any) -> float:
     """Return the share of the rows in the test set of a split."""
     cv, n_splits = search.cv, search.n_splits_
     share: Any
-    if isinstance(cv, Sequence):  # pairs of training and test rows
-        share = np.mean([len(test) / (len(train) + len(test)) for train, test in cv])
+    if isinstance(cv, Sequence | PredefinedSplit):  # pairs of training and test rows
+        pairs = cv.split() if isinstance(cv, PredefinedSplit) else cv
+        counts = np.array([[*map(_n_chosen, pair)] for pair in pairs])
+        share = np.mean(counts[:, 1] / counts.sum(axis=1))
     elif isinstance(cv, _NOT_FOLDS):
         share = np.nan
     elif not hasattr(cv, "test_size"):
         share = getattr(cv, "n_repeats", 1) / n_splits
+    elif cv.test_size is not None and cv.train_size is not None:  # not all rows
+        is_alike = isinstance(cv.test_size, float) == isinstance(cv.train_size, float)
+        share = cv.test_size / (cv.test_size + cv.train_size) if is_alike else np.nan
     elif cv.test_size is not None:
         share = cv.test_size
     elif cv.train_size is not None:
@@ -424,3 +431,9 @@ def _test_share(search: Any) -> float:
             "give it as test_share=."
         )
     return share
+
+
+def _n_chosen(rows: ArrayLike) -> int:
+    """Return the number of rows of positions, or of a mask."""
+    chosen = np.asarray(rows)
+    return int(chosen.sum()) if chosen.dtype == bool else len(chosen)

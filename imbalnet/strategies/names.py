@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
+from imbalnet._text import numbered_repeats
+
 PLAIN = "plain"
 _LEVERS = {"loss": "cross_entropy", "class_weight": None, "sampler": None}
 # Parameters that are the same for all candidates.
@@ -55,18 +59,14 @@ def strategy_name(params: Mapping[str, Any]) -> str:
     others = [
         f"{name}={_text(value)}"
         for name, value in params.items()
-        if name.split("__")[0] not in _LEVERS and _COMMON.get(name) != value
+        if name.split("__")[0] not in _LEVERS and not _is_same(value, _COMMON.get(name))
     ]
     return " + ".join(filter(None, [*levers, ", ".join(others)])) or PLAIN
 
 
 def unique_names(candidates: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the names of candidates; repeated names are numbered."""
-    names: list[str] = []
-    for name in map(strategy_name, candidates):
-        n_alike = sum(other.split(" #")[0] == name for other in names)
-        names.append(f"{name} #{n_alike + 1}" if n_alike else name)
-    return names
+    return numbered_repeats(map(strategy_name, candidates))
 
 
 def _without_steps(name: str) -> str:
@@ -85,13 +85,22 @@ def _lever_name(lever: str, params: Mapping[str, Any]) -> str:
         if name.startswith(start) and value is not None
     }
     value = params.get(lever, _LEVERS[lever])
-    if value is None or (value == _LEVERS[lever] and not nested):
+    if value is None or (_is_same(value, _LEVERS[lever]) and not nested):
         return ""
     options = (f"{name}={_text(option)}" for name, option in nested.items())
     return ", ".join([_text(value), *options])
 
 
+def _is_same(value: Any, default: str | None) -> bool:
+    """Return whether a value, which may be an array, is the default."""
+    return value is default or (isinstance(value, str) and value == default)
+
+
 def _text(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return str(value.tolist())
+    if hasattr(value, "to_dict"):  # a Series or a frame
+        return str(value.to_dict())
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -105,6 +106,31 @@ def test_neighbouring_floats_are_told_apart():
     assert choose_threshold(y, p) == 0.5
 
 
+def test_rows_of_weight_0_do_not_count(held_out):
+    y, p = held_out
+    weight, cost = np.arange(len(y)) % 3, np.arange(len(y)) % 7 + 1.0
+    kept = weight > 0
+    pairs = [(name, name) for name in ("f1", AlertShare(0.2), matthews_corrcoef)]
+    for criterion, own in [*pairs, (LeastCost(2, cost), LeastCost(2, cost[kept]))]:
+        found = choose_threshold(y, p, criterion, sample_weight=weight)
+        assert found == choose_threshold(
+            y[kept], p[kept], own, sample_weight=weight[kept]
+        )
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_threshold_calls_the_same_rows_in_the_precision_of_the_probabilities(
+    dtype, held_out
+):
+    y, p = held_out
+    p = p.astype(dtype)
+    for share in (0.0, 0.01, 0.03, 0.1, 0.3, 0.5):
+        threshold = choose_threshold(y, p, AlertShare(share))
+        called = p >= threshold
+        assert called.mean() <= share
+        np.testing.assert_array_equal(called, p.astype(np.float64) >= threshold)
+
+
 def test_weights_count_as_repeated_rows(held_out, rng):
     y, p = held_out
     n_times = rng.integers(0, 4, len(y))
@@ -196,6 +222,13 @@ def test_no_other_threshold_costs_less_by_rows(n_of_rows, is_weighted, held_out,
     chosen = choose_threshold(y, p, LeastCost(*costs), sample_weight=weight)
     least = min(cost_at(t, y, p, costs, weight) for t in [*np.unique(p), 1.1])
     assert cost_at(chosen, y, p, costs, weight) == pytest.approx(least)
+
+
+def test_decimal_costs_are_numbers(held_out):
+    costs = LeastCost(Decimal("0.5"), Decimal(3))
+    assert choose_threshold(*held_out, costs) == choose_threshold(
+        *held_out, LeastCost(0.5, 3)
+    )
 
 
 def test_equal_costs_of_rows_are_one_cost(held_out):

@@ -30,6 +30,13 @@ def test_an_absent_class_is_left_out(rng):
     assert macro_average_precision(codes, scores) == pytest.approx(expected)
 
 
+def test_a_class_of_weight_0_is_left_out(rng):
+    codes, scores = rng.integers(0, 3, 60), rng.random((60, 3))
+    kept = codes != 1
+    expected = macro_average_precision(codes[kept], scores[kept])
+    assert macro_average_precision(codes, scores, kept) == pytest.approx(expected)
+
+
 def test_sample_weights_count(rng):
     codes, scores = rng.integers(0, 2, 40), rng.random((40, 2))
     weight = rng.integers(1, 4, 40)

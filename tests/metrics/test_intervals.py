@@ -28,6 +28,11 @@ def test_groups_are_drawn_whole():
     assert len({tuple(counts) for counts in drawn}) > 3
 
 
+def test_groups_of_several_kinds_are_kept_apart():
+    (counts,) = bootstrap_weights([0] * 4, 1, groups=[1, "1", 2, 2], random_state=0)
+    assert counts.tolist() == [2, 1, 0, 0]
+
+
 def test_standard_error_of_a_share_is_the_binomial_one():
     """Recall is the share of positives that are called."""
     y = np.repeat([0, 1], [200, 100])
@@ -124,6 +129,26 @@ def test_pairs_are_judged_on_the_same_resamples(rng):
         average_precision_score(y, first) - average_precision_score(y, second)
     )
     assert pair.high - pair.low < 0.5 * (alone.high - alone.low)
+
+
+@pytest.mark.parametrize("is_grouped", [False, True])
+def test_rows_of_weight_0_are_left_out(is_grouped, rng):
+    y, scores, weight = rng.integers(0, 2, 60), rng.random(60), np.arange(60) % 3
+    groups = np.arange(60) // 5 if is_grouped else None
+    kept = weight > 0
+    found, expected = (
+        bootstrap_interval(
+            average_precision_score,
+            y[rows],
+            scores[rows],
+            sample_weight=weight[rows],
+            groups=groups[rows] if is_grouped else None,
+            n_resamples=5,
+            random_state=0,
+        )
+        for rows in (slice(None), kept)
+    )
+    assert found == expected
 
 
 def test_weights_go_with_their_rows(rng):

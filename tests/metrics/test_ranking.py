@@ -167,6 +167,26 @@ def test_precision_of_positives_alone_is_one_whatever_the_ties():
     assert precision_at_k(y, score, k=5) == 1.0
 
 
+def test_rows_without_weight_have_no_share_of_the_budget(rng):
+    """If the weights round to more than their running sum, it ended in such a row."""
+    y, scores = np.arange(50) % 2, np.arange(50.0)
+    for _ in range(20):
+        weight = rng.random(50)
+        weight[0] = 0.0
+        expected = np.average(y, weights=weight)
+        found = precision_at_k(y, scores, 1000, sample_weight=weight)
+        assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("figure", [recall_at_precision, recall_at_fpr])
+def test_bounds_are_reached_up_to_rounding(figure, rng):
+    for _ in range(15):
+        y, scores = np.append([0, 1], rng.integers(0, 2, 8)), rng.random(10)
+        for share in (0.2, 0.3, 0.5, 0.6, 0.75, 0.8):
+            weighted = figure(y, scores, share, sample_weight=np.full(10, 0.1))
+            assert weighted == pytest.approx(figure(y, scores, share))
+
+
 @pytest.mark.parametrize("figure", [precision_at_k, recall_at_k, lift_at_k])
 def test_a_period_without_weight_does_not_count(figure):
     y, scores, periods = [0, 1, 0, 1, 1], [0.1, 0.2, 0.7, 0.8, 0.9], [0, 0, 0, 1, 1]

@@ -19,10 +19,14 @@ from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
     PredefinedSplit,
+    TunedThresholdClassifierCV,
     cross_validate,
     learning_curve,
 )
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
 
 from imbalnet import BalancedNeuralClassifier
 from imbalnet.metrics import SCORERS, get_scorer
@@ -67,6 +71,14 @@ SAME = {
     "recall": "recall",
     "balanced_accuracy": "balanced_accuracy",
     "mcc": "matthews_corrcoef",
+}
+
+
+FUNCTIONS = {
+    "f1": metrics.f1_score,
+    "balanced_accuracy": metrics.balanced_accuracy_score,
+    "mcc": metrics.matthews_corrcoef,
+    "g_mean": geometric_mean_score,
 }
 
 
@@ -234,6 +246,27 @@ def test_class_that_fit_did_not_see_has_no_probability(two):
         SCORERS["neg_log_loss"](model, X, np.full(len(y), "new"))
 
 
+@pytest.mark.parametrize("label", [0, 1])
+def test_classifier_of_one_class_is_scored_by_its_predictions(label, two):
+    X, y = two
+    model = DummyClassifier().fit(X[y == label], y[y == label])
+    for name in ("f1", "recall", "precision"):
+        figure = getattr(metrics, f"{name}_score")
+        expected = figure(y, model.predict(X), zero_division=0.0)
+        assert SCORERS[name](model, X, y) == pytest.approx(expected)
+    with pytest.raises(ValueError, match=r"one class alone.*stratified"):
+        SCORERS["average_precision"](model, X, y)
+
+
+def test_scores_of_pairs_of_classes_are_named(three):
+    X, y = three
+    model = SVC(decision_function_shape="ovo").fit(X, y)
+    with pytest.raises(ValueError, match=r"'ovo'.*set it to 'ovr'"):
+        SCORERS["average_precision"](make_pipeline(model), X, y)
+    of_each = OneVsRestClassifier(model).fit(X, y)  # its scores are one for each class
+    assert SCORERS["average_precision"](of_each, X, y) > 0.5
+
+
 def test_ranking_needs_no_probabilities(two):
     X, y = two
     model = Perceptron().fit(X, np.array(["fine", "fraud"])[y])
@@ -259,6 +292,28 @@ def test_weights_are_those_of_repeated_rows(name, two):
     assert found == pytest.approx(expected, abs=0.02)
 
 
+@pytest.mark.parametrize("average", ["macro", "weighted"])
+@each_scorer
+def test_a_class_of_weight_0_does_not_occur(name, average, three):
+    X, y = three
+    model = GaussianNB().fit(X, y)
+    n = np.where(y == 1, 0, np.arange(len(y)) % 4)
+    try:
+        scorer = get_scorer(name, average=average)
+    except ValueError:  # a figure without one-vs-rest
+        scorer = get_scorer(name)
+    expected = scorer(model, X.repeat(n, axis=0), y.repeat(n))
+    assert scorer(model, X, y, sample_weight=n) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
+def test_averages_are_those_of_scikit_learn_for_two_classes_too(average, two):
+    X, y = two
+    model = GaussianNB().fit(X, y)
+    expected = metrics.f1_score(y, model.predict(X), average=average)
+    assert get_scorer("f1", average=average)(model, X, y) == pytest.approx(expected)
+
+
 def test_weights_are_routed(two):
     X, y = two
     weight = np.where(y == 1, 3.0, 1.0)
@@ -281,6 +336,41 @@ def test_parameters_reach_the_figure(two):
     model = GaussianNB().fit(X, y)
     few, many = (get_scorer("recall_at_k", k=k)(model, X, y) for k in (5, 200))
     assert few < many
+
+
+@pytest.mark.parametrize("kind", ["int", "words"])
+def test_figures_of_decisions_tune_thresholds(kind, two):
+    """scikit-learn calls the function of the scorer then, with labels."""
+    X, y = two
+    for name in ("f1", "balanced_accuracy", "mcc", "g_mean"):
+        expected, found = (
+            TunedThresholdClassifierCV(
+                GaussianNB(), scoring=scoring, cv=2, thresholds=9, store_cv_results=True
+            ).fit(X, labels)
+            for scoring, labels in (
+                (metrics.make_scorer(FUNCTIONS[name]), y),
+                (get_scorer(name), LABELS[kind](y)),
+            )
+        )
+        assert found.best_threshold_ == expected.best_threshold_
+        assert found.best_score_ == pytest.approx(expected.best_score_)
+
+
+def test_costs_tune_thresholds(two):
+    X, y = two
+    words = LABELS["words"](y)
+    costs = {("fraud", "fine"): 9.0, ("fine", "fraud"): 1.0}
+    scoring = get_scorer("neg_mean_cost", cost_matrix=costs)
+    tuned = TunedThresholdClassifierCV(GaussianNB(), scoring=scoring, cv=2)
+    scores = [scoring(m.fit(X, words), X, words) for m in (tuned, GaussianNB())]
+    assert scores[0] > scores[1]
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "neg_log_loss", "neg_least_cost"])
+def test_figures_of_scores_tune_no_threshold(name, two):
+    tuned = TunedThresholdClassifierCV(GaussianNB(), scoring=SCORERS[name], cv=2)
+    with pytest.raises(ValueError, match="figure of decisions, such as 'f1'"):
+        tuned.fit(*two)
 
 
 @each_scorer
@@ -326,6 +416,8 @@ def test_the_network_is_scored(two):
     [
         ("averageprecision", {}, "averageprecision.*average_precision"),
         ("recall_at_k", {"n": 3}, "no parameter 'n'.*'k'"),
+        ("mcc", {"average": "macro"}, "no parameter 'average'; it has None"),
+        ("neg_log_loss", {"average": "macro"}, "no parameter 'average'; it has"),
     ],
 )
 def test_unknown_names_are_listed(name, params, message):

@@ -11,6 +11,7 @@ from sklearn.metrics import (
     average_precision_score,
     confusion_matrix,
     f1_score,
+    matthews_corrcoef,
     precision_recall_curve,
     precision_score,
     recall_score,
@@ -391,6 +392,33 @@ def test_importance_finds_the_column_that_tells(n_classes, rng):
     np.testing.assert_allclose(
         line.get_xdata(), drawn.importances[drawn.order_].mean(axis=1)
     )
+
+
+@pytest.mark.parametrize("pos_label", [0, 2])
+def test_functions_of_labels_take_any_positive_label(pos_label, rng):
+    y, p = rng.integers(0, 3, 150), rng.multinomial(10, np.ones(3) / 3, 150) / 10
+    drawn = ThresholdDisplay.from_predictions(
+        y, p, criteria=matthews_corrcoef, pos_label=pos_label
+    )
+    is_of, p_of = y == pos_label, p[:, pos_label]
+    assert drawn.curves[0].best == choose_threshold(is_of, p_of, matthews_corrcoef)
+    y, p = y[y < 2], np.column_stack([1 - p[y < 2, 1], p[y < 2, 1]])
+    drawn = ThresholdDisplay.from_predictions(
+        y, p, criteria=matthews_corrcoef, pos_label=0
+    )
+    best = choose_threshold(y, p, matthews_corrcoef, pos_label=0)
+    assert drawn.curves[0].best == best
+
+
+def test_criteria_of_one_name_are_all_drawn(scored):
+    y, p, _ = scored
+    costs = [LeastCost(5, np.full(len(y), loss)) for loss in (50.0, 500.0)]
+    drawn = ThresholdDisplay.from_predictions(y, p, criteria=costs)
+    assert [curve.best for curve in drawn.curves] == [
+        choose_threshold(y, p, cost) for cost in costs
+    ]
+    first, second = (curve.label for curve in drawn.curves)
+    assert second == f"{first} #2"
 
 
 # -- all of them --------------------------------------------------------------------

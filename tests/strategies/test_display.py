@@ -15,6 +15,7 @@ from sklearn.model_selection import (
     GroupShuffleSplit,
     HalvingGridSearchCV,
     LeavePGroupsOut,
+    PredefinedSplit,
     RepeatedStratifiedKFold,
     StratifiedKFold,
     StratifiedShuffleSplit,
@@ -252,6 +253,10 @@ def test_candidate_that_failed_is_in_the_frame_but_not_drawn(data):
         (StratifiedShuffleSplit(3, test_size=0.3, random_state=0), 0.3),
         (StratifiedShuffleSplit(3, train_size=0.6, random_state=0), 0.4),
         (StratifiedShuffleSplit(3, random_state=0), 0.1),
+        (StratifiedShuffleSplit(3, test_size=0.2, train_size=0.3, random_state=0), 0.4),
+        (StratifiedShuffleSplit(3, test_size=60, train_size=90, random_state=0), 0.4),
+        (PredefinedSplit(np.arange(300) % 5 - 3), 0.2),  # 60 % are never tested
+        ([(np.arange(300) % 4 > 0, np.arange(300) % 4 == 0)] * 2, 0.25),  # masks
     ],
 )
 def test_share_of_the_test_rows_is_taken_from_cv(data, cv, share):
@@ -276,6 +281,7 @@ def test_share_of_the_test_rows_is_taken_from_splits_of_groups_and_lists(data):
     "cv",
     [
         StratifiedShuffleSplit(3, test_size=60, random_state=0),
+        StratifiedShuffleSplit(3, test_size=0.2, train_size=90, random_state=0),
         TimeSeriesSplit(3),
         TimeSeriesSplit(3, test_size=60),
         LeavePGroupsOut(2),
@@ -287,6 +293,12 @@ def test_share_of_the_test_rows_must_be_given_where_cv_does_not_tell(data, cv):
     with pytest.raises(ValueError, match="test_share="):
         StrategyComparisonDisplay.from_cv_results(found)
     assert StrategyComparisonDisplay.from_cv_results(found, test_share=0.2).differences
+
+
+def test_share_of_the_test_rows_must_be_given_for_a_generator(data):
+    found = search(data, cv=StratifiedShuffleSplit(3, test_size=0.5).split(*data))
+    with pytest.raises(ValueError, match="test_share="):
+        StrategyComparisonDisplay.from_cv_results(found)
 
 
 # -- halving ---------------------------------------------------------------------------

@@ -265,6 +265,9 @@ def test_wrong_parameters_are_named(y, params, message):
         ({"learning_rate": 0.01, "class_weight": "balanced"}, None),
         ({"search__clf__class_weight": "balanced"}, "balanced"),
         ({"svc__C": 1.0}, "svc__C=1"),
+        ({"class_weight": np.array([1.0, 3.0])}, "[1.0, 3.0]"),
+        ({"class_weight": pd.Series({"a": 1.0, "b": 3.0})}, "{'a': 1.0, 'b': 3.0}"),
+        ({"target_prior": np.array([0.9, 0.1])}, "target_prior=[0.9, 0.1]"),
     ],
 )
 def test_name_of_a_strategy(params, name):
