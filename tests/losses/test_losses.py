@@ -795,7 +795,7 @@ def test_loss_rejects_parameter(cls, params):
 
 def test_values_by_label_must_be_sorted_as_classes_are():
     gamma = pd.Series({"fine": 1.0, "best": 3.0})
-    with pytest.raises(ValueError, match=r"give loss__gamma.sort_index\(\)"):
+    with pytest.raises(ValueError, match=r"loss__gamma.sort_index\(axis='index'\)"):
         build_loss("focal", {"gamma": gamma}, 2)
     loss = build_loss("focal", {"gamma": gamma.sort_index()}, 2)
     assert loss.gamma.tolist() == [3.0, 1.0]
