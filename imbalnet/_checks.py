@@ -130,6 +130,22 @@ def values_by_label(name: str, value: Any) -> dict[Any, Any] | None:
     return of_label
 
 
+def check_label_order(name: str, values: Any) -> None:
+    """Raise for a pandas Series or frame whose labels are not sorted, as classes are.
+
+    Functions that do not know the labels take values by position. The result of
+    ``value_counts`` is sorted by frequency.
+    """
+    for axis in ("index", "columns"):
+        labels: Any = getattr(values, axis, None)
+        if not getattr(labels, "is_monotonic_increasing", True):
+            raise ValueError(
+                f"{name} has the labels {list(labels)}, which are not sorted, as "
+                f"classes_ is: give {name}.sort_index(axis={axis!r}), or "
+                f"{name}.to_numpy() if the values are in the order of classes_."
+            )
+
+
 def as_floats(name: str, values: Any) -> NDArray[np.float64]:
     """Convert an array-like of numbers to floats, or raise; strings are refused.
 

@@ -67,7 +67,7 @@ def class_weights(
         - dict, or pandas Series indexed by label: label to weight; labels that are
           left out get the weight 1.
         - array-like: weights in the order of `classes`.
-        - callable: ``counts -> weights``.
+        - callable: ``counts -> weights``, as a dict, a Series or an array-like.
         - None: ones.
     classes : array-like of shape (n_classes,), default=None
         Labels, needed for a dict; by default 0 to ``n_classes - 1``.
@@ -114,8 +114,8 @@ def class_weights(
     >>> class_weights([9_900, 100], [1, 30]).tolist()
     [1.0, 30.0]
     """
-    counts = checked_counts("counts", counts)
     classes = _labels_of(counts, classes)
+    counts = checked_counts("counts", counts)
     power = checked_share("class_weight__power", power)
     beta = checked_share("class_weight__beta", beta)
     max_ratio = _checked_ratio(max_ratio)
@@ -124,14 +124,21 @@ def class_weights(
     return _capped(_checked(weights, present) ** power, present, max_ratio)
 
 
-def _labels_of(counts: NDArray, classes: ArrayLike | None) -> list:
+def _labels_of(counts: ArrayLike, classes: ArrayLike | None) -> list:
+    n_classes = len(checked_counts("counts", counts))
     if classes is None:
-        return list(range(len(counts)))
+        return list(range(n_classes))
     labels = checked_classes("classes", classes).tolist()
-    if len(labels) != len(counts):
+    if len(labels) != n_classes:
         raise ValueError(
-            f"classes={labels} must be {len(counts)} different labels, one for each of "
+            f"classes={labels} must be {n_classes} different labels, one for each of "
             "the counts."
+        )
+    of_label = values_by_label("counts", counts)
+    if of_label is not None and list(of_label) != labels:
+        raise ValueError(
+            f"counts has the labels {list(of_label)}, but must be in the order of "
+            f"classes={labels}: give counts.loc[classes]."
         )
     return labels
 
@@ -143,17 +150,25 @@ def _given(class_weight: Any, counts: NDArray, labels: list, beta: float) -> NDA
     elif isinstance(class_weight, str):
         weights = _named(class_weight, counts, beta)
     elif callable(class_weight):
-        weights = _as_weights(class_weight(counts.copy()))
-    elif (of_label := values_by_label("class_weight", class_weight)) is not None:
-        weights = _from_mapping(of_label, labels)
+        weights = _of_function(class_weight, counts, labels)
     else:
-        weights = _as_weights(class_weight)
+        weights = _as_weights(class_weight, labels)
     if weights.shape != counts.shape:
         raise ValueError(
             f"class_weight must give one weight for each of the {len(counts)} classes, "
             f"but gave shape {weights.shape}."
         )
     return weights
+
+
+def _of_function(function: Any, counts: NDArray, labels: list) -> NDArray:
+    given = function(counts.copy())
+    if given is None or isinstance(given, str):
+        raise ValueError(
+            f"class_weight={function!r} must return one weight for each class, as a "
+            f"dict, a Series or an array-like, but returned {given!r}."
+        )
+    return _as_weights(given, labels)
 
 
 def _named(name: str, counts: NDArray, beta: float) -> NDArray:
@@ -192,7 +207,10 @@ def _from_mapping(mapping: Mapping[Any, Any], labels: list) -> NDArray:
     return np.array(list(weights.values()), dtype=np.float64)
 
 
-def _as_weights(values: Any) -> NDArray:
+def _as_weights(values: Any, labels: list) -> NDArray:
+    """Return weights by label (dict or Series), or in the order of the labels."""
+    if (of_label := values_by_label("class_weight", values)) is not None:
+        return _from_mapping(of_label, labels)
     try:
         return checked_floats("class_weight", values)
     except ValueError as error:

@@ -642,7 +642,9 @@ class BalancedNeuralClassifier(
             the name of their column.
         sample_weight : array-like of shape (n_rows,), default=None
             Weights of the rows in loss, counts and statistics. An integer weight means
-            the same as repeating the row. Rows of weight 0 are left out.
+            the same as repeating the row, except that a rare level needs 5 rows, of any
+            weight, to be distinguished from unknown ones. Rows of weight 0 are left
+            out.
         X_val : {array-like, data frame, sparse matrix}, default=None
             Validation rows, instead of a split.
         y_val : array-like, default=None

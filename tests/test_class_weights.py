@@ -148,6 +148,27 @@ def test_callable_gets_counts():
     assert class_weights([8, 2], lambda counts: 1 / counts).tolist() == [0.125, 0.5]
 
 
+@pytest.mark.parametrize("build", [dict, pd.Series], ids=["dict", "Series"])
+def test_callable_may_return_weights_by_label(build):
+    weights = build({"fraud": 9.0, "fine": 1.0})
+    given = class_weights([8, 2], lambda counts: weights, classes=["fine", "fraud"])
+    assert given.tolist() == [1.0, 9.0]
+
+
+@pytest.mark.parametrize("returned", [None, "balanced"])
+def test_callable_must_return_weights(returned):
+    with pytest.raises(ValueError, match=f"must return .* but returned {returned!r}"):
+        class_weights([8, 2], lambda counts: returned)
+
+
+def test_counts_by_frequency_are_not_taken_for_those_of_sorted_classes():
+    counts = pd.Series(["fine"] * 8 + ["best"] * 2).value_counts()
+    with pytest.raises(ValueError, match=r"must be in the order of classes=\['best'"):
+        class_weights(counts, classes=["best", "fine"])
+    sorted_ones = class_weights(counts.loc[["best", "fine"]], classes=["best", "fine"])
+    assert sorted_ones.tolist() == [2.5, 0.625]
+
+
 def test_class_without_rows_weighs_one():
     assert class_weights([10, 0, 5]).tolist() == [0.75, 1.0, 1.5]
     assert class_weights([10, 0], {0: 2.0, 1: 9.0}).tolist() == [2.0, 1.0]

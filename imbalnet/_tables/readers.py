@@ -25,6 +25,8 @@ _DECLARED = re.compile("category|categorical|enum|dictionary|interval")
 _TIMES = re.compile("date|time|duration|period")
 _PLAIN = re.compile(r"(u?int|float)\d+$|bool$|Sparse\[(u?int|float|bool)")
 
+_LEAVES_OUT_ZEROS = re.compile(r"Sparse\[.+, (0|0\.0|False)\]$")
+
 # Names that pandas' infer_dtype has for object columns that hold numbers, or may do so.
 _NUMBERS = {"boolean", "decimal", "floating", "integer", "mixed-integer-float"}
 _MIXED = {"mixed", "mixed-integer"}
@@ -111,13 +113,20 @@ def reader_of(X: Any, title: str = "X") -> Reader | None:
 
 
 def is_plain(reader: Reader) -> bool:
-    """Whether all columns have dtypes of NumPy's numbers, missing ones being NaN."""
-    return all(_PLAIN.match(dtype) for dtype in reader.dtypes)
+    """Whether all columns are arrays of NumPy's numbers, missing ones being NaN."""
+    return all(
+        _PLAIN.match(dtype) and not dtype.startswith("Sparse[")
+        for dtype in reader.dtypes
+    )
 
 
 def is_sparse(reader: Reader) -> bool:
-    """Whether all columns are sparse columns of pandas, and become a sparse matrix."""
-    return all(dtype.startswith("Sparse[") for dtype in reader.dtypes)
+    """Whether all columns are sparse columns of pandas, and become a sparse matrix.
+
+    A sparse matrix leaves out zeros. Columns that leave out another value, such as NaN,
+    do not become one.
+    """
+    return all(_LEAVES_OUT_ZEROS.match(dtype) for dtype in reader.dtypes)
 
 
 def reject_times(X: Any, title: str = "X") -> None:
@@ -238,7 +247,7 @@ class _PolarsReader(Reader):
             return np.full(len(column), np.nan)
         if not (is_numeric or self.dtypes[i] == "Boolean"):
             raise ValueError(f"dtype {self.dtypes[i]} is not numeric")
-        if column.null_count() or not is_numeric or column.dtype.is_decimal():
+        if column.null_count() or not is_numeric or _is_wide(column):
             column = column.cast(float)
         return column.to_numpy()
 
@@ -250,6 +259,8 @@ class _PolarsReader(Reader):
             return dictionary_of(np.array(column.to_list(), dtype=object))
         if self.dtypes[i] == "Boolean":
             return column.cast(pl.Int64).fill_null(-1).to_numpy(), [False, True]
+        if _is_wide(column) or (column.dtype.is_integer() and column.null_count()):
+            return _exact_dictionary(column)
         if not _CATEGORIES.match(self.dtypes[i].lower()):
             return dictionary_of(self.numbers(i))
         if not self.is_ordered(i):
@@ -272,6 +283,19 @@ class _PolarsReader(Reader):
         if self.dtypes[i] != "Object":
             return super().is_category(i)
         return not are_numbers(self.columns[i].to_list())
+
+
+def _is_wide(column: Any) -> bool:
+    """Whether the numbers of a polars column have no dtype of NumPy."""
+    return column.dtype.is_decimal() or str(column.dtype).endswith("nt128")
+
+
+def _exact_dictionary(column: Any) -> Dictionary:
+    """Encode numbers some of which would be equal if they were floats."""
+    import polars as pl
+
+    ranks = column.rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
+    return ranks - 1, column.drop_nulls().unique().sort().to_list()
 
 
 def _enum_codes(column: Any) -> NDArray[np.integer]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imbalnet._checks import checked_floats, checked_number
+from imbalnet._checks import check_label_order, checked_floats, checked_number
 
 
 @dataclass(frozen=True)
@@ -411,6 +411,7 @@ def class_values(name: str, value: Any, low: float) -> Tensor:
 
 def as_vector(name: str, value: Any) -> Tensor:
     """Copy numbers to a float64 tensor."""
+    check_label_order(f"loss__{name}", value)
     given = value.detach().cpu() if isinstance(value, Tensor) else value
     try:
         return torch.tensor(checked_floats(name, given))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from imbalnet._checks import checked_floats
+from imbalnet._checks import check_label_order, checked_floats
 
 # Probabilities may be rounded to three digits, or in half precision.
 SUM_TOLERANCE = 2e-3
@@ -49,6 +49,7 @@ def checked_prior(
     name: str, prior: ArrayLike, n_classes: int | None = None
 ) -> NDArray[np.float64]:
     """Convert a class distribution, of `n_classes` classes if given, or raise."""
+    check_label_order(name, prior)
     values = checked_floats(name, prior)
     if values.ndim != 1 or n_classes not in (None, len(values)):
         classes = (

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from imbalnet._checks import (
     and_more,
+    check_label_order,
     checked_classes,
     checked_floats,
     checked_integer,
@@ -160,6 +161,7 @@ def cheapest_class(
     [0, 1]
     """
     rows = checked_probabilities(probabilities)
+    check_label_order("cost_matrix", cost_matrix)
     costs = _checked_costs(cost_matrix, rows.shape[-1], rows.shape[:-1])
     expected = _expected(rows, costs)
     rounding = 8 * np.finfo(np.float64).eps * _expected(rows, np.abs(costs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mpmath
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.special import softmax
@@ -790,6 +791,14 @@ def test_loss_rejects_parameter(cls, params):
     (name,) = params
     with pytest.raises(ValueError, match=f"loss__{name}="):
         cls(**params)
+
+
+def test_values_by_label_must_be_sorted_as_classes_are():
+    gamma = pd.Series({"fine": 1.0, "best": 3.0})
+    with pytest.raises(ValueError, match=r"loss__gamma.sort_index\(axis='index'\)"):
+        build_loss("focal", {"gamma": gamma}, 2)
+    loss = build_loss("focal", {"gamma": gamma.sort_index()}, 2)
+    assert loss.gamma.tolist() == [3.0, 1.0]
 
 
 @pytest.mark.parametrize("name", ["alpha", "gamma"])

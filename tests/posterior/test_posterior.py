@@ -58,6 +58,23 @@ def test_shift_prior_there_and_back_changes_nothing(rng):
     np.testing.assert_allclose(shift_prior(there, b, a), log_posterior, atol=1e-12)
 
 
+def test_shift_prior_rejects_priors_by_frequency():
+    prior = pd.Series(["fine"] * 8 + ["best"] * 2).value_counts(normalize=True)
+    even = np.log([[0.5, 0.5]])
+    with pytest.raises(ValueError, match=r"target_prior.sort_index\(axis='index'\)"):
+        shift_prior(even, [0.5, 0.5], prior)
+    shifted = np.exp(shift_prior(even, [0.5, 0.5], prior.sort_index()))
+    np.testing.assert_allclose(shifted, [[0.2, 0.8]])
+
+
+@pytest.mark.parametrize("axis", ["index", "columns"])
+def test_cheapest_class_rejects_frames_in_another_order(axis):
+    costs = pd.DataFrame([[0, 1], [9, 0]], ["best", "fine"], ["best", "fine"])
+    assert cheapest_class([0.05, 0.3], costs).tolist() == [0, 1]
+    with pytest.raises(ValueError, match=rf"cost_matrix.sort_index\(axis='{axis}'\)"):
+        cheapest_class([0.05, 0.3], costs.sort_index(axis=axis, ascending=False))
+
+
 def test_shift_prior_keeps_the_ranking_of_two_classes(rng):
     log_posterior = log_softmax(rng.normal(scale=5, size=(50, 2)), axis=1)
     moved = shift_prior(log_posterior, [0.5, 0.5], [0.999, 0.001])

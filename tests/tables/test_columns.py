@@ -242,6 +242,25 @@ def test_every_dtype_of_words_gives_the_same_bits(name, words, dtype):
     np.testing.assert_array_equal(encoded(known, X, dtype), plain)
 
 
+LONG = [2**60, None, 2**60 + 1, 2**60]  # the same as floats
+EXACT = {
+    "nullable": lambda: pd.DataFrame({"id": pd.array(LONG, dtype="Int64")}),
+    "Arrow": lambda: pa.table({"id": LONG}),
+    "polars": lambda: pl.DataFrame({"id": LONG}),
+    "polars, 128 bits": lambda: pl.DataFrame({"id": LONG}, schema={"id": pl.Int128}),
+    "polars decimal": lambda: pl.DataFrame(
+        {"id": LONG}, schema={"id": pl.Decimal(30, 0)}
+    ),
+}
+
+
+@pytest.mark.parametrize("build", EXACT.values(), ids=EXACT)
+def test_long_numbers_with_gaps_remain_distinct_categories(build):
+    codes, columns = fitted(build(), ["id"])
+    assert columns.n_categories == (4,)  # with those for missing and unknown values
+    np.testing.assert_array_equal(codes[:, 0], [0, 2, 1, 0])
+
+
 NUMBERS = {
     "bool": ([True, False], [1, 0]),
     "nullable bool": (pd.array([True, None], dtype="boolean"), [1, np.nan]),
@@ -272,6 +291,9 @@ NUMBERS = {
         pl.Series([Decimal("2.5"), None], dtype=pl.Object),
         [2.5, np.nan],
     ),
+    "polars, 128 bits": (pl.Series([3, 2], dtype=pl.Int128), [3, 2]),
+    "sparse, without NaN": (pd.arrays.SparseArray([2.5, np.nan]), [2.5, np.nan]),
+    "sparse, without 1": (pd.arrays.SparseArray([1, 3], fill_value=1), [1, 3]),
     "table, bool": (pa.array([True, None]), [1, np.nan]),
     "table, bool without gaps": (pa.array([True, False]), [1, 0]),
     "table, integer": (pa.array([3, None]), [3, np.nan]),

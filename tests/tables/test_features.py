@@ -239,6 +239,7 @@ TABLES = {
     "name twice": lambda X: pd.DataFrame(X, columns=list("aba")),
     "category": lambda X: pd.DataFrame(X.round()).astype({0: "category"}),
     "sparse frame": lambda X: pd.DataFrame(X).astype(pd.SparseDtype(float, 0)),
+    "sparse frame without NaN": lambda X: pd.DataFrame(X).astype("Sparse[float]"),
     "polars": pl.DataFrame,
     "CSR array": sparse.csr_array,
     "CSR matrix": sparse.csr_matrix,
