@@ -186,7 +186,7 @@ OF_CLASSES = [
         "(finite|number)",
     ),
     *parameter("class_weight", [one_weight], "2 classes"),
-    *parameter("class_weight", [a_name], "known"),
+    *parameter("class_weight", [a_name], "must return one weight"),
     *parameter("class_weight", [no_number], "finite"),
     *parameter("class_weight", [without_counts], "counts", error=TypeError),
     *parameter("cost_matrix", [3, "a", True], "array-like"),
