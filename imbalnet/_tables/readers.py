@@ -330,7 +330,7 @@ def _arrow_encoded(column: Any) -> tuple[NDArray[np.integer], Any]:
 
 
 def without_views(dtype: Any) -> Any:
-    """Return the Arrow type to which a type is cast, as Arrow cannot take from views."""
+    """Return the Arrow type to cast a type to: Arrow cannot take from views."""
     import pyarrow as pa
 
     views = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
