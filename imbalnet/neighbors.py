@@ -138,6 +138,8 @@ class Neighbors:
         folds: NDArray[np.integer] | None = None,
     ) -> None:
         n_rows, n_features = _checked_table(X).shape
+        if n_rows < 2:
+            raise ValueError(f"X has {n_rows} rows, but must have 2 at least.")
         class_prior = checked_prior("class_prior", class_prior).copy()
         codes = checked_codes("codes", codes, n_rows, len(class_prior))
         sample_weight = checked_weights(sample_weight, n_rows)
