@@ -77,7 +77,8 @@ class Neighbors:
     codes : ndarray of shape (n_rows,)
         Class codes of the training rows, from 0.
     sample_weight : ndarray of shape (n_rows,)
-        Weights of the training rows.
+        Weights of the training rows. Rows of weight 0 are left out: they would take
+        the places of neighbours that vote.
     class_prior : ndarray of shape (n_classes,)
         Class distribution of the training rows.
     n_neighbors : int
@@ -146,7 +147,8 @@ class Neighbors:
         sizes = column_sizes(n_features, n_categories).tolist()
         folds = None if folds is None else checked_folds(folds, n_rows)
         rng = _generator(rng)
-        self.kept = sample_rows(n_rows, _MOST_KEPT, rng)
+        voting = _voting_rows(sample_weight)
+        self.kept = voting[sample_rows(len(voting), _MOST_KEPT, rng)]
         self.n_neighbors = min(n_neighbors, len(self.kept) - 1)
         self.class_prior = class_prior
         kept, weight = dense(X[self.kept]), sample_weight[self.kept]
@@ -403,6 +405,16 @@ def _checked_table(X: Any, n_features: int | None = None) -> Any:
             f"X has {X.shape[1]} columns, but the training rows have {n_features}."
         )
     return X
+
+
+def _voting_rows(sample_weight: NDArray) -> NDArray[np.intp]:
+    """Return the positions of rows that have a weight; raise if there are too few."""
+    voting = np.flatnonzero(sample_weight)
+    if len(voting) < 2:
+        raise ValueError(
+            f"X has {len(voting)} rows of a weight above 0, but must have 2 at least."
+        )
+    return voting
 
 
 def _generator(rng: Any) -> np.random.Generator:

@@ -192,6 +192,19 @@ def test_a_class_without_rows_has_no_evidence(table):
     assert (found.evidence(X)[:, 2] == 0).all()
 
 
+def test_rows_of_weight_zero_take_no_place_among_neighbours(table, rng):
+    X, y = table
+    weight = rng.integers(0, 3, 80)
+    used = weight > 0
+    found, other = built(X, y, weight), built(X[used], y[used], weight[used])
+    np.testing.assert_array_equal(found.evidence(X), other.evidence(X))
+    np.testing.assert_array_equal(
+        found.evidence_within(X)[used], other.evidence_within(X[used])
+    )
+    with pytest.raises(ValueError, match="1 rows of a weight above 0"):
+        Neighbors(X, y, np.arange(80) == 3, np.array([0.8, 0.2]), 4)
+
+
 def test_samples_are_those_of_their_seed(table, monkeypatch):
     monkeypatch.setattr(neighbors, "_MOST_KEPT", 40)
     X, y = table

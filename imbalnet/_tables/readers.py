@@ -344,10 +344,21 @@ def _arrow_encoded(column: Any) -> tuple[NDArray[np.integer], Any]:
     import pyarrow as pa
 
     column = pa.chunked_array(column)
+    if pa.types.is_null(column.type):  # Arrow cannot unify dictionaries of nulls
+        column = column.cast("string")
     if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
+        column = column.cast(without_views(column.type)).dictionary_encode()
     column = column.unify_dictionaries().combine_chunks()
-    return column.indices.cast("int64").fill_null(-1).to_numpy(), column.dictionary
+    values = column.dictionary.cast(without_views(column.type.value_type))
+    return column.indices.cast("int64").fill_null(-1).to_numpy(), values
+
+
+def without_views(dtype: Any) -> Any:
+    """Return the Arrow type to cast a type to: Arrow cannot take from views."""
+    import pyarrow as pa
+
+    views = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
+    return views.get(str(dtype), dtype)
 
 
 def _renumbered(

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import average_precision_score
 from skorch.callbacks import EpochScoring
@@ -247,6 +248,26 @@ def shuffled_matrix(X, window_rows=256):
     matrix = ShuffledMatrix(buckets, X.shape[1], X.dtype, window_rows=window_rows)
     matrix.fill(iter(np.array_split(X, 7)), buckets)
     return matrix, X[np.argsort(buckets, kind="stable")]
+
+
+def test_arrow_views_and_nulls_are_read_like_strings(tmp_path):
+    """Arrow cannot take rows of views, nor unify the dictionaries of nulls."""
+    words = ["a", "b", None, "b"] * 10
+    empty = pa.chunked_array([pa.nulls(15), pa.nulls(25)])
+    X, y = pa.table({"word": words, "empty": pa.nulls(40, pa.string())}), [0, 1] * 20
+    views = pa.table({"word": pa.array(words, pa.string_view()), "empty": empty})
+    pq.write_table(views.append_column("y", [y]), tmp_path / "views.parquet")
+    clf = BalancedNeuralClassifier("mlp", max_epochs=1, n_members=1, random_state=0)
+    with pytest.warns(UserWarning, match="no values"):
+        expected = clf.fit(X, y).predict_proba(X)
+    for table in views, tmp_path / "views.parquet":
+        np.testing.assert_array_equal(clf.predict_proba(table), expected)
+    with pytest.warns(UserWarning, match="no values"):
+        in_memory = clone(clf).fit(views, y).predict_proba(X)
+    np.testing.assert_array_equal(in_memory, expected)
+    with pytest.warns(UserWarning, match="no values"):
+        large = clone(clf).fit(tmp_path / "views.parquet", "y")
+    assert large._columns == clf._columns
 
 
 def test_shuffled_matrix_gives_rows_as_an_array_does(numbers):

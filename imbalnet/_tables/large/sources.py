@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbalnet._packages import require
-from imbalnet._tables.readers import listed
+from imbalnet._tables.readers import listed, without_views
 
 # Bytes of a column that are read from a Parquet file at once.
 _BUFFER_BYTES = 2**18
@@ -168,7 +168,9 @@ class DatasetSource(Source):
         names = self.names if columns is None else columns
         import pyarrow as pa
 
-        return pa.schema([schema.field(name) for name in names or ()]).empty_table()
+        fields = [schema.field(name) for name in names or ()]
+        plain = [field.with_type(without_views(field.type)) for field in fields]
+        return pa.schema(plain).empty_table()
 
     def joined(self, parts: Sequence[Any]) -> Any:
         import pyarrow as pa
