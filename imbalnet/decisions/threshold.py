@@ -120,7 +120,7 @@ def choose_threshold(
     labels = two_labels(true, pos_label)
     is_positive = true == labels[1]
     is_second = bool(labels[0] < labels[1])
-    scores = as_positive_probabilities(probabilities, len(true), is_second=is_second)
+    scores = as_positive_probabilities(probabilities, true, is_second=is_second)
     weight = checked_weights(sample_weight, len(scores))
     kept = weight > 0
     best = best_threshold(

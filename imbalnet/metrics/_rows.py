@@ -148,13 +148,16 @@ def as_probabilities(
 
 
 def as_positive_probabilities(
-    probabilities: ArrayLike, n_rows: int | None = None, *, is_second: bool = True
+    probabilities: ArrayLike, labels: NDArray | None = None, *, is_second: bool = True
 ) -> NDArray[np.float64]:
     """Return the probability of the positive one of two classes for each row.
 
-    That is the only axis, or the column of the second (or the first) class.
+    That is the only axis, or the column of the second (or the first) class. `labels`
+    are those of the rows.
     """
-    rows = as_probabilities(probabilities, n_rows)
+    rows = as_probabilities(probabilities, None if labels is None else len(labels))
+    if labels is not None:
+        _check_column_labels(probabilities, np.unique(labels).tolist())
     if rows.shape[1] != 2:
         raise ValueError(
             "probabilities must have shape (n_rows,) or (n_rows, 2), but have shape "
@@ -184,10 +187,21 @@ def as_codes_and_probabilities(
             f"{name}=, the label of each column, or, of two classes, the probabilities "
             "of the second."
         )
+    _check_column_labels(probabilities, columns.tolist())
     order = np.argsort(columns)
     known = columns[order]
     codes = as_codes(labels, known, "y_true", name).astype(np.intp)
     return codes, rows[:, order], known
+
+
+def _check_column_labels(probabilities: Any, labels: list[Any]) -> None:
+    """Raise if the columns of a frame are named by the labels, but in another order."""
+    named = list(getattr(probabilities, "columns", labels))
+    if named != labels and set(named) == set(labels):
+        raise ValueError(
+            f"probabilities has the columns {named}, but is read in the order of the "
+            f"labels {labels}: give probabilities[{labels}]."
+        )
 
 
 def is_finite_number(value: Any) -> bool:

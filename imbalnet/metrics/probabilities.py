@@ -130,9 +130,9 @@ def calibration_error(
     0.1
     """
     is_positive = as_positive(y_true, pos_label)
-    last = np.unique(labels_of_rows(y_true))[-1]
-    is_second = pos_label is None or bool(pos_label == last)
-    p = as_positive_probabilities(probabilities, len(is_positive), is_second=is_second)
+    labels = labels_of_rows(y_true)
+    is_second = pos_label is None or bool(pos_label == np.unique(labels)[-1])
+    p = as_positive_probabilities(probabilities, labels, is_second=is_second)
     weight = checked_weights(sample_weight, len(is_positive))
     n_bins = checked_integer("n_bins", n_bins)
     return _mean_gap(is_positive - p, weight, bins_of_equal_mass(p, weight, n_bins))

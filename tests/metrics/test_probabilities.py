@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
+from imbalnet import imbalance_report
+from imbalnet.decisions import choose_threshold
 from imbalnet.metrics import brier_skill_score, calibration_error, calibration_noise
 
 
@@ -40,6 +44,23 @@ def test_calibration_error_is_that_of_the_bins(rows):
     shares, means = calibration_curve(y, p, n_bins=10, strategy="quantile")
     expected = np.abs(shares - means).mean()
     assert calibration_error(y, p) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [brier_skill_score, calibration_error, choose_threshold, imbalance_report],
+)
+@pytest.mark.parametrize("build", [pd.DataFrame, pl.DataFrame])
+def test_columns_named_by_labels_are_in_their_order(function, build):
+    y = ["best", "fine", "fine", "best", "fine"] * 10
+    p = np.array([0.6, 0.2, 0.1, 0.5, 0.4] * 10)
+    swapped = build({"fine": 1 - p, "best": p})
+    with pytest.raises(ValueError, match=r"give probabilities\[\['best', 'fine'\]\]"):
+        function(y, swapped)
+    expected = function(y, np.column_stack([p, 1 - p]))
+    assert str(function(y, swapped[["best", "fine"]])) == str(expected)
+    other_names = build({"p_fine": p, "p_best": 1 - p})
+    assert str(function(y, other_names)) == str(expected)
 
 
 def test_columns_of_probabilities_are_those_of_the_sorted_labels(rows):
