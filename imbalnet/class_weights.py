@@ -114,8 +114,9 @@ def class_weights(
     >>> class_weights([9_900, 100], [1, 30]).tolist()
     [1.0, 30.0]
     """
-    classes = _labels_of(counts, classes)
+    of_label = values_by_label("counts", counts)
     counts = checked_counts("counts", counts)
+    classes = _labels_of(len(counts), of_label, classes)
     power = checked_share("class_weight__power", power)
     beta = checked_share("class_weight__beta", beta)
     max_ratio = _checked_ratio(max_ratio)
@@ -124,8 +125,10 @@ def class_weights(
     return _capped(_checked(weights, present) ** power, present, max_ratio)
 
 
-def _labels_of(counts: ArrayLike, classes: ArrayLike | None) -> list:
-    n_classes = len(checked_counts("counts", counts))
+def _labels_of(
+    n_classes: int, of_label: Mapping[Any, Any] | None, classes: ArrayLike | None
+) -> list:
+    """Return the labels of the counts, which have them if they came `of_label`."""
     if classes is None:
         return list(range(n_classes))
     labels = checked_classes("classes", classes).tolist()
@@ -134,7 +137,6 @@ def _labels_of(counts: ArrayLike, classes: ArrayLike | None) -> list:
             f"classes={labels} must be {n_classes} different labels, one for each of "
             "the counts."
         )
-    of_label = values_by_label("counts", counts)
     if of_label is not None and list(of_label) != labels:
         raise ValueError(
             f"counts has the labels {list(of_label)}, but must be in the order of "

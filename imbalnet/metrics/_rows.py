@@ -204,6 +204,15 @@ def _check_column_labels(probabilities: Any, labels: list[Any]) -> None:
         )
 
 
+def present_classes(
+    codes: NDArray[np.intp], sample_weight: ArrayLike | None
+) -> tuple[NDArray[np.intp], NDArray]:
+    """Return the classes that occur in rows of weight above 0, and their weights."""
+    mass = np.bincount(codes, sample_weight)
+    present = np.flatnonzero(mass)
+    return present, mass[present]
+
+
 def is_finite_number(value: Any) -> bool:
     """Return whether a value is a finite number, not an array, a string or NaN."""
     return isinstance(value, Real) and math.isfinite(value)

@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imbalnet._checks import as_floats, checked_weights
-from imbalnet.metrics._rows import check_finite, check_rows, labels_of_rows
+from imbalnet.metrics._rows import (
+    check_finite,
+    check_rows,
+    labels_of_rows,
+    present_classes,
+)
 
 
 def macro_average_precision(
@@ -82,7 +87,7 @@ def mean_average_precision(
     If all weights are 0, which those of validation rows may be, the result is 0.
     """
     check_finite("scores", scores)
-    present = np.flatnonzero(np.bincount(codes.astype(np.intp), weight))
+    present, _ = present_classes(codes.astype(np.intp), weight)
     if not len(present):
         return 0.0
     scored = [1] if scores.shape[1] == 2 else present

@@ -35,7 +35,11 @@ from imbalnet._checks import (
 )
 from imbalnet._tables.labels import as_labels, check_lengths, sorted_classes
 from imbalnet.metrics._fitted import check_classifier
-from imbalnet.metrics._rows import checked_budget, pairs_of_labels
+from imbalnet.metrics._rows import (
+    checked_budget,
+    pairs_of_labels,
+    present_classes,
+)
 from imbalnet.metrics.costs import least_cost, mean_cost
 from imbalnet.metrics.probabilities import brier_skill_score, calibration_error
 from imbalnet.metrics.ranking import (
@@ -205,15 +209,6 @@ def _one_column_each(scores: NDArray, n_classes: int) -> NDArray:
     return np.hstack([scores, lowest])
 
 
-def _present(
-    codes: NDArray[np.intp], sample_weight: ArrayLike | None
-) -> tuple[NDArray[np.intp], NDArray]:
-    """Return the classes that occur in rows of weight above 0, and their weights."""
-    mass = np.bincount(codes, sample_weight)
-    present = np.flatnonzero(mass)
-    return present, mass[present]
-
-
 def _encoded(
     true: NDArray, called: NDArray, classes: Sequence | None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], Any]:
@@ -251,7 +246,7 @@ def _of_scores(
     the weights of their rows. If only one class occurs, the result is `chance`.
     """
     classes = _of_columns(classes)
-    present, mass = _present(codes, params.get("sample_weight"))
+    present, mass = present_classes(codes, params.get("sample_weight"))
     if len(present) < 2 and chance is not None:
         return chance
     if len(classes) == 2:
@@ -271,7 +266,7 @@ def _of_distribution(
 ) -> float:
     """Return a figure of the probabilities of all classes."""
     classes = _of_columns(classes)
-    present, _ = _present(codes, params.get("sample_weight"))
+    present, _ = present_classes(codes, params.get("sample_weight"))
     if chance is not None and len(present) < 2:
         return chance
     return figure(codes, probabilities, labels=np.arange(len(classes)), **params)
@@ -294,7 +289,7 @@ def _of_decisions(
     codes, called, classes = _encoded(codes, called, classes)
     params["average"] = "binary"
     if len(classes) > 2 or average is not None:
-        present, _ = _present(codes, params.get("sample_weight"))
+        present, _ = present_classes(codes, params.get("sample_weight"))
         params |= {"average": average or "macro", "labels": present}
     return figure(codes, called, **{"zero_division": 0.0, **params})
 
@@ -316,7 +311,7 @@ def _balanced_accuracy(
     codes: NDArray, called: NDArray, sample_weight: ArrayLike | None = None
 ) -> float:
     # scikit-learn's own warns if a class is predicted that a fold lacks
-    present, _ = _present(codes, sample_weight)
+    present, _ = present_classes(codes, sample_weight)
     return recall_score(
         codes, called, average="macro", labels=present, sample_weight=sample_weight
     )
@@ -325,7 +320,7 @@ def _balanced_accuracy(
 def _g_mean(
     codes: NDArray, called: NDArray, sample_weight: ArrayLike | None = None
 ) -> float:
-    present, _ = _present(codes, sample_weight)
+    present, _ = present_classes(codes, sample_weight)
     recalls = recall_score(
         codes, called, average=None, labels=present, sample_weight=sample_weight
     )
